@@ -1,0 +1,1 @@
+"""Pure logic: numpy and cv2 only. No rclpy, no messages, no engine, no clock, no files."""

@@ -1,0 +1,1 @@
+"""Engines and the backends that run them. May import ``seg_ros.core``; never ROS."""

@@ -1,0 +1,1 @@
+"""The ROS edge: the only place that imports rclpy or a message package."""
