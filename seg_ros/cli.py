@@ -1,0 +1,64 @@
+"""``seg_ros``: the command line, one row per command.
+
+A command is a module with ``add_arguments(parser)`` and ``main(arguments) -> exit code``; it is
+imported only when it is asked for, so that ``seg_ros --help`` needs neither ROS nor an engine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from seg_ros import __version__
+from seg_ros.core.errors import SegRosError
+
+__all__ = ['COMMANDS', 'main']
+
+
+class Command(NamedTuple):
+    """Where a command lives and what it is for."""
+
+    module: str
+    summary: str
+
+
+COMMANDS = {
+    'run': Command('seg_ros.ros.segmentation_node', 'run the node (all that follows goes to ROS)'),
+    'camera': Command('seg_ros.ros.camera_node', 'publish a drive, video, folder or bag as a camera'),
+    'demo': Command('seg_ros.tools.demo', 'run camera, node and recorder; leave pictures and figures'),
+    'doctor': Command('seg_ros.tools.doctor', 'check this machine and say what to fix'),
+    'bench': Command('seg_ros.tools.bench', 'measure the node against bare inference and a textbook node'),
+    'wrap': Command('seg_ros.tools.wrap', "put the engine contract around a third party's network"),
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command; returns the exit code."""
+    argv = list(sys.argv[1:] if argv is None else argv)
+    parser = argparse.ArgumentParser(
+        prog='seg_ros', description='Semantic segmentation for ROS 2.', allow_abbrev=False
+    )
+    parser.add_argument('--version', action='version', version=f'seg_ros {__version__}')
+    rows = parser.add_subparsers(dest='command', metavar='COMMAND', required=True)
+    chosen = next((word for word in argv if not word.startswith('-')), None)
+    for name, command in COMMANDS.items():
+        row = rows.add_parser(name, help=command.summary, description=command.summary)
+        if name == chosen:
+            module = importlib.import_module(command.module)
+            module.add_arguments(row)
+            row.set_defaults(main=module.main)
+    arguments = parser.parse_args(argv)
+    try:
+        return int(arguments.main(arguments))
+    except SegRosError as error:
+        print(f'seg_ros {arguments.command}: {error}', file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+if __name__ == '__main__':
+    sys.exit(main())

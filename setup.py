@@ -1,0 +1,74 @@
+"""Installs seg_ros with pip and, as an ament_python package, with colcon."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+NAME = 'seg_ros'
+HERE = Path(__file__).parent
+
+# PyPI carries the real ROS 2 as wheels; a robot has its ROS from apt and takes none of these.
+ROS_WHEELS = {
+    'jazzy': [
+        'ros-jazzy-rclpy==7.1.6',
+        'ros-jazzy-rmw-fastrtps-cpp==8.4.3',
+        'ros-jazzy-common-interfaces==5.3.6',
+        'ros-jazzy-lifecycle-msgs==2.0.3',
+    ],
+    'kilted': [
+        'ros-kilted-rclpy==9.1.2',
+        'ros-kilted-rmw-fastrtps-cpp==9.3.3',
+        'ros-kilted-common-interfaces==5.5.1',
+        'ros-kilted-lifecycle-msgs==2.3.0',
+    ],
+}
+
+
+def share(folder: str) -> list[tuple[str, list[str]]]:
+    """Lists the files of a folder for installation below ``share/seg_ros/``."""
+    rows: dict[str, list[str]] = {}
+    for path in sorted((HERE / folder).rglob('*')):
+        if path.is_file() and '__pycache__' not in path.parts:
+            file = path.relative_to(HERE)
+            rows.setdefault(f'share/{NAME}/{file.parent.as_posix()}', []).append(file.as_posix())
+    return list(rows.items())
+
+
+setup(
+    name=NAME,
+    version='0.1.0',
+    description='Semantic segmentation for ROS 2: labels, pedestrian stop and lane track',
+    author='The seg_ros authors',
+    author_email='maintainers@seg-ros.org',
+    maintainer='The seg_ros authors',
+    maintainer_email='maintainers@seg-ros.org',
+    license='Apache-2.0',
+    python_requires='>=3.10',
+    packages=find_packages(include=[NAME, f'{NAME}.*']),
+    package_data={NAME: ['py.typed', 'resource/*']},
+    data_files=[
+        ('share/ament_index/resource_index/packages', [f'{NAME}/resource/{NAME}']),
+        (f'share/{NAME}', ['package.xml']),
+        *share('launch'),
+        *share('config'),
+        *share('engines'),
+    ],
+    install_requires=['numpy>=1.21', 'pyyaml>=5.4'],
+    extras_require={
+        **ROS_WHEELS,
+        'cpu': ['onnxruntime==1.31.1', 'onnx==1.23.2', 'opencv-python-headless==5.0.0.93'],
+        'openvino': ['openvino==2026.4.1'],
+        'bags': ['rosbags==0.11.9'],
+    },
+    entry_points={
+        'console_scripts': [
+            'seg_ros = seg_ros.cli:main',
+            'segmentation_node = seg_ros.ros.segmentation_node:main_process',
+        ],
+    },
+    options={
+        'develop': {'script_dir': f'$base/lib/{NAME}'},
+        'install': {'install_scripts': f'$base/lib/{NAME}'},
+    },
+    zip_safe=False,
+)

@@ -1,0 +1,127 @@
+"""Our network: an EfficientNet-Lite encoder, pooled context, and a light top-down decoder.
+
+Geometry: every stride-2 convolution yields ceil(size / 2), and every decoder step doubles and crops. Cell (i, j) of a feature map thus
+always sits at the same image position, whatever the image size, and the logits cover sizes that are multiples of the logits' stride
+exactly (360 = 4 * 90). Nothing is stretched to fit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from training.models.efficientnet_lite import EfficientNetLite, pretrained_weights
+
+__all__ = ['RoadSeg']
+
+
+def conv_bn_relu(inputs: int, outputs: int, kernel: int = 1, groups: int = 1) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2, groups=groups, bias=False),
+        nn.BatchNorm2d(outputs),
+        nn.ReLU(inplace=True),
+    )
+
+
+def double_and_crop(x: Tensor, like: Tensor) -> Tensor:
+    """Bilinear x2, cut to the size of `like`: the finer map's grid is kept exactly."""
+    x = F.interpolate(x, scale_factor=2.0, mode='bilinear', align_corners=False)
+    return x[:, :, : like.shape[2], : like.shape[3]]
+
+
+class Context(nn.Module):
+    """Average pools of growing windows and of the whole map, fused by a 1x1 convolution."""
+
+    def __init__(self, inputs: int, outputs: int, windows: Sequence[int] = (3, 7)) -> None:
+        super().__init__()
+        self.windows = tuple(windows)
+        self.reduce = conv_bn_relu(inputs, outputs)
+        self.fuse = conv_bn_relu(outputs * (2 + len(self.windows)), outputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.reduce(x)
+        pooled = [x]
+        for window in self.windows:
+            pooled.append(
+                F.avg_pool2d(x, window, 1, window // 2, count_include_pad=False)
+            )
+        pooled.append(x.mean((2, 3), keepdim=True).expand_as(x))
+        return self.fuse(torch.cat(pooled, 1))
+
+
+class RoadSeg(nn.Module):
+    """Logits at a quarter (or an eighth) of the image size; in training also auxiliary logits.
+
+    Args:
+        classes: Number of classes.
+        encoder: EfficientNet-Lite variant, 0 to 2.
+        widths: Decoder channels at strides 4, 8, 16, 32; three values leave out stride 4.
+        pretrained: Start from ImageNet weights.
+    """
+
+    def __init__(
+        self,
+        classes: int,
+        encoder: int = 0,
+        widths: Sequence[int] = (48, 96, 96, 128),
+        pretrained: bool = True,
+        dropout: float = 0.1,
+    ) -> None:
+        super().__init__()
+        self.encoder = EfficientNetLite(encoder)
+        if pretrained:
+            self.encoder.load_pretrained(pretrained_weights(encoder))
+        channels = self.encoder.channels[-len(widths) :]
+        self.stride = 32 >> (len(widths) - 1)
+        self.context = Context(channels[-1], widths[-1])
+        self.lateral = nn.ModuleList(
+            conv_bn_relu(c, w) for c, w in zip(channels[:-1], widths[:-1], strict=True)
+        )
+        self.narrow = nn.ModuleList(
+            conv_bn_relu(wide, w) if wide != w else nn.Identity()
+            for w, wide in zip(widths[:-1], widths[1:], strict=True)
+        )
+        self.blend = nn.ModuleList(conv_bn_relu(w, w, 3) for w in widths[:-1])
+        self.dropout = nn.Dropout2d(dropout)
+        self.classify = nn.Conv2d(widths[0], classes, 1)
+        self.auxiliary = nn.ModuleList(nn.Conv2d(w, classes, 1) for w in widths[1:])
+
+    def forward(self, x: Tensor) -> Tensor | list[Tensor]:
+        features = self.encoder(x)
+        features = features[-len(self.lateral) - 1 :]
+        y = self.context(features[-1])
+        outputs = [y]
+        for lateral, narrow, blend, feature in zip(
+            reversed(self.lateral),
+            reversed(self.narrow),
+            reversed(self.blend),
+            reversed(features[:-1]),
+            strict=True,
+        ):
+            skip = lateral(feature)
+            y = blend(double_and_crop(narrow(y), skip) + skip)
+            outputs.append(y)
+        logits = self.classify(self.dropout(y))
+        if not self.training:
+            return logits
+        return [logits] + [
+            head(out) for head, out in zip(reversed(self.auxiliary), outputs[:-1], strict=True)
+        ]
+
+    def parameter_groups(self, rate: float, encoder_factor: float, decay: float) -> list[dict]:
+        """AdamW groups: a lower rate for the pretrained encoder, no decay on norms and biases."""
+        groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
+        for name, parameter in self.named_parameters():
+            key = (name.startswith('encoder.'), parameter.ndim > 1)
+            groups.setdefault(key, []).append(parameter)
+        return [
+            {
+                'params': parameters,
+                'lr': rate * (encoder_factor if encoder else 1.0),
+                'weight_decay': decay if decays else 0.0,
+            }
+            for (encoder, decays), parameters in groups.items()
+        ]
