@@ -1,7 +1,8 @@
 """``seg_ros``: the command line, one row per command.
 
-A command is a module with ``add_arguments(parser)`` and ``main(arguments) -> exit code``; it is
-imported only when it is asked for, so that ``seg_ros --help`` needs neither ROS nor an engine.
+A command is a module with ``add_arguments(parser)`` and ``main(arguments) -> exit code``, or with
+``main(argv)`` where all that follows is for ROS. It is imported only when it is asked for, so
+that ``seg_ros --help`` needs neither ROS nor an engine.
 """
 
 from __future__ import annotations
@@ -23,15 +24,24 @@ class Command(NamedTuple):
 
     module: str
     summary: str
+    takes_ros_arguments: bool = False
 
 
 COMMANDS = {
-    'run': Command('seg_ros.ros.segmentation_node', 'run the node (all that follows goes to ROS)'),
-    'camera': Command('seg_ros.ros.camera_node', 'publish a drive, video, folder or bag as a camera'),
-    'demo': Command('seg_ros.tools.demo', 'run camera, node and recorder; leave pictures and figures'),
+    'run': Command('seg_ros.ros.segmentation_node', 'run the node', takes_ros_arguments=True),
+    'camera': Command(
+        'seg_ros.ros.camera_node', 'publish a drive, video, folder or bag as a camera'
+    ),
+    'demo': Command(
+        'seg_ros.tools.demo', 'run camera, node and recorder; leave pictures and figures'
+    ),
     'doctor': Command('seg_ros.tools.doctor', 'check this machine and say what to fix'),
-    'bench': Command('seg_ros.tools.bench', 'measure the node against bare inference and a textbook node'),
-    'wrap': Command('seg_ros.tools.wrap', "put the engine contract around a third party's network"),
+    'bench': Command(
+        'seg_ros.tools.bench', 'measure the node against bare inference and a textbook node'
+    ),
+    'wrap': Command(
+        'seg_ros.tools.wrap', "put the engine contract around a third party's network"
+    ),
 }
 
 
@@ -46,15 +56,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     chosen = next((word for word in argv if not word.startswith('-')), None)
     for name, command in COMMANDS.items():
         row = rows.add_parser(name, help=command.summary, description=command.summary)
-        if name == chosen:
+        if name == chosen and not command.takes_ros_arguments:
             module = importlib.import_module(command.module)
             module.add_arguments(row)
             row.set_defaults(main=module.main)
-    arguments = parser.parse_args(argv)
     try:
+        if chosen in COMMANDS and COMMANDS[chosen].takes_ros_arguments:
+            module = importlib.import_module(COMMANDS[chosen].module)
+            return int(module.main(argv[argv.index(chosen) + 1 :]))
+        arguments = parser.parse_args(argv)
         return int(arguments.main(arguments))
     except SegRosError as error:
-        print(f'seg_ros {arguments.command}: {error}', file=sys.stderr)
+        print(f'seg_ros {chosen}: {error}', file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130

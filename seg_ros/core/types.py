@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numpy.typing import NDArray
 
+if TYPE_CHECKING:
+    from seg_ros.core.encodings import CameraImage
+
 __all__ = [
+    'Allocate',
     'ConfidenceImage',
+    'Frame',
     'LabelImage',
     'RgbBatch',
     'RgbImage',
@@ -23,3 +32,23 @@ LabelImage = NDArray[np.uint8]
 
 ConfidenceImage = NDArray[np.uint8]
 """``(H, W)``, probability of the label, 0 (none) to 255 (certain)."""
+
+Allocate = Callable[[str, tuple[int, ...]], NDArray[np.uint8]]
+"""``allocate(name, shape)``: the caller's buffer for a named result, reused frame after frame."""
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One camera image and what identifies it.
+
+    Attributes:
+        camera: Name of the camera.
+        stamp_ns: Header stamp in nanoseconds.
+        frame_id: Coordinate frame of the camera.
+        image: The picture, still in the camera's encoding.
+    """
+
+    camera: str
+    stamp_ns: int
+    frame_id: str
+    image: CameraImage

@@ -1,0 +1,153 @@
+"""The story of a frame, from the camera's image to what is published, in one function."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from seg_ros.core.timing import StageTimer
+from seg_ros.core.types import Allocate, ConfidenceImage, Frame, LabelImage, RgbImage
+from seg_ros.inference.base import InferenceBackend
+
+__all__ = ['IMAGES', 'Buffers', 'FrameResult', 'PipelineOptions', 'SegmentationPipeline']
+
+IMAGES = ('label', 'confidence', 'overlay')
+"""What ``process`` can make of a frame."""
+
+
+@dataclass(frozen=True)
+class PipelineOptions:
+    """What may change between two frames.
+
+    Attributes:
+        min_confidence: Labels less certain than this (0 to 1) become unlabelled; 0 keeps all.
+        overlay_alpha: Opacity (0 to 1) of the label colours in the overlay.
+    """
+
+    min_confidence: float = 0.0
+    overlay_alpha: float = 0.5
+
+
+@dataclass(frozen=True)
+class FrameResult:
+    """What was made of one frame, each at the camera's size, None where nobody wanted it."""
+
+    frame: Frame
+    label: LabelImage | None = None
+    confidence: ConfidenceImage | None = None
+    overlay: RgbImage | None = None
+
+
+class Buffers:
+    """Arrays that are made once and reused; the usual ``allocate`` of ``process``."""
+
+    def __init__(self) -> None:
+        self._arrays: dict[str, NDArray[np.uint8]] = {}
+
+    def __call__(self, name: str, shape: tuple[int, ...]) -> NDArray[np.uint8]:
+        array = self._arrays.get(name)
+        if array is None or array.shape != shape:
+            array = self._arrays[name] = np.empty(shape, np.uint8)
+        return array
+
+
+class SegmentationPipeline:
+    """Turns camera frames into label images with one backend.
+
+    Args:
+        backend: Runs the network. The caller closes it. One pipeline has one caller at a time.
+    """
+
+    def __init__(self, backend: InferenceBackend) -> None:
+        self._backend = backend
+        self._buffers = Buffers()
+        self._label_map = backend.engine.label_map
+        self._colours_rgb = self._label_map.colour_lut_rgb()
+
+    def process(
+        self,
+        frame: Frame,
+        wanted: Collection[str],
+        options: PipelineOptions,
+        timer: StageTimer,
+        allocate: Allocate | None = None,
+    ) -> FrameResult:
+        """Returns what is wanted of a frame, and does no more than that needs.
+
+        Args:
+            frame: The camera's image with its identity.
+            wanted: Names out of ``IMAGES``.
+            options: What may change between two frames.
+            timer: Books the stages preprocess, infer and postprocess.
+            allocate: Gives the arrays that the results are written to; by default the pipeline's
+                own, which the next frame overwrites.
+
+        Raises:
+            FrameError: The image cannot be read.
+            BackendError: The network cannot be run.
+        """
+        allocate = allocate or self._buffers
+        size_wh = frame.image.width, frame.image.height
+        with_confidence = 'confidence' in wanted or options.min_confidence > 0.0
+
+        # Bring the camera's image to the network's size, as RGB
+        width, height = self._backend.engine.network_size_wh
+        batch = self._buffers('batch', (1, height, width, 3))
+        pixels = frame.image.rgb((width, height), out=batch[0])
+        timer.stage('preprocess')
+
+        # Run the network
+        result = self._backend.infer(pixels[np.newaxis], with_confidence=with_confidence)
+        label = result.labels[0]
+        confidence = None if result.confidence is None else result.confidence[0]
+        timer.stage('infer')
+
+        # Unlabel what is less certain than asked for
+        if confidence is not None and options.min_confidence > 0.0:
+            uncertain = cv2.compare(confidence, options.min_confidence * 255.0, cv2.CMP_LT)
+            unlabelled = self._buffers('unlabelled', label.shape)
+            unlabelled.fill(self._label_map.unlabelled)
+            label = cv2.copyTo(label, cv2.bitwise_not(uncertain, dst=uncertain), unlabelled)
+
+        # Bring labels and confidence back to the camera's size
+        label_out = confidence_out = overlay_out = None
+        if 'label' in wanted or 'overlay' in wanted:
+            label_out = _scaled(label, size_wh, cv2.INTER_NEAREST, allocate, 'label')
+        if 'confidence' in wanted and confidence is not None:
+            confidence_out = _scaled(confidence, size_wh, cv2.INTER_LINEAR, allocate, 'confidence')
+        timer.stage('postprocess')
+
+        # Lay the label colours over the camera's image
+        if label_out is not None and 'overlay' in wanted:
+            overlay_out = self._overlay(frame, label_out, options.overlay_alpha, allocate)
+            timer.stage('overlay')
+        return FrameResult(frame, label_out, confidence_out, overlay_out)
+
+    def _overlay(
+        self, frame: Frame, label: LabelImage, alpha: float, allocate: Allocate
+    ) -> RgbImage:
+        shape = (*label.shape, 3)
+        colours = cv2.applyColorMap(
+            label, self._colours_rgb, dst=self._buffers(f'{frame.camera}/colours', shape)
+        )
+        picture = frame.image.rgb()
+        out = allocate('overlay', shape)
+        cv2.addWeighted(colours, alpha, picture, 1.0 - alpha, 0.0, dst=out)
+        return out
+
+
+def _scaled(
+    image: NDArray[np.uint8],
+    size_wh: tuple[int, int],
+    interpolation: int,
+    allocate: Allocate,
+    name: str,
+) -> NDArray[np.uint8]:
+    """Returns the image at another size, written to the caller's buffer."""
+    out = allocate(name, (size_wh[1], size_wh[0]))
+    cv2.resize(image, size_wh, dst=out, interpolation=interpolation)
+    return out

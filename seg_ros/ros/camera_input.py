@@ -1,0 +1,182 @@
+"""A camera's subscription: takes what its publisher offers and says why nothing arrives."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from rclpy.node import Node
+from rclpy.qos import HistoryPolicy, QoSPolicyKind, QoSProfile, ReliabilityPolicy
+from rclpy.qos_overriding_options import QoSOverridingOptions
+from rclpy.topic_endpoint_info import TopicEndpointInfo
+from sensor_msgs.msg import CompressedImage, Image
+
+from seg_ros.core.config import NodeConfig
+from seg_ros.core.errors import ConfigurationError
+from seg_ros.ros.middleware import FASTDDS_PROFILE
+
+__all__ = ['CameraInput']
+
+TRANSPORTS = {'raw': Image, 'compressed': CompressedImage}
+TYPE_NAMES = {
+    'raw': 'sensor_msgs/msg/Image',
+    'compressed': 'sensor_msgs/msg/CompressedImage',
+}
+REPEAT_WARNING_S = 30.0
+
+OnMessage = Callable[[str, 'Image | CompressedImage'], None]
+
+
+class CameraInput:
+    """Subscribes to one camera, latest frame only.
+
+    Args:
+        node: Creates the subscription.
+        name: Name of the camera.
+        topic: Image topic, before remapping.
+        config: Says which transport and reliability to ask for.
+        on_message: Called with the camera's name and each message, in the executor's thread.
+    """
+
+    def __init__(
+        self, node: Node, name: str, topic: str, config: NodeConfig, on_message: OnMessage
+    ) -> None:
+        self.name = name
+        self.topic = node.resolve_topic_name(topic)
+        self._node = node
+        self._requested_topic = topic
+        self._on_message = on_message
+        self._transport = 'raw' if config.image_transport == 'auto' else config.image_transport
+        self._auto_transport = config.image_transport == 'auto'
+        self._reliability = self._reliability_asked_for(config)
+        self._auto_reliability = self._reliability is None
+        self._reliability = self._reliability or ReliabilityPolicy.BEST_EFFORT
+        self._subscription: Any = None
+        self._heard_s = time.monotonic()
+        self._heard_ros_ns = self._ros_ns()
+        self._warned_s: float | None = None
+        self._had_publisher = False
+        self._follow(self._publishers())
+        if self._subscription is None:
+            self._subscribe()
+
+    @property
+    def description(self) -> str:
+        """The topic, type and reliability that are asked for now."""
+        return f'{self.topic} ({TYPE_NAMES[self._transport]}, {self._reliability.name.lower()})'
+
+    def watch(self, silence_warn_s: float) -> None:
+        """Adapts to what the publisher offers now; warns when it is silent for too long."""
+        publishers = self._publishers()
+        self._follow(publishers)
+        if not publishers or not self._had_publisher:
+            self._had_publisher = bool(publishers)
+            self._heard_s = time.monotonic()
+            self._heard_ros_ns = self._ros_ns()
+            return
+        now_s = time.monotonic()
+        if now_s - self._heard_s < silence_warn_s:
+            return
+        if self._warned_s is None or now_s - self._warned_s >= REPEAT_WARNING_S:
+            self._warned_s = now_s
+            self._node.get_logger().warning(
+                f'Camera {self.name}: {self.topic} has a publisher, but nothing has arrived for '
+                f'{now_s - self._heard_s:.1f} s. {self._likely_cause(publishers)}'
+            )
+
+    def destroy(self) -> None:
+        """Ends the subscription."""
+        if self._subscription is not None:
+            self._node.destroy_subscription(self._subscription)
+            self._subscription = None
+
+    def _receive(self, message: Image | CompressedImage) -> None:
+        self._heard_s = time.monotonic()
+        self._heard_ros_ns = self._ros_ns()
+        self._warned_s = None
+        self._on_message(self.name, message)
+
+    def _reliability_asked_for(self, config: NodeConfig) -> ReliabilityPolicy | None:
+        """Returns what the user asks for, by qos_overrides or parameter; None leaves it to us.
+
+        rclpy's own override keeps the first answer for ever; ours may follow the publisher, so
+        the parameter of the standard name is declared here, with nothing in it.
+        """
+        name = f'qos_overrides.{self.topic}.subscription.reliability'
+        if not self._node.has_parameter(name):
+            self._node.declare_parameter(name, '')
+        word = self._node.get_parameter(name).value or config.qos_reliability
+        if word == 'auto':
+            return None
+        if word not in ('reliable', 'best_effort'):
+            raise ConfigurationError(f'{name} is {word!r}. Choose reliable or best_effort.')
+        return ReliabilityPolicy[word.upper()]
+
+    def _publishers(self) -> list[TopicEndpointInfo]:
+        return list(self._node.get_publishers_info_by_topic(self.topic))
+
+    def _follow(self, publishers: Sequence[TopicEndpointInfo]) -> None:
+        """Subscribes anew when the publishers offer another type or reliability."""
+        transport, reliability = self._transport, self._reliability
+        types = {row.topic_type for row in publishers}
+        if self._auto_transport and TYPE_NAMES[transport] not in types:
+            transport = next((k for k, v in TYPE_NAMES.items() if v in types), transport)
+        offers = [
+            row.qos_profile.reliability
+            for row in publishers
+            if row.topic_type == TYPE_NAMES[transport]
+        ]
+        if self._auto_reliability and offers:
+            reliable = all(offer == ReliabilityPolicy.RELIABLE for offer in offers)
+            reliability = ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT
+        if (transport, reliability) != (self._transport, self._reliability):
+            self._transport, self._reliability = transport, reliability
+            self._subscribe()
+            self._node.get_logger().info(f'Camera {self.name}: now reads {self.description}.')
+
+    def _subscribe(self) -> None:
+        self.destroy()
+        self._subscription = self._node.create_subscription(
+            TRANSPORTS[self._transport],
+            self._requested_topic,
+            self._receive,
+            QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=1, reliability=self._reliability),
+            qos_overriding_options=QoSOverridingOptions(
+                (QoSPolicyKind.HISTORY, QoSPolicyKind.DEPTH, QoSPolicyKind.DURABILITY)
+            ),
+        )
+
+    def _likely_cause(self, publishers: Sequence[TopicEndpointInfo]) -> str:
+        wanted = TYPE_NAMES[self._transport]
+        types = sorted({row.topic_type for row in publishers})
+        if wanted not in types:
+            return (
+                f'It publishes {", ".join(types)}, this node reads {wanted}. Publish images '
+                'there, remap the topic, or set image_transport to raw, compressed or auto.'
+            )
+        best_effort = [
+            row.node_name
+            for row in publishers
+            if row.qos_profile.reliability == ReliabilityPolicy.BEST_EFFORT
+        ]
+        if self._reliability == ReliabilityPolicy.RELIABLE and best_effort:
+            return (
+                f'QoS does not fit: {best_effort[0]} publishes best effort, this node asks for '
+                'reliable. Set qos_reliability to auto or best_effort.'
+            )
+        if self._node.get_parameter('use_sim_time').value and (
+            self._ros_ns() == self._heard_ros_ns
+        ):
+            return (
+                'use_sim_time is true and /clock stands still: start or resume what publishes '
+                '/clock, or set use_sim_time to false.'
+            )
+        return (
+            'Type and QoS fit. Either the camera sends nothing, or its images are larger than '
+            "the publisher's shared memory (512 KiB unless set) and are lost: start the camera "
+            f'driver with FASTDDS_DEFAULT_PROFILES_FILE={FASTDDS_PROFILE}'
+        )
+
+    def _ros_ns(self) -> int:
+        return int(self._node.get_clock().now().nanoseconds)

@@ -1,0 +1,153 @@
+"""What a camera's results are published as: one row a topic."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from types import ModuleType
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.qos_overriding_options import QoSOverridingOptions
+from sensor_msgs.msg import CompressedImage, Image
+from std_msgs.msg import Header, String
+
+from seg_ros.inference.engine import Engine
+from seg_ros.pipeline import FrameResult
+from seg_ros.ros.conversions import (
+    ReusedImage,
+    classes_message,
+    compressed_message,
+    label_info_message,
+)
+
+__all__ = ['OUTPUTS', 'CameraOutputs', 'Output']
+
+
+class Output(NamedTuple):
+    """One topic.
+
+    Attributes:
+        topic: Name below the node, or below the camera where there are several.
+        image: Which image of ``pipeline.IMAGES`` it carries.
+        encoding: Its pixels; jpeg is published as CompressedImage.
+    """
+
+    topic: str
+    image: str
+    encoding: str
+
+    @property
+    def message(self) -> type:
+        return CompressedImage if self.encoding == 'jpeg' else Image
+
+
+OUTPUTS: Mapping[str, Output] = {
+    row.topic: row
+    for row in (
+        Output('label', 'label', 'mono8'),
+        Output('confidence', 'confidence', 'mono8'),
+        Output('overlay', 'overlay', 'rgb8'),
+        Output('overlay/compressed', 'overlay', 'jpeg'),
+    )
+}
+
+# Reliable serves best-effort and reliable subscribers alike; depth 2 lets a slow reader catch up
+# by one frame without ever seeing old ones.
+IMAGE_QOS = QoSProfile(
+    history=HistoryPolicy.KEEP_LAST, depth=2, reliability=ReliabilityPolicy.RELIABLE
+)
+LATCHED_QOS = QoSProfile(
+    history=HistoryPolicy.KEEP_LAST,
+    depth=1,
+    reliability=ReliabilityPolicy.RELIABLE,
+    durability=DurabilityPolicy.TRANSIENT_LOCAL,
+)
+
+
+class CameraOutputs:
+    """The publishers of one camera.
+
+    Args:
+        node: Creates the publishers.
+        prefix: ``~`` or ``~/<camera>``.
+        engine: Names the classes.
+    """
+
+    def __init__(self, node: Node, prefix: str, engine: Engine) -> None:
+        self._node = node
+        self._engine = engine
+        self._publishers = {
+            row.topic: node.create_publisher(
+                row.message,
+                f'{prefix}/{row.topic}',
+                IMAGE_QOS,
+                qos_overriding_options=QoSOverridingOptions.with_default_policies(),
+            )
+            for row in OUTPUTS.values()
+        }
+        self._images = {
+            row.image: ReusedImage(row.encoding)
+            for row in OUTPUTS.values()
+            if row.message is Image
+        }
+        self._classes = node.create_publisher(String, f'{prefix}/classes', LATCHED_QOS)
+        self._vision_msgs = _vision_msgs()
+        self._label_info = None
+        if self._vision_msgs is not None:
+            self._label_info = node.create_publisher(
+                self._vision_msgs.LabelInfo, f'{prefix}/label_info', LATCHED_QOS
+            )
+
+    def wanted(self) -> set[str]:
+        """Returns the images, out of ``pipeline.IMAGES``, that somebody subscribes to."""
+        return {
+            OUTPUTS[topic].image
+            for topic, publisher in self._publishers.items()
+            if publisher.get_subscription_count() > 0
+        }
+
+    def allocate(self, name: str, shape: tuple[int, ...]) -> NDArray[np.uint8]:
+        """Returns the bytes of the message that carries an image, to be written in place."""
+        return self._images[name].pixels(shape)
+
+    def publish(self, header: Header, result: FrameResult, jpeg_quality: int) -> None:
+        """Publishes what was made, under the header of the camera's message."""
+        for topic, publisher in self._publishers.items():
+            row = OUTPUTS[topic]
+            pixels = getattr(result, row.image)
+            if pixels is None or publisher.get_subscription_count() == 0:
+                continue
+            message: Any
+            if row.message is Image:
+                message = self._images[row.image].message
+            else:
+                message = compressed_message(pixels, jpeg_quality)
+            message.header = header
+            publisher.publish(message)
+
+    def publish_classes(self, header: Header, threshold: float) -> None:
+        """Publishes the names of the classes, latched."""
+        self._classes.publish(classes_message(self._engine.name, self._engine.label_map))
+        if self._label_info is not None:
+            self._label_info.publish(
+                label_info_message(header, self._engine.label_map, threshold, self._vision_msgs)
+            )
+
+    def destroy(self) -> None:
+        """Removes the publishers from the graph."""
+        for publisher in (*self._publishers.values(), self._classes, self._label_info):
+            if publisher is not None:
+                self._node.destroy_publisher(publisher)
+
+
+def _vision_msgs() -> ModuleType | None:
+    """Returns ``vision_msgs.msg`` where it is installed and has LabelInfo (since Humble)."""
+    try:
+        module = importlib.import_module('vision_msgs.msg')
+    except ImportError:
+        return None
+    return module if hasattr(module, 'LabelInfo') else None

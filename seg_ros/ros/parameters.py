@@ -1,0 +1,95 @@
+"""Declares the configuration's options as ROS parameters and reads them back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+
+from seg_ros.core.config import (
+    NodeConfig,
+    Option,
+    ParameterValue,
+    config_from_values,
+    options_of,
+)
+from seg_ros.core.errors import ConfigurationError
+
+__all__ = ['changed_config', 'declare_parameters', 'descriptor_of', 'read_config']
+
+
+def declare_parameters(node: Node) -> None:
+    """Declares every option with its description, unit, range and default.
+
+    Raises:
+        ConfigurationError: An override is out of its range or of the wrong type.
+    """
+    for name, default, rule in options_of(NodeConfig):
+        value = list(default) if isinstance(default, tuple) else default
+        try:
+            node.declare_parameter(name, value, descriptor_of(rule, default))
+        except Exception as error:  # rclpy raises several kinds, by distribution
+            raise ConfigurationError(f'Parameter {name}: {error}') from error
+
+
+def descriptor_of(rule: Option, default: ParameterValue) -> ParameterDescriptor:
+    """Returns the descriptor that ``ros2 param describe`` shows."""
+    words = [rule.doc]
+    if rule.unit:
+        words.append(f'Unit: {rule.unit}.')
+    if rule.choices:
+        words.append(f'One of {", ".join(rule.choices)}.')
+    words.append('May change at any time.' if rule.live else 'Read at configure.')
+    descriptor = ParameterDescriptor(description=' '.join(words))
+    if rule.low is not None and rule.high is not None:
+        if isinstance(default, int):
+            descriptor.integer_range = [
+                IntegerRange(from_value=int(rule.low), to_value=int(rule.high))
+            ]
+        else:
+            descriptor.floating_point_range = [
+                FloatingPointRange(from_value=float(rule.low), to_value=float(rule.high))
+            ]
+    return descriptor
+
+
+def read_config(node: Node) -> NodeConfig:
+    """Returns the parameters as they are now.
+
+    Raises:
+        ConfigurationError: They do not fit their choices or each other.
+    """
+    names = [name for name, _, _ in options_of(NodeConfig)]
+    return config_from_values(
+        NodeConfig(), {row.name: _plain(row.value) for row in node.get_parameters(names)}
+    )
+
+
+def changed_config(
+    config: NodeConfig, changes: Iterable[Parameter], *, live_only: bool
+) -> NodeConfig:
+    """Returns the configuration with changed parameters.
+
+    Args:
+        config: The configuration before.
+        changes: The parameters to change; those that are not options are ignored.
+        live_only: Whether only options that may change at any time are allowed to.
+
+    Raises:
+        ConfigurationError: The change is refused, with the reason.
+    """
+    rules = {name: rule for name, _, rule in options_of(NodeConfig)}
+    ours = [row for row in changes if row.name in rules]
+    if live_only and (fixed := [row.name for row in ours if not rules[row.name].live]):
+        raise ConfigurationError(
+            f'{fixed[0]} is read at configure. Clean the node up, set it, configure it again.'
+        )
+    return config_from_values(config, {row.name: _plain(row.value) for row in ours})
+
+
+def _plain(value: Any) -> ParameterValue:
+    plain: ParameterValue = tuple(value) if isinstance(value, (list, tuple)) else value
+    return plain

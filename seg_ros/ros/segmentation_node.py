@@ -1,0 +1,318 @@
+"""The lifecycle node: camera topics in, label images and diagnostics out.
+
+The executor's thread only stores the newest frame of each camera; the worker's thread runs the
+network and publishes, so that a slow network never blocks the graph.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+import rclpy
+from diagnostic_msgs.msg import DiagnosticArray
+from rcl_interfaces.msg import SetParametersResult
+from rclpy.clock import Clock, ClockType
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.impl.implementation_singleton import rclpy_implementation
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.parameter import Parameter
+from rclpy.qos import QoSProfile
+from rclpy.timer import Timer
+from std_msgs.msg import Header
+
+from seg_ros.core.config import NodeConfig, options_of
+from seg_ros.core.errors import ConfigurationError, SegRosError
+from seg_ros.inference.engine import load_engine
+from seg_ros.inference.registry import ChosenBackend, create_backend
+from seg_ros.pipeline import SegmentationPipeline
+from seg_ros.ros.camera_input import CameraInput
+from seg_ros.ros.diagnostics import CameraStatistics, camera_status
+from seg_ros.ros.middleware import prepare_process
+from seg_ros.ros.outputs import CameraOutputs
+from seg_ros.ros.parameters import changed_config, declare_parameters, read_config
+from seg_ros.ros.worker import CameraPort, FrameWorker
+
+__all__ = ['SegmentationNode', 'main', 'main_process']
+
+NODE_NAME = 'segmentation'
+WATCH_PERIOD_S = 0.25  # how soon the node follows a publisher's QoS and type
+
+NodeT = TypeVar('NodeT', bound='SegmentationNode')
+Transition = Callable[[NodeT, LifecycleState], TransitionCallbackReturn]
+
+
+def reported(transition: Transition[NodeT]) -> Transition[NodeT]:
+    """Logs what a transition raises and releases what it has built; rclpy does neither.
+
+    rclpy swallows exceptions of transitions (ros2/rclpy#1673).
+    """
+
+    @functools.wraps(transition)
+    def wrapper(self: NodeT, state: LifecycleState) -> TransitionCallbackReturn:
+        try:
+            return transition(self, state)
+        except SegRosError as error:
+            self.get_logger().error(f'{transition.__name__} refused: {error}')
+        except Exception:
+            self.get_logger().error(f'{transition.__name__} failed:\n{traceback.format_exc()}')
+        self.stop_working()
+        if transition.__name__ == 'on_configure':
+            self.release()
+        return TransitionCallbackReturn.FAILURE
+
+    return wrapper
+
+
+class SegmentationNode(LifecycleNode):
+    """Segments the images of one or several cameras with one engine.
+
+    Raises:
+        ConfigurationError: A parameter given at start cannot be declared.
+    """
+
+    def __init__(self, **node_arguments: object) -> None:
+        super().__init__(NODE_NAME, **node_arguments)
+        declare_parameters(self)
+        self.config: NodeConfig = read_config(self)
+        self._chosen: ChosenBackend | None = None
+        self._pipeline: SegmentationPipeline | None = None
+        self._ports: dict[str, CameraPort] = {}
+        self._inputs: list[CameraInput] = []
+        self._worker: FrameWorker | None = None
+        self._watch_timer: Timer | None = None
+        self._diagnostics_timer: Timer | None = None
+        self._diagnostics = self.create_publisher(
+            DiagnosticArray, '/diagnostics', QoSProfile(depth=10)
+        )
+        self.add_on_set_parameters_callback(self._on_parameters)
+
+    @reported
+    def on_configure(self, _state: LifecycleState) -> TransitionCallbackReturn:
+        """Reads the parameters, loads the engine, creates the publishers."""
+        self.config = config = read_config(self)
+        engine = load_engine(
+            config.engine, [Path(config.engines_path)] if config.engines_path else None
+        )
+        self._chosen = create_backend(
+            config.backend, engine, threads=config.inference_threads, precision=config.precision
+        )
+        backend = self._chosen.backend
+        self._pipeline = SegmentationPipeline(backend)
+        for camera in config.camera_names:
+            prefix = '~' if len(config.camera_names) == 1 else f'~/{camera}'
+            outputs = CameraOutputs(self, prefix, engine)
+            self._ports[camera] = CameraPort(outputs, CameraStatistics())
+        self._diagnostics_timer = self._steady_timer(
+            config.diagnostics_period_s, self._publish_diagnostics
+        )
+        width, height = engine.network_size_wh
+        self.get_logger().info(
+            f'Engine {engine.name} ({width}x{height}, {len(engine.label_map.classes)} classes) '
+            f'runs on {backend.name}, {backend.detail}. {self._chosen.reason}'
+        )
+        return TransitionCallbackReturn.SUCCESS
+
+    @reported
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Subscribes to the cameras and starts the worker."""
+        if self._pipeline is None:
+            raise ConfigurationError('The node is not configured. Configure it first.')
+        header = Header(stamp=self.get_clock().now().to_msg())
+        for port in self._ports.values():
+            port.outputs.publish_classes(header, self.config.min_confidence)
+        self._worker = FrameWorker(self, self._pipeline, self._ports, lambda: self.config)
+        for camera, topic in zip(self.config.camera_names, self.config.image_topics, strict=True):
+            self._inputs.append(CameraInput(self, camera, topic, self.config, self._worker.put))
+            self.get_logger().info(f'Camera {camera}: reads {self._inputs[-1].description}.')
+        self._watch_timer = self._steady_timer(WATCH_PERIOD_S, self._watch_inputs)
+        return super().on_activate(state)
+
+    @reported
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Ends the subscriptions and the worker; the engine stays loaded."""
+        self.stop_working()
+        return super().on_deactivate(state)
+
+    @reported
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Frees the engine and removes the publishers."""
+        self.release()
+        return super().on_cleanup(state)
+
+    @reported
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Releases everything, from any state."""
+        self.stop_working()
+        self.release()
+        return super().on_shutdown(state)
+
+    @reported
+    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Releases everything, so that the node can be configured again."""
+        self.stop_working()
+        self.release()
+        return super().on_error(state)
+
+    def stop_working(self) -> None:
+        """Undoes activate: no subscription, no thread; nothing is published after it."""
+        if self._watch_timer is not None:
+            self.destroy_timer(self._watch_timer)
+            self._watch_timer = None
+        for camera in self._inputs:
+            camera.destroy()
+        self._inputs.clear()
+        if self._worker is not None and not self._worker.stop():
+            self.get_logger().error(
+                'Inference hangs; its thread and the engine are left behind. Restart the process '
+                'to free them.'
+            )
+            self._chosen = None  # a backend must not be closed while it works
+        self._worker = None
+
+    def release(self) -> None:
+        """Undoes configure: no engine, no publishers."""
+        if self._diagnostics_timer is not None:
+            self.destroy_timer(self._diagnostics_timer)
+            self._diagnostics_timer = None
+        for port in self._ports.values():
+            port.outputs.destroy()
+        self._ports.clear()
+        self._pipeline = None
+        if self._chosen is not None:
+            self._chosen.backend.close()
+            self._chosen = None
+
+    def _on_parameters(self, changes: Sequence[Parameter]) -> SetParametersResult:
+        """Takes over changes that may happen now; refuses the others with the reason."""
+        try:
+            self.config = changed_config(
+                self.config, changes, live_only=self._pipeline is not None
+            )
+        except ConfigurationError as error:
+            return SetParametersResult(successful=False, reason=str(error))
+        return SetParametersResult(successful=True)
+
+    def _watch_inputs(self) -> None:
+        for camera in self._inputs:
+            camera.watch(self.config.silence_warn_s)
+
+    def _publish_diagnostics(self) -> None:
+        if self._chosen is None:
+            return
+        ros_now = self.get_clock().now()
+        topics = {camera.name: camera.description for camera in self._inputs}
+        message = DiagnosticArray(header=Header(stamp=ros_now.to_msg()))
+        for camera, port in self._ports.items():
+            facts = {
+                'camera': camera,
+                'input': topics.get(camera, 'none: the node is not active'),
+                'engine': self._chosen.backend.engine.name,
+                'backend': self._chosen.backend.name,
+                'backend_detail': self._chosen.backend.detail,
+                'backend_reason': self._chosen.reason,
+            }
+            message.status.append(
+                camera_status(
+                    f'{self.get_name()}: {camera}',
+                    port.statistics,
+                    facts,
+                    now_ns=time.monotonic_ns(),
+                    ros_now_ns=ros_now.nanoseconds,
+                    stale_timeout_s=self.config.stale_timeout_s,
+                )
+            )
+        self._diagnostics.publish(message)
+
+    def _steady_timer(self, period_s: float, callback: Callable[[], None]) -> Timer:
+        """A timer that goes on while sim time stands still."""
+        return self.create_timer(period_s, callback, clock=Clock(clock_type=ClockType.STEADY_TIME))
+
+
+HELP = """usage: seg_ros run [--ros-args ROS_ARGUMENT ...]
+
+Runs the segmentation node. Parameters, remappings and log level are ROS arguments:
+
+  seg_ros run --ros-args -p engine:=roadseg -r image:=/camera/image_raw
+  seg_ros run --ros-args --params-file config/segmentation.yaml --log-level debug
+
+Parameters:
+"""
+
+
+def parameters_help() -> str:
+    """Returns the table of parameters that ``--help`` prints."""
+    rows = []
+    for name, default, rule in options_of(NodeConfig):
+        shown = list(default) if isinstance(default, tuple) else default
+        rows.append(
+            f'  {name} = {shown!r}{" " + rule.unit if rule.unit else ""}\n      {rule.doc}'
+        )
+    return '\n'.join(rows)
+
+
+def main(argv: Sequence[str]) -> int:
+    """Runs the node until it is told to end.
+
+    Args:
+        argv: ROS arguments; ``--help`` prints the parameters.
+
+    Returns:
+        0 when it ended as told, 1 when it could not start, 2 when the arguments are wrong.
+    """
+    if {'-h', '--help'} & set(argv):
+        print(HELP + parameters_help())
+        return 0
+    prepared = prepare_process()
+    rclpy.init(args=list(argv))
+    node = None
+    try:
+        node = SegmentationNode()
+        for sentence in prepared:
+            node.get_logger().info(sentence)
+        if node.config.autostart and not autostart(node):
+            return 1
+        spin(node)
+    except (KeyboardInterrupt, ExternalShutdownException):
+        pass
+    except ConfigurationError as error:
+        print(f'seg_ros run: {error}', file=sys.stderr)
+        return 1
+    finally:
+        if node is not None:
+            node.stop_working()
+            node.release()
+            node.destroy_node()
+        rclpy.try_shutdown()
+    return 0
+
+
+def autostart(node: SegmentationNode) -> bool:
+    """Configures and activates; returns whether both succeeded."""
+    return (
+        node.trigger_configure() == TransitionCallbackReturn.SUCCESS
+        and node.trigger_activate() == TransitionCallbackReturn.SUCCESS
+    )
+
+
+def spin(node: SegmentationNode) -> None:
+    """Serves the graph until shutdown."""
+    executor = SingleThreadedExecutor()
+    executor.add_node(node)
+    while rclpy.ok():
+        try:
+            executor.spin()
+        except rclpy_implementation.RCLError as error:
+            # Jazzy's rclpy raises this out of spin when a manager asks for a transition that the
+            # state does not have; Kilted answers the request with success=False.
+            node.get_logger().error(f'Refused: {error}')
+
+
+def main_process() -> None:
+    """Entry point of ``ros2 run seg_ros segmentation_node``."""
+    sys.exit(main(sys.argv[1:]))
