@@ -28,7 +28,7 @@ from std_msgs.msg import Header
 
 from seg_ros.core.config import NodeConfig, options_of
 from seg_ros.core.errors import ConfigurationError, SegRosError
-from seg_ros.inference.engine import load_engine
+from seg_ros.inference.engine import engine_search_path, load_engine
 from seg_ros.inference.registry import ChosenBackend, create_backend
 from seg_ros.pipeline import SegmentationPipeline
 from seg_ros.ros.camera_input import CameraInput
@@ -96,9 +96,8 @@ class SegmentationNode(LifecycleNode):
     def on_configure(self, _state: LifecycleState) -> TransitionCallbackReturn:
         """Reads the parameters, loads the engine, creates the publishers."""
         self.config = config = read_config(self)
-        engine = load_engine(
-            config.engine, [Path(config.engines_path)] if config.engines_path else None
-        )
+        ours = [Path(config.engines_path)] if config.engines_path else []
+        engine = load_engine(config.engine, [*ours, *engine_search_path()])
         self._chosen = create_backend(
             config.backend, engine, threads=config.inference_threads, precision=config.precision
         )

@@ -1,0 +1,58 @@
+# Everything uses one virtual environment, .venv/, that the first target makes.
+# DISTRO=kilted takes the Kilted wheels instead (in .venv-kilted/).
+
+DISTRO ?= jazzy
+VENV := $(if $(filter jazzy,$(DISTRO)),.venv,.venv-$(DISTRO))
+PYTHON ?= python3
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+ENGINE ?=
+ARGS ?=
+
+.PHONY: help venv demo test test-kilted check format bench build engine clean
+
+help:  ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+venv: $(READY)  ## make the virtual environment and install everything into it
+
+$(READY): .ci/requirements-$(DISTRO).txt setup.py
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-cache-dir \
+	    --requirement .ci/requirements-$(DISTRO).txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
+	    --no-build-isolation --editable .
+	touch $@
+
+demo: $(READY)  ## run camera, node and recorder; leave a bag, a video and pictures in out/demo
+	$(BIN)/seg_ros demo $(if $(VIDEO),--video '$(VIDEO)') $(if $(IMAGES),--images '$(IMAGES)') \
+	    $(if $(BAG),--bag '$(BAG)') $(ARGS)
+
+test: $(READY)  ## run all tests
+	$(BIN)/python -m pytest $(ARGS)
+
+test-kilted:  ## run all tests on ROS 2 Kilted
+	$(MAKE) test DISTRO=kilted
+
+check: $(READY)  ## format, lint, types, import contract
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(READY)  ## let the tool format
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(READY)  ## measure the node against bare inference and the textbook node
+	$(BIN)/seg_ros bench $(ARGS)
+
+build: $(READY)  ## build a colcon workspace in out/workspace, as on a ROS machine
+	bash .ci/colcon-build
+
+engine: $(READY)  ## make ENGINE=name.onnx ARGS='--spec …': wrap a network as an engine
+	$(BIN)/seg_ros wrap '$(ENGINE)' $(ARGS)
+
+clean:  ## remove what the other targets made
+	rm -rf .venv .venv-* out build install log *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
