@@ -26,8 +26,9 @@ from rclpy.qos import QoSProfile
 from rclpy.timer import Timer
 from std_msgs.msg import Header
 
-from seg_ros.core.config import NodeConfig, options_of
+from seg_ros.core.config import NodeConfig
 from seg_ros.core.errors import ConfigurationError, SegRosError
+from seg_ros.core.parameter_text import parameters_help
 from seg_ros.inference.engine import engine_search_path, load_engine
 from seg_ros.inference.registry import ChosenBackend, create_backend
 from seg_ros.pipeline import SegmentationPipeline
@@ -244,17 +245,6 @@ Parameters:
 """
 
 
-def parameters_help() -> str:
-    """Returns the table of parameters that ``--help`` prints."""
-    rows = []
-    for name, default, rule in options_of(NodeConfig):
-        shown = list(default) if isinstance(default, tuple) else default
-        rows.append(
-            f'  {name} = {shown!r}{" " + rule.unit if rule.unit else ""}\n      {rule.doc}'
-        )
-    return '\n'.join(rows)
-
-
 def main(argv: Sequence[str]) -> int:
     """Runs the node until it is told to end.
 
@@ -265,7 +255,7 @@ def main(argv: Sequence[str]) -> int:
         0 when it ended as told, 1 when it could not start, 2 when the arguments are wrong.
     """
     if {'-h', '--help'} & set(argv):
-        print(HELP + parameters_help())
+        print(HELP + parameters_help(), end='')
         return 0
     prepared = prepare_process()
     rclpy.init(args=list(argv))
