@@ -1,0 +1,244 @@
+"""Reads and cuts ONNX files by their wire format, without the ``onnx`` package.
+
+A robot that runs a network needs only its runtime; ``onnx`` stays a tool of those who build
+engines. An ONNX file is one protobuf message, and the few fields that matter here are in
+https://github.com/onnx/onnx/blob/main/onnx/onnx.proto (their numbers never change).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+__all__ = ['TensorInfo', 'cut_to_outputs', 'read_inputs_and_outputs']
+
+MODEL_GRAPH = 7
+GRAPH_NODE, GRAPH_INITIALIZER, GRAPH_INPUT, GRAPH_OUTPUT = 1, 5, 11, 12
+NODE_INPUT, NODE_OUTPUT, NODE_ATTRIBUTE = 1, 2, 5
+ATTRIBUTE_GRAPH, ATTRIBUTE_GRAPHS = 6, 11
+INITIALIZER_NAME = 8
+VALUE_NAME, VALUE_TYPE = 1, 2
+TYPE_TENSOR = 1
+TENSOR_ELEMENT, TENSOR_SHAPE = 1, 2
+SHAPE_DIMENSION = 1
+DIMENSION_VALUE = 1
+
+LONGEST_AXIS = 1 << 31
+VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
+
+# TensorProto.DataType, by the names that numpy and people use
+ELEMENT_NAMES = {
+    1: 'float32',
+    2: 'uint8',
+    3: 'int8',
+    4: 'uint16',
+    5: 'int16',
+    6: 'int32',
+    7: 'int64',
+    8: 'string',
+    9: 'bool',
+    10: 'float16',
+    11: 'float64',
+    16: 'bfloat16',
+}
+
+
+class TensorInfo(NamedTuple):
+    """Name, element type and shape of a graph's input or output.
+
+    Attributes:
+        name: As in the graph.
+        element: numpy's name of the type, such as ``uint8``.
+        shape: One entry per axis, None where the size is open; None when no shape is given.
+    """
+
+    name: str
+    element: str
+    shape: tuple[int | None, ...] | None
+
+    def __str__(self) -> str:
+        axes = '?' if self.shape is None else ', '.join(str(n or '?') for n in self.shape)
+        return f'{self.name}: {self.element} [{axes}]'
+
+
+class Field(NamedTuple):
+    """One field of a protobuf message.
+
+    Attributes:
+        number: Which field of its message.
+        value: The number, or the bytes of a string or message.
+        raw: The whole field as it lies in the file, tag included.
+    """
+
+    number: int
+    value: int | memoryview
+    raw: memoryview
+
+
+def read_inputs_and_outputs(data: bytes) -> tuple[list[TensorInfo], list[TensorInfo]]:
+    """Returns what goes into an ONNX graph and what comes out; weights are not inputs.
+
+    Raises:
+        ValueError: The data end too early, or are no ONNX model; the message says which.
+    """
+    _, graph = _model(data)
+    weights = {
+        _text(part.value)
+        for field in graph
+        if field.number == GRAPH_INITIALIZER
+        for part in _fields(_message(field))
+        if part.number == INITIALIZER_NAME
+    }
+    inputs = [_tensor(field) for field in graph if field.number == GRAPH_INPUT]
+    outputs = [_tensor(field) for field in graph if field.number == GRAPH_OUTPUT]
+    return [row for row in inputs if row.name not in weights], outputs
+
+
+def cut_to_outputs(data: bytes, names: Iterable[str]) -> bytes:
+    """Returns the model without the outputs that are not named, and without their nodes.
+
+    ONNX Runtime computes the whole graph, whatever is asked of it; so the graph must be smaller.
+
+    Raises:
+        ValueError: The data end too early, or are no ONNX model; the message says which.
+    """
+    outer, graph = _model(data)
+    wanted = set(names)
+    kept = set()
+    nodes = [
+        (index, *_node_edges(field.value))
+        for index, field in enumerate(graph)
+        if field.number == GRAPH_NODE and isinstance(field.value, memoryview)
+    ]
+    needed = set(wanted)
+    for index, inputs, outputs in reversed(nodes):  # ONNX keeps its nodes in topological order
+        if needed & outputs:
+            kept.add(index)
+            needed |= inputs
+    body = b''.join(
+        field.raw
+        for index, field in enumerate(graph)
+        if (field.number != GRAPH_NODE or index in kept)
+        and (field.number != GRAPH_OUTPUT or _tensor(field).name in wanted)
+    )
+    head = b''.join(field.raw for field in outer if field.number != MODEL_GRAPH)
+    return head + _varint((MODEL_GRAPH << 3) | BYTES) + _varint(len(body)) + body
+
+
+def _model(data: bytes) -> tuple[list[Field], list[Field]]:
+    """Returns the fields of the model and those of its graph."""
+    outer = list(_fields(memoryview(data)))
+    graphs = [field for field in outer if field.number == MODEL_GRAPH]
+    if len(graphs) != 1 or not isinstance(graphs[0].value, memoryview):
+        raise ValueError('there is no graph in it')
+    graph = list(_fields(graphs[0].value))
+    if not any(field.number == GRAPH_OUTPUT for field in graph):
+        raise ValueError('its graph has no output')
+    return outer, graph
+
+
+def _fields(message: memoryview) -> Iterator[Field]:
+    position = 0
+    while position < len(message):
+        start = position
+        tag, position = _read_varint(message, position)
+        number, wire_type = tag >> 3, tag & 7
+        value: int | memoryview
+        if wire_type == VARINT:
+            value, position = _read_varint(message, position)
+        elif wire_type in (BYTES, FIXED32, FIXED64):
+            if wire_type == BYTES:
+                size, position = _read_varint(message, position)
+            else:
+                size = 4 if wire_type == FIXED32 else 8
+            if number == 0 or position + size > len(message):
+                raise ValueError(
+                    f'it announces {size} bytes where {len(message) - position} are left'
+                )
+            value = message[position : position + size]
+            position += size
+        else:
+            raise ValueError(f'it has a field of the unknown wire type {wire_type}')
+        yield Field(number, value, message[start:position])
+
+
+def _read_varint(message: memoryview, position: int) -> tuple[int, int]:
+    value = shift = 0
+    while position < len(message):
+        byte = message[position]
+        position += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value, position
+        shift += 7
+    raise ValueError('it ends in the middle of a number')
+
+
+def _varint(value: int) -> bytes:
+    out = bytearray()
+    while value > 0x7F:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    out.append(value)
+    return bytes(out)
+
+
+def _message(field: Field) -> memoryview:
+    if not isinstance(field.value, memoryview):
+        raise ValueError(f'field {field.number} is a number where a message belongs')
+    return field.value
+
+
+def _text(value: int | memoryview) -> str:
+    return bytes(value).decode() if isinstance(value, memoryview) else ''
+
+
+def _node_edges(node: memoryview) -> tuple[set[str], set[str]]:
+    """Returns all names that a node reads, its inner graphs included, and all that it writes."""
+    inputs, outputs = set(), set()
+    for field in _fields(node):
+        if field.number == NODE_INPUT:
+            inputs.add(_text(field.value))
+        elif field.number == NODE_OUTPUT:
+            outputs.add(_text(field.value))
+        elif field.number == NODE_ATTRIBUTE:
+            for part in _fields(_message(field)):
+                if part.number in (ATTRIBUTE_GRAPH, ATTRIBUTE_GRAPHS):
+                    inputs |= _graph_reads(_message(part))
+    return inputs, outputs - {''}
+
+
+def _graph_reads(graph: memoryview) -> set[str]:
+    """Returns every name that an inner graph may take from outside."""
+    names: set[str] = set()
+    for field in _fields(graph):
+        if field.number == GRAPH_NODE:
+            names |= _node_edges(_message(field))[0]
+        elif field.number == GRAPH_OUTPUT:
+            names.add(_tensor(field).name)
+    return names
+
+
+def _tensor(field: Field) -> TensorInfo:
+    name, element = '', 'unknown'
+    shape: tuple[int | None, ...] | None = None
+    for part in _fields(_message(field)):
+        if part.number == VALUE_NAME:
+            name = _text(part.value)
+        elif part.number == VALUE_TYPE:
+            for kind in _fields(_message(part)):
+                if kind.number != TYPE_TENSOR:
+                    continue
+                for item in _fields(_message(kind)):
+                    if item.number == TENSOR_ELEMENT and isinstance(item.value, int):
+                        element = ELEMENT_NAMES.get(item.value, f'type {item.value}')
+                    elif item.number == TENSOR_SHAPE:
+                        shape = tuple(_dimension(axis) for axis in _fields(_message(item)))
+    return TensorInfo(name, element, shape)
+
+
+def _dimension(axis: Field) -> int | None:
+    for part in _fields(_message(axis)):
+        if part.number == DIMENSION_VALUE and isinstance(part.value, int):
+            return part.value if 0 < part.value < LONGEST_AXIS else None  # 0 and -1 mean open
+    return None

@@ -1,0 +1,123 @@
+"""OpenVINO on the CPU: about twice as fast as ONNX Runtime where the processor has bf16."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+
+from seg_ros.core.errors import BackendError, BackendUnavailable, EngineError
+from seg_ros.core.types import RgbBatch
+from seg_ros.core.upsample import Logits
+from seg_ros.inference.cpu import bf16_instructions, inference_threads
+from seg_ros.inference.engine import Engine
+from seg_ros.inference.graph import IMAGE, LOGITS, logits_only
+from seg_ros.inference.logits_backend import LogitsBackend
+
+__all__ = ['FIX', 'OpenvinoBackend', 'auto_verdict', 'version']
+
+FIX = "pip install 'openvino==2026.4.1'"
+
+
+def version() -> str:
+    """Returns the library with its version.
+
+    Raises:
+        BackendUnavailable: It is not installed here.
+    """
+    return f'OpenVINO {_version_of(_openvino())}'
+
+
+def auto_verdict(precision: str) -> tuple[bool, str]:
+    """Returns whether 'auto' takes this backend for a precision, and why."""
+    flags = bf16_instructions()
+    if not flags:
+        return False, 'the CPU has no bf16 instructions, and without them it is the slower one'
+    if precision == 'fp32':
+        return False, 'in fp32 it is the slower one'
+    return True, f'the CPU has bf16 ({", ".join(flags)}), which makes it the faster one'
+
+
+class OpenvinoBackend(LogitsBackend):
+    """Runs an engine with OpenVINO; see ``InferenceBackend``."""
+
+    name = 'openvino'
+
+    def __init__(self, engine: Engine, *, threads: int = 0, precision: str = 'auto') -> None:
+        """Loads and warms up.
+
+        Args:
+            engine: What to run.
+            threads: Threads of the one stream; 0 takes one per free core.
+            precision: 'fp32', 'bf16', or 'auto': bf16 where the CPU has it, else fp32.
+
+        Raises:
+            BackendUnavailable: OpenVINO is not installed, or bf16 was asked of a CPU without it.
+            EngineError: OpenVINO cannot load the network.
+        """
+        openvino = _openvino()
+        flags = bf16_instructions()
+        if precision == 'bf16' and not flags:
+            raise BackendUnavailable(
+                "Precision 'bf16' was asked of a CPU without bf16 instructions (amx_bf16, "
+                "avx512_bf16). Take precision 'auto' or 'fp32'."
+            )
+        if precision == 'auto':
+            precision = 'bf16' if flags else 'fp32'
+        threads = inference_threads(threads)
+        width, height = engine.network_size_wh
+        try:
+            core = openvino.Core()
+            model = core.read_model(model=logits_only(engine.onnx_path), weights=b'')
+            model.reshape({IMAGE: [1, height, width, 3]})
+            compiled = core.compile_model(
+                model,
+                'CPU',
+                {
+                    'PERFORMANCE_HINT': 'LATENCY',
+                    'INFERENCE_PRECISION_HINT': 'bf16' if precision == 'bf16' else 'f32',
+                    'INFERENCE_NUM_THREADS': threads,
+                    'NUM_STREAMS': 1,
+                    # Pinned threads would share their core with whatever else is pinned there.
+                    'ENABLE_CPU_PINNING': False,
+                },
+            )
+            self._request: Any = compiled.create_infer_request()
+        except RuntimeError as error:
+            raise EngineError(
+                f'OpenVINO {_version_of(openvino)} cannot load {engine.onnx_path}: {error}. Take '
+                "backend 'onnxruntime', or export the network with opset 17."
+            ) from error
+        plural = '' if threads == 1 else 's'
+        super().__init__(
+            engine, f'CPU {precision}, {threads} thread{plural}, OpenVINO {_version_of(openvino)}'
+        )
+
+    def _logits_of(self, image: RgbBatch) -> Logits:
+        try:
+            # Shared: the input is read in place, the output is a view that the next run reuses.
+            outputs = self._request.infer({IMAGE: image}, share_inputs=True, share_outputs=True)
+        except RuntimeError as error:
+            raise BackendError(
+                f"OpenVINO failed on engine '{self.engine.name}': {error}. Take backend "
+                "'onnxruntime'."
+            ) from error
+        return np.asarray(outputs[LOGITS][0], np.float32)
+
+    def _release(self) -> None:
+        self._request = None
+
+
+def _openvino() -> Any:
+    try:
+        return import_module('openvino')
+    except ImportError as error:
+        raise BackendUnavailable(
+            f"Backend 'openvino' needs OpenVINO, which cannot be imported ({error}). "
+            f'Install it: {FIX}'
+        ) from error
+
+
+def _version_of(openvino: Any) -> str:
+    return str(openvino.__version__).split('-', maxsplit=1)[0]
