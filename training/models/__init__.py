@@ -1,0 +1,22 @@
+"""Networks that train.py knows; each maps normalised [N,3,H,W] to logits [N,C,h,w]."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import nn
+
+from training.models.roadseg import RoadSeg
+
+__all__ = ['MODELS', 'create']
+
+MODELS: dict[str, type[nn.Module]] = {'roadseg': RoadSeg}
+
+
+def create(row: dict[str, Any]) -> nn.Module:
+    """A network from its config row: {kind, ...constructor's arguments}."""
+    arguments = dict(row)
+    kind = arguments.pop('kind')
+    if kind not in MODELS:
+        raise ValueError(f"Unknown model kind '{kind}'; known are {', '.join(sorted(MODELS))}.")
+    return MODELS[kind](**arguments)

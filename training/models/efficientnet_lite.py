@@ -13,6 +13,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from training.fast_cpu import BatchNormClip, DepthwiseConv2d
+
 __all__ = ['EfficientNetLite', 'pretrained_weights']
 
 # width and depth multipliers (tensorflow/tpu, efficientnet/lite)
@@ -37,8 +39,9 @@ def rounded_channels(channels: int, width: float, divisor: int = 8) -> int:
     return rounded + divisor if rounded < 0.9 * scaled else rounded
 
 
-def batch_norm(channels: int) -> nn.BatchNorm2d:
-    return nn.BatchNorm2d(channels, eps=BN_EPSILON, momentum=BN_MOMENTUM)
+def batch_norm(channels: int, relu6: bool = True) -> BatchNormClip:
+    low, high = (0.0, 6.0) if relu6 else (-math.inf, math.inf)
+    return BatchNormClip(channels, low, high, BN_EPSILON, BN_MOMENTUM)
 
 
 class MBConv(nn.Module):
@@ -51,18 +54,15 @@ class MBConv(nn.Module):
         if self.has_expansion:
             self._expand_conv = nn.Conv2d(inputs, middle, 1, bias=False)
             self._bn0 = batch_norm(middle)
-        self._depthwise_conv = nn.Conv2d(
-            middle, middle, kernel, stride, kernel // 2, groups=middle, bias=False
-        )
+        self._depthwise_conv = DepthwiseConv2d(middle, kernel, stride)
         self._bn1 = batch_norm(middle)
         self._project_conv = nn.Conv2d(middle, outputs, 1, bias=False)
-        self._bn2 = batch_norm(outputs)
-        self.relu = nn.ReLU6(inplace=True)
+        self._bn2 = batch_norm(outputs, relu6=False)
         self.has_skip = stride == 1 and inputs == outputs
 
     def forward(self, x: Tensor) -> Tensor:
-        y = self.relu(self._bn0(self._expand_conv(x))) if self.has_expansion else x
-        y = self.relu(self._bn1(self._depthwise_conv(y)))
+        y = self._bn0(self._expand_conv(x)) if self.has_expansion else x
+        y = self._bn1(self._depthwise_conv(y))
         y = self._bn2(self._project_conv(y))
         return x + y if self.has_skip else y
 
@@ -76,7 +76,6 @@ class EfficientNetLite(nn.Module):
         # Lite keeps the stem at 32 channels and the first and last stage at one block.
         self._conv_stem = nn.Conv2d(3, STEM_CHANNELS, 3, 2, 1, bias=False)
         self._bn0 = batch_norm(STEM_CHANNELS)
-        self.relu = nn.ReLU6(inplace=True)
         blocks: list[nn.Module] = []
         self.taps: list[int] = []  # the last block before each further stride
         self.channels: list[int] = []
@@ -99,7 +98,7 @@ class EfficientNetLite(nn.Module):
         self._blocks = nn.ModuleList(blocks)
 
     def forward(self, x: Tensor) -> list[Tensor]:
-        x = self.relu(self._bn0(self._conv_stem(x)))
+        x = self._bn0(self._conv_stem(x))
         features = []
         for index, block in enumerate(self._blocks):
             x = block(x)

@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from training.fast_cpu import BatchNormClip
 from training.models.efficientnet_lite import EfficientNetLite, pretrained_weights
 
 __all__ = ['RoadSeg']
@@ -21,15 +22,17 @@ __all__ = ['RoadSeg']
 def conv_bn_relu(inputs: int, outputs: int, kernel: int = 1, groups: int = 1) -> nn.Sequential:
     return nn.Sequential(
         nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2, groups=groups, bias=False),
-        nn.BatchNorm2d(outputs),
-        nn.ReLU(inplace=True),
+        BatchNormClip(outputs),
     )
 
 
 def double_and_crop(x: Tensor, like: Tensor) -> Tensor:
     """Bilinear x2, cut to the size of `like`: the finer map's grid is kept exactly."""
     x = F.interpolate(x, scale_factor=2.0, mode='bilinear', align_corners=False)
-    return x[:, :, : like.shape[2], : like.shape[3]]
+    height, width = int(like.shape[2]), int(like.shape[3])  # constants in an exported graph
+    if (int(x.shape[2]), int(x.shape[3])) == (height, width):
+        return x
+    return x[:, :, :height, :width]
 
 
 class Context(nn.Module):
@@ -48,7 +51,8 @@ class Context(nn.Module):
             pooled.append(
                 F.avg_pool2d(x, window, 1, window // 2, count_include_pad=False)
             )
-        pooled.append(x.mean((2, 3), keepdim=True).expand_as(x))
+        size = int(x.shape[2]), int(x.shape[3])
+        pooled.append(x.mean((2, 3), keepdim=True).expand(-1, -1, *size))
         return self.fuse(torch.cat(pooled, 1))
 
 

@@ -1,0 +1,194 @@
+"""What a training image goes through: pasted people, crop at a random scale, colours of other cameras and weathers."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+
+from training.classes import UNLABELLED, class_id
+from training.data import LabelledSet
+
+__all__ = ['Augmentation', 'Sampler']
+
+Image = NDArray[np.uint8]
+MIN_PASTE_PX = 120
+OCCLUDED_BY_PASTE = ('road', 'pavement', 'building', 'tree', 'fence', 'vehicle', 'lane_marking')
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """One row of the config; scales are relative to the stored image."""
+
+    crop_wh: tuple[int, int] = (448, 352)
+    scale: tuple[float, float] = (0.9, 2.4)
+    rotation_deg: float = 3.0
+    rare_share: float = 0.5
+    rare: tuple[str, ...] = ('pedestrian', 'cyclist', 'sign', 'pole', 'fence')
+    paste_share: float = 0.5
+    paste: tuple[str, ...] = ('pedestrian', 'cyclist')
+    colour: float = 1.0
+
+    @staticmethod
+    def from_config(row: dict[str, Any]) -> Augmentation:
+        return Augmentation(**{k: tuple(v) if isinstance(v, list) else v for k, v in row.items()})
+
+
+@dataclass(frozen=True)
+class Cutout:
+    """An instance cut out of a training image, at its place there."""
+
+    image: Image
+    mask: NDArray[np.uint8]
+    left: int
+    top: int
+    class_id: int
+
+
+class Sampler:
+    """Draws augmented crops from one set."""
+
+    def __init__(self, data: LabelledSet, augmentation: Augmentation) -> None:
+        self.data = data
+        self.augmentation = augmentation
+        self.rare_images: list[tuple[int, NDArray[np.int64]]] = []  # class, images that have it
+        for name in augmentation.rare:
+            has = [(labels == class_id(name)).sum() > 60 for labels in data.labels]
+            if any(has):
+                self.rare_images.append((class_id(name), np.flatnonzero(has)))
+        self.cutouts = [c for name in augmentation.paste for c in cut_out(data, class_id(name))]
+        self.order: list[int] = []
+
+    def draw(self, random: Generator) -> tuple[Image, Image]:
+        """One crop: image [h,w,3] and labels [h,w]."""
+        config = self.augmentation
+        focus = None
+        if self.rare_images and random.random() < config.rare_share:
+            focus, images = self.rare_images[random.integers(len(self.rare_images))]
+            index = int(random.choice(images))
+        else:
+            if not self.order:
+                self.order = random.permutation(len(self.data)).tolist()
+            index = self.order.pop()
+        image, labels = np.array(self.data.images[index]), np.array(self.data.labels[index])
+        if self.cutouts and random.random() < config.paste_share:
+            for _ in range(random.integers(1, 4)):
+                paste(image, labels, self.cutouts[random.integers(len(self.cutouts))], random)
+        image, labels = crop(image, labels, focus, config, random)
+        if config.colour > 0:
+            image = recolour(image, config.colour, random)
+        return image, labels
+
+
+def cut_out(data: LabelledSet, label: int) -> list[Cutout]:
+    found = []
+    for image, labels in zip(data.images, data.labels, strict=True):
+        count, components, stats, _ = cv2.connectedComponentsWithStats(
+            (labels == label).astype(np.uint8)
+        )
+        for i in range(1, count):
+            x, y, w, h, area = (int(v) for v in stats[i])
+            whole = x > 0 and x + w < labels.shape[1] and y + h < labels.shape[0]
+            if area >= MIN_PASTE_PX and whole and h > w:
+                mask = (components[y : y + h, x : x + w] == i).astype(np.uint8)
+                found.append(Cutout(np.array(image[y : y + h, x : x + w]), mask, x, y, label))
+    return found
+
+
+def paste(image: Image, labels: Image, cutout: Cutout, random: Generator) -> None:
+    """Put the instance at its old height (so that its size fits) and another place across."""
+    height, width = cutout.mask.shape
+    if height > labels.shape[0] or width >= labels.shape[1]:
+        return
+    left = int(random.integers(0, labels.shape[1] - width))
+    top = int(np.clip(cutout.top + random.integers(-6, 7), 0, labels.shape[0] - height))
+    mask, colours = cutout.mask, cutout.image
+    if random.random() < 0.5:
+        mask, colours = mask[:, ::-1], colours[:, ::-1]
+    area = (slice(top, top + height), slice(left, left + width))
+    foot = labels[min(top + height, labels.shape[0] - 1), left + width // 2]
+    if foot not in [class_id(name) for name in OCCLUDED_BY_PASTE]:
+        return
+    gain = random.uniform(0.75, 1.25)
+    alpha = cv2.GaussianBlur(mask.astype(np.float32), (3, 3), 0)[..., None]
+    mixed = alpha * np.minimum(colours * gain, 255) + (1 - alpha) * image[area]
+    image[area] = mixed.astype(np.uint8)
+    labels[area][mask > 0] = cutout.class_id
+
+
+def crop(
+    image: Image, labels: Image, focus: int | None, config: Augmentation, random: Generator
+) -> tuple[Image, Image]:
+    """Scale, turn, mirror and cut in one warp; the part outside the image is unlabelled."""
+    height, width = labels.shape
+    out_w, out_h = config.crop_wh
+    scale = math.exp(random.uniform(math.log(config.scale[0]), math.log(config.scale[1])))
+    aspect = math.exp(random.uniform(-0.1, 0.1))
+    scale_x, scale_y = scale * aspect, scale / aspect
+    centre = None
+    if focus is not None:
+        ys, xs = np.nonzero(labels == focus)
+        if len(ys):
+            pick = random.integers(len(ys))
+            centre = [
+                xs[pick] + random.uniform(-0.35, 0.35) * out_w / scale_x,
+                ys[pick] + random.uniform(-0.35, 0.35) * out_h / scale_y,
+            ]
+    if centre is None:
+        centre = [random.uniform(0, width), random.uniform(0, height)]
+    for axis, (size, span) in enumerate(((width, out_w / scale_x), (height, out_h / scale_y))):
+        margin = min(span / 2, size / 2)
+        centre[axis] = float(np.clip(centre[axis], margin, size - margin))
+    angle = math.radians(random.uniform(-1, 1) * config.rotation_deg)
+    flip = -1.0 if random.random() < 0.5 else 1.0
+    cos, sin = math.cos(angle), math.sin(angle)
+    linear = np.array([[flip * scale_x * cos, -flip * scale_x * sin], [scale_y * sin, scale_y * cos]])
+    # pixel centres: +0.5 before, -0.5 after
+    offset = np.array([out_w / 2, out_h / 2]) - linear @ (np.array(centre) - 0.5) - 0.5
+    matrix = np.hstack([linear, offset[:, None]])
+    if scale < 0.75:
+        image = cv2.GaussianBlur(image, (0, 0), 0.45 / scale)
+    warped = cv2.warpAffine(
+        image, matrix, (out_w, out_h), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101
+    )
+    turned = cv2.warpAffine(
+        labels,
+        matrix,
+        (out_w, out_h),
+        flags=cv2.INTER_NEAREST,
+        borderMode=cv2.BORDER_CONSTANT,
+        borderValue=UNLABELLED,
+    )
+    return warped, turned
+
+
+def recolour(image: Image, strength: float, random: Generator) -> Image:
+    """Brightness, contrast, gamma, white balance, saturation; now and then blur, noise, jpeg, rain."""
+    value = np.arange(256, dtype=np.float32) / 255
+    gamma = math.exp(random.normal(0, 0.25 * strength))
+    contrast = math.exp(random.normal(0, 0.18 * strength))
+    brightness = random.normal(0, 0.07 * strength)
+    balance = np.exp(random.normal(0, 0.06 * strength, 3))
+    curve = (value**gamma - 0.5) * contrast + 0.5 + brightness
+    lut = np.clip(curve[:, None] * balance[None] * 255, 0, 255).astype(np.uint8)
+    image = cv2.LUT(image, lut.reshape(256, 1, 3))
+    if random.random() < 0.5:
+        grey = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
+        amount = float(np.clip(1 + random.normal(0, 0.3 * strength), 0, 1.8))
+        image = cv2.addWeighted(image, amount, grey, 1 - amount, 0)
+    if random.random() < 0.12 * strength:
+        image = cv2.GaussianBlur(image, (0, 0), random.uniform(0.4, 1.5))
+    if random.random() < 0.12 * strength:
+        noise = np.empty(image.shape, np.int16)
+        cv2.randn(noise, 0, random.uniform(2, 12))
+        image = cv2.add(image, noise, dtype=cv2.CV_8U)
+    if random.random() < 0.12 * strength:
+        quality = int(random.integers(25, 80))
+        _, code = cv2.imencode('.jpg', image, [cv2.IMWRITE_JPEG_QUALITY, quality])
+        image = cv2.imdecode(code, cv2.IMREAD_COLOR)
+    return image

@@ -1,0 +1,114 @@
+"""Data sets as arrays in memory: CamVid, any folder of images and masks, the synthetic road.
+
+Every reader yields (name, RGB image, class ids) and a set is decoded once into `out/cache/NAME/{images,labels}.npy`, which training maps
+into memory: a CPU that trains has no time to decode. All images of one set have the same size.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from training.classes import LANE, ROAD, UNLABELLED, class_id
+
+__all__ = ['LabelledSet', 'camvid', 'folder', 'load', 'synthetic']
+
+Sample = tuple[str, NDArray[np.uint8], NDArray[np.uint8]]
+
+CAMVID_UNLABELLED = 11
+KERB_PX = 4  # the soft lane labels mark kerbs too: none this close to pavement or fence
+CACHE = Path(__file__).resolve().parents[1] / 'out' / 'cache'
+
+
+@dataclass(frozen=True)
+class LabelledSet:
+    """images [N,H,W,3] RGB and labels [N,H,W] with 255 for unlabelled."""
+
+    name: str
+    names: tuple[str, ...]
+    images: NDArray[np.uint8]
+    labels: NDArray[np.uint8]
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+
+def lane_target(soft: NDArray[np.uint8], labels: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Lane markings without kerbs (CamVid README)."""
+    beside = np.isin(labels, (class_id('pavement'), class_id('fence'))).astype(np.uint8)
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * KERB_PX + 1,) * 2)
+    return (soft > 127) & (labels == ROAD) & (cv2.dilate(beside, kernel) == 0)
+
+
+def camvid(root: str, splits: list[str], lanes: bool = True) -> Iterator[Sample]:
+    for split in splits:
+        for path in sorted((Path(root) / split).glob('*.avif')):
+            image = np.asarray(Image.open(path).convert('RGB'))
+            labels = np.array(Image.open(path.with_suffix('.label.png')))
+            if lanes:
+                soft = np.asarray(Image.open(path.with_suffix('.lane.png')))
+                labels[lane_target(soft, labels)] = LANE
+                unlabelled = np.asarray(Image.open(path.with_suffix('.label.png'))) == 11
+            else:
+                unlabelled = labels == CAMVID_UNLABELLED
+            labels[unlabelled] = UNLABELLED
+            yield path.stem, image, labels
+
+
+def folder(
+    images: str, masks: str, size_wh: list[int], ids: dict[int, int] | None = None
+) -> Iterator[Sample]:
+    """Images of any kind and PNG masks of the same stem; `ids` maps mask values to class ids."""
+    table = np.arange(256, dtype=np.uint8)
+    if ids is not None:
+        table = np.full(256, UNLABELLED, np.uint8)
+        for value, target in ids.items():
+            table[value] = target
+    suffixes = {'.png', '.jpg', '.jpeg', '.avif', '.bmp', '.webp'}
+    for path in sorted(p for p in Path(images).iterdir() if p.suffix.lower() in suffixes):
+        mask = Path(masks) / f'{path.stem}.png'
+        if not mask.exists():
+            raise FileNotFoundError(f'{path} has no mask: {mask} is missing.')
+        image = np.asarray(Image.open(path).convert('RGB'))
+        labels = np.asarray(Image.open(mask))
+        if labels.ndim != 2:
+            raise ValueError(f'{mask} has {labels.shape[-1]} channels; a mask holds one id a pixel.')
+        yield (
+            path.stem,
+            cv2.resize(image, tuple(size_wh), interpolation=cv2.INTER_AREA),
+            table[cv2.resize(labels, tuple(size_wh), interpolation=cv2.INTER_NEAREST)],
+        )
+
+
+READERS: dict[str, Callable[..., Iterator[Sample]]] = {'camvid': camvid, 'folder': folder}
+
+
+def load(source: dict[str, Any]) -> LabelledSet:
+    """A set from its config row: {name, kind, ...reader's arguments}; decoded at first use."""
+    arguments = {k: v for k, v in source.items() if k not in ('name', 'kind', 'share', 'from')}
+    cache = CACHE / source['name']
+    stamp = json.dumps({'kind': source['kind'], **arguments}, sort_keys=True)
+    if not (cache / 'source.json').exists() or (cache / 'source.json').read_text() != stamp:
+        samples = list(READERS[source['kind']](**arguments))
+        if not samples:
+            raise ValueError(f"Data set '{source['name']}' is empty: {arguments}")
+        cache.mkdir(parents=True, exist_ok=True)
+        names, images, labels = zip(*samples, strict=True)
+        np.save(cache / 'images.npy', np.stack(images))
+        np.save(cache / 'labels.npy', np.stack(labels))
+        (cache / 'names.json').write_text(json.dumps(names))
+        (cache / 'source.json').write_text(stamp)
+    return LabelledSet(
+        source['name'],
+        tuple(json.loads((cache / 'names.json').read_text())),
+        np.load(cache / 'images.npy', mmap_mode='r'),
+        np.load(cache / 'labels.npy', mmap_mode='r'),
+    )

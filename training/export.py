@@ -1,0 +1,192 @@
+"""Export a checkpoint as an engine: python -m training.export out/train/RUN/last.pt engines/NAME [--size 640x360] [--half-weights]
+
+Writes model.onnx and spec.yaml by the contract of the deployment graph (uint8 NHWC image in; logits, label and confidence out), and checks
+that ONNX Runtime gives the labels that torch gives.
+"""
+
+from __future__ import annotations
+
+import argparse
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+import torch.nn.functional as F
+import yaml
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+from torch import Tensor, nn
+
+from training import models
+from training.classes import CLASSES, UNLABELLED
+
+__all__ = ['Deployment', 'export_onnx', 'load_checkpoint', 'write_spec']
+
+# ImageNet statistics on 0..255
+MEAN = (123.675, 116.28, 103.53)
+STD = (58.395, 57.12, 57.375)
+OPSET = 17
+MIN_AGREEMENT = 0.999
+MIN_HALF_ELEMENTS = 256  # smaller tensors stay float: nothing to save
+
+
+class Deployment(nn.Module):
+    """uint8 [N,H,W,3] RGB to logits, label and confidence; everything a robot needs is in the graph."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+        self.register_buffer('mean', torch.tensor(MEAN).view(1, 3, 1, 1))
+        self.register_buffer('scale', 1 / torch.tensor(STD).view(1, 3, 1, 1))
+
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        # TensorRT wants the cast before the transpose
+        x = (image.float().permute(0, 3, 1, 2) - self.mean) * self.scale
+        logits = self.network(x)
+        factor = float(int(image.shape[1]) // int(logits.shape[2]))
+        label = enlarged(logits, factor).argmax(1).to(torch.uint8)
+        winner = logits.softmax(1).amax(1, keepdim=True)
+        confidence = (enlarged(winner, factor)[:, 0] * 255 + 0.5).to(torch.uint8)
+        return logits, label, confidence
+
+
+def enlarged(x: Tensor, factor: float) -> Tensor:
+    return F.interpolate(x, scale_factor=factor, mode='bilinear', align_corners=False)
+
+
+def load_checkpoint(path: str | Path) -> tuple[nn.Module, dict[str, Any]]:
+    """The averaged weights of a run as a network in eval mode, and the run's config."""
+    state = torch.load(path, map_location='cpu', weights_only=False)
+    config = state['config']
+    network = models.create({**config['model'], 'pretrained': False})
+    network.load_state_dict(state['average'])
+    return network.eval(), {**config, 'step': state['step']}
+
+
+def export_onnx(
+    network: nn.Module, path: Path, size_wh: tuple[int, int], half_weights: bool = False
+) -> None:
+    """Write the deployment graph for one network size; the batch stays free."""
+    width, height = size_wh
+    module = Deployment(network).eval()
+    example = torch.zeros(1, height, width, 3, dtype=torch.uint8)
+    with torch.no_grad():
+        stride_y, stride_x = (
+            size / logits for size, logits in zip((height, width), module(example)[0].shape[2:], strict=True)
+        )
+    if stride_y != stride_x or stride_y != int(stride_y):
+        raise ValueError(
+            f'The logits of this network do not cover {width}x{height} exactly (strides {stride_x} and {stride_y}). '
+            'Take a size whose sides are multiples of the logits\' stride, 8 is always enough.'
+        )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')
+        torch.onnx.export(
+            module,
+            (example,),
+            str(path),
+            opset_version=OPSET,
+            dynamo=False,
+            input_names=['image'],
+            output_names=['logits', 'label', 'confidence'],
+            dynamic_axes={name: {0: 'batch'} for name in ('image', 'logits', 'label', 'confidence')},
+        )
+    graph = onnx.load(path)
+    if half_weights:
+        store_half(graph)
+    onnx.checker.check_model(graph)
+    onnx.save(graph, path)
+
+
+def store_half(model: onnx.ModelProto) -> None:
+    """Store weights as fp16 behind a Cast: half the file; a runtime folds the cast when it loads."""
+    casts = []
+    for tensor in model.graph.initializer:
+        values = numpy_helper.to_array(tensor)
+        if values.dtype != np.float32 or values.size < MIN_HALF_ELEMENTS:
+            continue
+        name = tensor.name
+        tensor.CopyFrom(numpy_helper.from_array(values.astype(np.float16), f'{name}.half'))
+        casts.append(helper.make_node('Cast', [f'{name}.half'], [name], f'{name}.cast', to=TensorProto.FLOAT))
+    nodes = list(model.graph.node)
+    del model.graph.node[:]
+    model.graph.node.extend(casts + nodes)
+
+
+def write_spec(folder: Path, name: str, size_wh: tuple[int, int], config: dict[str, Any]) -> None:
+    """spec.yaml: classes, roles, training; metrics of an earlier evaluation are dropped."""
+    spec = {
+        'name': name,
+        'description': config.get('description', ''),
+        'network_size': list(size_wh),
+        'classes': [
+            {'id': i, 'name': label, 'colour': list(colour), 'roles': list(roles)}
+            for i, (label, colour, roles) in enumerate(class_table(config))
+        ],
+        'unlabelled': UNLABELLED,
+        'training': {
+            'data': [row['name'] for row in config['sources']],
+            'pretraining': config.get('pretraining', 'none'),
+            'config': config.get('config_path', ''),
+            'steps': config['step'],
+        },
+        'metrics': {},
+    }
+    text = yaml.safe_dump(spec, sort_keys=False, default_flow_style=None, width=120)
+    (folder / 'spec.yaml').write_text(text)
+
+
+def class_table(config: dict[str, Any]) -> list[tuple[str, Any, Any]]:
+    """The config's own classes, or the road scene's twelve."""
+    if 'classes' in config:
+        return [(row['name'], row['colour'], row.get('roles', [])) for row in config['classes']]
+    return list(CLASSES)
+
+
+def agreement(network: nn.Module, path: Path, images: NDArray[np.uint8]) -> float:
+    """Share of pixels on which ONNX Runtime and torch give the same label."""
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(str(path), providers=['CPUExecutionProvider'])
+    (found,) = session.run(['label'], {'image': images})
+    with torch.no_grad():
+        _, expected, _ = Deployment(network).eval()(torch.from_numpy(images))
+    return float((found == expected.numpy()).mean())
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('checkpoint', type=Path)
+    parser.add_argument('engine', type=Path, help='the engine folder, engines/NAME')
+    parser.add_argument('--size', default='640x360', help='network size, WIDTHxHEIGHT')
+    parser.add_argument('--half-weights', action='store_true', help='store the weights as fp16')
+    arguments = parser.parse_args()
+    width, height = (int(v) for v in arguments.size.split('x'))
+    network, config = load_checkpoint(arguments.checkpoint)
+    path = arguments.engine / 'model.onnx'
+    export_onnx(network, path, (width, height), arguments.half_weights)
+    write_spec(arguments.engine, arguments.engine.name, (width, height), config)
+    images = sample_images(config, (width, height))
+    same = agreement(network, path, images)
+    print(f'{path}: {path.stat().st_size / 1e6:.2f} MB, torch and ONNX Runtime agree on {same:.4%} of pixels')
+    if same < MIN_AGREEMENT:
+        raise SystemExit(f'Agreement below {MIN_AGREEMENT:.1%}: the engine must not be used.')
+
+
+def sample_images(config: dict[str, Any], size_wh: tuple[int, int], count: int = 4) -> NDArray[np.uint8]:
+    """A few training images at the network size."""
+    import cv2
+
+    from training.data import load
+
+    data = load(config['sources'][0])
+    picks = range(0, len(data), max(1, len(data) // count))
+    return np.stack([cv2.resize(data.images[i], size_wh) for i in list(picks)[:count]])
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,301 @@
+"""Train a network from a config: python -m training.train training/configs/roadseg.yaml [--set steps=100 ...]
+
+Writes out/train/RUN/: config.yaml, log.csv, curve.png, last.pt (resumed when it exists), val-STEP.json. bf16 on CPUs and GPUs that have it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import csv
+import json
+import math
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+import torch.nn.functional as F
+import yaml
+from torch import Tensor, nn
+
+from seg_ros.core.metrics import ConfusionMatrix
+from training import models
+from training.augment import Augmentation, Sampler
+from training.classes import CLASSES, LANE, ROAD, UNLABELLED
+from training.data import CACHE, LabelledSet, load
+
+RUNS = Path(__file__).resolve().parents[1] / 'out' / 'train'
+# ImageNet statistics on 0..255
+MEAN = (123.675, 116.28, 103.53)
+STD = (58.395, 57.12, 57.375)
+
+
+def normalise(images: Tensor) -> Tensor:
+    """uint8 [N,H,W,3] to float [N,3,H,W], channels last in memory."""
+    x = (images.float() - torch.tensor(MEAN, device=images.device)) / torch.tensor(
+        STD, device=images.device
+    )
+    return x.permute(0, 3, 1, 2)
+
+
+def segmentation_loss(
+    outputs: Sequence[Tensor],
+    labels: Tensor,
+    weights: Tensor,
+    hard_share: float,
+    auxiliary_weight: float = 0.2,
+) -> Tensor:
+    """Cross entropy over the hardest pixels at half size, plus plain cross entropy of the auxiliary logits."""
+    fine = F.interpolate(
+        outputs[0].float(), scale_factor=2.0, mode='bilinear', align_corners=False
+    )
+    target = sampled(labels, fine.shape[-2:])
+    pixels = F.cross_entropy(fine, target, weights, ignore_index=UNLABELLED, reduction='none')
+    known = pixels[target != UNLABELLED]
+    if hard_share < 1.0:
+        # the hardest share of the pixels, but always all that are still wrong (below about p = 0.7)
+        kept = max(1, int(hard_share * known.numel()))
+        limit = min(float(known.detach().kthvalue(known.numel() - kept + 1).values), 0.35)
+        known = known[known >= limit]
+    loss = known.mean()
+    for coarse in outputs[1:]:
+        target = sampled(labels, coarse.shape[-2:])
+        loss = loss + auxiliary_weight * F.cross_entropy(
+            coarse.float(), target, weights, ignore_index=UNLABELLED
+        )
+    return loss
+
+
+def sampled(labels: Tensor, shape_hw: Sequence[int]) -> Tensor:
+    """Labels at the centres of a coarser grid."""
+    step = labels.shape[-1] // shape_hw[1]
+    return labels[:, step // 2 :: step, step // 2 :: step].long()
+
+
+def class_weights(sets: Sequence[LabelledSet], power: float) -> Tensor:
+    """Frequency to the minus `power`, with a mean of one over the pixels' classes."""
+    counts = np.zeros(256)
+    for data in sets:
+        counts += np.bincount(np.asarray(data.labels[::4]).ravel(), minlength=256)
+    share = np.maximum(counts[: len(CLASSES)] / counts[: len(CLASSES)].sum(), 1e-4)
+    weights = share**-power
+    return torch.tensor(weights / (weights * share).sum(), dtype=torch.float32)
+
+
+def learning_factor(step: int, steps: int, warmup: int) -> float:
+    """Linear warm-up, then half a cosine."""
+    if step < warmup:
+        return (step + 1) / warmup
+    return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, steps - warmup)))
+
+
+class Average:
+    """Exponential moving average of weights and batch-norm statistics."""
+
+    def __init__(self, model: nn.Module, decay: float) -> None:
+        self.model = copy.deepcopy(model).eval()
+        self.decay = decay
+
+    @torch.no_grad()
+    def update(self, model: nn.Module, step: int) -> None:
+        decay = min(self.decay, (step + 1) / (step + 20))
+        for mean, value in zip(
+            self.model.state_dict().values(), model.state_dict().values(), strict=True
+        ):
+            if mean.dtype.is_floating_point:
+                mean.lerp_(value, 1 - decay)
+            else:
+                mean.copy_(value)
+
+
+@torch.no_grad()
+def evaluate(
+    model: nn.Module, data: LabelledSet, size_wh: Sequence[int], device: str, every: int = 1
+) -> dict[str, Any]:
+    """Metrics of the exported graph's labels at the images' size; lane markings count as road."""
+    model.eval()
+    matrix = ConfusionMatrix(len(CLASSES))
+    height, width = data.labels.shape[1:]
+    for index in range(0, len(data), every):
+        image = cv2.resize(data.images[index], tuple(size_wh), interpolation=cv2.INTER_LINEAR)
+        x = normalise(torch.from_numpy(image)[None].to(device))
+        with torch.autocast(device, torch.bfloat16):
+            logits = model(x)
+        logits = F.interpolate(
+            logits.float(), (height, width), mode='bilinear', align_corners=False
+        )
+        matrix.add(data.labels[index], logits.argmax(1)[0].to(torch.uint8).cpu().numpy())
+    lane = float(matrix.iou()[LANE])
+    folded = matrix.folded({LANE: ROAD})
+    iou = folded.iou()
+    names = [name for name, *_ in CLASSES]
+    return {
+        'miou': float(np.nanmean(iou)),
+        'iou': {n: round(float(v), 4) for n, v in zip(names, iou, strict=True) if n != names[LANE]},
+        'lane_iou': lane,
+        'pixel_accuracy': float(folded.pixel_accuracy()),
+        'images': len(range(0, len(data), every)),
+        'network_size': list(size_wh),
+    }
+
+
+def draw_curve(folder: Path) -> None:
+    """curve.png from log.csv and val-*.json; without matplotlib there is none."""
+    try:
+        import matplotlib
+    except ImportError:
+        return
+    matplotlib.use('Agg')
+    from matplotlib import pyplot
+
+    with open(folder / 'log.csv') as file:
+        rows = [(int(r['step']), float(r['loss'])) for r in csv.DictReader(file)]
+    validation = sorted(
+        (int(p.stem.split('-')[1]), json.loads(p.read_text())['miou'])
+        for p in folder.glob('val-*.json')
+    )
+    figure, axes = pyplot.subplots(figsize=(8, 4))
+    if rows:
+        axes.plot(*zip(*rows, strict=True), color='tab:blue', label='loss')
+    axes.set_xlabel('step')
+    axes.set_ylabel('loss')
+    if validation:
+        other = axes.twinx()
+        other.plot(*zip(*validation, strict=True), 'o-', color='tab:red')
+        other.set_ylabel('val mIoU')
+    figure.tight_layout()
+    figure.savefig(folder / 'curve.png', dpi=80)
+    pyplot.close(figure)
+
+
+def train(config: dict[str, Any], device: str = 'cpu') -> Path:
+    """Run or resume; returns the run's folder."""
+    folder = RUNS / config['run']
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / 'config.yaml').write_text(yaml.safe_dump(config, sort_keys=False))
+    torch.manual_seed(config['seed'])
+    random = np.random.default_rng(config['seed'])
+
+    sources = [(row, load(row)) for row in config['sources']]
+    for row, data in sources:
+        print(f'{row["name"]}: {len(data)} images {data.labels.shape[2]}x{data.labels.shape[1]}')
+    samplers = [
+        Sampler(data, Augmentation.from_config(config['augmentation'].get(row['name'], {})))
+        for row, data in sources
+    ]
+    weights = class_weights([d for _, d in sources], config.get('class_power', 0.25)).to(device)
+    print('class weights', [round(float(w), 2) for w in weights], flush=True)
+    validation = load(config['validation']) if config.get('validation') else None
+
+    model = models.create(config['model']).to(device, memory_format=torch.channels_last)
+    optimizer = torch.optim.AdamW(
+        model.parameter_groups(config['rate'], config['encoder_rate'], config['decay'])
+    )
+    rates = [group['lr'] for group in optimizer.param_groups]
+    average = Average(model, config['ema'])
+    step = 0
+    if (folder / 'last.pt').exists():
+        state = torch.load(folder / 'last.pt', map_location=device, weights_only=False)
+        model.load_state_dict(state['model'])
+        average.model.load_state_dict(state['average'])
+        optimizer.load_state_dict(state['optimizer'])
+        step = state['step']
+        random = np.random.default_rng([config['seed'], step])
+        print(f'resumed at step {step}', flush=True)
+    elif config.get('start_from'):
+        state = torch.load(config['start_from'], map_location=device, weights_only=False)
+        model.load_state_dict(state['average'])
+        average.model.load_state_dict(state['average'])
+
+    log = open(folder / 'log.csv', 'a', newline='')
+    writer = csv.writer(log)
+    if log.tell() == 0:
+        writer.writerow(['step', 'loss', 'rate', 'seconds_per_step'])
+    steps, batch = config['steps'], config['batch']
+    begin, begin_step, losses = time.monotonic(), step, []
+    while step < steps:
+        for group, rate in zip(optimizer.param_groups, rates, strict=True):
+            group['lr'] = rate * learning_factor(step, steps, config['warmup'])
+        shares = np.array(
+            [row['share'] * (step >= row.get('from', 0) * steps) for row, _ in sources]
+        )
+        picks = random.choice(len(sources), batch, p=shares / shares.sum())
+        crops = [samplers[pick].draw(random) for pick in picks]
+        x = normalise(torch.from_numpy(np.stack([c[0] for c in crops])).to(device))
+        labels = torch.from_numpy(np.stack([c[1] for c in crops])).to(device)
+        model.train()
+        with torch.autocast(device, torch.bfloat16):
+            outputs = model(x)
+        hard = config['hard_share'] if step >= steps / 10 else 1.0
+        loss = segmentation_loss(outputs, labels, weights, hard)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 5.0)
+        optimizer.step()
+        average.update(model, step)
+        losses.append(float(loss.detach()))
+        step += 1
+        if step % 20 == 0 or step == steps:
+            pace = (time.monotonic() - begin) / (step - begin_step)
+            left = (steps - step) * pace / 60
+            writer.writerow([step, f'{np.mean(losses):.4f}', f'{optimizer.param_groups[0]["lr"]:.2e}', f'{pace:.3f}'])
+            log.flush()
+            print(
+                f'{time.strftime("%H:%M:%S")} step {step}/{steps} loss {np.mean(losses):.4f} '
+                f'{batch / pace:.2f} images/s, {left:.0f} min left',
+                flush=True,
+            )
+            losses = []
+        if step % config['checkpoint_every'] == 0 or step == steps:
+            partial = folder / 'last.partial'
+            torch.save(
+                {
+                    'step': step,
+                    'config': config,
+                    'model': model.state_dict(),
+                    'average': average.model.state_dict(),
+                    'optimizer': optimizer.state_dict(),
+                },
+                partial,
+            )
+            partial.rename(folder / 'last.pt')
+            draw_curve(folder)
+        if validation is not None and (step % config['validate_every'] == 0 or step == steps):
+            result = evaluate(average.model, validation, config['validation_wh'], device)
+            result['step'] = step
+            (folder / f'val-{step}.json').write_text(json.dumps(result, indent=1))
+            print('val', json.dumps(result), flush=True)
+    return folder
+
+
+def read_config(path: str, changes: Sequence[str] = ()) -> dict[str, Any]:
+    """The YAML config; `changes` are KEY=VALUE with dots for nested keys."""
+    config = yaml.safe_load(Path(path).read_text())
+    for change in changes:
+        key, _, value = change.partition('=')
+        *parents, last = key.split('.')
+        node = config
+        for parent in parents:
+            node = node[parent]
+        node[last] = yaml.safe_load(value)
+    return config
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('config')
+    parser.add_argument('--set', nargs='*', default=[], metavar='KEY=VALUE')
+    parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
+    arguments = parser.parse_args()
+    torch.set_num_threads(int(os.environ.get('OMP_NUM_THREADS', os.cpu_count() or 1)))
+    cv2.setNumThreads(1)
+    train(read_config(arguments.config, arguments.set), arguments.device)
+
+
+if __name__ == '__main__':
+    main()
