@@ -69,11 +69,11 @@ class ReusedImage:
     def pixels(self, shape: tuple[int, ...]) -> NDArray[np.uint8]:
         """Returns a view, ``(H, W)`` or ``(H, W, C)``, of the message's bytes to write to."""
         if self._pixels.shape != shape:
-            data = array.array('B', bytes(int(np.prod(shape))))
             self.message.height, self.message.width = shape[:2]
-            self.message.step = data.buffer_info()[1] // shape[0]
-            self.message.data = data
-            self._pixels = np.frombuffer(data, np.uint8).reshape(shape)
+            self.message.step = int(np.prod(shape[1:]))
+            self.message.data = array.array('B', bytes(int(np.prod(shape))))
+            # Of the field, not of what it was set to: some distributions copy.
+            self._pixels = np.frombuffer(self.message.data, np.uint8).reshape(shape)
         return self._pixels
 
 

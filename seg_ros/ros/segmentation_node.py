@@ -81,7 +81,7 @@ class SegmentationNode(LifecycleNode):
         super().__init__(NODE_NAME, **node_arguments)
         declare_parameters(self)
         self.config: NodeConfig = read_config(self)
-        self._chosen: ChosenBackend | None = None
+        self.chosen: ChosenBackend | None = None
         self._pipeline: SegmentationPipeline | None = None
         self._ports: dict[str, CameraPort] = {}
         self._inputs: list[CameraInput] = []
@@ -99,10 +99,10 @@ class SegmentationNode(LifecycleNode):
         self.config = config = read_config(self)
         ours = [Path(config.engines_path)] if config.engines_path else []
         engine = load_engine(config.engine, [*ours, *engine_search_path()])
-        self._chosen = create_backend(
+        self.chosen = create_backend(
             config.backend, engine, threads=config.inference_threads, precision=config.precision
         )
-        backend = self._chosen.backend
+        backend = self.chosen.backend
         self._pipeline = SegmentationPipeline(backend)
         for camera in config.camera_names:
             prefix = '~' if len(config.camera_names) == 1 else f'~/{camera}'
@@ -114,7 +114,7 @@ class SegmentationNode(LifecycleNode):
         width, height = engine.network_size_wh
         self.get_logger().info(
             f'Engine {engine.name} ({width}x{height}, {len(engine.label_map.classes)} classes) '
-            f'runs on {backend.name}, {backend.detail}. {self._chosen.reason}'
+            f'runs on {backend.name}, {backend.detail}. {self.chosen.reason}'
         )
         return TransitionCallbackReturn.SUCCESS
 
@@ -172,7 +172,7 @@ class SegmentationNode(LifecycleNode):
                 'Inference hangs; its thread and the engine are left behind. Restart the process '
                 'to free them.'
             )
-            self._chosen = None  # a backend must not be closed while it works
+            self.chosen = None  # a backend must not be closed while it works
         self._worker = None
 
     def release(self) -> None:
@@ -184,9 +184,9 @@ class SegmentationNode(LifecycleNode):
             port.outputs.destroy()
         self._ports.clear()
         self._pipeline = None
-        if self._chosen is not None:
-            self._chosen.backend.close()
-            self._chosen = None
+        if self.chosen is not None:
+            self.chosen.backend.close()
+            self.chosen = None
 
     def _on_parameters(self, changes: Sequence[Parameter]) -> SetParametersResult:
         """Takes over changes that may happen now; refuses the others with the reason."""
@@ -203,7 +203,7 @@ class SegmentationNode(LifecycleNode):
             camera.watch(self.config.silence_warn_s)
 
     def _publish_diagnostics(self) -> None:
-        if self._chosen is None:
+        if self.chosen is None:
             return
         ros_now = self.get_clock().now()
         topics = {camera.name: camera.description for camera in self._inputs}
@@ -212,10 +212,10 @@ class SegmentationNode(LifecycleNode):
             facts = {
                 'camera': camera,
                 'input': topics.get(camera, 'none: the node is not active'),
-                'engine': self._chosen.backend.engine.name,
-                'backend': self._chosen.backend.name,
-                'backend_detail': self._chosen.backend.detail,
-                'backend_reason': self._chosen.reason,
+                'engine': self.chosen.backend.engine.name,
+                'backend': self.chosen.backend.name,
+                'backend_detail': self.chosen.backend.detail,
+                'backend_reason': self.chosen.reason,
             }
             message.status.append(
                 camera_status(

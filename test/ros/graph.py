@@ -1,0 +1,152 @@
+"""A real ROS graph in one process: the node under test and a peer that talks to it."""
+
+from __future__ import annotations
+
+import array
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import rclpy
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from numpy.typing import NDArray
+from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from sensor_msgs.msg import Image
+from std_msgs.msg import Header
+
+from seg_ros.inference.canned_backend import CannedBackend
+from seg_ros.ros.segmentation_node import SegmentationNode, autostart
+
+TIMEOUT_S = 20.0
+RELIABLE = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
+BEST_EFFORT = QoSProfile(depth=10, reliability=ReliabilityPolicy.BEST_EFFORT)
+
+
+class Graph:
+    """The node under test, a peer node, and the executor that runs both in a thread."""
+
+    def __init__(self, domain_id: int) -> None:
+        self.context = rclpy.Context()
+        rclpy.init(context=self.context, domain_id=domain_id)
+        self.peer = Node('peer', context=self.context)
+        self.executor = MultiThreadedExecutor(num_threads=2, context=self.context)
+        self.executor.add_node(self.peer)
+        self.nodes: list[SegmentationNode] = []
+        self._thread = threading.Thread(target=self._spin, daemon=True)
+        self._thread.start()
+
+    def _spin(self) -> None:
+        try:
+            self.executor.spin()
+        except ExternalShutdownException:
+            pass
+
+    def node(self, *, started: bool = True, **parameters: Any) -> SegmentationNode:
+        """Returns the node, active unless it shall not be started."""
+        overrides = [Parameter(name, value=value) for name, value in parameters.items()]
+        node = SegmentationNode(context=self.context, parameter_overrides=overrides)
+        self.nodes.append(node)
+        self.executor.add_node(node)
+        if started:
+            assert autostart(node)
+        return node
+
+    def publisher(self, kind: type = Image, topic: str = '/image', qos: Any = RELIABLE) -> Any:
+        return self.peer.create_publisher(kind, topic, qos)
+
+    def collect(self, kind: type, topic: str, qos: Any = RELIABLE) -> list[Any]:
+        """Subscribes; returns the list that the messages are appended to."""
+        messages: list[Any] = []
+        self.peer.create_subscription(kind, topic, messages.append, qos)
+        return messages
+
+    def connected(self, publisher: Any, topic: str = '/segmentation/label') -> None:
+        """Waits until a camera reaches the node and the node reaches the peer."""
+        wait_for(lambda: publisher.get_subscription_count() > 0, 'the node subscribes')
+        wait_for(
+            lambda: any(
+                row.node_name == 'segmentation'
+                for row in self.peer.get_publishers_info_by_topic(topic)
+            ),
+            f'the node publishes {topic}',
+        )
+        node = self.nodes[-1]
+        wait_for(
+            lambda: node.count_subscribers(topic) > 0, f'the node sees the subscriber of {topic}'
+        )
+
+    def close(self) -> None:
+        for node in self.nodes:
+            if node.chosen is not None and isinstance(node.chosen.backend, CannedBackend):
+                node.chosen.backend.recover()
+            node.stop_working()
+            node.release()
+        self.executor.shutdown()
+        self._thread.join(TIMEOUT_S)
+        for node in [*self.nodes, self.peer]:
+            node.destroy_node()
+        rclpy.shutdown(context=self.context)
+
+
+@contextmanager
+def graph_of(domain_id: int) -> Iterator[Graph]:
+    graph = Graph(domain_id)
+    try:
+        yield graph
+    finally:
+        graph.close()
+
+
+def wait_for(condition: Callable[[], Any], what: str, timeout_s: float = TIMEOUT_S) -> Any:
+    """Waits until a condition holds and returns its value; fails with what was waited for."""
+    deadline_s = time.monotonic() + timeout_s
+    while not (value := condition()):
+        assert time.monotonic() < deadline_s, f'waited {timeout_s} s for: {what}'
+        time.sleep(0.01)
+    return value
+
+
+def image_message(
+    pixels: NDArray[np.uint8], stamp_ns: int = 1_500_000_000, frame_id: str = 'camera_optical'
+) -> Image:
+    """Returns an rgb8 or mono8 message."""
+    message = Image(
+        height=pixels.shape[0],
+        width=pixels.shape[1],
+        encoding='rgb8' if pixels.ndim == 3 else 'mono8',
+        step=int(np.prod(pixels.shape[1:])),
+        header=header_of(stamp_ns, frame_id),
+    )
+    message.data = array.array('B', pixels.tobytes())
+    return message
+
+
+def header_of(stamp_ns: int, frame_id: str = 'camera_optical') -> Header:
+    header = Header(frame_id=frame_id)
+    header.stamp.sec, header.stamp.nanosec = divmod(stamp_ns, 1_000_000_000)
+    return header
+
+
+def pixels_of(message: Image) -> NDArray[np.uint8]:
+    """Returns the pixels of a packed message."""
+    shape = (message.height, message.width, -1)
+    return np.frombuffer(message.data, np.uint8).reshape(shape).squeeze()
+
+
+def values_of(status: DiagnosticStatus) -> dict[str, str]:
+    return {row.key: row.value for row in status.values}
+
+
+def latest_status(messages: list[DiagnosticArray], camera: str = 'camera') -> DiagnosticStatus:
+    """Returns the newest status of a camera."""
+    for message in reversed(messages):
+        for status in message.status:
+            if status.name == f'segmentation: {camera}':
+                return status
+    return DiagnosticStatus()
