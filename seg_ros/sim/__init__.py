@@ -1,0 +1,31 @@
+"""A synthetic road that can be driven: pictures with exact labels and exact geometry.
+
+May import ``seg_ros.core``, numpy and cv2; asks no clock and reads no file.
+"""
+
+from seg_ros.sim.classes import CLASS_NAMES
+from seg_ros.sim.config import (
+    SCENARIOS,
+    SURROUNDINGS,
+    WEATHERS,
+    CrossingEvent,
+    SceneConfig,
+    random_scene,
+)
+from seg_ros.sim.frame import EgoState, Person, SimFrame
+from seg_ros.sim.world import Drive, World
+
+__all__ = [
+    'CLASS_NAMES',
+    'SCENARIOS',
+    'SURROUNDINGS',
+    'WEATHERS',
+    'CrossingEvent',
+    'Drive',
+    'EgoState',
+    'Person',
+    'SceneConfig',
+    'SimFrame',
+    'World',
+    'random_scene',
+]

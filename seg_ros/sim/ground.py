@@ -1,0 +1,397 @@
+"""The ground: every pixel below the horizon is looked up in road coordinates.
+
+The camera does not move on the vehicle, so the ground point of a pixel never changes; only the
+road under it does. Road coordinates are smooth over the image, so they are computed at every
+sixteenth column and interpolated.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from seg_ros.core.camera import Camera
+from seg_ros.sim import classes
+from seg_ros.sim.config import SceneConfig
+from seg_ros.sim.profile import (
+    CENTRE,
+    DASHED,
+    SOLID,
+    TABLE_HALF_WIDTH_M,
+    TABLE_STEP_M,
+    RoadProfile,
+)
+from seg_ros.sim.road import Road
+from seg_ros.sim.scenery import Scenery
+from seg_ros.sim.textures import (
+    STRIP_HALF_WIDTH_M,
+    STRIP_LENGTH_M,
+    STRIP_STEP_M,
+    noise,
+    road_strip,
+)
+from seg_ros.sim.vehicle import VehicleState
+from seg_ros.sim.weather import Light
+
+__all__ = ['Ground', 'GroundPicture']
+
+FAR_M = 450.0
+COLUMN_STEP = 16
+DASH_STEP_M = 0.02
+DASH_BEHIND_M = 20.0
+SOLID_BEFORE_CROSSING_M = 16.0
+LINE_STEP_M = 0.01
+LINE_HALF_WIDTH_M = 20.0
+LEVELS_PER_OCTAVE = 3.0
+LINE_LEVELS = 30
+LINE_FINEST_M = 0.01
+ZEBRA_HALF_LENGTH_M = 1.7
+ZEBRA_PERIOD_M = 1.0
+PAINT = (226.0, 226.0, 222.0)
+GRAIN_SIDE = 512
+GRAIN_STEP_M = 0.012
+GRAIN_REACH_M = 16.0
+MAX_RIP_LEVEL = 6
+FIRST_LINE_CODE = 100  # above every class of the ground
+
+Float32Image = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class GroundPicture:
+    """The ground of one frame, from row ``first_row`` to the bottom of the image.
+
+    Attributes:
+        first_row: The first row with ground in it.
+        image: ``(rows, W, 3)`` uint8.
+        labels: ``(rows, W)`` uint8.
+    """
+
+    first_row: int
+    image: NDArray[np.uint8]
+    labels: NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class _Band:
+    """Rows of the image that read the strip at the same resolution."""
+
+    rows: slice
+    texture: NDArray[np.uint8]
+    along: float  # texels per metre
+    across: float
+
+
+class Ground:
+    """Paints the ground plane with its labels."""
+
+    def __init__(
+        self,
+        config: SceneConfig,
+        camera: Camera,
+        road: Road,
+        profile: RoadProfile,
+        scenery: Scenery,
+        light: Light,
+    ) -> None:
+        self._road = road
+        self._profile = profile
+        self._scenery = scenery
+        self._light = light
+        table = camera.ground_table().astype(np.float64)
+        seen = np.isfinite(table[..., 0])
+        seen_rows = np.flatnonzero(seen.any(axis=1))
+        height, width = seen.shape
+        self.first_row = int(seen_rows[0]) if seen_rows.size else height
+        self.is_ground = seen[self.first_row :]
+        self.is_complete = bool(self.is_ground.all())
+        self._points = _within_reach(table[self.first_row :], camera)
+        eye = np.array([camera.mount.x, camera.mount.y])
+        self._distance = np.hypot(*np.moveaxis(self._points - eye, -1, 0))
+        nodes = np.unique(np.append(np.arange(0, width, COLUMN_STEP), width - 1))
+        self._node_points = self._points[:, nodes]
+        self._spread = _interpolation(nodes, width)
+        self._node_gap = np.diff(nodes).astype(np.float32)
+        clear = np.exp(-self._distance / light.haze_m).astype(np.float32)
+        self._clear = _three(clear)
+        self._haze = (1.0 - self._clear) * np.array(light.haze, dtype=np.float32)
+        strip = road_strip(profile, country=config.surroundings == 'country', seed=config.seed % 4)
+        self._bands = self._make_bands(strip)
+        self._line_table = _line_table(profile)
+        self._label_table = _label_table(profile)
+        self._make_grain()
+
+    def paint(self, state: VehicleState, shade: NDArray[np.uint8] | None) -> GroundPicture:
+        """The ground from where the vehicle is now.
+
+        Args:
+            state: Of the vehicle.
+            shade: ``(rows, W)``, how much of the sun is taken away, 255 all. None without sun.
+        """
+        s, d, log_along, log_across = self._coordinates(state)
+        crossings_m = [
+            at_m - state.s_m
+            for at_m in self._scenery.crossings_m(state.s_m - DASH_BEHIND_M, state.s_m + FAR_M)
+        ]
+        painted = self._painted(state.s_m, crossings_m)
+        labels = self._labels(s, d, painted)
+        colour = self._surface(s + state.s_m % STRIP_LENGTH_M, d)
+        cover = self._line_covers(s, d, log_along, log_across, painted)
+        for at_m in crossings_m:
+            _add_zebra(cover, s, d, log_along, log_across, at_m, self._profile)
+        wear = cv2.addWeighted(colour[..., 1], 0.004, colour[..., 1], 0.0, 0.9 - 112.0 * 0.004)
+        cover *= np.clip(wear, 0.5, 1.0)
+        colour += (np.array(PAINT, dtype=np.float32) - colour) * _three(cover)
+        colour *= self._lighting(shade)
+        colour *= self._clear
+        image = cv2.add(colour, self._haze, dtype=cv2.CV_8U)
+        return GroundPicture(self.first_row, np.asarray(image, dtype=np.uint8), labels)
+
+    def _coordinates(
+        self, state: VehicleState
+    ) -> tuple[Float32Image, Float32Image, Float32Image, Float32Image]:
+        """``s`` from the vehicle, ``d``, and log2 of the pixel's size along both, metres."""
+        cos, sin = np.cos(state.yaw_rad), np.sin(state.yaw_rad)
+        x, y = self._node_points[..., 0], self._node_points[..., 1]
+        s, d = self._road.coordinates(state.x_m + cos * x - sin * y, state.y_m + sin * x + cos * y)
+        s_near = (s - state.s_m).astype(np.float32)
+        d_near = d.astype(np.float32)
+        return (
+            s_near @ self._spread,
+            d_near @ self._spread,
+            np.log2(self._footprint(s_near)) @ self._spread,
+            np.log2(self._footprint(d_near)) @ self._spread,
+        )
+
+    def _footprint(self, values: Float32Image) -> Float32Image:
+        """How much a value changes over one pixel."""
+        down = np.abs(np.diff(values, axis=0))
+        down = np.concatenate([down, down[-1:]])
+        right = np.abs(np.diff(values, axis=1)) / self._node_gap
+        right = np.concatenate([right, right[:, -1:]], axis=1)
+        return np.asarray(np.clip(np.hypot(down, right), 0.004, 60.0), dtype=np.float32)
+
+    def _painted(self, s_m: float, crossings_m: list[float]) -> Float32Image:
+        """Where along the road the lines of each kind are painted, 0 or 1.
+
+        Returns:
+            ``(count, 4)``: a row every ``DASH_STEP_M`` from ``DASH_BEHIND_M`` behind the
+            vehicle, a column for each kind of line (the first means no line).
+        """
+        count = round((FAR_M + DASH_BEHIND_M) / DASH_STEP_M)
+        s = (np.arange(count) + 0.5) * DASH_STEP_M + (s_m - DASH_BEHIND_M)
+        period_m = self._profile.dash_m + self._profile.gap_m
+        painted = np.zeros((count, 4), dtype=np.float32)
+        painted[:, SOLID] = 1.0
+        painted[:, DASHED] = np.mod(s, period_m) < self._profile.dash_m
+        painted[:, CENTRE] = painted[:, DASHED]
+        for at_m in crossings_m:
+            painted[_stretch(at_m, SOLID_BEFORE_CROSSING_M), CENTRE] = 1.0
+        for at_m in crossings_m:
+            painted[_stretch(at_m, ZEBRA_HALF_LENGTH_M + 0.3)] = 0.0
+        return painted
+
+    def _labels(
+        self, s: Float32Image, d: Float32Image, painted: Float32Image
+    ) -> NDArray[np.uint8]:
+        place = (d + (TABLE_HALF_WIDTH_M + 0.5 * TABLE_STEP_M)) * (1.0 / TABLE_STEP_M)
+        index = np.clip(place, 0, len(self._label_table) - 1).astype(np.int32)
+        labels = np.asarray(self._label_table.take(index), dtype=np.uint8)
+        flat = labels.reshape(-1)
+        on_line = np.flatnonzero(flat >= FIRST_LINE_CODE)
+        along = (s.reshape(-1)[on_line] + DASH_BEHIND_M) * (1.0 / DASH_STEP_M)
+        row = np.clip(along, 0, len(painted) - 1).astype(np.int32)
+        is_painted = painted[row, flat[on_line] - FIRST_LINE_CODE] > 0.0
+        flat[on_line] = np.where(is_painted, classes.LANE_MARKING, classes.ROAD)
+        return labels
+
+    def _surface(self, s: Float32Image, d: Float32Image) -> Float32Image:
+        """Colour of the ground without markings, ``(rows, W, 3)``."""
+        turns = s * np.float32(1.0 / STRIP_LENGTH_M)
+        turns -= np.floor(turns)
+        strip = np.empty((*s.shape, 3), dtype=np.uint8)
+        for band in self._bands:
+            map_y = turns[band.rows] * (band.along * STRIP_LENGTH_M) + 0.5
+            map_x = np.clip(
+                (d[band.rows] + STRIP_HALF_WIDTH_M) * band.across - 0.5,
+                0.0,
+                band.texture.shape[1] - 1.0,
+            )
+            cv2.remap(
+                band.texture, map_x, map_y, cv2.INTER_LINEAR, strip[band.rows],
+                cv2.BORDER_REPLICATE,
+            )  # fmt: skip
+        colour = strip.astype(np.float32)
+        near = self._grain_rows
+        map_x = np.mod(d[near] * (1.0 / GRAIN_STEP_M), GRAIN_SIDE - 1)
+        map_y = np.mod(s[near] * (1.0 / GRAIN_STEP_M), GRAIN_SIDE - 1)
+        grain = cv2.remap(self._grain, map_x, map_y, cv2.INTER_LINEAR) * self._grain_weight
+        colour[near] *= _three(1.0 + grain)
+        return colour
+
+    def _line_covers(
+        self,
+        s: Float32Image,
+        d: Float32Image,
+        log_along: Float32Image,
+        log_across: Float32Image,
+        painted: Float32Image,
+    ) -> Float32Image:
+        """Share of every pixel that the lines along the road cover."""
+        level = (log_across - np.float32(np.log2(LINE_FINEST_M))) * np.float32(LEVELS_PER_OCTAVE)
+        place = (d + np.float32(LINE_HALF_WIDTH_M)) * np.float32(1.0 / LINE_STEP_M)
+        across = cv2.remap(
+            self._line_table, place, np.clip(level, 0, LINE_LEVELS - 1), cv2.INTER_LINEAR
+        )
+        cover = np.zeros(s.shape, dtype=np.float32)
+        near = np.flatnonzero(across.sum(axis=-1).reshape(-1) > 0.002)
+        half = np.exp2(log_along.reshape(-1)[near]) * (0.5 / DASH_STEP_M)
+        half = np.maximum(half, 0.5)
+        middle = (s.reshape(-1)[near] + DASH_BEHIND_M) * (1.0 / DASH_STEP_M)
+        last = len(painted)
+        total = np.concatenate([np.zeros((1, 4)), np.cumsum(painted, axis=0, dtype=np.float64)])
+        low = np.clip(np.round(middle - half), 0, last).astype(np.int32)
+        high = np.clip(np.round(middle + half), 0, last).astype(np.int32)
+        along = (total[high] - total[low]) / np.maximum(high - low, 1)[:, None]
+        share = (along[:, 1:] * across.reshape(-1, 3)[near]).sum(axis=1)
+        cover.reshape(-1)[near] = np.minimum(share, 1.0)
+        return cover
+
+    def _lighting(self, shade: NDArray[np.uint8] | None) -> Float32Image:
+        """Factor of the ground's colour, ``(rows, W, 3)`` or ``(3,)``."""
+        ambient = np.array(self._light.ambient, dtype=np.float32)
+        if shade is None or not self._light.has_sun:
+            return ambient
+        sun = np.array(self._light.sun, dtype=np.float32)
+        lit = 1.0 - np.arange(256, dtype=np.float32) / 255.0
+        table = (ambient + lit[:, None] * sun).reshape(256, 1, 3)
+        return np.asarray(cv2.LUT(_three(shade), table), dtype=np.float32)
+
+    def _make_bands(self, strip: NDArray[np.uint8]) -> list[_Band]:
+        """Groups rows by the resolution at which they see the strip, for a road straight ahead."""
+        middle = self._node_points.shape[1] // 2
+        points = self._node_points[:, middle]
+        along = np.abs(np.gradient(points[:, 0]))
+        across = np.abs(np.diff(self._points[:, :, 1], axis=1)).mean(axis=1)
+        level_along = _rip_level(along)
+        level_across = _rip_level(across)
+        keys = level_along * (MAX_RIP_LEVEL + 1) + level_across
+        starts = np.flatnonzero(np.diff(keys, prepend=-1))
+        ends = np.append(starts[1:], len(keys))
+        bands = []
+        for start, end in zip(starts, ends, strict=True):
+            rows = max(8, strip.shape[0] >> int(level_along[start]))
+            columns = max(8, strip.shape[1] >> int(level_across[start]))
+            texture = cv2.resize(strip, (columns, rows), interpolation=cv2.INTER_AREA)
+            texture = np.concatenate([texture[-1:], texture, texture[:1]])
+            bands.append(
+                _Band(
+                    rows=slice(int(start), int(end)),
+                    texture=texture,
+                    along=rows / STRIP_LENGTH_M,
+                    across=columns / (2 * STRIP_HALF_WIDTH_M),
+                )
+            )
+        return bands
+
+    def _make_grain(self) -> None:
+        """Stones in the asphalt, seen close by only."""
+        generator = np.random.default_rng(77)
+        shape = (GRAIN_SIDE, GRAIN_SIDE)
+        grain = 0.6 * noise(shape, shape, generator)
+        grain += 0.6 * noise(shape, (GRAIN_SIDE // 3, GRAIN_SIDE // 3), generator)
+        self._grain = np.asarray(np.clip(grain, -2.0, 2.0), dtype=np.float32)
+        distance = self._distance.min(axis=1)
+        rows = np.flatnonzero(distance < GRAIN_REACH_M)
+        first = int(rows[0]) if rows.size else len(distance)
+        self._grain_rows = slice(first, len(distance))
+        weight = 0.075 * np.clip(1.0 - self._distance[first:] / GRAIN_REACH_M, 0.0, 1.0)
+        self._grain_weight = weight.astype(np.float32)
+
+
+def _three(channel: NDArray[np.float32] | NDArray[np.uint8]) -> Float32Image:
+    return np.asarray(cv2.cvtColor(channel, cv2.COLOR_GRAY2RGB))
+
+
+def _stretch(at_m: float, reach_m: float) -> slice:
+    first = round((at_m - reach_m + DASH_BEHIND_M) / DASH_STEP_M)
+    last = round((at_m + reach_m + DASH_BEHIND_M) / DASH_STEP_M)
+    return slice(max(first, 0), max(last, 0))
+
+
+def _within_reach(points: NDArray[np.float64], camera: Camera) -> NDArray[np.float64]:
+    """Ground points, those beyond ``FAR_M`` drawn in along their ray; none missing."""
+    eye = np.array([camera.mount.x, camera.mount.y])
+    offset = np.where(np.isfinite(points), points - eye, [FAR_M, 0.0])
+    distance = np.hypot(offset[..., 0], offset[..., 1])
+    return np.asarray(eye + offset * np.minimum(1.0, FAR_M / distance)[..., None])
+
+
+def _interpolation(nodes: NDArray[np.int64], width: int) -> Float32Image:
+    """``(nodes, width)``: values at some columns times this are the values at all columns."""
+    columns = np.arange(width)
+    unit = np.eye(len(nodes))
+    return np.array([np.interp(columns, nodes, row) for row in unit], dtype=np.float32)
+
+
+def _rip_level(size_m: NDArray[np.float64]) -> NDArray[np.int64]:
+    level = np.round(np.log2(np.maximum(size_m, 1e-4) / STRIP_STEP_M))
+    return np.clip(level, 0, MAX_RIP_LEVEL).astype(np.int64)
+
+
+def _label_table(profile: RoadProfile) -> NDArray[np.uint8]:
+    table = profile.surface_table.copy()
+    kinds = profile.line_table
+    table[kinds > 0] = FIRST_LINE_CODE + kinds[kinds > 0]
+    return table
+
+
+def _line_table(profile: RoadProfile) -> Float32Image:
+    """``(levels, d, kinds)``: share of a pixel covered by lines, for a pixel of growing width."""
+    count = round(2 * LINE_HALF_WIDTH_M / LINE_STEP_M) + 1
+    d = np.arange(count) * LINE_STEP_M - LINE_HALF_WIDTH_M
+    table = np.zeros((LINE_LEVELS, count, 3), dtype=np.float32)
+    for level in range(LINE_LEVELS):
+        width_m = LINE_FINEST_M * 2.0 ** (level / LEVELS_PER_OCTAVE)
+        for line in profile.lines:
+            inner = np.minimum(d + 0.5 * width_m, line.d_m + 0.5 * line.width_m)
+            outer = np.maximum(d - 0.5 * width_m, line.d_m - 0.5 * line.width_m)
+            table[level, :, line.kind - 1] += np.maximum(inner - outer, 0.0) / width_m
+    return table
+
+
+def _add_zebra(
+    cover: Float32Image,
+    s: Float32Image,
+    d: Float32Image,
+    log_along: Float32Image,
+    log_across: Float32Image,
+    at_m: float,
+    profile: RoadProfile,
+) -> None:
+    """Stripes along the road in a band across it; each pixel gets the share that they cover."""
+    half_m = ZEBRA_HALF_LENGTH_M
+    rows = np.flatnonzero((np.abs(s - at_m) < half_m + 8.0).any(axis=1))
+    if not rows.size:
+        return
+    part = slice(int(rows[0]), int(rows[-1]) + 1)
+    along = np.exp2(log_along[part])
+    across = np.exp2(log_across[part])
+    from_m = np.maximum(s[part] - at_m - 0.5 * along, -half_m)
+    to_m = np.minimum(s[part] - at_m + 0.5 * along, half_m)
+    share = np.maximum(to_m - from_m, 0.0) / along
+    stripes = _stripes_before(d[part] + 0.5 * across) - _stripes_before(d[part] - 0.5 * across)
+    share *= stripes / across
+    share[(d[part] > profile.left.asphalt_m - 0.4) | (d[part] < 0.4 - profile.right.asphalt_m)] = 0
+    cover[part] = np.maximum(cover[part], share)
+
+
+def _stripes_before(d: Float32Image) -> Float32Image:
+    """Total width of the stripes to the right of ``d``, up to a constant."""
+    turns = d * np.float32(1.0 / ZEBRA_PERIOD_M)
+    whole = np.floor(turns)
+    inside = np.minimum((turns - whole) * np.float32(ZEBRA_PERIOD_M), 0.5 * ZEBRA_PERIOD_M)
+    return np.asarray(whole * np.float32(0.5 * ZEBRA_PERIOD_M) + inside, dtype=np.float32)

@@ -1,0 +1,142 @@
+"""Surfaces, painted by arithmetic: noise, the strip of road, facades, foliage."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from seg_ros.sim.profile import RoadProfile
+
+__all__ = ['STRIP_HALF_WIDTH_M', 'STRIP_LENGTH_M', 'STRIP_STEP_M', 'noise', 'road_strip']
+
+STRIP_STEP_M = 0.05
+STRIP_LENGTH_M = 64.0
+STRIP_HALF_WIDTH_M = 32.0
+
+FloatImage = NDArray[np.float32]
+
+
+def noise(
+    shape_hw: tuple[int, int], cells_hw: tuple[int, int], generator: np.random.Generator
+) -> FloatImage:
+    """Smooth noise with zero mean and about unit deviation that repeats in both directions."""
+    grid = generator.standard_normal(cells_hw).astype(np.float32)
+    margin = 2
+    padded = np.pad(grid, margin, mode='wrap')
+    step_y, step_x = shape_hw[0] / cells_hw[0], shape_hw[1] / cells_hw[1]
+    y = ((np.arange(shape_hw[0]) + 0.5) / step_y - 0.5 + margin).astype(np.float32)
+    x = ((np.arange(shape_hw[1]) + 0.5) / step_x - 0.5 + margin).astype(np.float32)
+    map_x, map_y = np.meshgrid(x, y)
+    return np.asarray(cv2.remap(padded, map_x, map_y, cv2.INTER_CUBIC), dtype=np.float32)
+
+
+def road_strip(profile: RoadProfile, *, country: bool, seed: int) -> NDArray[np.uint8]:
+    """The ground along the road without its markings.
+
+    Returns:
+        ``(rows, columns, 3)``: rows along the road, one ``STRIP_LENGTH_M`` that repeats; columns
+        across it from ``d = -STRIP_HALF_WIDTH_M``; one texel is ``STRIP_STEP_M`` wide.
+    """
+    generator = np.random.default_rng([seed, 101])
+    rows = round(STRIP_LENGTH_M / STRIP_STEP_M)
+    columns = round(2 * STRIP_HALF_WIDTH_M / STRIP_STEP_M)
+    shape = (rows, columns)
+    d = (np.arange(columns) + 0.5) * STRIP_STEP_M - STRIP_HALF_WIDTH_M
+    strip = _grass(shape, generator)
+    for sign in (1, -1):
+        side = profile.side(sign)
+        out = d * sign
+        on_pavement = (out >= side.pavement_from_m) & (out < side.pavement_to_m)
+        if on_pavement.any():
+            width = int(on_pavement.sum())
+            strip[:, on_pavement] = _slabs((rows, width), generator, gravel=country)
+        if side.kerb_m:
+            on_kerb = (out >= side.asphalt_m) & (out < side.asphalt_m + side.kerb_m)
+            strip[:, on_kerb] = _kerb((rows, int(on_kerb.sum())), generator)
+    on_asphalt = (d <= profile.left.asphalt_m) & (d >= -profile.right.asphalt_m)
+    width = int(on_asphalt.sum())
+    strip[:, on_asphalt] = _asphalt((rows, width), d[on_asphalt], profile, generator)
+    return np.clip(strip, 0, 255).astype(np.uint8)
+
+
+def _tint(grey: FloatImage, colour: tuple[float, float, float]) -> FloatImage:
+    return np.asarray(grey[..., None] * np.array(colour, dtype=np.float32), dtype=np.float32)
+
+
+def _grass(shape: tuple[int, int], generator: np.random.Generator) -> FloatImage:
+    fine = noise(shape, (shape[0] // 2, shape[1] // 2), generator)
+    clumps = noise(shape, (shape[0] // 10, shape[1] // 10), generator)
+    patches = noise(shape, (10, 10), generator)
+    brightness = 1.0 + 0.16 * fine + 0.12 * clumps + 0.10 * patches
+    green = _tint(brightness, (84.0, 104.0, 56.0))
+    straw = _tint(brightness, (132.0, 124.0, 78.0))
+    dry = np.clip(0.25 + 0.3 * patches + 0.15 * clumps, 0.0, 1.0)[..., None]
+    return np.asarray(green * (1.0 - dry) + straw * dry, dtype=np.float32)
+
+
+def _slabs(shape: tuple[int, int], generator: np.random.Generator, *, gravel: bool) -> FloatImage:
+    fine = noise(shape, (shape[0] // 2, max(2, shape[1] // 2)), generator)
+    broad = noise(shape, (16, 2), generator)
+    if gravel:
+        return _tint(1.0 + 0.12 * fine + 0.08 * broad, (150.0, 138.0, 118.0))
+    slab = 10  # texels, half a metre
+    cells = generator.standard_normal((shape[0] // slab + 1, shape[1] // slab + 1))
+    row_cell = np.arange(shape[0]) // slab
+    column_cell = (np.arange(shape[1])[None, :] + (row_cell[:, None] % 2) * (slab // 2)) // slab
+    column_cell = np.minimum(column_cell, cells.shape[1] - 1)
+    tone = cells[row_cell[:, None], column_cell].astype(np.float32)
+    grey = 1.0 + 0.05 * fine + 0.05 * broad + 0.06 * tone
+    joint_rows = np.arange(shape[0]) % slab == 0
+    joints = (np.arange(shape[1])[None, :] + (row_cell[:, None] % 2) * (slab // 2)) % slab == 0
+    grey[joint_rows] *= 0.78
+    grey[joints] *= 0.8
+    return _tint(grey, (164.0, 158.0, 149.0))
+
+
+def _kerb(shape: tuple[int, int], generator: np.random.Generator) -> FloatImage:
+    grey = 1.0 + 0.05 * noise(shape, (shape[0] // 2, 2), generator)
+    grey[:: round(1.0 / STRIP_STEP_M)] *= 0.65
+    return _tint(grey, (184.0, 181.0, 175.0))
+
+
+def _asphalt(
+    shape: tuple[int, int],
+    d: NDArray[np.float64],
+    profile: RoadProfile,
+    generator: np.random.Generator,
+) -> FloatImage:
+    rows, columns = shape
+    fine = noise(shape, (rows, columns), generator)
+    medium = noise(shape, (rows // 5, columns // 5), generator)
+    broad = noise(shape, (12, 4), generator)
+    grey = 1.0 + 0.06 * fine + 0.03 * medium + 0.05 * broad
+    lane_m = profile.lane_width_m
+    across = np.abs(np.mod(d, lane_m) - 0.5 * lane_m)
+    tracks = np.exp(-(((across - 0.78) / 0.28) ** 2))
+    oil = np.exp(-((across / 0.3) ** 2))
+    on_lanes = np.abs(d) < profile.half_road_m
+    wear = np.where(on_lanes, 0.07 * tracks - 0.05 * oil, -0.04).astype(np.float32)
+    streaks = 1.0 + 0.5 * noise(shape, (16, columns // 6 + 2), generator)
+    grey += wear[None, :] * streaks
+    canvas = np.ascontiguousarray(grey, dtype=np.float32)
+    for _ in range(7):
+        y, x = int(generator.integers(rows)), int(generator.integers(columns))
+        h, w = int(generator.integers(20, 140)), int(generator.integers(12, 45))
+        patch = canvas[y : y + h, x : x + w]
+        patch *= float(generator.uniform(0.78, 0.92))
+        if patch.size:
+            cv2.rectangle(canvas, (x, y), (x + w, y + h), 0.62, 1)
+    for _ in range(16):
+        steps = generator.normal(0.0, 2.4, (30, 2)) + generator.normal(0.0, 3.0, 2)
+        path = np.cumsum(steps, axis=0) + generator.uniform((0, 0), (columns, rows))
+        cv2.polylines(canvas, [np.round(path).astype(np.int32)], False, 0.66, 1)
+    for _ in range(3):
+        y = int(generator.integers(20, rows - 20))
+        x = int(columns / 2 + generator.choice([-1, 1]) * lane_m * 0.5 / STRIP_STEP_M)
+        cv2.circle(canvas, (x, y), 7, 0.62, -1)
+        cv2.circle(canvas, (x, y), 7, 0.48, 1)
+    edge = round(0.25 / STRIP_STEP_M)
+    canvas[:, :edge] *= 0.86
+    canvas[:, -edge:] *= 0.86
+    return _tint(canvas, (112.0, 112.0, 114.0))
