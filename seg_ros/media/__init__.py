@@ -1,0 +1,1 @@
+"""Pictures in, pictures out: sources, videos, contact sheets. May import core and sim."""

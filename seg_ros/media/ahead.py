@@ -1,0 +1,91 @@
+"""Runs an iterator ahead of its consumer, in a thread, as far as a budget of memory allows."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable
+from types import TracebackType
+from typing import Generic, TypeVar, final
+
+__all__ = ['Ahead']
+
+Item = TypeVar('Item')
+
+
+@final
+class Ahead(Generic[Item]):
+    """Iterates over what a thread has made already; a context manager.
+
+    Args:
+        items: Is iterated over in the thread. What it raises is raised by ``next`` in its turn.
+        budget: How much may wait to be taken, by the sum of ``cost``; one item always may.
+        cost: What an item weighs.
+    """
+
+    def __init__(
+        self, items: Iterable[Item], budget: float, cost: Callable[[Item], float] = lambda _: 1.0
+    ) -> None:
+        self._items = items
+        self._budget = budget
+        self._cost = cost
+        self._ready: deque[Item] = deque()
+        self._weight = 0.0
+        self._finished = False
+        self._error: BaseException | None = None
+        self._changed = threading.Condition()
+        self._thread = threading.Thread(target=self._run, name='ahead', daemon=True)
+
+    def __enter__(self) -> Ahead[Item]:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        with self._changed:
+            self._finished = True
+            self._changed.notify_all()
+        self._thread.join()
+
+    def __iter__(self) -> Ahead[Item]:
+        return self
+
+    def __next__(self) -> Item:
+        with self._changed:
+            self._changed.wait_for(lambda: self._ready or self._finished)
+            if not self._ready:
+                if self._error is not None:
+                    raise self._error
+                raise StopIteration
+            item = self._ready.popleft()
+            self._weight -= self._cost(item)
+            self._changed.notify_all()
+            return item
+
+    def _run(self) -> None:
+        try:
+            for item in self._items:
+                if not self._store(item):
+                    break
+        except BaseException as error:  # it is raised where the item was wanted
+            self._error = error
+        with self._changed:
+            self._finished = True
+            self._changed.notify_all()
+
+    def _store(self, item: Item) -> bool:
+        weight = self._cost(item)
+        with self._changed:
+            self._changed.wait_for(
+                lambda: self._finished or not self._ready or self._weight + weight <= self._budget
+            )
+            if self._finished:
+                return False
+            self._ready.append(item)
+            self._weight += weight
+            self._changed.notify_all()
+            return True

@@ -1,0 +1,137 @@
+"""Writes a video that opens again, in the best format that this OpenCV can write."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import NamedTuple, final
+
+import cv2
+import numpy as np
+
+from seg_ros.core.errors import ConfigurationError
+from seg_ros.core.types import RgbImage
+
+__all__ = ['FORMATS', 'VideoFormat', 'VideoWriter', 'best_format']
+
+
+class VideoFormat(NamedTuple):
+    """One way to write a video."""
+
+    suffix: str
+    fourcc: str
+    plays_in: str
+
+
+FORMATS = (
+    # OpenCV of Debian, Ubuntu and Jetson has H.264; the wheels from PyPI have not (patents).
+    VideoFormat('.mp4', 'avc1', 'browsers and every player'),
+    VideoFormat('.webm', 'VP80', 'browsers and most players'),
+    VideoFormat('.mp4', 'mp4v', 'VLC, mpv and other players with FFmpeg'),
+)
+PROBE_FRAMES = 4
+PROBE_SIZE_WH = (320, 240)  # hardware encoders refuse tiny pictures
+
+
+@final
+class VideoWriter:
+    """Writes pictures to a video file; a context manager.
+
+    Args:
+        path: The file, without or with any suffix; the format's suffix takes its place.
+        video_format: A row of ``FORMATS``.
+        size_wh: Size of every picture, even in both directions.
+        rate_hz: Pictures a second.
+
+    Attributes:
+        path: The file as it is written.
+
+    Raises:
+        ConfigurationError: The file cannot be written.
+    """
+
+    def __init__(
+        self, path: Path, video_format: VideoFormat, size_wh: tuple[int, int], rate_hz: float
+    ) -> None:
+        self.path = path.with_suffix(video_format.suffix)
+        self._size_wh = size_wh
+        code = cv2.VideoWriter.fourcc(*video_format.fourcc)
+        with _stderr_muted():  # FFmpeg prints which encoders it would rather have had
+            self._writer = cv2.VideoWriter(str(self.path), code, rate_hz, size_wh)
+        if not self._writer.isOpened():
+            msg = (
+                f'{self.path} was to be written as {video_format.fourcc} video, but OpenCV cannot '
+                'open it. Check that the folder can be written to and has space.'
+            )
+            raise ConfigurationError(msg)
+
+    def __enter__(self) -> VideoWriter:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._writer.release()
+
+    def write(self, picture: RgbImage) -> None:
+        """Appends a picture.
+
+        Raises:
+            ValueError: Its size is another one, which OpenCV would drop in silence.
+        """
+        if picture.shape != (self._size_wh[1], self._size_wh[0], 3):
+            msg = f'The video is {self._size_wh} wide and high, this picture {picture.shape}.'
+            raise ValueError(msg)
+        self._writer.write(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+
+
+def best_format() -> VideoFormat:
+    """Returns the first row of ``FORMATS`` that this OpenCV writes so that it opens again.
+
+    Raises:
+        ConfigurationError: There is none.
+    """
+    for row in FORMATS:
+        if _works(row):
+            return row
+    msg = (
+        'A video was to be written, but this OpenCV has no encoder for it. Install one with '
+        'FFmpeg: pip install opencv-python-headless'
+    )
+    raise ConfigurationError(msg)
+
+
+def _works(row: VideoFormat) -> bool:
+    picture = np.full((PROBE_SIZE_WH[1], PROBE_SIZE_WH[0], 3), 127, np.uint8)
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            with VideoWriter(Path(folder) / 'probe', row, PROBE_SIZE_WH, 20.0) as writer:
+                for _ in range(PROBE_FRAMES):
+                    writer.write(picture)
+        except ConfigurationError:
+            return False
+        with _stderr_muted():
+            capture = cv2.VideoCapture(str(writer.path))
+            good, _ = capture.read()
+            capture.release()
+    return bool(good)
+
+
+@contextmanager
+def _stderr_muted() -> Iterator[None]:
+    """Sends what C code prints to nowhere; Python's own stderr is left alone afterwards."""
+    kept = os.dup(2)
+    try:
+        with Path(os.devnull).open('wb') as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+            yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
