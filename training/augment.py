@@ -26,7 +26,8 @@ class Augmentation:
     """One row of the config; scales are relative to the stored image."""
 
     crop_wh: tuple[int, int] = (448, 352)
-    scale: tuple[float, float] = (0.9, 2.4)
+    scale: tuple[float, float] = (0.8, 2.1)
+    aspect: tuple[float, float] = (0.9, 1.1)  # width against height; 4:3 seen at 16:9 is 1.33
     rotation_deg: float = 3.0
     rare_share: float = 0.5
     rare: tuple[str, ...] = ('pedestrian', 'cyclist', 'sign', 'pole', 'fence')
@@ -128,7 +129,7 @@ def crop(
     height, width = labels.shape
     out_w, out_h = config.crop_wh
     scale = math.exp(random.uniform(math.log(config.scale[0]), math.log(config.scale[1])))
-    aspect = math.exp(random.uniform(-0.1, 0.1))
+    aspect = math.exp(0.5 * random.uniform(math.log(config.aspect[0]), math.log(config.aspect[1])))
     scale_x, scale_y = scale * aspect, scale / aspect
     centre = None
     if focus is not None:

@@ -7,8 +7,8 @@ into memory: a CPU that trains has no time to decode. All images of one set have
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -88,7 +88,46 @@ def folder(
         )
 
 
-READERS: dict[str, Callable[..., Iterator[Sample]]] = {'camvid': camvid, 'folder': folder}
+def synthetic(
+    scenes: int,
+    first_seed: int,
+    frames: int = 2,
+    size_wh: Sequence[int] = (640, 360),
+    named_share: float = 0.35,
+    named: Sequence[str] = (),
+) -> Iterator[Sample]:
+    """The synthetic road with exact labels: drives of random scenes and of named ones.
+
+    Args:
+        scenes: How many drives.
+        first_seed: Each drive has the next seed; sets with disjoint ranges share no drive.
+        frames: Pictures of each drive, some seconds apart.
+        size_wh: Picture size.
+        named_share: Share of the drives that are `seg_ros.sim.SCENARIOS`, with a seed of their own.
+        named: Which of them; all when empty.
+    """
+    from seg_ros.sim import SCENARIOS, World, random_scene
+
+    size = (size_wh[0], size_wh[1])
+    for seed in range(first_seed, first_seed + scenes):
+        random = np.random.default_rng([seed, 17])
+        scene = random_scene(seed, size)
+        if random.random() < named_share:
+            name = str(random.choice(sorted(named or SCENARIOS)))
+            scene = replace(SCENARIOS[name], seed=seed, size_wh=size)
+        world = World(scene)
+        for frame in range(frames):
+            for _ in range(int(random.integers(4, 30))):
+                world.step(0.25)
+            picture = world.render()
+            yield f'{seed}-{frame}', picture.image, picture.labels
+
+
+READERS: dict[str, Callable[..., Iterator[Sample]]] = {
+    'camvid': camvid,
+    'folder': folder,
+    'synthetic': synthetic,
+}
 
 
 def load(source: dict[str, Any]) -> LabelledSet:

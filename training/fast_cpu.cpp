@@ -17,71 +17,92 @@ static inline void store(bf16 *p, __mmask16 m, __m512 v) {
     _mm256_mask_storeu_epi16(p, m, (__m256i)_mm512_cvtneps_pbh(v));
 }
 
-// Gradients of a depthwise convolution; padding K / 2. dx may be null.
+// Gradients of a depthwise convolution with padding K / 2. Strips of a few output rows go through all channels while they are in the
+// second-level cache; within a strip, 16 channels at a time are unpacked to a zero-bordered fp32 scratch.
 template <int K>
 static void depthwise(const bf16 *x, const bf16 *g, const float *w, bf16 *dx, float *dw, int64_t N, int64_t H, int64_t W, int64_t C,
                       int64_t OH, int64_t OW, int64_t S) {
-    const int64_t P = K / 2, PH = H + 2 * P + 2, PW = W + 2 * P + 2;
-    float *xs = (float *)aligned_alloc(64, PH * PW * 64);   // one image, 16 channels, zero border
-    float *ds = (float *)aligned_alloc(64, PH * PW * 64);
-    memset(xs, 0, PH * PW * 64);
-    for (int64_t c = 0; c < C; c += 16) {
-        const __mmask16 m = lanes(C - c);
-        __m512 acc[K * K], wt[K * K];
-        for (int t = 0; t < K * K; t++) {
-            acc[t] = _mm512_setzero_ps();
-            wt[t] = _mm512_maskz_loadu_ps(m, w + t * C + c);
-        }
-        for (int64_t n = 0; n < N; n++) {
-            const bf16 *xn = x + n * H * W * C + c, *gn = g + n * OH * OW * C + c;
-            for (int64_t i = 0; i < H; i++)
-                for (int64_t j = 0; j < W; j++)
-                    _mm512_store_ps(xs + ((i + P) * PW + j + P) * 16, load(xn + (i * W + j) * C, m));
-            for (int64_t i = 0; i < OH; i++)
-                for (int64_t j = 0; j < OW; j++) {
-                    const __m512 gv = load(gn + (i * OW + j) * C, m);
-                    const float *b = xs + (i * S * PW + j * S) * 16;
-#pragma GCC unroll 25
-                    for (int t = 0; t < K * K; t++)
-                        acc[t] = _mm512_fmadd_ps(gv, _mm512_load_ps(b + ((t / K) * PW + t % K) * 16), acc[t]);
+    const int64_t P = K / 2, PW = (OW - 1) * S + K > W + 2 * P ? (OW - 1) * S + K : W + 2 * P;
+    const int64_t strip = 8, XR = (strip + 1) * S + K, GW = OW + 2 * P;
+    float *xs = (float *)aligned_alloc(64, XR * PW * 64);                  // input rows of a strip, then gradients of the input
+    float *gs = (float *)aligned_alloc(64, (strip + 2 * P) * GW * 64);
+    memset(dw, 0, K * K * C * sizeof(float));
+    memset(gs, 0, (strip + 2 * P) * GW * 64);
+    for (int64_t n = 0; n < N; n++)
+        for (int64_t o0 = 0; o0 < OH; o0 += strip) {
+            const int64_t o1 = o0 + strip < OH ? o0 + strip : OH;
+            for (int64_t c = 0; c < C; c += 16) {
+                const __mmask16 m = lanes(C - c);
+                const bf16 *xn = x + n * H * W * C + c, *gn = g + n * OH * OW * C + c;
+                bf16 *dn = dx + n * H * W * C + c;
+                // scratch row r holds input row o0 * S - P + r
+                const int64_t rows = (o1 - o0 - 1) * S + K;
+                memset(xs, 0, rows * PW * 64);
+                for (int64_t r = 0; r < rows; r++) {
+                    const int64_t i = o0 * S - P + r;
+                    if (i < 0 || i >= H) continue;
+                    for (int64_t j = 0; j < W; j++) _mm512_store_ps(xs + (r * PW + j + P) * 16, load(xn + (i * W + j) * C, m));
                 }
-            if (!dx) continue;
-            bf16 *dn = dx + n * H * W * C + c;
-            if (S == 1) {
-                memset(ds, 0, PH * PW * 64);
-                for (int64_t i = 0; i < OH; i++)
-                    for (int64_t j = 0; j < OW; j++)
-                        _mm512_store_ps(ds + ((i + P) * PW + j + P) * 16, load(gn + (i * OW + j) * C, m));
-                for (int64_t i = 0; i < H; i++)
-                    for (int64_t j = 0; j < W; j++) {
-                        __m512 s[4] = {_mm512_setzero_ps(), _mm512_setzero_ps(), _mm512_setzero_ps(), _mm512_setzero_ps()};
-                        const float *b = ds + (i * PW + j) * 16;
-#pragma GCC unroll 25
-                        for (int t = 0; t < K * K; t++)
-                            s[t & 3] = _mm512_fmadd_ps(wt[K * K - 1 - t], _mm512_load_ps(b + ((t / K) * PW + t % K) * 16), s[t & 3]);
-                        store(dn + (i * W + j) * C, m, _mm512_add_ps(_mm512_add_ps(s[0], s[1]), _mm512_add_ps(s[2], s[3])));
+                // scratch row r holds gradient row o0 - P + r
+                for (int64_t r = 0; r < o1 - o0 + 2 * P; r++) {
+                    const int64_t i = o0 - P + r;
+                    float *line = gs + (r * GW + P) * 16;
+                    if (i < 0 || i >= OH) {
+                        memset(line, 0, OW * 64);
+                        continue;
                     }
-            } else {
-                memset(ds, 0, PH * PW * 64);
-                for (int64_t i = 0; i < OH; i++)
+                    for (int64_t j = 0; j < OW; j++) _mm512_store_ps(line + j * 16, load(gn + (i * OW + j) * C, m));
+                }
+                {
+                    __m512 acc[K * K];
+#pragma GCC unroll 25
+                    for (int t = 0; t < K * K; t++) acc[t] = _mm512_maskz_loadu_ps(m, dw + t * C + c);
+                    for (int64_t i = 0; i < o1 - o0; i++)
+                        for (int64_t j = 0; j < OW; j++) {
+                            const __m512 gv = _mm512_load_ps(gs + ((i + P) * GW + j + P) * 16);
+                            const float *b = xs + (i * S * PW + j * S) * 16;
+#pragma GCC unroll 25
+                            for (int t = 0; t < K * K; t++)
+                                acc[t] = _mm512_fmadd_ps(gv, _mm512_load_ps(b + ((t / K) * PW + t % K) * 16), acc[t]);
+                        }
+#pragma GCC unroll 25
+                    for (int t = 0; t < K * K; t++) _mm512_mask_storeu_ps(dw + t * C + c, m, acc[t]);
+                }
+                __m512 wt[K * K];
+#pragma GCC unroll 25
+                for (int t = 0; t < K * K; t++) wt[t] = _mm512_maskz_loadu_ps(m, w + t * C + c);
+                if (S == 1) {
+                    for (int64_t i = o0; i < o1; i++)
+                        for (int64_t j = 0; j < W; j++) {
+                            __m512 s[4] = {_mm512_setzero_ps(), _mm512_setzero_ps(), _mm512_setzero_ps(), _mm512_setzero_ps()};
+                            const float *b = gs + ((i - o0) * GW + j) * 16;
+#pragma GCC unroll 25
+                            for (int t = 0; t < K * K; t++)
+                                s[t & 3] = _mm512_fmadd_ps(wt[K * K - 1 - t], _mm512_load_ps(b + ((t / K) * GW + t % K) * 16), s[t & 3]);
+                            store(dn + (i * W + j) * C, m, _mm512_add_ps(_mm512_add_ps(s[0], s[1]), _mm512_add_ps(s[2], s[3])));
+                        }
+                    continue;
+                }
+                // every output row that reaches input rows o0 * S ... o1 * S - 1, scattered; scratch row r is input row o0 * S - S - P + r
+                const int64_t first = o0 * S, last = o1 == OH ? H : o1 * S;
+                memset(xs, 0, XR * PW * 64);
+                for (int64_t i = o0 > 0 ? o0 - 1 : 0; i <= (o1 < OH ? o1 : OH - 1); i++)
                     for (int64_t j = 0; j < OW; j++) {
-                        const __m512 gv = load(gn + (i * OW + j) * C, m);
-                        float *b = ds + (i * S * PW + j * S) * 16;
+                        const __m512 gv = _mm512_load_ps(gs + ((i - o0 + P) * GW + j + P) * 16);
+                        float *b = xs + ((i - o0 + 1) * S * PW + j * S) * 16;
 #pragma GCC unroll 25
                         for (int t = 0; t < K * K; t++) {
                             float *p = b + ((t / K) * PW + t % K) * 16;
                             _mm512_store_ps(p, _mm512_fmadd_ps(wt[t], gv, _mm512_load_ps(p)));
                         }
                     }
-                for (int64_t i = 0; i < H; i++)
+                for (int64_t i = first; i < last; i++)
                     for (int64_t j = 0; j < W; j++)
-                        store(dn + (i * W + j) * C, m, _mm512_load_ps(ds + ((i + P) * PW + j + P) * 16));
+                        store(dn + (i * W + j) * C, m, _mm512_load_ps(xs + ((i - first + S + P) * PW + j + P) * 16));
             }
         }
-        for (int t = 0; t < K * K; t++) _mm512_mask_storeu_ps(dw + t * C + c, m, acc[t]);
-    }
     free(xs);
-    free(ds);
+    free(gs);
 }
 
 extern "C" {

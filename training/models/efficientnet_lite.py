@@ -68,10 +68,11 @@ class MBConv(nn.Module):
 
 
 class EfficientNetLite(nn.Module):
-    """Feature maps at strides 4, 8, 16 and 32, of `channels[i]` channels each."""
+    """Feature maps at strides 4, 8, 16 and 32 (or to `deepest`), of `channels[i]` channels each."""
 
-    def __init__(self, variant: int = 0) -> None:
+    def __init__(self, variant: int = 0, deepest: int = 32) -> None:
         super().__init__()
+        stages = STAGES[: {32: 7, 16: 5}[deepest]]
         width, depth = VARIANTS[variant]
         # Lite keeps the stem at 32 channels and the first and last stage at one block.
         self._conv_stem = nn.Conv2d(3, STEM_CHANNELS, 3, 2, 1, bias=False)
@@ -79,7 +80,7 @@ class EfficientNetLite(nn.Module):
         blocks: list[nn.Module] = []
         self.taps: list[int] = []  # the last block before each further stride
         self.channels: list[int] = []
-        for index, (repeats, kernel, stride, expansion, inputs, outputs) in enumerate(STAGES):
+        for index, (repeats, kernel, stride, expansion, inputs, outputs) in enumerate(stages):
             inputs = STEM_CHANNELS if index == 0 else rounded_channels(inputs, width)
             outputs = rounded_channels(outputs, width)
             if index not in (0, len(STAGES) - 1):
@@ -110,7 +111,8 @@ class EfficientNetLite(nn.Module):
         """Load ImageNet weights; everything but the classifier must be there."""
         state = torch.load(path, map_location='cpu', weights_only=True)
         missing, unexpected = self.load_state_dict(state, strict=False)
-        wrong = [k for k in unexpected if not k.startswith(('_conv_head', '_bn1', '_fc'))]
+        blocks = tuple(f'_blocks.{i}.' for i in range(len(self._blocks), 99))  # deeper than we go
+        wrong = [k for k in unexpected if not k.startswith(('_conv_head', '_bn1', '_fc', *blocks))]
         if missing or wrong:
             raise ValueError(f'{path} is not an EfficientNet-Lite of this size: {missing[:3]} {wrong[:3]}')
 

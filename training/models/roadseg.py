@@ -62,7 +62,8 @@ class RoadSeg(nn.Module):
     Args:
         classes: Number of classes.
         encoder: EfficientNet-Lite variant, 0 to 2.
-        widths: Decoder channels at strides 4, 8, 16, 32; three values leave out stride 4.
+        widths: Decoder channels at strides 4, 8, ... `deepest`; one value less leaves out stride 4.
+        deepest: Where the encoder ends: stride 32, or 16 for a small network.
         pretrained: Start from ImageNet weights.
     """
 
@@ -70,16 +71,17 @@ class RoadSeg(nn.Module):
         self,
         classes: int,
         encoder: int = 0,
+        deepest: int = 32,
         widths: Sequence[int] = (48, 96, 96, 128),
         pretrained: bool = True,
         dropout: float = 0.1,
     ) -> None:
         super().__init__()
-        self.encoder = EfficientNetLite(encoder)
+        self.encoder = EfficientNetLite(encoder, deepest)
         if pretrained:
             self.encoder.load_pretrained(pretrained_weights(encoder))
         channels = self.encoder.channels[-len(widths) :]
-        self.stride = 32 >> (len(widths) - 1)
+        self.stride = deepest >> (len(widths) - 1)
         self.context = Context(channels[-1], widths[-1])
         self.lateral = nn.ModuleList(
             conv_bn_relu(c, w) for c, w in zip(channels[:-1], widths[:-1], strict=True)

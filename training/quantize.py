@@ -1,0 +1,106 @@
+"""INT8 for TensorRT: python -m training.quantize engines/NAME --calibration training/configs/NAME.yaml
+
+Writes model.int8.onnx beside model.onnx: symmetric s8/s8 QDQ, weights per channel, no quantised bias: the one form that TensorRT parses.
+Calibrated on training images only. On a CPU int8 does not pay (docs/platform-facts.md); this file is for the GPU.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import numpy_helper
+from onnxruntime.quantization import (
+    CalibrationDataReader,
+    CalibrationMethod,
+    QuantFormat,
+    QuantType,
+    quantize_static,
+)
+
+from training.data import LabelledSet, load
+
+__all__ = ['quantize']
+
+
+class Images(CalibrationDataReader):
+    """Network-size batches of one for the calibrator."""
+
+    def __init__(self, images: Sequence[NDArray[np.uint8]]) -> None:
+        self.images = iter(images)
+
+    def get_next(self) -> dict[str, NDArray[np.uint8]] | None:
+        image = next(self.images, None)
+        return None if image is None else {'image': image[None]}
+
+
+def quantize(engine: Path, images: Sequence[NDArray[np.uint8]]) -> Path:
+    """Quantise the convolutions of `engine/model.onnx`, all but the last one (the classifier)."""
+    target = engine / 'model.int8.onnx'
+    with tempfile.TemporaryDirectory() as folder:
+        plain = Path(folder) / 'plain.onnx'
+        model = onnx.load(engine / 'model.onnx')
+        unpack_half(model)
+        onnx.save(model, plain)
+        convolutions = [n.name for n in model.graph.node if n.op_type == 'Conv']
+        quantize_static(
+            plain,
+            target,
+            Images(images),
+            quant_format=QuantFormat.QDQ,
+            op_types_to_quantize=['Conv'],
+            nodes_to_exclude=convolutions[-1:],
+            per_channel=True,
+            activation_type=QuantType.QInt8,
+            weight_type=QuantType.QInt8,
+            calibrate_method=CalibrationMethod.MinMax,
+            extra_options={
+                'ActivationSymmetric': True,
+                'WeightSymmetric': True,
+                'QuantizeBias': False,
+                'CalibMovingAverage': True,
+            },
+        )
+    return target
+
+
+def unpack_half(model: onnx.ModelProto) -> None:
+    """Undo export's fp16 storage: the quantiser looks for weights, not for casts of weights."""
+    half = {t.name: t for t in model.graph.initializer if t.name.endswith('.half')}
+    casts = [n for n in model.graph.node if n.op_type == 'Cast' and n.input[0] in half]
+    for cast in casts:
+        values = numpy_helper.to_array(half[cast.input[0]]).astype(np.float32)
+        half[cast.input[0]].CopyFrom(numpy_helper.from_array(values, cast.output[0]))
+        model.graph.node.remove(cast)
+
+
+def calibration_images(
+    data: LabelledSet, size_wh: tuple[int, int], count: int
+) -> list[NDArray[np.uint8]]:
+    picks = np.linspace(0, len(data) - 1, min(count, len(data))).astype(int)
+    return [cv2.resize(data.images[i], size_wh, interpolation=cv2.INTER_LINEAR) for i in picks]
+
+
+def main() -> None:
+    from training.train import read_config
+
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('engine', type=Path)
+    parser.add_argument('--calibration', required=True, help='config whose first source calibrates')
+    parser.add_argument('--images', type=int, default=64)
+    arguments = parser.parse_args()
+    graph = onnx.load(arguments.engine / 'model.onnx').graph
+    height, width = (d.dim_value for d in graph.input[0].type.tensor_type.shape.dim[1:3])
+    data = load(read_config(arguments.calibration)['sources'][0])
+    target = quantize(arguments.engine, calibration_images(data, (width, height), arguments.images))
+    print(f'{target}: {target.stat().st_size / 1e6:.2f} MB, calibrated on {data.name}')
+
+
+if __name__ == '__main__':
+    main()
