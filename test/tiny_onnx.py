@@ -60,6 +60,7 @@ def network(
     weights = {
         'w1': random.normal(0.0, 0.3, (8, 3, 3, 3)),
         'w2': random.normal(0.0, 0.3, (classes, 8, 3, 3)),
+        'middle': np.array(128.0),
         'scale': np.array(1 / 64.0),
     }
     dtype = np.float16 if half else np.float32
@@ -76,7 +77,8 @@ def network(
     nodes = [
         *widen,
         helper.make_node('Cast', ['image'], ['numbers'], to=compute),
-        helper.make_node('Mul', ['numbers', 'scale'], ['scaled']),
+        helper.make_node('Sub', ['numbers', 'middle'], ['centred']),
+        helper.make_node('Mul', ['centred', 'scale'], ['scaled']),
         helper.make_node('Transpose', ['scaled'], ['planes'], perm=[0, 3, 1, 2]),
         helper.make_node('Conv', ['planes', 'w1'], ['c1'], strides=[2, 2], pads=[1, 1, 1, 1]),
         helper.make_node('Relu', ['c1'], ['r1']),

@@ -63,7 +63,7 @@ class Upsampler:
             plane = self._full_size(logits[class_id])
             cv2.compare(plane, self._best, cv2.CMP_GT, dst=self._wins)
             # 255 where this class wins becomes its id, which is higher than every earlier one.
-            cv2.min(self._wins, float(class_id), dst=self._wins)
+            cv2.threshold(self._wins, 0, class_id, cv2.THRESH_BINARY, dst=self._wins)
             cv2.max(labels, self._wins, dst=labels)
             cv2.max(self._best, plane, dst=self._best)
         return labels

@@ -12,7 +12,12 @@ from seg_ros.core.upsample import Logits, Upsampler
 from seg_ros.inference.base import ConfidenceBatch, InferenceResult, LabelBatch, check_batch
 from seg_ros.inference.engine import Engine
 
-__all__ = ['LogitsBackend']
+__all__ = ['LogitsBackend', 'one_line']
+
+
+def one_line(error: Exception) -> str:
+    """Returns a runtime's message without its line breaks, to stand inside a sentence of ours."""
+    return ' '.join(str(error).split())
 
 
 class LogitsBackend(ABC):

@@ -13,7 +13,7 @@ from seg_ros.core.upsample import Logits
 from seg_ros.inference.cpu import inference_threads
 from seg_ros.inference.engine import Engine
 from seg_ros.inference.graph import IMAGE, LOGITS, logits_only
-from seg_ros.inference.logits_backend import LogitsBackend
+from seg_ros.inference.logits_backend import LogitsBackend, one_line
 
 __all__ = ['FIX', 'OnnxruntimeBackend', 'auto_verdict', 'version']
 
@@ -75,8 +75,9 @@ class OnnxruntimeBackend(LogitsBackend):
             )
         except self._failures as error:
             raise EngineError(
-                f'ONNX Runtime {onnxruntime.__version__} cannot load {engine.onnx_path}: {error}. '
-                'Export it with an older opset (17 runs everywhere), or make it again: make engine'
+                f'ONNX Runtime {onnxruntime.__version__} cannot load {engine.onnx_path}: '
+                f'{one_line(error)}. Export it with an older opset (17 runs everywhere), or make it '
+                'again: make engine'
             ) from error
         plural = '' if threads == 1 else 's'
         super().__init__(
@@ -88,7 +89,7 @@ class OnnxruntimeBackend(LogitsBackend):
             (logits,) = self._session.run([LOGITS], {IMAGE: image})
         except self._failures as error:
             raise BackendError(
-                f"ONNX Runtime failed on engine '{self.engine.name}': {error}. Check the "
+                f"ONNX Runtime failed on engine '{self.engine.name}': {one_line(error)}. Check the "
                 "machine's memory, and the engine with: seg_ros doctor"
             ) from error
         return np.asarray(logits[0], np.float32)

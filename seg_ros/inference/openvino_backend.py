@@ -13,7 +13,7 @@ from seg_ros.core.upsample import Logits
 from seg_ros.inference.cpu import bf16_instructions, inference_threads
 from seg_ros.inference.engine import Engine
 from seg_ros.inference.graph import IMAGE, LOGITS, logits_only
-from seg_ros.inference.logits_backend import LogitsBackend
+from seg_ros.inference.logits_backend import LogitsBackend, one_line
 
 __all__ = ['FIX', 'OpenvinoBackend', 'auto_verdict', 'version']
 
@@ -86,8 +86,8 @@ class OpenvinoBackend(LogitsBackend):
             self._request: Any = compiled.create_infer_request()
         except RuntimeError as error:
             raise EngineError(
-                f'OpenVINO {_version_of(openvino)} cannot load {engine.onnx_path}: {error}. Take '
-                "backend 'onnxruntime', or export the network with opset 17."
+                f'OpenVINO {_version_of(openvino)} cannot load {engine.onnx_path}: '
+                f"{one_line(error)}. Take backend 'onnxruntime', or export the network with opset 17."
             ) from error
         plural = '' if threads == 1 else 's'
         super().__init__(
@@ -100,7 +100,7 @@ class OpenvinoBackend(LogitsBackend):
             outputs = self._request.infer({IMAGE: image}, share_inputs=True, share_outputs=True)
         except RuntimeError as error:
             raise BackendError(
-                f"OpenVINO failed on engine '{self.engine.name}': {error}. Take backend "
+                f"OpenVINO failed on engine '{self.engine.name}': {one_line(error)}. Take backend "
                 "'onnxruntime'."
             ) from error
         return np.asarray(outputs[LOGITS][0], np.float32)

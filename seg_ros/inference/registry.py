@@ -107,7 +107,7 @@ def _auto_choice(precision: str) -> tuple[str, str]:
         try:
             module.version()
         except BackendUnavailable as error:
-            passed_over.append(f'{name}: {error}')
+            passed_over.append(f'not {name}: {error}')
             continue
         suits, why = module.auto_verdict(precision)
         if suits:
