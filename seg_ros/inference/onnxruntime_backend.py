@@ -76,8 +76,8 @@ class OnnxruntimeBackend(LogitsBackend):
         except self._failures as error:
             raise EngineError(
                 f'ONNX Runtime {onnxruntime.__version__} cannot load {engine.onnx_path}: '
-                f'{one_line(error)}. Export it with an older opset (17 runs everywhere), or make it '
-                'again: make engine'
+                f'{one_line(error)}. Export it with an older opset (17 runs everywhere), or '
+                'make it again: make engine'
             ) from error
         plural = '' if threads == 1 else 's'
         super().__init__(
@@ -89,8 +89,8 @@ class OnnxruntimeBackend(LogitsBackend):
             (logits,) = self._session.run([LOGITS], {IMAGE: image})
         except self._failures as error:
             raise BackendError(
-                f"ONNX Runtime failed on engine '{self.engine.name}': {one_line(error)}. Check the "
-                "machine's memory, and the engine with: seg_ros doctor"
+                f"ONNX Runtime failed on engine '{self.engine.name}': {one_line(error)}. Check "
+                "the machine's memory, and the engine with: seg_ros doctor"
             ) from error
         return np.asarray(logits[0], np.float32)
 

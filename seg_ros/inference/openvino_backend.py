@@ -87,7 +87,8 @@ class OpenvinoBackend(LogitsBackend):
         except RuntimeError as error:
             raise EngineError(
                 f'OpenVINO {_version_of(openvino)} cannot load {engine.onnx_path}: '
-                f"{one_line(error)}. Take backend 'onnxruntime', or export the network with opset 17."
+                f"{one_line(error)}. Take backend 'onnxruntime', or export the network with "
+                'opset 17.'
             ) from error
         plural = '' if threads == 1 else 's'
         super().__init__(

@@ -22,7 +22,8 @@ def enlarged(logits: Logits, size_wh: tuple[int, int]) -> NDArray[Any]:
 def random_logits(shape_chw: tuple[int, int, int], seed: int, levels: int) -> Logits:
     """Few levels make many ties."""
     random = np.random.default_rng(seed)
-    return random.integers(-levels, levels + 1, shape_chw).astype(np.float32) / 2
+    halves = random.integers(-levels, levels + 1, shape_chw).astype(np.float32)
+    return np.multiply(halves, 0.5, dtype=np.float32)
 
 
 @settings(max_examples=150, deadline=None)
