@@ -51,9 +51,10 @@ def segmentation_loss(
     auxiliary_weight: float = 0.2,
 ) -> Tensor:
     """Cross entropy over the hardest pixels at half size, plus plain cross entropy of the auxiliary logits."""
-    fine = F.interpolate(
-        outputs[0].float(), scale_factor=2.0, mode='bilinear', align_corners=False
-    )
+    fine = outputs[0].float()
+    enlarge = labels.shape[-1] // fine.shape[-1] // 2
+    if enlarge > 1:
+        fine = F.interpolate(fine, scale_factor=enlarge, mode='bilinear', align_corners=False)
     target = sampled(labels, fine.shape[-2:])
     pixels = F.cross_entropy(fine, target, weights, ignore_index=UNLABELLED, reduction='none')
     known = pixels[target != UNLABELLED]
@@ -75,6 +76,24 @@ def sampled(labels: Tensor, shape_hw: Sequence[int]) -> Tensor:
     """Labels at the centres of a coarser grid."""
     step = labels.shape[-1] // shape_hw[1]
     return labels[:, step // 2 :: step, step // 2 :: step].long()
+
+
+def parameter_groups(
+    model: nn.Module, rate: float, encoder_factor: float, decay: float
+) -> list[dict[str, Any]]:
+    """AdamW groups: a lower rate for a pretrained encoder, no decay on norms and biases."""
+    groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
+    for name, parameter in model.named_parameters():
+        key = (name.startswith('encoder.'), parameter.ndim > 1)
+        groups.setdefault(key, []).append(parameter)
+    return [
+        {
+            'params': parameters,
+            'lr': rate * (encoder_factor if encoder else 1.0),
+            'weight_decay': decay if decays else 0.0,
+        }
+        for (encoder, decays), parameters in groups.items()
+    ]
 
 
 def class_weights(sets: Sequence[LabelledSet], power: float) -> Tensor:
@@ -194,7 +213,7 @@ def train(config: dict[str, Any], device: str = 'cpu') -> Path:
 
     model = models.create(config['model']).to(device, memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(
-        model.parameter_groups(config['rate'], config['encoder_rate'], config['decay'])
+        parameter_groups(model, config['rate'], config['encoder_rate'], config['decay'])
     )
     rates = [group['lr'] for group in optimizer.param_groups]
     average = Average(model, config['ema'])
@@ -231,6 +250,8 @@ def train(config: dict[str, Any], device: str = 'cpu') -> Path:
         model.train()
         with torch.autocast(device, torch.bfloat16):
             outputs = model(x)
+        if isinstance(outputs, Tensor):
+            outputs = [outputs]
         hard = config['hard_share'] if step >= steps / 10 else 1.0
         loss = segmentation_loss(outputs, labels, weights, hard)
         optimizer.zero_grad(set_to_none=True)

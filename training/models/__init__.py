@@ -6,11 +6,23 @@ from typing import Any
 
 from torch import nn
 
+from training.models.deeplab import DeepLab
+from training.models.fast_scnn import FastScnn
+from training.models.fcn import Fcn
 from training.models.roadseg import RoadSeg
+from training.models.segnet import SegNet
+from training.models.unet import UNet
 
 __all__ = ['MODELS', 'create']
 
-MODELS: dict[str, type[nn.Module]] = {'roadseg': RoadSeg}
+MODELS: dict[str, type[nn.Module]] = {
+    'roadseg': RoadSeg,
+    'fcn': Fcn,
+    'segnet': SegNet,
+    'unet': UNet,
+    'deeplab': DeepLab,
+    'fast_scnn': FastScnn,
+}
 
 
 def create(row: dict[str, Any]) -> nn.Module:

@@ -13,26 +13,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from training.fast_cpu import BatchNormClip
+from training.models.blocks import conv_bn_relu, double_and_crop, size_of
 from training.models.efficientnet_lite import EfficientNetLite, pretrained_weights
 
 __all__ = ['RoadSeg']
-
-
-def conv_bn_relu(inputs: int, outputs: int, kernel: int = 1, groups: int = 1) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2, groups=groups, bias=False),
-        BatchNormClip(outputs),
-    )
-
-
-def double_and_crop(x: Tensor, like: Tensor) -> Tensor:
-    """Bilinear x2, cut to the size of `like`: the finer map's grid is kept exactly."""
-    x = F.interpolate(x, scale_factor=2.0, mode='bilinear', align_corners=False)
-    height, width = int(like.shape[2]), int(like.shape[3])  # constants in an exported graph
-    if (int(x.shape[2]), int(x.shape[3])) == (height, width):
-        return x
-    return x[:, :, :height, :width]
 
 
 class Context(nn.Module):
@@ -51,8 +35,7 @@ class Context(nn.Module):
             pooled.append(
                 F.avg_pool2d(x, window, 1, window // 2, count_include_pad=False)
             )
-        size = int(x.shape[2]), int(x.shape[3])
-        pooled.append(x.mean((2, 3), keepdim=True).expand(-1, -1, *size))
+        pooled.append(x.mean((2, 3), keepdim=True).expand(-1, -1, *size_of(x)))
         return self.fuse(torch.cat(pooled, 1))
 
 
@@ -115,19 +98,4 @@ class RoadSeg(nn.Module):
             return logits
         return [logits] + [
             head(out) for head, out in zip(reversed(self.auxiliary), outputs[:-1], strict=True)
-        ]
-
-    def parameter_groups(self, rate: float, encoder_factor: float, decay: float) -> list[dict]:
-        """AdamW groups: a lower rate for the pretrained encoder, no decay on norms and biases."""
-        groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
-        for name, parameter in self.named_parameters():
-            key = (name.startswith('encoder.'), parameter.ndim > 1)
-            groups.setdefault(key, []).append(parameter)
-        return [
-            {
-                'params': parameters,
-                'lr': rate * (encoder_factor if encoder else 1.0),
-                'weight_decay': decay if decays else 0.0,
-            }
-            for (encoder, decays), parameters in groups.items()
         ]

@@ -1,0 +1,252 @@
+"""Score engines through ONNX Runtime as the node runs them: python -m training.evaluate engines/NAME --config CONFIG [--write]
+
+Every image is brought to the network size (stretched, as the pipeline does), the logits are up-sampled by `seg_ros.core.upsample`, the labels
+go back to the image's size by nearest neighbour. `--write` puts the figures into spec.yaml and MODEL_CARD.md.
+The sets come from the config's `evaluation` table; none of them may have been trained on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import onnxruntime
+import yaml
+from numpy.typing import NDArray
+
+from seg_ros.core.metrics import ConfusionMatrix
+from seg_ros.core.upsample import Upsampler
+from training.classes import CLASSES, LANE, ROAD
+from training.data import LabelledSet, load
+
+__all__ = ['CORRUPTIONS', 'OnnxLabels', 'evaluate']
+
+Image = NDArray[np.uint8]
+
+
+def _gamma(image: Image, gamma: float) -> Image:
+    table = (np.linspace(0, 1, 256) ** gamma * 255).astype(np.uint8)
+    return np.asarray(cv2.LUT(image, table))
+
+
+def _noise(image: Image, sigma: float) -> Image:
+    noise = np.random.default_rng(0).normal(0, sigma, image.shape)
+    return np.clip(image + noise, 0, 255).astype(np.uint8)
+
+
+def _jpeg(image: Image, quality: int) -> Image:
+    _, code = cv2.imencode('.jpg', image, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    return np.asarray(cv2.imdecode(code, cv2.IMREAD_COLOR))
+
+
+def _rain(image: Image) -> Image:
+    """Grey veil and slanted streaks."""
+    random = np.random.default_rng(1)
+    streaks = np.zeros(image.shape[:2], np.uint8)
+    for _ in range(400):
+        x, y = int(random.integers(0, image.shape[1])), int(random.integers(0, image.shape[0]))
+        length = int(random.integers(8, 22))
+        cv2.line(streaks, (x, y), (x + length // 4, y + length), 255, 1, cv2.LINE_AA)
+    veil = cv2.addWeighted(image, 0.8, np.full_like(image, 150), 0.2, 0)
+    alpha = (cv2.GaussianBlur(streaks, (0, 0), 0.7) / 255.0 * 0.5)[..., None]
+    return (veil * (1 - alpha) + 220 * alpha).astype(np.uint8)
+
+
+# What other cameras and other days do to an image; labels stay.
+CORRUPTIONS: dict[str, Callable[[Image], Image]] = {
+    'as it is': lambda image: image,
+    'dark, gamma 2': lambda image: _gamma(image, 2.0),
+    'bright, gamma 0.5': lambda image: _gamma(image, 0.5),
+    'noise, sigma 12': lambda image: _noise(image, 12.0),
+    'blur, sigma 1.5 px': lambda image: np.asarray(cv2.GaussianBlur(image, (0, 0), 1.5)),
+    'jpeg quality 20': lambda image: _jpeg(image, 20),
+    'half the resolution': lambda image: np.asarray(
+        cv2.resize(cv2.resize(image, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA), image.shape[1::-1])
+    ),
+    'rain': _rain,
+}
+
+
+def middle(image: Image) -> Image:
+    """The middle three quarters: another field of view and aspect ratio (16:9 from 4:3)."""
+    height, width = image.shape[:2]
+    rows = round(width * 0.75 * 9 / 16)
+    top, left = (height - rows) // 2, width // 8
+    return image[top : top + rows, left : left + round(width * 0.75)]
+
+
+class OnnxLabels:
+    """Label images from a deployment graph through ONNX Runtime; `infer_s` collects run times."""
+
+    def __init__(self, path: Path, threads: int = 1) -> None:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.add_session_config_entry('session.intra_op.allow_spinning', '0')
+        self.session = onnxruntime.InferenceSession(
+            str(path), options, providers=['CPUExecutionProvider']
+        )
+        self.size_wh = tuple(self.session.get_inputs()[0].shape[2:0:-1])
+        self.upsampler: Upsampler | None = None
+        self.infer_s: list[float] = []
+
+    def __call__(self, image: Image) -> Image:
+        shrinks = image.shape[1] > 1.5 * self.size_wh[0]
+        scaled = cv2.resize(
+            image, self.size_wh, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+        )
+        begin = time.perf_counter()
+        logits = self.session.run(['logits'], {'image': scaled[None]})[0][0]
+        self.infer_s.append(time.perf_counter() - begin)
+        if self.upsampler is None:
+            self.upsampler = Upsampler(logits.shape, self.size_wh)
+        labels = self.upsampler.labels(logits)
+        return np.asarray(cv2.resize(labels, image.shape[1::-1], interpolation=cv2.INTER_NEAREST))
+
+
+def evaluate(
+    labels_of: Callable[[Image], Image],
+    data: LabelledSet,
+    change: Callable[[Image], Image] = lambda image: image,
+    crop: Callable[[Image], Image] = lambda image: image,
+    every: int = 1,
+) -> dict[str, Any]:
+    """mIoU over the eleven classes (lane markings count as road), IoU of each, lane IoU, accuracy."""
+    matrix = ConfusionMatrix(len(CLASSES))
+    picks = range(0, len(data), every)
+    for index in picks:
+        image = change(np.ascontiguousarray(crop(np.asarray(data.images[index]))))
+        matrix.add(crop(np.asarray(data.labels[index])), labels_of(image))
+    folded = matrix.folded({LANE: ROAD})
+    iou = {
+        name: round(float(value), 4)
+        for (name, *_), value in zip(CLASSES, folded.iou(), strict=True)
+        if not np.isnan(value)
+    }
+    return {
+        'images': len(picks),
+        'miou': round(folded.mean_iou(), 4),
+        'pixel_accuracy': round(folded.pixel_accuracy(), 4),
+        'lane_iou': round(float(matrix.iou()[LANE]), 4),
+        'iou': iou,
+    }
+
+
+def robustness(labels_of: Callable[[Image], Image], data: LabelledSet, every: int) -> list[dict[str, Any]]:
+    """A row for each corruption, and one for a crop of another aspect ratio."""
+    rows = []
+    for name, change in CORRUPTIONS.items():
+        result = evaluate(labels_of, data, change, every=every)
+        rows.append({'change': name, **result})
+    rows.append({'change': 'crop to 16:9, 75 % of the view', **evaluate(labels_of, data, crop=middle, every=every)})
+    return rows
+
+
+def main() -> None:
+    from training.train import read_config
+
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('engine', type=Path)
+    parser.add_argument('--config', required=True, help='training config with the evaluation table')
+    parser.add_argument('--threads', type=int, default=1)
+    parser.add_argument('--every', type=int, default=1, help='take every n-th image only')
+    parser.add_argument('--robustness', action='store_true')
+    parser.add_argument('--run', type=Path, help='the run whose log the model card shows')
+    parser.add_argument('--write', action='store_true')
+    arguments = parser.parse_args()
+    config = read_config(arguments.config)
+    cv2.setNumThreads(1)
+    results: dict[str, Any] = {}
+    hard: list[dict[str, Any]] = []
+    for file in ('model.onnx', 'model.int8.onnx'):
+        path = arguments.engine / file
+        if not path.exists():
+            continue
+        for row in config['evaluation']:
+            labels_of = OnnxLabels(path, arguments.threads)
+            result = evaluate(labels_of, load(row), every=arguments.every)
+            result['network_size'] = list(labels_of.size_wh)
+            result['infer_ms'] = round(float(np.median(labels_of.infer_s)) * 1e3, 1)
+            results[f'{row["name"]}{" int8" if "int8" in file else ""}'] = result
+            print(file, row['name'], json.dumps(result), flush=True)
+    if arguments.robustness:
+        hard = robustness(OnnxLabels(arguments.engine / 'model.onnx', arguments.threads), load(config['evaluation'][0]), 4)
+        for row in hard:
+            print(json.dumps(row), flush=True)
+    if arguments.write:
+        write(arguments.engine, config, arguments.config, results, hard, arguments.run)
+
+
+def write(
+    engine: Path,
+    config: dict[str, Any],
+    config_path: str,
+    results: dict[str, Any],
+    hard: list[dict[str, Any]],
+    run: Path | None,
+) -> None:
+    """Put the figures into spec.yaml and MODEL_CARD.md."""
+    spec = yaml.safe_load((engine / 'spec.yaml').read_text())
+    spec['metrics'] = {
+        name: {k: r[k] for k in ('miou', 'pixel_accuracy', 'lane_iou', 'images', 'network_size')}
+        for name, r in results.items()
+    }
+    spec['training']['config'] = config_path
+    (engine / 'spec.yaml').write_text(
+        yaml.safe_dump(spec, sort_keys=False, default_flow_style=None, width=120)
+    )
+    names = [name for name, *_ in CLASSES if name != 'lane_marking']
+    lines = [
+        f'# {spec["name"]}',
+        '',
+        spec['description'],
+        '',
+        f'Network size {spec["network_size"][0]}x{spec["network_size"][1]}. Pretraining: {spec["training"]["pretraining"]}. '
+        f'Trained for {spec["training"]["steps"]} steps of {config["batch"]} crops by `{config_path}` (seed {config["seed"]}).',
+        '',
+        '## Measured',
+        '',
+        'Through ONNX Runtime, as the node runs it: `python -m training.evaluate`. mIoU is over the classes that occur, lane markings counted as '
+        'road; lane IoU is against the soft lane labels at 0.5 where the data has no exact ones. None of these images were trained on or '
+        'selected on.',
+        '',
+        '| set | images | mIoU | pixel accuracy | lane IoU | ' + ' | '.join(names) + ' |',
+        '|' + '---|' * (len(names) + 5),
+    ]
+    for name, r in results.items():
+        values = [f'{100 * r["iou"][n]:.1f}' if n in r['iou'] else '' for n in names]
+        lines.append(
+            f'| {name} | {r["images"]} | {100 * r["miou"]:.2f} | {100 * r["pixel_accuracy"]:.2f} | {100 * r["lane_iou"]:.1f} | '
+            + ' | '.join(values)
+            + ' |'
+        )
+    if hard:
+        lines += ['', '## Other cameras, other days', '', f'Every fourth image of {next(iter(results))}, changed:', '']
+        lines += ['| change | mIoU | road | pedestrian | vehicle | lane |', '|---|---|---|---|---|---|']
+        for r in hard:
+            cells = [r['iou'].get(n, float('nan')) for n in ('road', 'pedestrian', 'vehicle')]
+            lines.append(
+                f'| {r["change"]} | {100 * r["miou"]:.1f} | '
+                + ' | '.join(f'{100 * c:.1f}' for c in cells)
+                + f' | {100 * r["lane_iou"]:.1f} |'
+            )
+    notes = config.get('notes')
+    if notes:
+        lines += ['', '## Notes', '', str(notes).strip()]
+    if run is not None:
+        lines += ['', '## Config and log of the run', '', '```yaml', (run / 'config.yaml').read_text().strip(), '```', '']
+        with (run / 'log.csv').open() as file:
+            rows = list(csv.reader(file))
+        step = max(1, (len(rows) - 1) // 24)
+        lines += ['```', *[','.join(row) for row in [rows[0], *rows[1::step], rows[-1]]], '```']
+    (engine / 'MODEL_CARD.md').write_text('\n'.join(lines) + '\n')
+
+
+if __name__ == '__main__':
+    main()
