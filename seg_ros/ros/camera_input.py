@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.node import Node
 from rclpy.qos import HistoryPolicy, QoSPolicyKind, QoSProfile, ReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
@@ -57,9 +58,8 @@ class CameraInput:
         self._heard_ros_ns = self._ros_ns()
         self._warned_s: float | None = None
         self._had_publisher = False
-        self._follow(self._publishers())
-        if self._subscription is None:
-            self._subscribe()
+        self._adapt(self._publishers())
+        self._subscribe()
 
     @property
     def description(self) -> str:
@@ -69,7 +69,15 @@ class CameraInput:
     def watch(self, silence_warn_s: float) -> None:
         """Adapts to what the publisher offers now; warns when it is silent for too long."""
         publishers = self._publishers()
-        self._follow(publishers)
+        transport = self._transport
+        if self._adapt(publishers):
+            self.destroy()
+            if transport != self._transport:
+                # DDS refuses a second type on the topic until the executor has let go of the
+                # subscription that was destroyed: subscribe at the next watch.
+                return
+        if self._subscription is None:
+            self._subscribe()
         if not publishers or not self._had_publisher:
             self._had_publisher = bool(publishers)
             self._heard_s = time.monotonic()
@@ -116,36 +124,42 @@ class CameraInput:
     def _publishers(self) -> list[TopicEndpointInfo]:
         return list(self._node.get_publishers_info_by_topic(self.topic))
 
-    def _follow(self, publishers: Sequence[TopicEndpointInfo]) -> None:
-        """Subscribes anew when the publishers offer another type or reliability."""
-        transport, reliability = self._transport, self._reliability
+    def _adapt(self, publishers: Sequence[TopicEndpointInfo]) -> bool:
+        """Takes the type and reliability that publishers offer; returns whether they changed."""
+        before = self._transport, self._reliability
         types = {row.topic_type for row in publishers}
-        if self._auto_transport and TYPE_NAMES[transport] not in types:
-            transport = next((k for k, v in TYPE_NAMES.items() if v in types), transport)
+        if self._auto_transport and TYPE_NAMES[self._transport] not in types:
+            offered = (name for name, kind in TYPE_NAMES.items() if kind in types)
+            self._transport = next(offered, self._transport)
         offers = [
             row.qos_profile.reliability
             for row in publishers
-            if row.topic_type == TYPE_NAMES[transport]
+            if row.topic_type == TYPE_NAMES[self._transport]
         ]
         if self._auto_reliability and offers:
             reliable = all(offer == ReliabilityPolicy.RELIABLE for offer in offers)
-            reliability = ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT
-        if (transport, reliability) != (self._transport, self._reliability):
-            self._transport, self._reliability = transport, reliability
-            self._subscribe()
-            self._node.get_logger().info(f'Camera {self.name}: now reads {self.description}.')
+            self._reliability = (
+                ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT
+            )
+        return before != (self._transport, self._reliability)
 
     def _subscribe(self) -> None:
-        self.destroy()
-        self._subscription = self._node.create_subscription(
-            TRANSPORTS[self._transport],
-            self._requested_topic,
-            self._receive,
-            QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=1, reliability=self._reliability),
-            qos_overriding_options=QoSOverridingOptions(
-                (QoSPolicyKind.HISTORY, QoSPolicyKind.DEPTH, QoSPolicyKind.DURABILITY)
-            ),
-        )
+        try:
+            self._subscription = self._node.create_subscription(
+                TRANSPORTS[self._transport],
+                self._requested_topic,
+                self._receive,
+                QoSProfile(
+                    history=HistoryPolicy.KEEP_LAST, depth=1, reliability=self._reliability
+                ),
+                qos_overriding_options=QoSOverridingOptions(
+                    (QoSPolicyKind.HISTORY, QoSPolicyKind.DEPTH, QoSPolicyKind.DURABILITY)
+                ),
+            )
+        except rclpy_implementation.RCLError as error:
+            self._node.get_logger().debug(f'Camera {self.name}: tries again, {error}')
+        else:
+            self._node.get_logger().info(f'Camera {self.name}: reads {self.description}.')
 
     def _likely_cause(self, publishers: Sequence[TopicEndpointInfo]) -> str:
         wanted = TYPE_NAMES[self._transport]

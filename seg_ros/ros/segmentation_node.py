@@ -84,7 +84,7 @@ class SegmentationNode(LifecycleNode):
         self.chosen: ChosenBackend | None = None
         self._pipeline: SegmentationPipeline | None = None
         self._ports: dict[str, CameraPort] = {}
-        self._inputs: list[CameraInput] = []
+        self.inputs: list[CameraInput] = []
         self._worker: FrameWorker | None = None
         self._watch_timer: Timer | None = None
         self._diagnostics_timer: Timer | None = None
@@ -128,8 +128,7 @@ class SegmentationNode(LifecycleNode):
             port.outputs.publish_classes(header, self.config.min_confidence)
         self._worker = FrameWorker(self, self._pipeline, self._ports, lambda: self.config)
         for camera, topic in zip(self.config.camera_names, self.config.image_topics, strict=True):
-            self._inputs.append(CameraInput(self, camera, topic, self.config, self._worker.put))
-            self.get_logger().info(f'Camera {camera}: reads {self._inputs[-1].description}.')
+            self.inputs.append(CameraInput(self, camera, topic, self.config, self._worker.put))
         self._watch_timer = self._steady_timer(WATCH_PERIOD_S, self._watch_inputs)
         return super().on_activate(state)
 
@@ -164,9 +163,9 @@ class SegmentationNode(LifecycleNode):
         if self._watch_timer is not None:
             self.destroy_timer(self._watch_timer)
             self._watch_timer = None
-        for camera in self._inputs:
+        for camera in self.inputs:
             camera.destroy()
-        self._inputs.clear()
+        self.inputs.clear()
         if self._worker is not None and not self._worker.stop():
             self.get_logger().error(
                 'Inference hangs; its thread and the engine are left behind. Restart the process '
@@ -199,14 +198,14 @@ class SegmentationNode(LifecycleNode):
         return SetParametersResult(successful=True)
 
     def _watch_inputs(self) -> None:
-        for camera in self._inputs:
+        for camera in self.inputs:
             camera.watch(self.config.silence_warn_s)
 
     def _publish_diagnostics(self) -> None:
         if self.chosen is None:
             return
         ros_now = self.get_clock().now()
-        topics = {camera.name: camera.description for camera in self._inputs}
+        topics = {camera.name: camera.description for camera in self.inputs}
         message = DiagnosticArray(header=Header(stamp=ros_now.to_msg()))
         for camera, port in self._ports.items():
             facts = {

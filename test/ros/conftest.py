@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from test.ros.graph import Graph, graph_of
-from test.tiny_onnx import write_engine
 
 import pytest
+
+from test.ros.graph import Graph, graph_of
+from test.tiny_onnx import write_engine
 
 
 @pytest.fixture(scope='session')

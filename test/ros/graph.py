@@ -1,8 +1,11 @@
-"""A real ROS graph in one process: the node under test and a peer that talks to it."""
+"""A real ROS graph: the node under test and a peer that talks to it, each with its own DDS
+participant, as in two processes.
+"""
 
 from __future__ import annotations
 
 import array
+import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -16,7 +19,7 @@ from numpy.typing import NDArray
 from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
-from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
@@ -26,33 +29,47 @@ from seg_ros.ros.segmentation_node import SegmentationNode, autostart
 TIMEOUT_S = 20.0
 RELIABLE = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
 BEST_EFFORT = QoSProfile(depth=10, reliability=ReliabilityPolicy.BEST_EFFORT)
+LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
 
-class Graph:
-    """The node under test, a peer node, and the executor that runs both in a thread."""
+class Spinning:
+    """A context with its executor in a thread."""
 
     def __init__(self, domain_id: int) -> None:
         self.context = rclpy.Context()
         rclpy.init(context=self.context, domain_id=domain_id)
-        self.peer = Node('peer', context=self.context)
         self.executor = MultiThreadedExecutor(num_threads=2, context=self.context)
-        self.executor.add_node(self.peer)
-        self.nodes: list[SegmentationNode] = []
         self._thread = threading.Thread(target=self._spin, daemon=True)
         self._thread.start()
 
     def _spin(self) -> None:
-        try:
+        with contextlib.suppress(ExternalShutdownException):
             self.executor.spin()
-        except ExternalShutdownException:
-            pass
+
+    def close(self, nodes: list[Any]) -> None:
+        self.executor.shutdown()
+        self._thread.join(TIMEOUT_S)
+        for node in nodes:
+            node.destroy_node()
+        rclpy.shutdown(context=self.context)
+
+
+class Graph:
+    """The node under test and a peer node."""
+
+    def __init__(self, domain_id: int) -> None:
+        self._ours = Spinning(domain_id)
+        self._theirs = Spinning(domain_id)
+        self.peer = Node('peer', context=self._theirs.context)
+        self._theirs.executor.add_node(self.peer)
+        self.nodes: list[SegmentationNode] = []
 
     def node(self, *, started: bool = True, **parameters: Any) -> SegmentationNode:
         """Returns the node, active unless it shall not be started."""
         overrides = [Parameter(name, value=value) for name, value in parameters.items()]
-        node = SegmentationNode(context=self.context, parameter_overrides=overrides)
+        node = SegmentationNode(context=self._ours.context, parameter_overrides=overrides)
         self.nodes.append(node)
-        self.executor.add_node(node)
+        self._ours.executor.add_node(node)
         if started:
             assert autostart(node)
         return node
@@ -68,7 +85,7 @@ class Graph:
 
     def connected(self, publisher: Any, topic: str = '/segmentation/label') -> None:
         """Waits until a camera reaches the node and the node reaches the peer."""
-        wait_for(lambda: publisher.get_subscription_count() > 0, 'the node subscribes')
+        self.read(publisher)
         wait_for(
             lambda: any(
                 row.node_name == 'segmentation'
@@ -81,17 +98,25 @@ class Graph:
             lambda: node.count_subscribers(topic) > 0, f'the node sees the subscriber of {topic}'
         )
 
+    def read(self, publisher: Any) -> None:
+        """Waits until the node's one subscription has the camera's type and reliability."""
+        offered = publisher.msg_type.__name__, publisher.qos_profile.reliability
+
+        def reads() -> bool:
+            rows = self.peer.get_subscriptions_info_by_topic(publisher.topic_name)
+            asked = [(row.topic_type.split('/')[-1], row.qos_profile.reliability) for row in rows]
+            return publisher.get_subscription_count() == 1 and asked == [offered]
+
+        wait_for(reads, 'the node reads what the camera offers')
+
     def close(self) -> None:
         for node in self.nodes:
             if node.chosen is not None and isinstance(node.chosen.backend, CannedBackend):
                 node.chosen.backend.recover()
             node.stop_working()
             node.release()
-        self.executor.shutdown()
-        self._thread.join(TIMEOUT_S)
-        for node in [*self.nodes, self.peer]:
-            node.destroy_node()
-        rclpy.shutdown(context=self.context)
+        self._ours.close(self.nodes)
+        self._theirs.close([self.peer])
 
 
 @contextmanager

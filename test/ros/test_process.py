@@ -1,0 +1,99 @@
+"""The node as a process: start, refusals, signals, environment."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from std_msgs.msg import String
+
+from seg_ros.ros.middleware import FASTDDS_PROFILE
+from test.ros.graph import LATCHED, Graph, wait_for
+
+RUN = [sys.executable, '-m', 'seg_ros.cli', 'run']
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    return tmp_path / 'node.log'
+
+
+@pytest.fixture
+def node(domain_id: int, engine: Path, log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    with log.open('wb') as out:
+        process = subprocess.Popen(
+            [*RUN, '--ros-args', '-p', f'engine:={engine}', '-p', 'backend:=canned'],
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, 'ROS_DOMAIN_ID': str(domain_id)},
+        )
+        yield process
+        process.kill()
+        process.wait()
+
+
+@pytest.mark.parametrize('word', [signal.SIGINT, signal.SIGTERM])
+def test_the_process_activates_itself_and_ends_cleanly_on_a_signal(
+    graph: Graph, node: subprocess.Popen[bytes], log: Path, word: signal.Signals
+) -> None:
+    classes = graph.collect(String, '/segmentation/classes', LATCHED)
+    wait_for(lambda: classes, 'the classes, which an active node publishes')
+    node.send_signal(word)
+    assert node.wait(10.0) == 0
+    assert 'Traceback' not in log.read_text()
+    assert f'by {FASTDDS_PROFILE}' in log.read_text()
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'words'),
+    [
+        (['-p', 'engine:=nowhere'], 'nowhere'),
+        (['-p', 'overlay_alpha:=1.7'], 'overlay_alpha'),
+        (['-p', 'backend:=abacus'], 'Choose one of auto'),
+        (['-p', 'camera_names:=[a, b]'], 'Give one topic per camera'),
+        (['-p', 'inference_threads:=many'], 'inference_threads'),
+    ],
+)
+def test_a_node_that_cannot_work_says_why_and_exits_with_1(
+    domain_id: int, engine: Path, arguments: list[str], words: str
+) -> None:
+    result = subprocess.run(
+        [*RUN, '--ros-args', '-p', f'engine:={engine}', '-p', 'backend:=canned', *arguments],
+        capture_output=True,
+        text=True,
+        timeout=30.0,
+        env={**os.environ, 'ROS_DOMAIN_ID': str(domain_id)},
+    )
+    assert result.returncode == 1
+    assert words in result.stderr
+    assert 'Traceback' not in result.stderr
+
+
+def test_the_help_of_run_lists_the_parameters() -> None:
+    result = subprocess.run([*RUN, '--help'], capture_output=True, text=True, timeout=30.0)
+    assert result.returncode == 0
+    assert 'stale_timeout_s:=0.5' in result.stdout
+
+
+@pytest.mark.parametrize('variable', ['FASTDDS_DEFAULT_PROFILES_FILE', ''])
+def test_the_users_own_fast_dds_profile_is_left_alone(variable: str) -> None:
+    code = (
+        'import os; from seg_ros.ros.middleware import prepare_process;'
+        "prepare_process(); print(os.environ['FASTDDS_DEFAULT_PROFILES_FILE'])"
+    )
+    environment = {k: v for k, v in os.environ.items() if not k.startswith('FAST')}
+    theirs = {variable: '/their/profile.xml'} if variable else {}
+    result = subprocess.run(
+        [sys.executable, '-c', code],
+        capture_output=True,
+        text=True,
+        env={**environment, **theirs},
+        timeout=30.0,
+    )
+    expected = '/their/profile.xml' if variable else str(FASTDDS_PROFILE)
+    assert result.stdout.strip() == expected
