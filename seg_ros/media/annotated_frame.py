@@ -26,6 +26,9 @@ class AnnotatedFrame:
         title: Over the result: which engine, on what.
         label_map: The classes of the legend.
         size_wh: Size of the camera's images.
+
+    Attributes:
+        size_wh: Size of the drawn pictures, even in both directions.
     """
 
     def __init__(self, title: str, label_map: LabelMap, size_wh: tuple[int, int]) -> None:
@@ -38,6 +41,7 @@ class AnnotatedFrame:
         canvas_height = legend_top + legend + MARGIN // 2
         # Video codecs want even sizes.
         self._empty = blank(canvas_width, canvas_height + canvas_height % 2)
+        self.size_wh = self._empty.shape[1], self._empty.shape[0]
         self._left = Box(0, HEADER_HEIGHT, PANEL_WIDTH, panel_height)
         self._right = Box(PANEL_WIDTH + GAP, HEADER_HEIGHT, PANEL_WIDTH, panel_height)
         self._write(self._left.x, 'Camera', BOLD)
@@ -45,7 +49,7 @@ class AnnotatedFrame:
         draw_legend(self._empty, label_map, (MARGIN, legend_top), inner_width, LEGEND_FONT_PX)
 
     def draw(self, moment: Moment) -> RgbImage:
-        """Returns a new picture of the moment; all have one, even size."""
+        """Returns a new picture of the moment."""
         canvas = self._empty.copy()
         paste(canvas, moment.image, self._left)
         paste(canvas, moment.overlay, self._right)

@@ -46,7 +46,7 @@ class BagImages:
             images = [name for name, kind in types.items() if kind in (RAW, COMPRESSED)]
             self.topic = _chosen(path, images, topic)
             self.camera = _first_camera_info(reader, self.topic)
-        self.name = f'bag {path.name}, {self.topic}'
+        self.name = f'{path.resolve().name}, {self.topic}'
 
     def frames(self) -> Iterator[SourceFrame]:
         with open_bag(self._path) as reader:

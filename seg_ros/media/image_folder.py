@@ -36,7 +36,7 @@ class ImageFolder:
     class_names: Mapping[int, str] | None = None
 
     def __init__(self, folder: Path) -> None:
-        self.name = f'images {folder.name}'
+        self.name = folder.resolve().name
         files = sorted(p for p in folder.iterdir() if p.is_file()) if folder.is_dir() else [folder]
         self.paths = [path for path in files if cv2.haveImageReader(str(path))]
         if not self.paths:

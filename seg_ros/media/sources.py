@@ -44,7 +44,7 @@ class ImageSource(Protocol):
     """Something that can be played as a camera.
 
     Attributes:
-        name: What it is, for people: ``video drive.mp4``.
+        name: What it is, for people: ``drive.mp4``.
         camera: The lens, None where nobody calibrated it.
         class_names: Names of the ids in the exact labels; None where there are none.
     """

@@ -26,9 +26,9 @@ class SyntheticDrive:
     }
 
     def __init__(self, name: str, scene: SceneConfig) -> None:
-        self.name = f'synthetic drive {name}'
+        self.name = f'synthetic road, {name}'
         self._scene = scene
-        self.camera = Drive(scene).camera.intrinsics
+        self.camera = Drive(scene).world.camera
 
     def frames(self) -> Iterator[SourceFrame]:
         for frame in Drive(self._scene):

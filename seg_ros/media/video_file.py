@@ -32,7 +32,7 @@ class VideoFile:
     class_names: Mapping[int, str] | None = None
 
     def __init__(self, path: Path) -> None:
-        self.name = f'video {path.name}'
+        self.name = path.name
         self._path = path
         capture = cv2.VideoCapture(str(path))
         try:

@@ -1,0 +1,121 @@
+"""Processes that a command starts, watches, and never leaves behind."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import signal
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import final
+
+from seg_ros.core.errors import SegRosError
+
+__all__ = ['Child', 'Children']
+
+STOP_TIMEOUT_S = 15.0
+LOG_LINES = 12  # of a child that died, for its epitaph
+PR_SET_PDEATHSIG = 1  # prctl(2)
+LIBC = ctypes.CDLL(None)  # not to be loaded between fork and exec
+
+
+class Child:
+    """A process whose output goes to a log file.
+
+    Args:
+        name: What it is, for people.
+        words: Its command line.
+        log: Its output; overwritten.
+        environment: Its environment.
+    """
+
+    def __init__(
+        self, name: str, words: Sequence[str], log: Path, environment: Mapping[str, str]
+    ) -> None:
+        self.name = name
+        self.log = log
+        with log.open('wb') as output:
+            # A session of its own: Ctrl-C reaches the command alone, which stops its children in
+            # order. Where the command is killed, the kernel asks them to end.
+            self._process = subprocess.Popen(
+                words,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env=dict(environment),
+                start_new_session=True,
+                preexec_fn=_end_with_parent,
+            )
+
+    @property
+    def exit_code(self) -> int | None:
+        """None while it runs."""
+        return self._process.poll()
+
+    def check(self, *, may_end: bool = False) -> None:
+        """Returns when all is well.
+
+        Args:
+            may_end: Whether it may have ended, as long as it did so without an error.
+
+        Raises:
+            SegRosError: It died; the message ends with the end of its log.
+        """
+        code = self.exit_code
+        if code is None or (may_end and code == 0):
+            return
+        lines = self.log.read_text(encoding='utf-8', errors='replace').splitlines()
+        end = '\n'.join(f'  {line}' for line in lines[-LOG_LINES:]) or '  (nothing)'
+        raise SegRosError(
+            f'The {self.name} ended early, with exit code {code}. The end of {self.log}:\n{end}'
+        )
+
+    def stop(self) -> None:
+        """Ends it: politely, then firmly."""
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
+            if self._process.poll() is not None:
+                return
+            self._process.send_signal(number)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(STOP_TIMEOUT_S)
+
+
+@final
+class Children:
+    """Starts children, and at its end stops those that are left, the latest first.
+
+    Args:
+        logs: Folder of the log files.
+        environment: Of every child.
+    """
+
+    def __init__(self, logs: Path, environment: Mapping[str, str]) -> None:
+        self._logs = logs
+        self._environment = environment
+        self._children: list[Child] = []
+
+    def __enter__(self) -> Children:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for child in reversed(self._children):
+            child.stop()
+
+    def start(self, name: str, words: Sequence[str]) -> Child:
+        """Returns the running child; its log is ``<name>.log``."""
+        child = Child(name, words, self._logs / f'{name}.log', self._environment)
+        self._children.append(child)
+        return child
+
+
+def _end_with_parent() -> None:
+    """Runs in the child before its program: SIGTERM when the parent dies (Linux)."""
+    with contextlib.suppress(AttributeError, OSError):
+        LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
