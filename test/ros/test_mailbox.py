@@ -1,0 +1,47 @@
+"""Latest frame wins, and no camera starves."""
+
+from __future__ import annotations
+
+import threading
+
+from seg_ros.ros.mailbox import Mailbox
+
+
+def test_a_newer_item_replaces_the_older_one() -> None:
+    mailbox: Mailbox[int] = Mailbox()
+    assert not mailbox.put('front', 1)
+    assert mailbox.put('front', 2)
+    assert mailbox.take() == ('front', 2)
+
+
+def test_the_camera_that_waits_longest_is_served_first() -> None:
+    mailbox: Mailbox[int] = Mailbox()
+    mailbox.put('left', 1)
+    mailbox.put('right', 1)
+    mailbox.put('left', 2)  # newer, but left keeps its place
+    assert [mailbox.take(), mailbox.take()] == [('left', 2), ('right', 1)]
+
+
+def test_a_fast_camera_does_not_starve_a_slow_one() -> None:
+    mailbox: Mailbox[int] = Mailbox()
+    served = []
+    mailbox.put('slow', 0)
+    for count in range(4):
+        mailbox.put('fast', count)
+        item = mailbox.take()
+        assert item is not None
+        served.append(item[0])
+    assert served == ['slow', 'fast', 'fast', 'fast']
+
+
+def test_close_wakes_who_waits_and_drops_what_waits() -> None:
+    mailbox: Mailbox[int] = Mailbox()
+    taken: list[object] = []
+    thread = threading.Thread(target=lambda: taken.append(mailbox.take()))
+    thread.start()
+    mailbox.close()
+    thread.join(10.0)
+    assert taken == [None]
+    mailbox.put('front', 1)
+    assert mailbox.take() is None
+    assert mailbox.closed

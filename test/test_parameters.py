@@ -1,0 +1,82 @@
+"""The parameters exist once; what people read agrees with the code."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from seg_ros.core.config import NodeConfig, config_from_values, option, options_of, values_of
+from seg_ros.core.errors import ConfigurationError
+from seg_ros.core.parameter_text import parameters_help, parameters_table, parameters_yaml
+from seg_ros.inference.base import PRECISIONS
+from seg_ros.inference.registry import BACKENDS
+
+REPOSITORY = Path(__file__).parents[1]
+
+
+@dataclass(frozen=True)
+class Inner:
+    size: int = option(3, 'A size.', low=1, high=9)
+
+
+@dataclass(frozen=True)
+class Outer:
+    name: str = option('a', 'A name.', choices=('a', 'b'))
+    inner: Inner = Inner()
+
+
+def test_the_parameters_file_is_what_the_code_says() -> None:
+    assert (REPOSITORY / 'config/segmentation.yaml').read_text() == parameters_yaml()
+
+
+def test_the_parameters_file_parses_to_the_defaults() -> None:
+    parsed = yaml.safe_load(parameters_yaml())['/**']['ros__parameters']
+    defaults = {
+        name: list(value) if isinstance(value, tuple) else value
+        for name, value, _ in options_of(NodeConfig)
+    }
+    assert parsed == defaults
+
+
+def test_the_readme_has_the_table_of_parameters() -> None:
+    assert parameters_table() in (REPOSITORY / 'README.md').read_text()
+
+
+def test_help_names_every_parameter() -> None:
+    for name, _, _ in options_of(NodeConfig):
+        assert f'  {name}:=' in parameters_help()
+
+
+def test_the_choices_are_those_of_the_registry() -> None:
+    rules = {name: rule for name, _, rule in options_of(NodeConfig)}
+    assert set(rules['backend'].choices) == {'auto', *BACKENDS}
+    assert set(rules['precision'].choices) == set(PRECISIONS)
+
+
+def test_groups_are_named_with_a_dot_and_survive_a_round_trip() -> None:
+    assert [name for name, _, _ in options_of(Outer)] == ['name', 'inner.size']
+    changed = config_from_values(Outer(), {'inner.size': 5, 'name': 'b'})
+    assert values_of(changed) == {'name': 'b', 'inner.size': 5}
+
+
+@pytest.mark.parametrize(
+    ('config', 'values', 'words'),
+    [
+        (Outer(), {'name': 'c'}, "name is 'c'. Choose one of a, b."),
+        (Outer(), {'inner.size': 10}, 'must be from 1 to 9'),
+        (NodeConfig(), {'camera_names': ()}, 'camera_names is empty'),
+        (NodeConfig(), {'camera_names': ('1st',)}, 'cannot be part of a topic name'),
+        (NodeConfig(), {'camera_names': ('a', 'a')}, 'a name twice'),
+        (NodeConfig(), {'camera_names': ('a', 'b')}, 'one topic per camera'),
+        (NodeConfig(), {'image_topics': ('',)}, 'empty topic'),
+    ],
+)
+def test_a_configuration_that_cannot_work_is_refused(
+    config: Any, values: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=words):
+        config_from_values(config, values)

@@ -1,0 +1,92 @@
+"""The story of a frame, with a fake network."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from seg_ros.core.encodings import decode_raw
+from seg_ros.core.timing import StageTimer
+from seg_ros.core.types import Frame
+from seg_ros.inference.canned_backend import CannedBackend
+from seg_ros.inference.engine import load_engine
+from seg_ros.pipeline import IMAGES, PipelineOptions, SegmentationPipeline
+from test.tiny_onnx import COLOURS, SIZE_WH, write_engine
+
+LABELS = np.arange(SIZE_WH[0] * SIZE_WH[1]).reshape(SIZE_WH[::-1]).astype(np.uint8) // 8 % 5
+
+
+@pytest.fixture
+def backend(tmp_path: Path) -> CannedBackend:
+    return CannedBackend(load_engine(write_engine(tmp_path / 'tiny')), labels=[LABELS])
+
+
+def frame(size_wh: tuple[int, int] = (128, 64)) -> Frame:
+    width, height = size_wh
+    pixels = np.full((height, width, 3), 90, np.uint8)
+    image = decode_raw(
+        pixels.tobytes(),
+        width=width,
+        height=height,
+        step=3 * width,
+        encoding='rgb8',
+        is_bigendian=False,
+    )
+    return Frame('front', 7, 'front_optical', image)
+
+
+def process(backend: CannedBackend, wanted: Any, more: Any = None, **options: Any) -> Any:
+    ticks = iter(range(100))
+    return SegmentationPipeline(backend).process(
+        frame(), wanted, PipelineOptions(**options), StageTimer(lambda: next(ticks)), more
+    )
+
+
+@pytest.mark.parametrize('wanted', [[], ['label'], ['confidence'], ['overlay'], list(IMAGES)])
+def test_only_what_is_wanted_is_returned(backend: CannedBackend, wanted: list[str]) -> None:
+    result = process(backend, wanted)
+    made = {name for name in IMAGES if getattr(result, name) is not None}
+    assert made - {'label'} == set(wanted) - {'label'}
+    assert ('label' in made) == bool({'label', 'overlay'} & set(wanted))
+
+
+def test_labels_keep_their_values_at_the_cameras_size(backend: CannedBackend) -> None:
+    label = process(backend, ['label']).label
+    np.testing.assert_array_equal(label, LABELS.repeat(2, axis=0).repeat(2, axis=1))
+
+
+def test_the_overlay_mixes_image_and_colours(backend: CannedBackend) -> None:
+    result = process(backend, ['overlay', 'label'], overlay_alpha=0.25)
+    expected = 0.25 * np.array(COLOURS)[result.label] + 0.75 * 90
+    assert np.abs(result.overlay - expected).max() <= 1.0
+
+
+def test_uncertain_pixels_are_unlabelled(backend: CannedBackend) -> None:
+    backend.confidence = 100
+    assert process(backend, ['label'], min_confidence=0.38).label.max() < 5
+    assert process(backend, ['label'], min_confidence=0.40).label.min() == 255
+
+
+def test_the_results_are_written_to_the_callers_arrays(backend: CannedBackend) -> None:
+    arrays: dict[str, NDArray[np.uint8]] = {}
+
+    def allocate(name: str, shape: tuple[int, ...]) -> NDArray[np.uint8]:
+        return arrays.setdefault(name, np.zeros(shape, np.uint8))
+
+    result = process(backend, list(IMAGES), allocate)
+    for name in IMAGES:
+        assert getattr(result, name) is arrays[name]
+
+
+def test_the_second_frame_of_a_size_allocates_no_new_results(backend: CannedBackend) -> None:
+    pipeline = SegmentationPipeline(backend)
+    results = [
+        pipeline.process(frame(), IMAGES, PipelineOptions(), StageTimer(lambda: 0))
+        for _ in range(2)
+    ]
+    for name in IMAGES:
+        assert getattr(results[0], name) is getattr(results[1], name)
