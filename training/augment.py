@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,28 +12,44 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from training.classes import UNLABELLED, class_id
+from training.classes import UNLABELLED, ClassTable
 from training.data import LabelledSet
 
 __all__ = ['Augmentation', 'Sampler']
 
 Image = NDArray[np.uint8]
 MIN_PASTE_PX = 120
-OCCLUDED_BY_PASTE = ('road', 'pavement', 'building', 'tree', 'fence', 'vehicle', 'lane_marking')
+MIN_RARE_PX = 60
 
 
 @dataclass(frozen=True)
 class Augmentation:
-    """One row of the config; scales are relative to the stored image."""
+    """One row of the config; scales are relative to the stored image.
+
+    Attributes:
+        crop_wh: What the network trains on; multiples of 32.
+        scale: Range, log-uniform.
+        aspect: Range of width against height, log-uniform; a 4:3 camera stretched to 16:9 is 1.33.
+        rotation_deg: Either way.
+        rare_share: Share of the crops that are taken around a pixel of a rare class.
+        rare: Those classes; names that the class table lacks are skipped.
+        paste_share: Share of the images into which instances of other images are pasted.
+        paste: Of these classes.
+        pasted_on: An instance is pasted only where its foot is on one of these.
+        colour: Strength of the colour changes; 0 leaves colours alone.
+    """
 
     crop_wh: tuple[int, int] = (448, 352)
     scale: tuple[float, float] = (0.8, 2.1)
-    aspect: tuple[float, float] = (0.9, 1.1)  # width against height; 4:3 seen at 16:9 is 1.33
+    aspect: tuple[float, float] = (0.9, 1.1)
     rotation_deg: float = 3.0
     rare_share: float = 0.5
     rare: tuple[str, ...] = ('pedestrian', 'cyclist', 'sign', 'pole', 'fence')
     paste_share: float = 0.5
     paste: tuple[str, ...] = ('pedestrian', 'cyclist')
+    pasted_on: tuple[str, ...] = (
+        'road', 'pavement', 'building', 'tree', 'fence', 'vehicle', 'lane_marking'
+    )
     colour: float = 1.0
 
     @staticmethod
@@ -54,15 +71,19 @@ class Cutout:
 class Sampler:
     """Draws augmented crops from one set."""
 
-    def __init__(self, data: LabelledSet, augmentation: Augmentation) -> None:
+    def __init__(self, data: LabelledSet, augmentation: Augmentation, classes: ClassTable) -> None:
         self.data = data
         self.augmentation = augmentation
         self.rare_images: list[tuple[int, NDArray[np.int64]]] = []  # class, images that have it
-        for name in augmentation.rare:
-            has = [(labels == class_id(name)).sum() > 60 for labels in data.labels]
+        for label in ids_of(augmentation.rare, classes):
+            has = [(labels == label).sum() >= MIN_RARE_PX for labels in data.labels]
             if any(has):
-                self.rare_images.append((class_id(name), np.flatnonzero(has)))
-        self.cutouts = [c for name in augmentation.paste for c in cut_out(data, class_id(name))]
+                self.rare_images.append((label, np.flatnonzero(has)))
+        self.cutouts: list[Cutout] = []
+        if augmentation.paste_share > 0:
+            for label in ids_of(augmentation.paste, classes):
+                self.cutouts += cut_out(data, label)
+        self.pasted_on = ids_of(augmentation.pasted_on, classes)
         self.order: list[int] = []
 
     def draw(self, random: Generator) -> tuple[Image, Image]:
@@ -79,11 +100,16 @@ class Sampler:
         image, labels = np.array(self.data.images[index]), np.array(self.data.labels[index])
         if self.cutouts and random.random() < config.paste_share:
             for _ in range(random.integers(1, 4)):
-                paste(image, labels, self.cutouts[random.integers(len(self.cutouts))], random)
+                cutout = self.cutouts[random.integers(len(self.cutouts))]
+                paste(image, labels, cutout, self.pasted_on, random)
         image, labels = crop(image, labels, focus, config, random)
         if config.colour > 0:
             image = recolour(image, config.colour, random)
         return image, labels
+
+
+def ids_of(names: Sequence[str], classes: ClassTable) -> list[int]:
+    return [classes.id(name) for name in names if name in classes.names]
 
 
 def cut_out(data: LabelledSet, label: int) -> list[Cutout]:
@@ -101,7 +127,9 @@ def cut_out(data: LabelledSet, label: int) -> list[Cutout]:
     return found
 
 
-def paste(image: Image, labels: Image, cutout: Cutout, random: Generator) -> None:
+def paste(
+    image: Image, labels: Image, cutout: Cutout, pasted_on: Sequence[int], random: Generator
+) -> None:
     """Put the instance at its old height (so that its size fits) and another place across."""
     height, width = cutout.mask.shape
     if height > labels.shape[0] or width >= labels.shape[1]:
@@ -113,7 +141,7 @@ def paste(image: Image, labels: Image, cutout: Cutout, random: Generator) -> Non
         mask, colours = mask[:, ::-1], colours[:, ::-1]
     area = (slice(top, top + height), slice(left, left + width))
     foot = labels[min(top + height, labels.shape[0] - 1), left + width // 2]
-    if foot not in [class_id(name) for name in OCCLUDED_BY_PASTE]:
+    if foot not in pasted_on:
         return
     gain = random.uniform(0.75, 1.25)
     alpha = cv2.GaussianBlur(mask.astype(np.float32), (3, 3), 0)[..., None]

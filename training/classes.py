@@ -1,29 +1,94 @@
-"""The twelve road-scene classes: the first eleven are CamVid's, lane markings are cut out of its road."""
+"""What class ids mean in training: the road scene's twelve, or a config's own.
+
+Of the road scene the first eleven are CamVid's; lane markings are cut out of its road.
+"""
 
 from __future__ import annotations
 
-__all__ = ['CLASSES', 'LANE', 'ROAD', 'UNLABELLED', 'class_id']
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = ['LANE', 'ROAD', 'ROAD_SCENE', 'UNLABELLED', 'ClassRow', 'ClassTable', 'class_id', 'classes_of']
 
 UNLABELLED = 255
-# name, colour, roles: what spec.yaml of an engine says
-CLASSES: tuple[tuple[str, tuple[int, int, int], tuple[str, ...]], ...] = (
-    ('sky', (128, 180, 230), ('sky',)),
-    ('building', (128, 64, 64), ('obstacle', 'static')),
-    ('pole', (192, 192, 128), ('obstacle', 'static')),
-    ('road', (128, 64, 128), ('drivable',)),
-    ('pavement', (244, 35, 232), ('walkable',)),
-    ('tree', (107, 142, 35), ('obstacle', 'static')),
-    ('sign', (220, 220, 0), ('obstacle', 'static')),
-    ('fence', (100, 80, 150), ('obstacle', 'static')),
-    ('vehicle', (0, 0, 142), ('obstacle', 'vehicle')),
-    ('pedestrian', (220, 20, 60), ('pedestrian', 'obstacle')),
-    ('cyclist', (0, 150, 180), ('cyclist', 'obstacle')),
-    ('lane_marking', (255, 255, 255), ('drivable', 'lane')),
+
+
+@dataclass(frozen=True)
+class ClassRow:
+    """A class as spec.yaml tells it."""
+
+    name: str
+    colour: tuple[int, int, int]
+    roles: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ClassTable:
+    """Rows in the order of their ids; `folded_for_score` maps a class to the one it counts as in mIoU."""
+
+    rows: tuple[ClassRow, ...]
+    folded_for_score: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def names(self) -> list[str]:
+        return [row.name for row in self.rows]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def id(self, name: str) -> int:
+        """The id of a class.
+
+        Raises:
+            ValueError: There is no class of that name.
+        """
+        if name not in self.names:
+            raise ValueError(f"There is no class '{name}'; there are {', '.join(self.names)}.")
+        return self.names.index(name)
+
+    @property
+    def folds(self) -> dict[int, int]:
+        return {self.id(source): self.id(target) for source, target in self.folded_for_score}
+
+
+def _row(name: str, colour: tuple[int, int, int], *roles: str) -> ClassRow:
+    return ClassRow(name, colour, roles)
+
+
+ROAD_SCENE = ClassTable(
+    (
+        _row('sky', (128, 180, 230), 'sky'),
+        _row('building', (128, 64, 64), 'obstacle', 'static'),
+        _row('pole', (192, 192, 128), 'obstacle', 'static'),
+        _row('road', (128, 64, 128), 'drivable'),
+        _row('pavement', (244, 35, 232), 'walkable'),
+        _row('tree', (107, 142, 35), 'obstacle', 'static'),
+        _row('sign', (220, 220, 0), 'obstacle', 'static'),
+        _row('fence', (100, 80, 150), 'obstacle', 'static'),
+        _row('vehicle', (0, 0, 142), 'obstacle', 'vehicle'),
+        _row('pedestrian', (220, 20, 60), 'pedestrian', 'obstacle'),
+        _row('cyclist', (0, 150, 180), 'cyclist', 'obstacle'),
+        _row('lane_marking', (255, 255, 255), 'drivable', 'lane'),
+    ),
+    folded_for_score=(('lane_marking', 'road'),),
 )
 
 
 def class_id(name: str) -> int:
-    return [row[0] for row in CLASSES].index(name)
+    return ROAD_SCENE.id(name)
 
 
 ROAD, LANE = class_id('road'), class_id('lane_marking')
+
+
+def classes_of(config: Mapping[str, Any]) -> ClassTable:
+    """The config's own `classes` ({name, colour, roles} in the order of their ids), or the road scene's."""
+    if 'classes' not in config:
+        return ROAD_SCENE
+    return ClassTable(
+        tuple(
+            ClassRow(row['name'], tuple(row['colour']), tuple(row.get('roles', ())))
+            for row in config['classes']
+        )
+    )

@@ -123,10 +123,21 @@ def synthetic(
             yield f'{seed}-{frame}', picture.image, picture.labels
 
 
+def from_boxes(of: dict[str, Any], classes: Sequence[str]) -> Iterator[Sample]:
+    """Another source, of whose `classes` only boxes are believed (training.weak)."""
+    from training.weak import boxes_of, labels_from_boxes
+
+    arguments = {k: v for k, v in of.items() if k not in ('name', 'kind')}
+    ids = [class_id(name) for name in classes]
+    for name, image, labels in READERS[of['kind']](**arguments):
+        yield name, image, labels_from_boxes(image, labels, boxes_of(labels, ids))
+
+
 READERS: dict[str, Callable[..., Iterator[Sample]]] = {
     'camvid': camvid,
     'folder': folder,
     'synthetic': synthetic,
+    'from_boxes': from_boxes,
 }
 
 

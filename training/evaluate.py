@@ -23,8 +23,9 @@ from numpy.typing import NDArray
 
 from seg_ros.core.metrics import ConfusionMatrix
 from seg_ros.core.upsample import Upsampler
-from training.classes import CLASSES, LANE, ROAD
+from training.classes import ROAD_SCENE, ClassTable, classes_of
 from training.data import LabelledSet, load
+from training.score import score
 
 __all__ = ['CORRUPTIONS', 'OnnxLabels', 'evaluate']
 
@@ -113,38 +114,30 @@ class OnnxLabels:
 def evaluate(
     labels_of: Callable[[Image], Image],
     data: LabelledSet,
+    classes: ClassTable = ROAD_SCENE,
     change: Callable[[Image], Image] = lambda image: image,
     crop: Callable[[Image], Image] = lambda image: image,
     every: int = 1,
 ) -> dict[str, Any]:
-    """mIoU over the eleven classes (lane markings count as road), IoU of each, lane IoU, accuracy."""
-    matrix = ConfusionMatrix(len(CLASSES))
+    """What `score` reports, of every n-th image after `crop` (image and labels) and `change` (image only)."""
+    matrix = ConfusionMatrix(len(classes))
     picks = range(0, len(data), every)
     for index in picks:
         image = change(np.ascontiguousarray(crop(np.asarray(data.images[index]))))
         matrix.add(crop(np.asarray(data.labels[index])), labels_of(image))
-    folded = matrix.folded({LANE: ROAD})
-    iou = {
-        name: round(float(value), 4)
-        for (name, *_), value in zip(CLASSES, folded.iou(), strict=True)
-        if not np.isnan(value)
-    }
-    return {
-        'images': len(picks),
-        'miou': round(folded.mean_iou(), 4),
-        'pixel_accuracy': round(folded.pixel_accuracy(), 4),
-        'lane_iou': round(float(matrix.iou()[LANE]), 4),
-        'iou': iou,
-    }
+    return {'images': len(picks), **score(matrix, classes)}
 
 
-def robustness(labels_of: Callable[[Image], Image], data: LabelledSet, every: int) -> list[dict[str, Any]]:
+def robustness(
+    labels_of: Callable[[Image], Image], data: LabelledSet, classes: ClassTable, every: int
+) -> list[dict[str, Any]]:
     """A row for each corruption, and one for a crop of another aspect ratio."""
     rows = []
     for name, change in CORRUPTIONS.items():
-        result = evaluate(labels_of, data, change, every=every)
+        result = evaluate(labels_of, data, classes, change, every=every)
         rows.append({'change': name, **result})
-    rows.append({'change': 'crop to 16:9, 75 % of the view', **evaluate(labels_of, data, crop=middle, every=every)})
+    cropped = evaluate(labels_of, data, classes, crop=middle, every=every)
+    rows.append({'change': 'crop to 16:9, 75 % of the view', **cropped})
     return rows
 
 
@@ -161,6 +154,7 @@ def main() -> None:
     parser.add_argument('--write', action='store_true')
     arguments = parser.parse_args()
     config = read_config(arguments.config)
+    classes = classes_of(config)
     cv2.setNumThreads(1)
     results: dict[str, Any] = {}
     hard: list[dict[str, Any]] = []
@@ -170,13 +164,13 @@ def main() -> None:
             continue
         for row in config['evaluation']:
             labels_of = OnnxLabels(path, arguments.threads)
-            result = evaluate(labels_of, load(row), every=arguments.every)
+            result = evaluate(labels_of, load(row), classes, every=arguments.every)
             result['network_size'] = list(labels_of.size_wh)
             result['infer_ms'] = round(float(np.median(labels_of.infer_s)) * 1e3, 1)
             results[f'{row["name"]}{" int8" if "int8" in file else ""}'] = result
             print(file, row['name'], json.dumps(result), flush=True)
     if arguments.robustness:
-        hard = robustness(OnnxLabels(arguments.engine / 'model.onnx', arguments.threads), load(config['evaluation'][0]), 4)
+        hard = robustness(OnnxLabels(arguments.engine / 'model.onnx', arguments.threads), load(config['evaluation'][0]), classes, 4)
         for row in hard:
             print(json.dumps(row), flush=True)
     if arguments.write:
@@ -194,14 +188,14 @@ def write(
     """Put the figures into spec.yaml and MODEL_CARD.md."""
     spec = yaml.safe_load((engine / 'spec.yaml').read_text())
     spec['metrics'] = {
-        name: {k: r[k] for k in ('miou', 'pixel_accuracy', 'lane_iou', 'images', 'network_size')}
+        name: {k: r[k] for k in ('miou', 'pixel_accuracy', 'images', 'network_size', 'iou')}
         for name, r in results.items()
     }
     spec['training']['config'] = config_path
     (engine / 'spec.yaml').write_text(
         yaml.safe_dump(spec, sort_keys=False, default_flow_style=None, width=120)
     )
-    names = [name for name, *_ in CLASSES if name != 'lane_marking']
+    names = classes_of(config).names
     lines = [
         f'# {spec["name"]}',
         '',
@@ -216,25 +210,26 @@ def write(
         'road; lane IoU is against the soft lane labels at 0.5 where the data has no exact ones. None of these images were trained on or '
         'selected on.',
         '',
-        '| set | images | mIoU | pixel accuracy | lane IoU | ' + ' | '.join(names) + ' |',
-        '|' + '---|' * (len(names) + 5),
+        '| set | images | mIoU | pixel accuracy | ' + ' | '.join(names) + ' |',
+        '|' + '---|' * (len(names) + 4),
     ]
     for name, r in results.items():
         values = [f'{100 * r["iou"][n]:.1f}' if n in r['iou'] else '' for n in names]
         lines.append(
-            f'| {name} | {r["images"]} | {100 * r["miou"]:.2f} | {100 * r["pixel_accuracy"]:.2f} | {100 * r["lane_iou"]:.1f} | '
+            f'| {name} | {r["images"]} | {100 * r["miou"]:.2f} | {100 * r["pixel_accuracy"]:.2f} | '
             + ' | '.join(values)
             + ' |'
         )
     if hard:
         lines += ['', '## Other cameras, other days', '', f'Every fourth image of {next(iter(results))}, changed:', '']
-        lines += ['| change | mIoU | road | pedestrian | vehicle | lane |', '|---|---|---|---|---|---|']
+        shown = [n for n in ('road', 'pedestrian', 'vehicle', 'lane_marking') if n in names]
+        lines += ['| change | mIoU | ' + ' | '.join(shown) + ' |', '|---|---|' + '---|' * len(shown)]
         for r in hard:
-            cells = [r['iou'].get(n, float('nan')) for n in ('road', 'pedestrian', 'vehicle')]
+            cells = [r['iou'].get(n, float('nan')) for n in shown]
             lines.append(
                 f'| {r["change"]} | {100 * r["miou"]:.1f} | '
                 + ' | '.join(f'{100 * c:.1f}' for c in cells)
-                + f' | {100 * r["lane_iou"]:.1f} |'
+                + ' |'
             )
     notes = config.get('notes')
     if notes:

@@ -21,13 +21,11 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
 from training import models
-from training.classes import CLASSES, UNLABELLED
+from training.classes import UNLABELLED, classes_of
+from training.normalise import MEAN, STD
 
 __all__ = ['Deployment', 'export_onnx', 'load_checkpoint', 'write_spec']
 
-# ImageNet statistics on 0..255
-MEAN = (123.675, 116.28, 103.53)
-STD = (58.395, 57.12, 57.375)
 OPSET = 17
 MIN_AGREEMENT = 0.999
 MIN_HALF_ELEMENTS = 256  # smaller tensors stay float: nothing to save
@@ -61,7 +59,9 @@ def load_checkpoint(path: str | Path) -> tuple[nn.Module, dict[str, Any]]:
     """The averaged weights of a run as a network in eval mode, and the run's config."""
     state = torch.load(path, map_location='cpu', weights_only=False)
     config = state['config']
-    network = models.create({**config['model'], 'pretrained': False})
+    network = models.create(
+        {'classes': len(classes_of(config)), **config['model'], 'pretrained': False}
+    )
     network.load_state_dict(state['average'])
     return network.eval(), {**config, 'step': state['step']}
 
@@ -124,8 +124,8 @@ def write_spec(folder: Path, name: str, size_wh: tuple[int, int], config: dict[s
         'description': config.get('description', ''),
         'network_size': list(size_wh),
         'classes': [
-            {'id': i, 'name': label, 'colour': list(colour), 'roles': list(roles)}
-            for i, (label, colour, roles) in enumerate(class_table(config))
+            {'id': i, 'name': row.name, 'colour': list(row.colour), 'roles': list(row.roles)}
+            for i, row in enumerate(classes_of(config).rows)
         ],
         'unlabelled': UNLABELLED,
         'training': {
@@ -138,13 +138,6 @@ def write_spec(folder: Path, name: str, size_wh: tuple[int, int], config: dict[s
     }
     text = yaml.safe_dump(spec, sort_keys=False, default_flow_style=None, width=120)
     (folder / 'spec.yaml').write_text(text)
-
-
-def class_table(config: dict[str, Any]) -> list[tuple[str, Any, Any]]:
-    """The config's own classes, or the road scene's twelve."""
-    if 'classes' in config:
-        return [(row['name'], row['colour'], row.get('roles', [])) for row in config['classes']]
-    return list(CLASSES)
 
 
 def agreement(network: nn.Module, path: Path, images: NDArray[np.uint8]) -> float:

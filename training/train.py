@@ -26,21 +26,14 @@ from torch import Tensor, nn
 from seg_ros.core.metrics import ConfusionMatrix
 from training import models
 from training.augment import Augmentation, Sampler
-from training.classes import CLASSES, LANE, ROAD, UNLABELLED
-from training.data import CACHE, LabelledSet, load
+from training.classes import UNLABELLED, ClassTable, classes_of
+from training.data import LabelledSet, load
+from training.normalise import normalise
+from training.score import score
 
 RUNS = Path(__file__).resolve().parents[1] / 'out' / 'train'
-# ImageNet statistics on 0..255
-MEAN = (123.675, 116.28, 103.53)
-STD = (58.395, 57.12, 57.375)
-
-
-def normalise(images: Tensor) -> Tensor:
-    """uint8 [N,H,W,3] to float [N,3,H,W], channels last in memory."""
-    x = (images.float() - torch.tensor(MEAN, device=images.device)) / torch.tensor(
-        STD, device=images.device
-    )
-    return x.permute(0, 3, 1, 2)
+LOG_EVERY = 20  # steps
+MAX_GRADIENT_NORM = 5.0
 
 
 def segmentation_loss(
@@ -96,12 +89,12 @@ def parameter_groups(
     ]
 
 
-def class_weights(sets: Sequence[LabelledSet], power: float) -> Tensor:
+def class_weights(sets: Sequence[LabelledSet], classes: int, power: float) -> Tensor:
     """Frequency to the minus `power`, with a mean of one over the pixels' classes."""
     counts = np.zeros(256)
     for data in sets:
         counts += np.bincount(np.asarray(data.labels[::4]).ravel(), minlength=256)
-    share = np.maximum(counts[: len(CLASSES)] / counts[: len(CLASSES)].sum(), 1e-4)
+    share = np.maximum(counts[:classes] / counts[:classes].sum(), 1e-4)
     weights = share**-power
     return torch.tensor(weights / (weights * share).sum(), dtype=torch.float32)
 
@@ -134,11 +127,16 @@ class Average:
 
 @torch.no_grad()
 def evaluate(
-    model: nn.Module, data: LabelledSet, size_wh: Sequence[int], device: str, every: int = 1
+    model: nn.Module,
+    data: LabelledSet,
+    classes: ClassTable,
+    size_wh: Sequence[int],
+    device: str,
+    every: int = 1,
 ) -> dict[str, Any]:
-    """Metrics of the exported graph's labels at the images' size; lane markings count as road."""
+    """Metrics in bf16 at the images' own size; the engine's are measured by training.evaluate."""
     model.eval()
-    matrix = ConfusionMatrix(len(CLASSES))
+    matrix = ConfusionMatrix(len(classes))
     height, width = data.labels.shape[1:]
     for index in range(0, len(data), every):
         image = cv2.resize(data.images[index], tuple(size_wh), interpolation=cv2.INTER_LINEAR)
@@ -149,18 +147,8 @@ def evaluate(
             logits.float(), (height, width), mode='bilinear', align_corners=False
         )
         matrix.add(data.labels[index], logits.argmax(1)[0].to(torch.uint8).cpu().numpy())
-    lane = float(matrix.iou()[LANE])
-    folded = matrix.folded({LANE: ROAD})
-    iou = folded.iou()
-    names = [name for name, *_ in CLASSES]
-    return {
-        'miou': float(np.nanmean(iou)),
-        'iou': {n: round(float(v), 4) for n, v in zip(names, iou, strict=True) if n != names[LANE]},
-        'lane_iou': lane,
-        'pixel_accuracy': float(folded.pixel_accuracy()),
-        'images': len(range(0, len(data), every)),
-        'network_size': list(size_wh),
-    }
+    images = len(range(0, len(data), every))
+    return {**score(matrix, classes), 'images': images, 'network_size': list(size_wh)}
 
 
 def draw_curve(folder: Path) -> None:
@@ -172,7 +160,7 @@ def draw_curve(folder: Path) -> None:
     matplotlib.use('Agg')
     from matplotlib import pyplot
 
-    with open(folder / 'log.csv') as file:
+    with (folder / 'log.csv').open() as file:
         rows = [(int(r['step']), float(r['loss'])) for r in csv.DictReader(file)]
     validation = sorted(
         (int(p.stem.split('-')[1]), json.loads(p.read_text())['miou'])
@@ -192,106 +180,158 @@ def draw_curve(folder: Path) -> None:
     pyplot.close(figure)
 
 
+class Log:
+    """Rows of log.csv and the lines that a person watches: loss, pace, minutes left."""
+
+    def __init__(self, folder: Path, step: int, steps: int, batch: int) -> None:
+        self.path, self.steps, self.batch = folder / 'log.csv', steps, batch
+        self.begin, self.begin_step = time.monotonic(), step
+        self.losses: list[float] = []
+        if not self.path.exists():
+            self._write(['step', 'loss', 'rate', 'seconds_per_step'])
+
+    def add(self, step: int, loss: float, rate: float) -> None:
+        self.losses.append(loss)
+        if step % LOG_EVERY and step != self.steps:
+            return
+        pace_s = (time.monotonic() - self.begin) / (step - self.begin_step)
+        mean = float(np.mean(self.losses))
+        self.losses = []
+        self._write([step, f'{mean:.4f}', f'{rate:.2e}', f'{pace_s:.3f}'])
+        print(
+            f'{time.strftime("%H:%M:%S")} step {step}/{self.steps} loss {mean:.4f} '
+            f'{self.batch / pace_s:.2f} images/s, {(self.steps - step) * pace_s / 60:.0f} min left',
+            flush=True,
+        )
+
+    def _write(self, row: Sequence[Any]) -> None:
+        with self.path.open('a', newline='') as file:
+            csv.writer(file).writerow(row)
+
+
+class Mixture:
+    """Batches drawn from several sets by their shares; a set with `from` joins after that part of the steps."""
+
+    def __init__(self, config: dict[str, Any], classes: ClassTable) -> None:
+        self.rows = config['sources']
+        self.steps, self.batch = config['steps'], config['batch']
+        self.sets = [load(row) for row in self.rows]
+        table = config.get('augmentation', {})
+        self.samplers = [
+            Sampler(data, Augmentation.from_config(table.get(data.name, {})), classes)
+            for data in self.sets
+        ]
+
+    def draw(self, step: int, random: np.random.Generator) -> tuple[Tensor, Tensor]:
+        """Images uint8 [N,H,W,3] and labels [N,H,W]."""
+        shares = np.array(
+            [row['share'] * (step >= row.get('from', 0) * self.steps) for row in self.rows]
+        )
+        picks = random.choice(len(self.rows), self.batch, p=shares / shares.sum())
+        crops = [self.samplers[pick].draw(random) for pick in picks]
+        images, labels = zip(*crops, strict=True)
+        return torch.from_numpy(np.stack(images)), torch.from_numpy(np.stack(labels))
+
+
 def train(config: dict[str, Any], device: str = 'cpu') -> Path:
     """Run or resume; returns the run's folder."""
     folder = RUNS / config['run']
     folder.mkdir(parents=True, exist_ok=True)
     (folder / 'config.yaml').write_text(yaml.safe_dump(config, sort_keys=False))
     torch.manual_seed(config['seed'])
-    random = np.random.default_rng(config['seed'])
-
-    sources = [(row, load(row)) for row in config['sources']]
-    for row, data in sources:
-        print(f'{row["name"]}: {len(data)} images {data.labels.shape[2]}x{data.labels.shape[1]}')
-    samplers = [
-        Sampler(data, Augmentation.from_config(config['augmentation'].get(row['name'], {})))
-        for row, data in sources
-    ]
-    weights = class_weights([d for _, d in sources], config.get('class_power', 0.25)).to(device)
+    classes = classes_of(config)
+    mixture = Mixture(config, classes)
+    for data in mixture.sets:
+        print(f'{data.name}: {len(data)} images {data.labels.shape[2]}x{data.labels.shape[1]}')
+    power = config.get('class_power', 0.25)
+    weights = class_weights(mixture.sets, len(classes), power).to(device)
     print('class weights', [round(float(w), 2) for w in weights], flush=True)
     validation = load(config['validation']) if config.get('validation') else None
 
-    model = models.create(config['model']).to(device, memory_format=torch.channels_last)
-    optimizer = torch.optim.AdamW(
-        parameter_groups(model, config['rate'], config['encoder_rate'], config['decay'])
-    )
-    rates = [group['lr'] for group in optimizer.param_groups]
+    model = models.create({'classes': len(classes), **config['model']})
+    model = model.to(device, memory_format=torch.channels_last)
+    groups = parameter_groups(model, config['rate'], config['encoder_rate'], config['decay'])
+    rates = [group['lr'] for group in groups]
+    optimizer = torch.optim.AdamW(groups)
     average = Average(model, config['ema'])
-    step = 0
+    step = restore(folder, config, model, average, optimizer, device)
+    random = np.random.default_rng([config['seed'], step])
+
+    log = Log(folder, step, config['steps'], config['batch'])
+    while step < config['steps']:
+        factor = learning_factor(step, config['steps'], config['warmup'])
+        for group, rate in zip(optimizer.param_groups, rates, strict=True):
+            group['lr'] = rate * factor
+        images, labels = mixture.draw(step, random)
+        model.train()
+        with torch.autocast(device, torch.bfloat16):
+            outputs = model(normalise(images.to(device)))
+        outputs = [outputs] if isinstance(outputs, Tensor) else outputs
+        # at first every pixel is hard
+        hard_share = config['hard_share'] if step >= config['steps'] / 10 else 1.0
+        loss = segmentation_loss(outputs, labels.to(device), weights, hard_share)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), MAX_GRADIENT_NORM)
+        optimizer.step()
+        average.update(model, step)
+        step += 1
+        log.add(step, float(loss.detach()), optimizer.param_groups[0]['lr'])
+        last = step == config['steps']
+        if last or step % config['checkpoint_every'] == 0:
+            save(folder, config, step, model, average, optimizer)
+            draw_curve(folder)
+        if validation is not None and (last or step % config['validate_every'] == 0):
+            size_wh = config['validation_wh']
+            result = evaluate(average.model, validation, classes, size_wh, device)
+            result['step'] = step
+            (folder / f'val-{step}.json').write_text(json.dumps(result, indent=1))
+            print('val', json.dumps(result), flush=True)
+    draw_curve(folder)
+    return folder
+
+
+def save(
+    folder: Path,
+    config: dict[str, Any],
+    step: int,
+    model: nn.Module,
+    average: Average,
+    optimizer: torch.optim.Optimizer,
+) -> None:
+    """Write last.pt in one move, so that a run that is killed leaves a whole one."""
+    state = {
+        'step': step,
+        'config': config,
+        'model': model.state_dict(),
+        'average': average.model.state_dict(),
+        'optimizer': optimizer.state_dict(),
+    }
+    torch.save(state, folder / 'last.partial')
+    (folder / 'last.partial').rename(folder / 'last.pt')
+
+
+def restore(
+    folder: Path,
+    config: dict[str, Any],
+    model: nn.Module,
+    average: Average,
+    optimizer: torch.optim.Optimizer,
+    device: str,
+) -> int:
+    """The step to go on from: last.pt's, or 0 (with the weights of `start_from`, if the config has it)."""
     if (folder / 'last.pt').exists():
         state = torch.load(folder / 'last.pt', map_location=device, weights_only=False)
         model.load_state_dict(state['model'])
         average.model.load_state_dict(state['average'])
         optimizer.load_state_dict(state['optimizer'])
-        step = state['step']
-        random = np.random.default_rng([config['seed'], step])
-        print(f'resumed at step {step}', flush=True)
-    elif config.get('start_from'):
+        print(f'resumed at step {state["step"]}', flush=True)
+        return int(state['step'])
+    if config.get('start_from'):
         state = torch.load(config['start_from'], map_location=device, weights_only=False)
         model.load_state_dict(state['average'])
         average.model.load_state_dict(state['average'])
-
-    log = open(folder / 'log.csv', 'a', newline='')
-    writer = csv.writer(log)
-    if log.tell() == 0:
-        writer.writerow(['step', 'loss', 'rate', 'seconds_per_step'])
-    steps, batch = config['steps'], config['batch']
-    begin, begin_step, losses = time.monotonic(), step, []
-    while step < steps:
-        for group, rate in zip(optimizer.param_groups, rates, strict=True):
-            group['lr'] = rate * learning_factor(step, steps, config['warmup'])
-        shares = np.array(
-            [row['share'] * (step >= row.get('from', 0) * steps) for row, _ in sources]
-        )
-        picks = random.choice(len(sources), batch, p=shares / shares.sum())
-        crops = [samplers[pick].draw(random) for pick in picks]
-        x = normalise(torch.from_numpy(np.stack([c[0] for c in crops])).to(device))
-        labels = torch.from_numpy(np.stack([c[1] for c in crops])).to(device)
-        model.train()
-        with torch.autocast(device, torch.bfloat16):
-            outputs = model(x)
-        if isinstance(outputs, Tensor):
-            outputs = [outputs]
-        hard = config['hard_share'] if step >= steps / 10 else 1.0
-        loss = segmentation_loss(outputs, labels, weights, hard)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        nn.utils.clip_grad_norm_(model.parameters(), 5.0)
-        optimizer.step()
-        average.update(model, step)
-        losses.append(float(loss.detach()))
-        step += 1
-        if step % 20 == 0 or step == steps:
-            pace = (time.monotonic() - begin) / (step - begin_step)
-            left = (steps - step) * pace / 60
-            writer.writerow([step, f'{np.mean(losses):.4f}', f'{optimizer.param_groups[0]["lr"]:.2e}', f'{pace:.3f}'])
-            log.flush()
-            print(
-                f'{time.strftime("%H:%M:%S")} step {step}/{steps} loss {np.mean(losses):.4f} '
-                f'{batch / pace:.2f} images/s, {left:.0f} min left',
-                flush=True,
-            )
-            losses = []
-        if step % config['checkpoint_every'] == 0 or step == steps:
-            partial = folder / 'last.partial'
-            torch.save(
-                {
-                    'step': step,
-                    'config': config,
-                    'model': model.state_dict(),
-                    'average': average.model.state_dict(),
-                    'optimizer': optimizer.state_dict(),
-                },
-                partial,
-            )
-            partial.rename(folder / 'last.pt')
-            draw_curve(folder)
-        if validation is not None and (step % config['validate_every'] == 0 or step == steps):
-            result = evaluate(average.model, validation, config['validation_wh'], device)
-            result['step'] = step
-            (folder / f'val-{step}.json').write_text(json.dumps(result, indent=1))
-            print('val', json.dumps(result), flush=True)
-    return folder
+    return 0
 
 
 def read_config(path: str, changes: Sequence[str] = ()) -> dict[str, Any]:

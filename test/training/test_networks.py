@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip('torch', reason='training needs torch: training/install.sh')
+
+from training.export import Deployment, agreement, export_onnx  # noqa: E402
+from training.models import MODELS, create  # noqa: E402
+from training.train import segmentation_loss  # noqa: E402
+
+KINDS = [*sorted(MODELS), 'deeplab with crf']
+CLASSES = 5
+# 56 and 72 are multiples of 8 and of nothing more: every deeper stride has to round
+SIZE_WH = (72, 56)
+
+
+def network(kind: str) -> torch.nn.Module:
+    torch.manual_seed(0)
+    kind, _, crf = kind.partition(' with ')
+    extra = {'crf_steps': 1} if crf else {}
+    return create({'kind': kind, 'classes': CLASSES, 'pretrained': False, **extra}).eval()
+
+
+@pytest.mark.parametrize('kind', KINDS)
+def test_onnx_runtime_gives_the_labels_of_torch_whatever_the_architecture(
+    kind: str, tmp_path: Path
+) -> None:
+    module = network(kind)
+    export_onnx(module, tmp_path / 'model.onnx', SIZE_WH)
+    random = np.random.default_rng(0)
+    images = random.integers(0, 255, (2, SIZE_WH[1], SIZE_WH[0], 3), dtype=np.uint8)
+    assert agreement(module, tmp_path / 'model.onnx', images) >= 0.999
+
+
+@pytest.mark.parametrize('kind', KINDS)
+def test_one_step_down_the_gradient_lowers_the_loss(kind: str) -> None:
+    module = network(kind).train()
+    for part in module.modules():
+        if isinstance(part, (torch.nn.Dropout, torch.nn.Dropout2d)):
+            part.p = 0.0
+    x = torch.randn(2, 3, 64, 64)
+    labels = (x[:, 0] > 0).to(torch.uint8)
+    optimizer = torch.optim.SGD(module.parameters(), lr=0.01)
+
+    def loss() -> torch.Tensor:
+        outputs = module(x)
+        outputs = [outputs] if isinstance(outputs, torch.Tensor) else outputs
+        return segmentation_loss(outputs, labels, torch.ones(CLASSES), 1.0)
+
+    before = loss()
+    before.backward()
+    optimizer.step()
+    assert loss().item() < before.item()
+
+
+def test_logits_sit_at_the_same_place_whatever_the_image_size() -> None:
+    module = network('unet')
+    x = torch.randn(1, 3, 96, 96)
+    with torch.no_grad():
+        whole, part = module(x), module(x[:, :, :80, :72])
+    # away from the cut borders a larger image changes nothing
+    difference = (whole[:, :, :16, :16] - part[:, :, :16, :16]).abs().max()
+    assert float(difference) < 0.05 * float(whole.abs().max())
+
+
+def test_confidence_is_the_share_of_the_winner() -> None:
+    class Constant(torch.nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            scores = torch.tensor([0.0, 0.0, np.log(2.0)]).view(1, 3, 1, 1)
+            return scores.expand(len(x), 3, x.shape[2] // 4, x.shape[3] // 4)
+
+    logits, label, confidence = Deployment(Constant())(torch.zeros(2, 8, 16, 3, dtype=torch.uint8))
+    assert logits.shape == (2, 3, 2, 4)
+    assert label.shape == (2, 8, 16)
+    assert label.unique().tolist() == [2]
+    assert confidence.unique().tolist() == [128]  # one half of 255, rounded
+
+
+def test_a_size_that_the_logits_cannot_cover_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match='multiples of the logits'):
+        export_onnx(network('fcn'), tmp_path / 'model.onnx', (70, 56))
+
+
+def test_half_weights_give_nearly_the_same_labels_in_half_the_file(tmp_path: Path) -> None:
+    module = network('fast_scnn')
+    full, half = tmp_path / 'full.onnx', tmp_path / 'half.onnx'
+    export_onnx(module, full, SIZE_WH)
+    export_onnx(module, half, SIZE_WH, half_weights=True)
+    assert half.stat().st_size < 0.56 * full.stat().st_size
+
+
+def test_an_unknown_kind_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(ValueError, match='segnet'):
+        create({'kind': 'resnet'})

@@ -1,0 +1,156 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import yaml
+
+torch = pytest.importorskip('torch', reason='training needs torch: training/install.sh')
+
+from training import data, train  # noqa: E402
+from training.augment import Augmentation, Sampler  # noqa: E402
+from training.classes import ROAD_SCENE, UNLABELLED, ClassRow, ClassTable  # noqa: E402
+from training.data import LabelledSet  # noqa: E402
+from training.evaluate import OnnxLabels, evaluate  # noqa: E402
+from training.export import export_onnx, load_checkpoint, write_spec  # noqa: E402
+from training.quantize import quantize  # noqa: E402
+
+SIZE_WH = (64, 48)
+FLOOR, CRATE = 0, 1
+CLASSES = ClassTable((ClassRow('floor', (90, 90, 90)), ClassRow('crate', (200, 120, 20))))
+
+
+def warehouse(seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """An orange crate somewhere on a grey floor."""
+    random = np.random.default_rng(seed)
+    image = random.integers(70, 110, (SIZE_WH[1], SIZE_WH[0], 3)).astype(np.uint8)
+    labels = np.full(image.shape[:2], FLOOR, np.uint8)
+    x, y = random.integers(4, 36), random.integers(4, 24)
+    labels[y : y + 20, x : x + 24] = CRATE
+    image[labels == CRATE] = (220, 130, 20)
+    return image, labels
+
+
+@pytest.fixture
+def own_config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, object]:
+    """The README's walk-through: a folder of images, one of masks, one config."""
+    monkeypatch.setattr(data, 'CACHE', tmp_path / 'cache')
+    monkeypatch.setattr(train, 'RUNS', tmp_path / 'runs')
+    (tmp_path / 'images').mkdir()
+    (tmp_path / 'masks').mkdir()
+    for seed in range(8):
+        image, labels = warehouse(seed)
+        cv2.imwrite(str(tmp_path / 'images' / f'{seed}.png'), image[..., ::-1])
+        cv2.imwrite(str(tmp_path / 'masks' / f'{seed}.png'), labels)
+    source = {
+        'name': 'warehouse',
+        'kind': 'folder',
+        'images': str(tmp_path / 'images'),
+        'masks': str(tmp_path / 'masks'),
+        'size_wh': list(SIZE_WH),
+        'share': 1.0,
+    }
+    return {
+        'seed': 1,
+        'run': 'own',
+        'classes': [
+            {'name': 'floor', 'colour': [90, 90, 90], 'roles': ['drivable']},
+            {'name': 'crate', 'colour': [200, 120, 20], 'roles': ['obstacle']},
+        ],
+        'model': {'kind': 'fast_scnn'},
+        'sources': [source],
+        'validation': source,
+        'validation_wh': list(SIZE_WH),
+        'augmentation': {'warehouse': {'crop_wh': [64, 32], 'colour': 0.3}},
+        'batch': 4,
+        'steps': 12,
+        'rate': 3e-3,
+        'encoder_rate': 1.0,
+        'decay': 0.01,
+        'warmup': 2,
+        'hard_share': 1.0,
+        'ema': 0.5,
+        'validate_every': 100,
+        'checkpoint_every': 4,
+    }
+
+
+def test_own_images_and_masks_become_an_engine_that_finds_the_crate(
+    own_config: dict[str, object], tmp_path: Path
+) -> None:
+    run = train.train({**own_config, 'steps': 60})
+    network, config = load_checkpoint(run / 'last.pt')
+    engine = tmp_path / 'engine'
+    export_onnx(network, engine / 'model.onnx', SIZE_WH)
+    write_spec(engine, 'warehouse', SIZE_WH, config)
+    spec = yaml.safe_load((engine / 'spec.yaml').read_text())
+    assert [row['name'] for row in spec['classes']] == ['floor', 'crate']
+
+    images, labels = zip(*(warehouse(seed) for seed in range(100, 106)), strict=True)
+    unseen = LabelledSet('unseen', tuple('abcdef'), np.stack(images), np.stack(labels))
+    plain = evaluate(OnnxLabels(engine / 'model.onnx'), unseen, CLASSES)
+    assert plain['iou']['crate'] > 0.6
+
+    quantize(engine, list(images))
+    small = evaluate(OnnxLabels(engine / 'model.int8.onnx'), unseen, CLASSES)
+    assert small['iou']['crate'] > plain['iou']['crate'] - 0.1
+
+
+def test_a_stopped_run_goes_on_where_it_was(own_config: dict[str, object]) -> None:
+    run = train.train({**own_config, 'steps': 4})
+    train.train({**own_config, 'steps': 8})
+    assert torch.load(run / 'last.pt', weights_only=False)['step'] == 8
+    assert json.loads((run / 'val-8.json').read_text())['images'] == 8
+    steps = [line.split(',')[0] for line in (run / 'log.csv').read_text().split()]
+    assert steps == ['step', '4', '8']
+
+
+def road_set(seed: int = 0) -> LabelledSet:
+    random = np.random.default_rng(seed)
+    labels = np.full((1, 60, 80), 3, np.uint8)
+    labels[0, 20:50, 30:40] = ROAD_SCENE.id('pedestrian')
+    images = random.integers(0, 255, (1, 60, 80, 3), dtype=np.uint8)
+    return LabelledSet('road', ('a',), images, labels)
+
+
+def test_crops_have_the_asked_size_and_only_known_labels() -> None:
+    sampler = Sampler(road_set(), Augmentation(crop_wh=(64, 32)), ROAD_SCENE)
+    random = np.random.default_rng(0)
+    for _ in range(20):
+        image, labels = sampler.draw(random)
+        assert image.shape == (32, 64, 3)
+        assert labels.shape == (32, 64)
+        assert set(np.unique(labels)) <= {3, ROAD_SCENE.id('pedestrian'), UNLABELLED}
+
+
+def test_image_and_labels_stay_together_in_the_warp() -> None:
+    plain = road_set()
+    painted = np.repeat(plain.labels[..., None] * 20, 3, axis=-1)
+    together = LabelledSet('road', ('a',), painted, plain.labels)
+    sampler = Sampler(
+        together, Augmentation(crop_wh=(64, 32), colour=0.0, paste_share=0.0), ROAD_SCENE
+    )
+    random = np.random.default_rng(0)
+    for _ in range(20):
+        image, labels = sampler.draw(random)
+        known = labels != UNLABELLED
+        agree = np.abs(image[..., 0][known].astype(int) - labels[known].astype(int) * 20) < 60
+        assert agree.mean() > 0.97
+
+
+def test_a_lane_marking_beside_the_pavement_is_a_kerb() -> None:
+    labels = np.full((40, 40), ROAD_SCENE.id('road'), np.uint8)
+    labels[:, 30:] = ROAD_SCENE.id('pavement')
+    soft = np.zeros((40, 40), np.uint8)
+    soft[:, 10] = soft[:, 28] = soft[:, 35] = 255
+    found = np.flatnonzero(data.lane_target(soft, labels).all(axis=0))
+    assert found.tolist() == [10]
+
+
+def test_a_missing_mask_is_named(tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / 'one.png'), np.zeros((8, 8, 3), np.uint8))
+    with pytest.raises(FileNotFoundError, match=r'one\.png has no mask'):
+        list(data.folder(str(tmp_path), str(tmp_path / 'masks'), [8, 8]))
