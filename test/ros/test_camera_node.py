@@ -1,0 +1,154 @@
+"""``seg_ros camera`` as a process: what it publishes, when, and how it ends."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+
+from seg_ros.ros.conversions import stamp_ns_of
+from test.media.pictures import flat, write_png
+from test.ros.graph import BEST_EFFORT, RELIABLE, Graph, pixels_of, wait_for
+
+RED, GREEN, BLUE = (220, 30, 30), (30, 220, 30), (30, 30, 220)
+ALL = ['image', 'camera_info', 'image/compressed']
+
+Camera = Callable[..., 'subprocess.Popen[str]']
+
+
+@pytest.fixture
+def camera(domain_id: int) -> Iterator[Camera]:
+    """Starts ``seg_ros camera`` with the given words."""
+    processes: list[subprocess.Popen[str]] = []
+
+    def start(*words: str) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [sys.executable, '-m', 'seg_ros.cli', 'camera', *words],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env={**os.environ, 'ROS_DOMAIN_ID': str(domain_id)},
+        )
+        processes.append(process)
+        return process
+
+    yield start
+    for process in processes:
+        process.kill()
+        process.communicate()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for index, rgb in enumerate((RED, GREEN, BLUE)):
+        write_png(tmp_path / f'{index}.png', flat(rgb))
+    return tmp_path
+
+
+def test_image_lens_and_jpeg_share_stamp_and_frame_and_show_the_picture(
+    graph: Graph, camera: Camera, folder: Path
+) -> None:
+    images = graph.collect(Image, '/camera/image')
+    infos = graph.collect(CameraInfo, '/camera/camera_info')
+    jpegs = graph.collect(CompressedImage, '/camera/image/compressed')
+    process = camera('--images', str(folder), '--rate', '50', '--wait-for-subscriber', *ALL)
+    wait_for(lambda: min(len(images), len(infos), len(jpegs)) == 3, 'three of each')
+    assert process.wait(10.0) == 0
+    for row in zip(images, infos, jpegs, strict=True):
+        assert {message.header.frame_id for message in row} == {'camera_optical'}
+        assert len({stamp_ns_of(message.header) for message in row}) == 1
+    for image, jpeg, rgb in zip(images, jpegs, (RED, GREEN, BLUE), strict=True):
+        assert (image.encoding, image.step) == ('rgb8', 64 * 3)
+        assert (pixels_of(image) == rgb).all()
+        decoded = cv2.imdecode(np.frombuffer(jpeg.data, np.uint8), cv2.IMREAD_COLOR)
+        np.testing.assert_allclose(decoded[24, 32, ::-1], rgb, atol=8)
+    assert (infos[0].width, infos[0].height, infos[0].k[0]) == (64, 48, 0.0)
+
+
+def test_the_synthetic_drive_comes_with_its_truth_and_its_lens(
+    graph: Graph, camera: Camera
+) -> None:
+    images = graph.collect(Image, '/camera/image')
+    truths = graph.collect(Image, '/camera/truth/label')
+    infos = graph.collect(CameraInfo, '/camera/camera_info')
+    camera('--count', '2', '--wait-for-subscriber', 'image', 'truth/label', 'camera_info')
+    wait_for(lambda: min(len(images), len(truths), len(infos)) == 2, 'two of each')
+    for image, truth in zip(images, truths, strict=True):
+        assert truth.encoding == 'mono8'
+        assert truth.header == image.header
+        assert pixels_of(truth).shape == pixels_of(image).shape[:2]
+    assert infos[0].k[0] > 0.0
+    assert infos[0].p[0] == infos[0].k[0]
+    assert infos[0].distortion_model == 'plumb_bob'
+
+
+def test_images_keep_their_rate(graph: Graph, camera: Camera, folder: Path) -> None:
+    images = graph.collect(Image, '/camera/image')
+    words = ('--loop', '--count', '41', '--rate', '40', '--wait-for-subscriber')
+    assert camera('--images', str(folder), *words).wait(20.0) == 0
+    wait_for(lambda: len(images) == 41, 'all images')
+    stamps_ns = np.array([stamp_ns_of(message.header) for message in images])
+    # A machine that is busy elsewhere may hold an image up; it never lets two go at once.
+    assert 0.97 < (stamps_ns[-1] - stamps_ns[0]) / 1e9 < 2.0
+    assert np.median(np.diff(stamps_ns)) / 1e6 == pytest.approx(25.0, abs=3.0)
+
+
+def test_a_folder_that_loops_keeps_its_own_pace(
+    graph: Graph, camera: Camera, folder: Path
+) -> None:
+    images = graph.collect(Image, '/camera/image')
+    words = ('--loop', '--seconds', '1', '--wait-for-subscriber')
+    assert camera('--images', str(folder), *words).wait(20.0) == 0
+    wait_for(lambda: len(images) == 5, 'five images a second')
+    colours = [tuple(pixels_of(message)[0, 0]) for message in images]
+    assert colours == [RED, GREEN, BLUE, RED, GREEN]
+
+
+@pytest.mark.parametrize('word', [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_camera_cleanly(
+    graph: Graph, camera: Camera, folder: Path, word: signal.Signals
+) -> None:
+    images = graph.collect(Image, '/front/image', BEST_EFFORT)
+    process = camera(
+        *('--images', str(folder), '--loop', '--namespace', '/front'),
+        *('--reliability', 'best_effort'),
+    )
+    wait_for(lambda: images, 'an image')
+    process.send_signal(word)
+    output, _ = process.communicate(timeout=10.0)
+    assert process.returncode == 0
+    assert 'Published' in output
+    assert 'Traceback' not in output
+
+
+def test_waiting_for_nobody_ends_with_what_to_do(camera: Camera, folder: Path) -> None:
+    process = camera(
+        *('--images', str(folder), '--namespace', '/alone'),
+        *('--wait-for-subscriber', '--wait-timeout', '0.1'),
+    )
+    output, _ = process.communicate(timeout=20.0)
+    assert process.returncode == 1
+    assert 'Nobody subscribed to image within 0.1 s' in output
+    assert 'ROS_DOMAIN_ID' in output
+
+
+def test_a_source_that_cannot_be_played_is_named(camera: Camera) -> None:
+    process = camera('--video', '/nowhere.mp4')
+    output, _ = process.communicate(timeout=20.0)
+    assert process.returncode == 1
+    assert '--video /nowhere.mp4: there is no such file' in output
+    assert 'Traceback' not in output
+
+
+def test_topics_can_be_remapped(graph: Graph, camera: Camera, folder: Path) -> None:
+    images = graph.collect(Image, '/elsewhere', RELIABLE)
+    camera('--images', str(folder), '--loop', '--ros-args', '-r', 'image:=/elsewhere')
+    wait_for(lambda: images, 'an image')

@@ -1,0 +1,140 @@
+"""``seg_ros demo``: three processes on a real graph, and the files they leave."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import cv2
+import pytest
+from rosbags.highlevel import AnyReader
+
+from test.tiny_onnx import write_engine
+
+Demo = Callable[..., 'subprocess.Popen[str]']
+
+ROS_VARIABLES = ('ROS_DOMAIN_ID', 'ROS_AUTOMATIC_DISCOVERY_RANGE')
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / 'demo'
+
+
+@pytest.fixture
+def demo(tmp_path: Path, folder: Path) -> Iterator[Demo]:
+    """Starts ``seg_ros demo`` with a canned engine and the given words."""
+    engine = write_engine(tmp_path / 'tiny')
+    processes: list[subprocess.Popen[str]] = []
+
+    def start(*words: str) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [
+                *(sys.executable, '-m', 'seg_ros.cli', 'demo', '-o', str(folder)),
+                *('--engine', str(engine), '--backend', 'canned', *words),
+            ],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={key: value for key, value in os.environ.items() if key not in ROS_VARIABLES},
+        )
+        processes.append(process)
+        return process
+
+    yield start
+    for process in processes:
+        process.kill()
+        process.communicate()
+
+
+def children_of(parent: int) -> set[int]:
+    """Returns the processes that a process has started."""
+    found = set()
+    for path in Path('/proc').glob('[0-9]*/stat'):
+        try:
+            fields = path.read_text().rpartition(')')[2].split()
+        except OSError:
+            continue
+        if int(fields[1]) == parent:
+            found.add(int(path.parent.name))
+    return found
+
+
+def running(process: int) -> bool:
+    try:
+        state = Path(f'/proc/{process}/stat').read_text().rpartition(')')[2].split()[0]
+    except OSError:
+        return False
+    return state != 'Z'
+
+
+def wait_for(condition: Callable[[], Any], what: str, timeout_s: float = 30.0) -> None:
+    deadline_s = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline_s, f'waited {timeout_s} s for: {what}'
+        time.sleep(0.02)
+
+
+def test_the_demo_leaves_bag_video_contact_sheet_and_figures(demo: Demo, folder: Path) -> None:
+    process = demo('--scenario', 'empty', '--seconds', '1', '--rate', '5')
+    output, errors = process.communicate(timeout=60.0)
+    assert process.returncode == 0, errors
+    summary = json.loads((folder / 'summary.json').read_text())
+    assert (summary['frames_in'], summary['frames_out'], summary['dropped']) == (5, 5, 0)
+    assert (summary['engine'], summary['backend']) == ('tiny', 'canned')
+    assert 0.0 < summary['pixel_accuracy'] < 1.0
+    assert 0.0 < summary['latency_ms']['received_to_published']['p50'] < 1000.0
+    assert cv2.imread(str(folder / 'contact_sheet.png')) is not None
+    video = cv2.VideoCapture(str(next(folder.glob('annotated.*'))))
+    assert sum(1 for _ in iter(lambda: video.read()[0], False)) == 5
+    with AnyReader([folder / 'bag']) as reader:
+        counts = {row.topic: row.msgcount for row in reader.connections}
+    for topic in ('label', 'confidence', 'overlay/compressed'):
+        assert counts[f'/segmentation/{topic}'] == 5
+    for topic in ('image/compressed', 'camera_info', 'truth/label'):
+        assert counts[f'/camera/{topic}'] == 5
+    *_, where, figures, latency = output.splitlines()
+    assert f'{folder}/contact_sheet.png' in where
+    assert '5 of 5 images labelled by tiny on canned' in figures
+    assert f'{folder}/summary.json' in latency
+
+
+def test_a_node_that_dies_is_named_with_its_last_words(demo: Demo, folder: Path) -> None:
+    process = demo('--engine', '/no/such/engine')
+    _, errors = process.communicate(timeout=30.0)
+    assert process.returncode == 1
+    assert 'The node ended early' in errors
+    assert f'The end of {folder}/node.log' in errors
+    assert '/no/such/engine' in errors
+    assert 'Traceback' not in errors
+
+
+@pytest.mark.parametrize(
+    ('word', 'code'), [(signal.SIGINT, 130), (signal.SIGTERM, 130), (signal.SIGKILL, -9)]
+)
+def test_no_child_is_left_behind(
+    demo: Demo, folder: Path, word: signal.Signals, code: int
+) -> None:
+    process = demo('--seconds', '60')
+    wait_for(lambda: len(children_of(process.pid)) >= 2, 'recorder and node')
+    children = children_of(process.pid)
+    process.send_signal(word)
+    assert process.wait(20.0) == code
+    wait_for(lambda: not any(map(running, children)), 'the children to end')
+
+
+def test_a_source_that_is_not_there_is_refused_before_anything_starts(
+    demo: Demo, folder: Path
+) -> None:
+    process = demo('--video', '/nowhere.mp4')
+    _, errors = process.communicate(timeout=20.0)
+    assert process.returncode == 1
+    assert '--video /nowhere.mp4: there is no such file' in errors
+    assert not folder.exists()
