@@ -56,7 +56,7 @@ setup(
     install_requires=['numpy>=1.21', 'pyyaml>=5.4'],
     extras_require={
         **ROS_WHEELS,
-        'cpu': ['onnxruntime==1.31.1', 'onnx==1.23.2', 'opencv-python-headless==5.0.0.93'],
+        'cpu': ['onnxruntime==1.31.1', 'onnx==1.23.2', 'opencv-python-headless==4.14.0.94'],
         'openvino': ['openvino==2026.4.1'],
         'bags': ['rosbags==0.11.9'],
     },

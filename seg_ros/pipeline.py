@@ -134,7 +134,9 @@ class SegmentationPipeline:
         colours = cv2.applyColorMap(
             label, self._colours_rgb, dst=self._buffers(f'{frame.camera}/colours', shape)
         )
-        picture = frame.image.rgb()
+        image = frame.image
+        is_rgb = image.format.to_rgb is None
+        picture = image.rgb(out=None if is_rgb else self._buffers(f'{frame.camera}/rgb', shape))
         out = allocate('overlay', shape)
         cv2.addWeighted(colours, alpha, picture, 1.0 - alpha, 0.0, dst=out)
         return out
