@@ -1,1 +1,1 @@
-"""Training of the shipped networks, on torch: never installed on the robot, imported by nothing in seg_ros."""
+"""Training of the shipped networks, on torch: never installed on the robot."""

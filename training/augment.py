@@ -1,4 +1,4 @@
-"""What a training image goes through: pasted people, crop at a random scale, colours of other cameras and weathers."""
+"""What a training image goes through: pasted people, a crop at a random scale, new colours."""
 
 from __future__ import annotations
 
@@ -48,7 +48,13 @@ class Augmentation:
     paste_share: float = 0.5
     paste: tuple[str, ...] = ('pedestrian', 'cyclist')
     pasted_on: tuple[str, ...] = (
-        'road', 'pavement', 'building', 'tree', 'fence', 'vehicle', 'lane_marking'
+        'road',
+        'pavement',
+        'building',
+        'tree',
+        'fence',
+        'vehicle',
+        'lane_marking',
     )
     colour: float = 1.0
 
@@ -176,7 +182,9 @@ def crop(
     angle = math.radians(random.uniform(-1, 1) * config.rotation_deg)
     flip = -1.0 if random.random() < 0.5 else 1.0
     cos, sin = math.cos(angle), math.sin(angle)
-    linear = np.array([[flip * scale_x * cos, -flip * scale_x * sin], [scale_y * sin, scale_y * cos]])
+    linear = np.array(
+        [[flip * scale_x * cos, -flip * scale_x * sin], [scale_y * sin, scale_y * cos]]
+    )
     # pixel centres: +0.5 before, -0.5 after
     offset = np.array([out_w / 2, out_h / 2]) - linear @ (np.array(centre) - 0.5) - 0.5
     matrix = np.hstack([linear, offset[:, None]])
@@ -197,7 +205,7 @@ def crop(
 
 
 def recolour(image: Image, strength: float, random: Generator) -> Image:
-    """Brightness, contrast, gamma, white balance, saturation; now and then blur, noise, jpeg, rain."""
+    """Light, contrast, gamma, white balance, saturation; now and then blur, noise, jpeg."""
     value = np.arange(256, dtype=np.float32) / 255
     gamma = math.exp(random.normal(0, 0.25 * strength))
     contrast = math.exp(random.normal(0, 0.18 * strength))

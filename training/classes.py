@@ -9,7 +9,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ['LANE', 'ROAD', 'ROAD_SCENE', 'UNLABELLED', 'ClassRow', 'ClassTable', 'class_id', 'classes_of']
+__all__ = [
+    'LANE',
+    'ROAD',
+    'ROAD_SCENE',
+    'UNLABELLED',
+    'ClassRow',
+    'ClassTable',
+    'class_id',
+    'classes_of',
+]
 
 UNLABELLED = 255
 
@@ -25,7 +34,7 @@ class ClassRow:
 
 @dataclass(frozen=True)
 class ClassTable:
-    """Rows in the order of their ids; `folded_for_score` maps a class to the one it counts as in mIoU."""
+    """Rows in the order of their ids; `folded_for_score`: what a class counts as in mIoU."""
 
     rows: tuple[ClassRow, ...]
     folded_for_score: tuple[tuple[str, str], ...] = ()
@@ -83,7 +92,7 @@ ROAD, LANE = class_id('road'), class_id('lane_marking')
 
 
 def classes_of(config: Mapping[str, Any]) -> ClassTable:
-    """The config's own `classes` ({name, colour, roles} in the order of their ids), or the road scene's."""
+    """The config's own `classes` (in the order of their ids), or the road scene's."""
     if 'classes' not in config:
         return ROAD_SCENE
     return ClassTable(

@@ -1,7 +1,8 @@
 """Data sets as arrays in memory: CamVid, any folder of images and masks, the synthetic road.
 
-Every reader yields (name, RGB image, class ids) and a set is decoded once into `out/cache/NAME/{images,labels}.npy`, which training maps
-into memory: a CPU that trains has no time to decode. All images of one set have the same size.
+Every reader yields (name, RGB image, class ids) and a set is decoded once into
+`out/cache/NAME/{images,labels}.npy`, which training maps into memory: a CPU that trains has no
+time to decode. All images of one set have the same size.
 """
 
 from __future__ import annotations
@@ -80,7 +81,9 @@ def folder(
         image = np.asarray(Image.open(path).convert('RGB'))
         labels = np.asarray(Image.open(mask))
         if labels.ndim != 2:
-            raise ValueError(f'{mask} has {labels.shape[-1]} channels; a mask holds one id a pixel.')
+            raise ValueError(
+                f'{mask} has {labels.shape[-1]} channels; a mask holds one id a pixel.'
+            )
         yield (
             path.stem,
             cv2.resize(image, tuple(size_wh), interpolation=cv2.INTER_AREA),
@@ -103,7 +106,8 @@ def synthetic(
         first_seed: Each drive has the next seed; sets with disjoint ranges share no drive.
         frames: Pictures of each drive, some seconds apart.
         size_wh: Picture size.
-        named_share: Share of the drives that are `seg_ros.sim.SCENARIOS`, with a seed of their own.
+        named_share: Share of the drives that are `seg_ros.sim.SCENARIOS`, with a seed of their
+            own.
         named: Which of them; all when empty.
     """
     from seg_ros.sim import SCENARIOS, World, random_scene

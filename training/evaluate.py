@@ -1,14 +1,16 @@
-"""Score engines through ONNX Runtime as the node runs them: python -m training.evaluate engines/NAME --config CONFIG [--write]
+"""Score engines through ONNX Runtime as the node runs them.
 
-Every image is brought to the network size (stretched, as the pipeline does), the logits are up-sampled by `seg_ros.core.upsample`, the labels
-go back to the image's size by nearest neighbour. `--write` puts the figures into spec.yaml and MODEL_CARD.md.
-The sets come from the config's `evaluation` table; none of them may have been trained on.
+    python -m training.evaluate engines/NAME --config CONFIG [--write]
+
+Every image is brought to the network size (stretched, as the pipeline does), the logits are up-
+sampled by `seg_ros.core.upsample`, the labels go back to the image's size by nearest neighbour.
+`--write` puts the figures into spec.yaml and MODEL_CARD.md. The sets come from the config's
+`evaluation` table; none of them may have been trained on.
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import time
 from collections.abc import Callable
@@ -18,13 +20,13 @@ from typing import Any
 import cv2
 import numpy as np
 import onnxruntime
-import yaml
 from numpy.typing import NDArray
 
 from seg_ros.core.metrics import ConfusionMatrix
 from seg_ros.core.upsample import Upsampler
 from training.classes import ROAD_SCENE, ClassTable, classes_of
 from training.data import LabelledSet, load
+from training.model_card import write_card, write_metrics
 from training.score import score
 
 __all__ = ['CORRUPTIONS', 'OnnxLabels', 'evaluate']
@@ -69,7 +71,10 @@ CORRUPTIONS: dict[str, Callable[[Image], Image]] = {
     'blur, sigma 1.5 px': lambda image: np.asarray(cv2.GaussianBlur(image, (0, 0), 1.5)),
     'jpeg quality 20': lambda image: _jpeg(image, 20),
     'half the resolution': lambda image: np.asarray(
-        cv2.resize(cv2.resize(image, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA), image.shape[1::-1])
+        cv2.resize(
+            cv2.resize(image, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA),
+            image.shape[1::-1],
+        )
     ),
     'rain': _rain,
 }
@@ -119,7 +124,10 @@ def evaluate(
     crop: Callable[[Image], Image] = lambda image: image,
     every: int = 1,
 ) -> dict[str, Any]:
-    """What `score` reports, of every n-th image after `crop` (image and labels) and `change` (image only)."""
+    """What `score` reports, of every n-th image.
+
+    `crop` is done to image and labels, `change` to the image only.
+    """
     matrix = ConfusionMatrix(len(classes))
     picks = range(0, len(data), every)
     for index in picks:
@@ -129,15 +137,16 @@ def evaluate(
 
 
 def robustness(
-    labels_of: Callable[[Image], Image], data: LabelledSet, classes: ClassTable, every: int
+    labels_of: OnnxLabels, data: LabelledSet, classes: ClassTable, every: int
 ) -> list[dict[str, Any]]:
     """A row for each corruption, and one for a crop of another aspect ratio."""
     rows = []
     for name, change in CORRUPTIONS.items():
         result = evaluate(labels_of, data, classes, change, every=every)
-        rows.append({'change': name, **result})
+        rows.append({'change': name, 'network_size': list(labels_of.size_wh), **result})
     cropped = evaluate(labels_of, data, classes, crop=middle, every=every)
-    rows.append({'change': 'crop to 16:9, 75 % of the view', **cropped})
+    size_wh = list(labels_of.size_wh)
+    rows.append({'change': '16:9 crop, 75 % of the view', 'network_size': size_wh, **cropped})
     return rows
 
 
@@ -146,7 +155,9 @@ def main() -> None:
 
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('engine', type=Path)
-    parser.add_argument('--config', required=True, help='training config with the evaluation table')
+    parser.add_argument(
+        '--config', required=True, help='training config with the evaluation table'
+    )
     parser.add_argument('--threads', type=int, default=1)
     parser.add_argument('--every', type=int, default=1, help='take every n-th image only')
     parser.add_argument('--robustness', action='store_true')
@@ -170,77 +181,17 @@ def main() -> None:
             results[f'{row["name"]}{" int8" if "int8" in file else ""}'] = result
             print(file, row['name'], json.dumps(result), flush=True)
     if arguments.robustness:
-        hard = robustness(OnnxLabels(arguments.engine / 'model.onnx', arguments.threads), load(config['evaluation'][0]), classes, 4)
+        hard = robustness(
+            OnnxLabels(arguments.engine / 'model.onnx', arguments.threads),
+            load(config['evaluation'][0]),
+            classes,
+            4,
+        )
         for row in hard:
             print(json.dumps(row), flush=True)
     if arguments.write:
-        write(arguments.engine, config, arguments.config, results, hard, arguments.run)
-
-
-def write(
-    engine: Path,
-    config: dict[str, Any],
-    config_path: str,
-    results: dict[str, Any],
-    hard: list[dict[str, Any]],
-    run: Path | None,
-) -> None:
-    """Put the figures into spec.yaml and MODEL_CARD.md."""
-    spec = yaml.safe_load((engine / 'spec.yaml').read_text())
-    spec['metrics'] = {
-        name: {k: r[k] for k in ('miou', 'pixel_accuracy', 'images', 'network_size', 'iou')}
-        for name, r in results.items()
-    }
-    spec['training']['config'] = config_path
-    (engine / 'spec.yaml').write_text(
-        yaml.safe_dump(spec, sort_keys=False, default_flow_style=None, width=120)
-    )
-    names = classes_of(config).names
-    lines = [
-        f'# {spec["name"]}',
-        '',
-        spec['description'],
-        '',
-        f'Network size {spec["network_size"][0]}x{spec["network_size"][1]}. Pretraining: {spec["training"]["pretraining"]}. '
-        f'Trained for {spec["training"]["steps"]} steps of {config["batch"]} crops by `{config_path}` (seed {config["seed"]}).',
-        '',
-        '## Measured',
-        '',
-        'Through ONNX Runtime, as the node runs it: `python -m training.evaluate`. mIoU is over the classes that occur, lane markings counted as '
-        'road; lane IoU is against the soft lane labels at 0.5 where the data has no exact ones. None of these images were trained on or '
-        'selected on.',
-        '',
-        '| set | images | mIoU | pixel accuracy | ' + ' | '.join(names) + ' |',
-        '|' + '---|' * (len(names) + 4),
-    ]
-    for name, r in results.items():
-        values = [f'{100 * r["iou"][n]:.1f}' if n in r['iou'] else '' for n in names]
-        lines.append(
-            f'| {name} | {r["images"]} | {100 * r["miou"]:.2f} | {100 * r["pixel_accuracy"]:.2f} | '
-            + ' | '.join(values)
-            + ' |'
-        )
-    if hard:
-        lines += ['', '## Other cameras, other days', '', f'Every fourth image of {next(iter(results))}, changed:', '']
-        shown = [n for n in ('road', 'pedestrian', 'vehicle', 'lane_marking') if n in names]
-        lines += ['| change | mIoU | ' + ' | '.join(shown) + ' |', '|---|---|' + '---|' * len(shown)]
-        for r in hard:
-            cells = [r['iou'].get(n, float('nan')) for n in shown]
-            lines.append(
-                f'| {r["change"]} | {100 * r["miou"]:.1f} | '
-                + ' | '.join(f'{100 * c:.1f}' for c in cells)
-                + ' |'
-            )
-    notes = config.get('notes')
-    if notes:
-        lines += ['', '## Notes', '', str(notes).strip()]
-    if run is not None:
-        lines += ['', '## Config and log of the run', '', '```yaml', (run / 'config.yaml').read_text().strip(), '```', '']
-        with (run / 'log.csv').open() as file:
-            rows = list(csv.reader(file))
-        step = max(1, (len(rows) - 1) // 24)
-        lines += ['```', *[','.join(row) for row in [rows[0], *rows[1::step], rows[-1]]], '```']
-    (engine / 'MODEL_CARD.md').write_text('\n'.join(lines) + '\n')
+        write_metrics(arguments.engine, results)
+        write_card(arguments.engine, arguments.config, results, hard, arguments.run)
 
 
 if __name__ == '__main__':

@@ -1,7 +1,9 @@
-"""Export a checkpoint as an engine: python -m training.export out/train/RUN/last.pt engines/NAME [--size 640x360] [--half-weights]
+"""Export a checkpoint as an engine.
 
-Writes model.onnx and spec.yaml by the contract of the deployment graph (uint8 NHWC image in; logits, label and confidence out), and checks
-that ONNX Runtime gives the labels that torch gives.
+    python -m training.export out/train/RUN/last.pt engines/NAME [--size 640x360] [--half-weights]
+
+Writes model.onnx and spec.yaml by the contract of the deployment graph (uint8 NHWC image in;
+logits, label and confidence out), and checks that ONNX Runtime gives the labels that torch gives.
 """
 
 from __future__ import annotations
@@ -14,11 +16,11 @@ from typing import Any
 import numpy as np
 import onnx
 import torch
-import torch.nn.functional as F
 import yaml
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
+from torch.nn import functional
 
 from training import models
 from training.classes import UNLABELLED, classes_of
@@ -32,7 +34,7 @@ MIN_HALF_ELEMENTS = 256  # smaller tensors stay float: nothing to save
 
 
 class Deployment(nn.Module):
-    """uint8 [N,H,W,3] RGB to logits, label and confidence; everything a robot needs is in the graph."""
+    """uint8 [N,H,W,3] RGB to logits, label and confidence: all that a robot needs."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
@@ -52,7 +54,7 @@ class Deployment(nn.Module):
 
 
 def enlarged(x: Tensor, factor: float) -> Tensor:
-    return F.interpolate(x, scale_factor=factor, mode='bilinear', align_corners=False)
+    return functional.interpolate(x, scale_factor=factor, mode='bilinear', align_corners=False)
 
 
 def load_checkpoint(path: str | Path) -> tuple[nn.Module, dict[str, Any]]:
@@ -75,12 +77,14 @@ def export_onnx(
     example = torch.zeros(1, height, width, 3, dtype=torch.uint8)
     with torch.no_grad():
         stride_y, stride_x = (
-            size / logits for size, logits in zip((height, width), module(example)[0].shape[2:], strict=True)
+            size / logits
+            for size, logits in zip((height, width), module(example)[0].shape[2:], strict=True)
         )
     if stride_y != stride_x or stride_y != int(stride_y):
         raise ValueError(
-            f'The logits of this network do not cover {width}x{height} exactly (strides {stride_x} and {stride_y}). '
-            'Take a size whose sides are multiples of the logits\' stride, 8 is always enough.'
+            f'The logits of this network do not cover {width}x{height} exactly (strides '
+            f'{stride_x} and {stride_y}). '
+            "Take a size whose sides are multiples of the logits' stride, 8 is always enough."
         )
     path.parent.mkdir(parents=True, exist_ok=True)
     with warnings.catch_warnings():
@@ -93,7 +97,9 @@ def export_onnx(
             dynamo=False,
             input_names=['image'],
             output_names=['logits', 'label', 'confidence'],
-            dynamic_axes={name: {0: 'batch'} for name in ('image', 'logits', 'label', 'confidence')},
+            dynamic_axes={
+                name: {0: 'batch'} for name in ('image', 'logits', 'label', 'confidence')
+            },
         )
     graph = onnx.load(path)
     if half_weights:
@@ -103,7 +109,7 @@ def export_onnx(
 
 
 def store_half(model: onnx.ModelProto) -> None:
-    """Store weights as fp16 behind a Cast: half the file; a runtime folds the cast when it loads."""
+    """Store weights as fp16 behind a Cast: half the file; a runtime folds the cast at load."""
     casts = []
     for tensor in model.graph.initializer:
         values = numpy_helper.to_array(tensor)
@@ -111,7 +117,11 @@ def store_half(model: onnx.ModelProto) -> None:
             continue
         name = tensor.name
         tensor.CopyFrom(numpy_helper.from_array(values.astype(np.float16), f'{name}.half'))
-        casts.append(helper.make_node('Cast', [f'{name}.half'], [name], f'{name}.cast', to=TensorProto.FLOAT))
+        casts.append(
+            helper.make_node(
+                'Cast', [f'{name}.half'], [name], f'{name}.cast', to=TensorProto.FLOAT
+            )
+        )
     nodes = list(model.graph.node)
     del model.graph.node[:]
     model.graph.node.extend(casts + nodes)
@@ -165,12 +175,17 @@ def main() -> None:
     write_spec(arguments.engine, arguments.engine.name, (width, height), config)
     images = sample_images(config, (width, height))
     same = agreement(network, path, images)
-    print(f'{path}: {path.stat().st_size / 1e6:.2f} MB, torch and ONNX Runtime agree on {same:.4%} of pixels')
+    print(
+        f'{path}: {path.stat().st_size / 1e6:.2f} MB, '
+        f'torch and ONNX Runtime agree on {same:.4%} of pixels'
+    )
     if same < MIN_AGREEMENT:
         raise SystemExit(f'Agreement below {MIN_AGREEMENT:.1%}: the engine must not be used.')
 
 
-def sample_images(config: dict[str, Any], size_wh: tuple[int, int], count: int = 4) -> NDArray[np.uint8]:
+def sample_images(
+    config: dict[str, Any], size_wh: tuple[int, int], count: int = 4
+) -> NDArray[np.uint8]:
     """A few training images at the network size."""
     import cv2
 

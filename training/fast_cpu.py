@@ -1,9 +1,10 @@
 """Fast bf16 training on CPUs: depthwise convolution and batch norm with clip.
 
-PyTorch 2.13 trains dense bf16 convolutions on AMX at full speed, but the gradients of depthwise convolutions in bf16 take two thirds of a
-step, and batch norm, ReLU6 and their gradients half of the rest. Two small C++ kernels (fast_cpu.cpp, built by g++ at first use into
-out/) bring a step of RoadSeg from 374 to about 100 ms an image. The modules here are drop-ins: without g++, AVX-512 bf16, or outside bf16
-training they are the PyTorch operations.
+PyTorch 2.13 trains dense bf16 convolutions on AMX at full speed, but the gradients of depthwise
+convolutions in bf16 take two thirds of a step, and batch norm, ReLU6 and their gradients half of
+the rest. Two small C++ kernels (fast_cpu.cpp, built by g++ at first use into out/) bring a step
+of RoadSeg from 374 to about 100 ms an image. The modules here are drop-ins: without g++, AVX-512
+bf16, or outside bf16 training they are the PyTorch operations.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ import subprocess
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn import functional
 
 __all__ = ['BatchNormClip', 'DepthwiseConv2d', 'kernels']
 
@@ -71,7 +72,7 @@ class DepthwiseFunction(torch.autograd.Function):
         ctx.save_for_backward(x, weight)
         ctx.stride = stride
         with torch.autocast('cpu', enabled=False):
-            return F.conv2d(
+            return functional.conv2d(
                 x,
                 weight.to(torch.bfloat16),
                 None,
@@ -161,7 +162,11 @@ class BatchNormClip(nn.BatchNorm2d):
             return NormFunction.apply(x, self.weight, self.bias, self)
         y = super().forward(x)
         if self.low == 0.0:
-            return F.relu(y) if self.high == float('inf') else F.hardtanh(y, 0.0, self.high)
+            return (
+                functional.relu(y)
+                if self.high == float('inf')
+                else functional.hardtanh(y, 0.0, self.high)
+            )
         return y
 
 

@@ -1,7 +1,10 @@
-"""INT8 for TensorRT: python -m training.quantize engines/NAME --calibration training/configs/NAME.yaml
+"""INT8 for TensorRT.
 
-Writes model.int8.onnx beside model.onnx: symmetric s8/s8 QDQ, weights per channel, no quantised bias: the one form that TensorRT parses.
-Calibrated on training images only. On a CPU int8 does not pay (docs/platform-facts.md); this file is for the GPU.
+    python -m training.quantize engines/NAME --calibration training/configs/NAME.yaml
+
+Writes model.int8.onnx beside model.onnx: symmetric s8/s8 QDQ, weights per channel, no quantised
+bias: the one form that TensorRT parses. Calibrated on training images only. On a CPU int8 does
+not pay (docs/platform-facts.md); this file is for the GPU.
 """
 
 from __future__ import annotations
@@ -92,13 +95,17 @@ def main() -> None:
 
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('engine', type=Path)
-    parser.add_argument('--calibration', required=True, help='config whose first source calibrates')
+    parser.add_argument(
+        '--calibration', required=True, help='config whose first source calibrates'
+    )
     parser.add_argument('--images', type=int, default=64)
     arguments = parser.parse_args()
     graph = onnx.load(arguments.engine / 'model.onnx').graph
     height, width = (d.dim_value for d in graph.input[0].type.tensor_type.shape.dim[1:3])
     data = load(read_config(arguments.calibration)['sources'][0])
-    target = quantize(arguments.engine, calibration_images(data, (width, height), arguments.images))
+    target = quantize(
+        arguments.engine, calibration_images(data, (width, height), arguments.images)
+    )
     print(f'{target}: {target.stat().st_size / 1e6:.2f} MB, calibrated on {data.name}')
 
 

@@ -13,7 +13,7 @@ __all__ = ['score']
 
 
 def score(matrix: ConfusionMatrix, classes: ClassTable) -> dict[str, Any]:
-    """mIoU over the classes that occur, folded ones (lane markings) counted as what they lie on.
+    """MIoU over the classes that occur, folded ones (lane markings) counted as what they lie on.
 
     `iou` has every class that occurs: a folded class its own, the class it folds into with it.
     """

@@ -1,6 +1,9 @@
-"""Train a network from a config: python -m training.train training/configs/roadseg.yaml [--set steps=100 ...]
+"""Train a network from a config.
 
-Writes out/train/RUN/: config.yaml, log.csv, curve.png, last.pt (resumed when it exists), val-STEP.json. bf16 on CPUs and GPUs that have it.
+    python -m training.train training/configs/roadseg.yaml [--set steps=100 ...]
+
+Writes out/train/RUN/: config.yaml, log.csv, curve.png, last.pt (resumed when it exists), val-
+STEP.json. bf16 on CPUs and GPUs that have it.
 """
 
 from __future__ import annotations
@@ -19,9 +22,9 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
-import torch.nn.functional as F
 import yaml
 from torch import Tensor, nn
+from torch.nn import functional
 
 from seg_ros.core.metrics import ConfusionMatrix
 from training import models
@@ -43,23 +46,27 @@ def segmentation_loss(
     hard_share: float,
     auxiliary_weight: float = 0.2,
 ) -> Tensor:
-    """Cross entropy over the hardest pixels at half size, plus plain cross entropy of the auxiliary logits."""
+    """Cross entropy of the hardest pixels at half size, and of the auxiliary logits."""
     fine = outputs[0].float()
     enlarge = labels.shape[-1] // fine.shape[-1] // 2
     if enlarge > 1:
-        fine = F.interpolate(fine, scale_factor=enlarge, mode='bilinear', align_corners=False)
+        fine = functional.interpolate(
+            fine, scale_factor=enlarge, mode='bilinear', align_corners=False
+        )
     target = sampled(labels, fine.shape[-2:])
-    pixels = F.cross_entropy(fine, target, weights, ignore_index=UNLABELLED, reduction='none')
+    pixels = functional.cross_entropy(
+        fine, target, weights, ignore_index=UNLABELLED, reduction='none'
+    )
     known = pixels[target != UNLABELLED]
     if hard_share < 1.0:
-        # the hardest share of the pixels, but always all that are still wrong (below about p = 0.7)
+        # the hardest share of the pixels, and all below about p = 0.7
         kept = max(1, int(hard_share * known.numel()))
         limit = min(float(known.detach().kthvalue(known.numel() - kept + 1).values), 0.35)
         known = known[known >= limit]
     loss = known.mean()
     for coarse in outputs[1:]:
         target = sampled(labels, coarse.shape[-2:])
-        loss = loss + auxiliary_weight * F.cross_entropy(
+        loss = loss + auxiliary_weight * functional.cross_entropy(
             coarse.float(), target, weights, ignore_index=UNLABELLED
         )
     return loss
@@ -143,7 +150,7 @@ def evaluate(
         x = normalise(torch.from_numpy(image)[None].to(device))
         with torch.autocast(device, torch.bfloat16):
             logits = model(x)
-        logits = F.interpolate(
+        logits = functional.interpolate(
             logits.float(), (height, width), mode='bilinear', align_corners=False
         )
         matrix.add(data.labels[index], logits.argmax(1)[0].to(torch.uint8).cpu().numpy())
@@ -198,9 +205,10 @@ class Log:
         mean = float(np.mean(self.losses))
         self.losses = []
         self._write([step, f'{mean:.4f}', f'{rate:.2e}', f'{pace_s:.3f}'])
+        left_s = (self.steps - step) * pace_s
         print(
             f'{time.strftime("%H:%M:%S")} step {step}/{self.steps} loss {mean:.4f} '
-            f'{self.batch / pace_s:.2f} images/s, {(self.steps - step) * pace_s / 60:.0f} min left',
+            f'{self.batch / pace_s:.2f} images/s, {left_s / 60:.0f} min left',
             flush=True,
         )
 
@@ -210,7 +218,7 @@ class Log:
 
 
 class Mixture:
-    """Batches drawn from several sets by their shares; a set with `from` joins after that part of the steps."""
+    """Batches from several sets by their shares; one with `from` joins after that part."""
 
     def __init__(self, config: dict[str, Any], classes: ClassTable) -> None:
         self.rows = config['sources']
@@ -319,7 +327,7 @@ def restore(
     optimizer: torch.optim.Optimizer,
     device: str,
 ) -> int:
-    """The step to go on from: last.pt's, or 0 (with the weights of `start_from`, if the config has it)."""
+    """The step to go on from: last.pt's, or 0 (with the weights of the config's `start_from`)."""
     if (folder / 'last.pt').exists():
         state = torch.load(folder / 'last.pt', map_location=device, weights_only=False)
         model.load_state_dict(state['model'])

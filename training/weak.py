@@ -1,7 +1,7 @@
 """From boxes to masks: GrabCut inside given boxes, with an ignored band along every border.
 
-As a data set it is the kind `from_boxes` in a config. `python -m training.weak CONFIG` measures the masks of the first such source against the
-full ones.
+As a data set it is the kind `from_boxes` in a config. `python -m training.weak CONFIG` measures
+the masks of the first such source against the full ones.
 """
 
 from __future__ import annotations
@@ -77,7 +77,8 @@ def mask_in_box(image: Image, box: Box) -> NDArray[np.bool_]:
 def labels_from_boxes(image: Image, labels: Image, boxes: Sequence[Box]) -> Image:
     """`labels` with the boxes' classes taken away and drawn anew from the boxes alone.
 
-    Inside a box nothing else is known: what is not the object is unlabelled, and so is a band along the object's border.
+    Inside a box nothing else is known: what is not the object is unlabelled, and so is a band
+    along the object's border.
     """
     result = labels.copy()
     weak = np.isin(labels, sorted({box.class_id for box in boxes}))

@@ -16,7 +16,8 @@ class ConfusionMatrix:
     """Counts of (true class, predicted class) over many images.
 
     Attributes:
-        counts: int64 [classes, classes + 1], rows are the truth; the last column counts predictions that are no class (unlabelled).
+        counts: int64 [classes, classes + 1], rows are the truth; the last column counts
+        predictions that are no class (unlabelled).
     """
 
     def __init__(self, classes: int) -> None:
@@ -55,7 +56,7 @@ class ConfusionMatrix:
         return result
 
     def iou(self) -> NDArray[np.float64]:
-        """Intersection over union of each class; NaN for a class that neither truth nor prediction has."""
+        """Intersection over union of each class; NaN where neither truth nor prediction has it."""
         square = self.counts[:, : self.classes]
         hit = np.diag(square).astype(np.float64)
         union = self.counts.sum(1) + square.sum(0) - hit

@@ -6,7 +6,7 @@ import pytest
 
 torch = pytest.importorskip('torch', reason='training needs torch: training/install.sh')
 
-import torch.nn.functional as F  # noqa: E402
+from torch.nn import functional  # noqa: E402
 
 from training.fast_cpu import BatchNormClip, DepthwiseConv2d, kernels  # noqa: E402
 
@@ -35,16 +35,14 @@ def test_depthwise_gradients_are_those_of_torch(
 
     exact = x.detach().float().requires_grad_()
     weight = layer.weight.detach().bfloat16().float().requires_grad_()
-    expected = F.conv2d(exact, weight, None, stride, kernel // 2, groups=channels)
+    expected = functional.conv2d(exact, weight, None, stride, kernel // 2, groups=channels)
     expected.backward(gradient.float())
     torch.testing.assert_close(y.float(), expected, rtol=1e-2, atol=1e-2)
     torch.testing.assert_close(x.grad.float(), exact.grad, rtol=1e-2, atol=1e-2)
     torch.testing.assert_close(layer.weight.grad, weight.grad, rtol=1e-3, atol=1e-3)
 
 
-@pytest.mark.parametrize(
-    ('low', 'high'), [(0.0, 6.0), (0.0, math.inf), (-math.inf, math.inf)]
-)
+@pytest.mark.parametrize(('low', 'high'), [(0.0, 6.0), (0.0, math.inf), (-math.inf, math.inf)])
 @pytest.mark.parametrize('channels', [16, 24, 40])
 def test_batch_norm_with_clip_is_that_of_torch(low: float, high: float, channels: int) -> None:
     torch.manual_seed(0)
@@ -59,7 +57,7 @@ def test_batch_norm_with_clip_is_that_of_torch(low: float, high: float, channels
     y.backward(gradient)
 
     exact = x.detach().float().requires_grad_()
-    expected = F.hardtanh(plain(exact), low, high) if high > low else plain(exact)
+    expected = functional.hardtanh(plain(exact), low, high) if high > low else plain(exact)
     expected.backward(gradient.float())
     torch.testing.assert_close(y.float(), expected, rtol=1e-2, atol=2e-2)
     # bf16 rounding may clip a value on the border differently

@@ -5,7 +5,7 @@ import pytest
 
 pytest.importorskip('torch', reason='training needs torch: training/install.sh')
 
-from training.weak import Box, boxes_of, labels_from_boxes  # noqa: E402
+from training.weak import Box, boxes_of, labels_from_boxes
 
 ROAD, PEDESTRIAN, UNLABELLED = 3, 9, 255
 

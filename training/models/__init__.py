@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 from torch import nn
@@ -31,4 +32,6 @@ def create(row: dict[str, Any]) -> nn.Module:
     kind = arguments.pop('kind')
     if kind not in MODELS:
         raise ValueError(f"Unknown model kind '{kind}'; known are {', '.join(sorted(MODELS))}.")
+    if 'pretrained' not in inspect.signature(MODELS[kind]).parameters:
+        arguments.pop('pretrained', None)
     return MODELS[kind](**arguments)

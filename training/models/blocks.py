@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn import functional
 
 from training.fast_cpu import BatchNormClip, DepthwiseConv2d
 
@@ -14,9 +14,7 @@ def conv_bn_relu(
     inputs: int, outputs: int, kernel: int = 1, stride: int = 1, dilation: int = 1
 ) -> nn.Sequential:
     return nn.Sequential(
-        nn.Conv2d(
-            inputs, outputs, kernel, stride, dilation * (kernel // 2), dilation, bias=False
-        ),
+        nn.Conv2d(inputs, outputs, kernel, stride, dilation * (kernel // 2), dilation, bias=False),
         BatchNormClip(outputs),
     )
 
@@ -41,5 +39,5 @@ def cropped(x: Tensor, size_hw: tuple[int, int]) -> Tensor:
 
 def double_and_crop(x: Tensor, like: Tensor) -> Tensor:
     """Bilinear x2, cut to the size of `like`: the finer map's grid is kept exactly."""
-    x = F.interpolate(x, scale_factor=2.0, mode='bilinear', align_corners=False)
+    x = functional.interpolate(x, scale_factor=2.0, mode='bilinear', align_corners=False)
     return cropped(x, size_of(like))

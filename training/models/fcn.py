@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn import functional
 
 from training.models.blocks import conv_bn_relu, double_and_crop
 
@@ -28,9 +28,7 @@ class VggStage(nn.Sequential):
 class Fcn(nn.Module):
     """Scores at strides 32, 16 and 8, summed from coarse to fine: skips of scores only."""
 
-    def __init__(
-        self, classes: int, widths: Sequence[int] = (32, 64, 128, 256, 256), pretrained: bool = False
-    ) -> None:
+    def __init__(self, classes: int, widths: Sequence[int] = (32, 64, 128, 256, 256)) -> None:
         super().__init__()
         ins = (3, *widths[:-1])
         self.stages = nn.ModuleList(
@@ -42,7 +40,7 @@ class Fcn(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         features = []
         for stage in self.stages:
-            x = F.max_pool2d(stage(x), 2, ceil_mode=True)
+            x = functional.max_pool2d(stage(x), 2, ceil_mode=True)
             features.append(x)
         score = self.scores[-1](features[-1])
         for head, feature in ((self.scores[1], features[3]), (self.scores[0], features[2])):

@@ -1,17 +1,19 @@
 """Our network: an EfficientNet-Lite encoder, pooled context, and a light top-down decoder.
 
-Geometry: every stride-2 convolution yields ceil(size / 2), and every decoder step doubles and crops. Cell (i, j) of a feature map thus
-always sits at the same image position, whatever the image size, and the logits cover sizes that are multiples of the logits' stride
-exactly (360 = 4 * 90). Nothing is stretched to fit.
+Geometry: every stride-2 convolution yields ceil(size / 2), and every decoder step doubles and
+crops. Cell (i, j) of a feature map thus always sits at the same image position, whatever the
+image size, and the logits cover sizes that are multiples of the logits' stride exactly (360 = 4 *
+90). Nothing is stretched to fit.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn import functional
 
 from training.models.blocks import conv_bn_relu, double_and_crop, size_of
 from training.models.efficientnet_lite import EfficientNetLite, pretrained_weights
@@ -30,13 +32,12 @@ class Context(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.reduce(x)
-        pooled = [x]
-        for window in self.windows:
-            pooled.append(
-                F.avg_pool2d(x, window, 1, window // 2, count_include_pad=False)
-            )
-        pooled.append(x.mean((2, 3), keepdim=True).expand(-1, -1, *size_of(x)))
-        return self.fuse(torch.cat(pooled, 1))
+        pooled = [
+            functional.avg_pool2d(x, window, 1, window // 2, count_include_pad=False)
+            for window in self.windows
+        ]
+        whole = x.mean((2, 3), keepdim=True).expand(-1, -1, *size_of(x))
+        return self.fuse(torch.cat([x, *pooled, whole], 1))
 
 
 class RoadSeg(nn.Module):
@@ -45,7 +46,8 @@ class RoadSeg(nn.Module):
     Args:
         classes: Number of classes.
         encoder: EfficientNet-Lite variant, 0 to 2.
-        widths: Decoder channels at strides 4, 8, ... `deepest`; one value less leaves out stride 4.
+        widths: Decoder channels at strides 4, 8, ... `deepest`; one value less leaves out stride
+            4.
         deepest: Where the encoder ends: stride 32, or 16 for a small network.
         pretrained: Start from ImageNet weights.
     """
@@ -71,7 +73,7 @@ class RoadSeg(nn.Module):
         )
         self.narrow = nn.ModuleList(
             conv_bn_relu(wide, w) if wide != w else nn.Identity()
-            for w, wide in zip(widths[:-1], widths[1:], strict=True)
+            for w, wide in itertools.pairwise(widths)
         )
         self.blend = nn.ModuleList(conv_bn_relu(w, w, 3) for w in widths[:-1])
         self.dropout = nn.Dropout2d(dropout)

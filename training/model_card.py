@@ -1,0 +1,104 @@
+"""The figures of an evaluation as spec.yaml's `metrics` and as MODEL_CARD.md."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+__all__ = ['write_card', 'write_metrics']
+
+Results = Mapping[str, Mapping[str, Any]]
+KEPT = ('miou', 'pixel_accuracy', 'images', 'network_size', 'infer_ms', 'iou')
+LOG_ROWS = 24
+MEASURED = """\
+Through ONNX Runtime, as the node runs it: `python -m training.evaluate`. mIoU is over the classes
+that occur, lane markings counted as road; the lane IoU on CamVid is against the soft lane labels
+at 0.5, which are no human's. None of these images were trained on, selected on or calibrated on.
+"""
+
+
+def write_metrics(engine: Path, results: Results) -> None:
+    spec = yaml.safe_load((engine / 'spec.yaml').read_text())
+    spec['metrics'] = {
+        name: {key: row[key] for key in KEPT if key in row} for name, row in results.items()
+    }
+    text = yaml.safe_dump(spec, sort_keys=False, default_flow_style=None, width=120)
+    (engine / 'spec.yaml').write_text(text)
+
+
+def write_card(
+    engine: Path,
+    config_path: str,
+    results: Results,
+    changed: Sequence[Mapping[str, Any]] = (),
+    run: Path | None = None,
+) -> None:
+    """MODEL_CARD.md from spec.yaml, the results and the run's own config and log.
+
+    Args:
+        engine: The engine's folder.
+        config_path: The training config; its `notes` are printed as they are.
+        results: A row of figures for each set.
+        changed: The robustness rows, if they were measured.
+        run: The run's folder in out/train.
+    """
+    spec = yaml.safe_load((engine / 'spec.yaml').read_text())
+    config = yaml.safe_load(Path(config_path).read_text())
+    names = [row['name'] for row in spec['classes']]
+    width, height = spec['network_size']
+    training = spec['training']
+    origin = (
+        f'Network size {width}x{height}. Pretraining: {training["pretraining"]}. Trained for '
+        f'{training["steps"]} steps of {config["batch"]} crops from {", ".join(training["data"])} '
+        f'by `{config_path}` (seed {config["seed"]}).'
+    )
+    parts = [f'# {spec["name"]}', spec['description'], origin]
+    if config.get('notes'):
+        parts += [str(config['notes']).strip()]
+    parts += ['## Measured', MEASURED.strip(), figures(results, names)]
+    if changed:
+        parts += [
+            '## Other cameras, other days',
+            f'Every fourth image of {next(iter(results))}, changed:',
+            figures({row['change']: row for row in changed}, names),
+        ]
+    if run is not None:
+        parts += [
+            '## Config and log of the run',
+            f'```yaml\n{(run / "config.yaml").read_text().strip()}\n```',
+            f'```\n{thinned(run / "log.csv")}\n```',
+        ]
+    (engine / 'MODEL_CARD.md').write_text('\n\n'.join(parts) + '\n')
+
+
+def figures(results: Results, names: Sequence[str]) -> str:
+    """A Markdown table in per cent: a row for each result, a column for each class."""
+    rows = [
+        ['', 'images', 'network', 'mIoU', 'pixels', *names],
+        ['---'] * (len(names) + 5),
+    ]
+    for name, result in results.items():
+        iou = result['iou']
+        rows.append(
+            [
+                name,
+                str(result['images']),
+                'x'.join(str(v) for v in result['network_size']),
+                f'{100 * result["miou"]:.2f}',
+                f'{100 * result["pixel_accuracy"]:.2f}',
+                *(f'{100 * iou[n]:.1f}' if n in iou else '' for n in names),
+            ]
+        )
+    return '\n'.join(f'| {" | ".join(row)} |' for row in rows)
+
+
+def thinned(log: Path) -> str:
+    """The log's head, its end, and some rows between."""
+    with log.open() as file:
+        head, *rows = (','.join(row) for row in csv.reader(file))
+    step = max(1, len(rows) // LOG_ROWS)
+    return '\n'.join([head, *rows[step - 1 :: step], *([rows[-1]] if len(rows) % step else [])])
