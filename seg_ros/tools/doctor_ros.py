@@ -138,8 +138,8 @@ def ros_rows(finding: Finding) -> Iterable[Row]:
             'middleware',
             False,
             f'{finding.middleware}; no image came through within 10 s',
-            'Unset ROS_AUTOMATIC_DISCOVERY_RANGE, ROS_LOCALHOST_ONLY and FASTDDS_* and look at the '
-            'rows below; a firewall must let UDP 7400 to 65535 through on the loopback.',
+            'Unset ROS_AUTOMATIC_DISCOVERY_RANGE, ROS_LOCALHOST_ONLY and FASTDDS_*, look at '
+            'the rows below, and let a firewall pass UDP 7400 to 65535 on the loopback.',
         )
     if missing := [name for name in MESSAGES if find_spec(name) is None]:
         packages = ' '.join(f'ros-{distribution}-{name.replace("_", "-")}' for name in missing)
