@@ -97,3 +97,20 @@ def test_the_users_own_fast_dds_profile_is_left_alone(variable: str) -> None:
     )
     expected = '/their/profile.xml' if variable else str(FASTDDS_PROFILE)
     assert result.stdout.strip() == expected
+
+
+def test_the_shipped_parameters_file_starts_the_node(
+    graph: Graph, domain_id: int, engine: Path
+) -> None:
+    file = Path(__file__).parents[2] / 'config/segmentation.yaml'
+    arguments = ['--params-file', str(file), '-p', f'engine:={engine}', '-p', 'backend:=canned']
+    process = subprocess.Popen(
+        [*RUN, '--ros-args', *arguments, '-r', '__ns:=/robot'],
+        env={**os.environ, 'ROS_DOMAIN_ID': str(domain_id)},
+    )
+    try:
+        classes = graph.collect(String, '/robot/segmentation/classes', LATCHED)
+        wait_for(lambda: classes, 'the classes, which an active node publishes')
+    finally:
+        process.terminate()
+        assert process.wait(10.0) == 0

@@ -1,0 +1,1 @@
+"""Records what a launch file says; see the README beside."""

@@ -1,0 +1,8 @@
+from __future__ import annotations
+
+from typing import Any
+
+
+class LifecycleNode:
+    def __init__(self, *, name: Any, namespace: Any, **more: Any) -> None:
+        self.keywords = {'name': name, 'namespace': namespace, **more}

@@ -1,0 +1,102 @@
+"""What the launch files declare and start, through a stand-in for ``launch`` (see its README)."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from seg_ros.core.config import NodeConfig, options_of
+
+REPOSITORY = Path(__file__).parents[2]
+STAND_IN = Path(__file__).parent / 'stand_in'
+
+
+@pytest.fixture(autouse=True)
+def launch_packages(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    if importlib.util.find_spec('launch_ros') is not None:
+        pytest.skip('launch_ros is installed: this test is for machines without it')
+    monkeypatch.syspath_prepend(str(STAND_IN))
+    yield
+    for name in list(sys.modules):
+        if name.split('.')[0] in ('launch', 'launch_ros') or name == 'seg_ros.ros.launching':
+            del sys.modules[name]
+
+
+def launched(file: str, **arguments: str) -> dict[str, Any]:
+    """Returns what the one node of a launch file is started with."""
+    spec = importlib.util.spec_from_file_location('launch_file', REPOSITORY / 'launch' / file)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    from launch import LaunchContext
+
+    context = LaunchContext()
+    *declared, action = module.generate_launch_description().entities
+    names = {row.name for row in declared}
+    assert set(arguments) <= names, f'no such argument: {set(arguments) - names}'
+    for row in declared:
+        value = arguments.get(row.name, context.perform(row.default_value))
+        context.launch_configurations[row.name] = value
+        assert row.description
+    if hasattr(action, 'function'):
+        (action,) = action.function(context)
+    keywords: dict[str, Any] = context.perform(action.keywords)
+    return keywords
+
+
+def parameters(keywords: dict[str, Any]) -> dict[str, Any]:
+    """Returns the parameters that win over the file."""
+    values: dict[str, Any] = keywords['parameters'][-1]
+    known = {name for name, _, _ in options_of(NodeConfig)} | {'use_sim_time'}
+    assert set(values) <= known
+    return values
+
+
+@pytest.mark.parametrize('file', ['segmentation.launch.py', 'multi_camera.launch.py'])
+def test_a_launch_file_starts_the_installed_node_with_the_shipped_parameters(file: str) -> None:
+    keywords = launched(file)
+    assert (keywords['package'], keywords['executable']) == ('seg_ros', 'segmentation_node')
+    assert Path(keywords['parameters'][0]) == REPOSITORY / 'config/segmentation.yaml'
+    left_to_the_file = {'engine', 'backend', 'autostart'}
+    assert not left_to_the_file & set(parameters(keywords))
+    assert parameters(keywords)['use_sim_time'] is False
+    assert keywords['arguments'] == ['--ros-args', '--log-level', 'info']
+
+
+@pytest.mark.parametrize('file', ['segmentation.launch.py', 'multi_camera.launch.py'])
+def test_the_arguments_reach_the_node(file: str) -> None:
+    keywords = launched(
+        file,
+        engine='other',
+        backend='openvino',
+        namespace='robot',
+        name='eyes',
+        params_file='/mine.yaml',
+        use_sim_time='true',
+        autostart='false',
+        log_level='debug',
+    )
+    assert (keywords['namespace'], keywords['name']) == ('robot', 'eyes')
+    assert keywords['parameters'][0] == '/mine.yaml'
+    values = parameters(keywords)
+    assert (values['engine'], values['backend']) == ('other', 'openvino')
+    assert (values['use_sim_time'], values['autostart']) == (True, False)
+    assert keywords['arguments'][-1] == 'debug'
+
+
+def test_one_camera_is_remapped() -> None:
+    keywords = launched('segmentation.launch.py', image_topic='/front/image_raw')
+    assert keywords['remappings'] == [('image', '/front/image_raw')]
+
+
+def test_several_cameras_get_their_topics() -> None:
+    keywords = launched('multi_camera.launch.py', cameras='front, left', image_topic='image')
+    values = parameters(keywords)
+    assert values['camera_names'] == ['front', 'left']
+    assert values['image_topics'] == ['/front/image', '/left/image']
