@@ -24,7 +24,7 @@ MAX_CLASSES = 255
 class Upsampler:
     """Turns logits of one shape into images of one size; its scratch buffers are made once."""
 
-    def __init__(self, shape_chw: tuple[int, int, int], size_wh: tuple[int, int]) -> None:
+    def __init__(self, shape_chw: tuple[int, ...], size_wh: tuple[int, int]) -> None:
         """Prepares the buffers.
 
         Args:
@@ -32,10 +32,14 @@ class Upsampler:
             size_wh: Width and height of the images.
 
         Raises:
-            ConfigurationError: No class, more than 255, or an empty plane or image.
+            ConfigurationError: Not three axes, no class, more than 255, or nothing to show.
         """
-        classes, *plane_hw = shape_chw
-        if not 1 <= classes <= MAX_CLASSES or min(*plane_hw, *size_wh) < 1:
+        plane_hw = shape_chw[1:]
+        if (
+            len(plane_hw) != 2
+            or not 1 <= shape_chw[0] <= MAX_CLASSES
+            or min(*plane_hw, *size_wh) < 1
+        ):
             raise ConfigurationError(
                 f'Cannot turn logits of shape {shape_chw} into images of '
                 f'{size_wh[0]}x{size_wh[1]}: it takes 1 to {MAX_CLASSES} classes and a pixel.'
@@ -43,7 +47,7 @@ class Upsampler:
         self.shape_chw = shape_chw
         self.size_wh = size_wh
         shape_hw = (size_wh[1], size_wh[0])
-        self._is_full_size = tuple(plane_hw) == shape_hw
+        self._is_full_size = plane_hw == shape_hw
         self._plane = np.empty(shape_hw, np.float32)
         self._best = np.empty(shape_hw, np.float32)
         self._wins = np.empty(shape_hw, np.uint8)

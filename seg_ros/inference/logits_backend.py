@@ -37,13 +37,13 @@ class LogitsBackend(ABC):
         self._labels = self._confidence = np.empty((0, 0, 0), np.uint8)
         width, height = engine.network_size_wh
         black = np.zeros((1, height, width, 3), np.uint8)
-        channels, *plane_hw = self._logits_of(black).shape
-        if channels != len(engine.label_map.classes):
+        shape_chw = self._logits_of(black).shape
+        if shape_chw[0] != len(engine.label_map.classes):
             raise EngineError(
                 f"Engine '{engine.name}' names {len(engine.label_map.classes)} classes, but its "
-                f'network gives {channels} channels. Name one class per channel in spec.yaml.'
+                f'network gives {shape_chw[0]} channels. Name one class per channel in spec.yaml.'
             )
-        self._upsampler = Upsampler((channels, plane_hw[0], plane_hw[1]), (width, height))
+        self._upsampler = Upsampler(shape_chw, (width, height))
         self.infer(black, with_confidence=True)
 
     @abstractmethod

@@ -30,7 +30,8 @@ LIBRARIES = (
     ),
     ('yaml', (5, 4), "pip install 'pyyaml>=5.4', or: apt install python3-yaml"),
 )
-TENSORRT_MODULES = ('tensorrt', 'tensorrt_rtx')
+# Each with the name that its bindings have when they are installed alone
+TENSORRT_MODULES = (('tensorrt', 'tensorrt_bindings'), ('tensorrt_rtx', 'tensorrt_rtx_bindings'))
 
 
 def machine_rows() -> Iterable[Row]:
@@ -97,11 +98,8 @@ def gpu_rows() -> Iterable[Row]:
 
 def tensorrt_rows() -> Iterable[Row]:
     """Yields the TensorRT libraries. They are an option."""
-    found = False
-    for name in TENSORRT_MODULES:
-        if find_spec(name) is None:
-            continue
-        found = True
+    found = [[name for name in names if find_spec(name)] for names in TENSORRT_MODULES]
+    for name, *_ in filter(None, found):
         # In a child: a TensorRT without its driver can take the process with it.
         command = f'import {name}; print({name}.__version__)'
         child = _child([sys.executable, '-c', command])
@@ -117,7 +115,7 @@ def tensorrt_rows() -> Iterable[Row]:
                 f'{name} is installed, but cannot be imported: {said}',
                 'Install the TensorRT libraries of the same version as its Python package.',
             )
-    if not found:
+    if not any(found):
         yield Row('TensorRT', True, 'not installed; only a GPU needs it')
 
 

@@ -84,11 +84,9 @@ def test_results_are_written_where_the_caller_says_and_scratch_does_not_leak() -
         np.testing.assert_array_equal(out[0], enlarged(logits, (20, 12)).argmax(axis=0))
 
 
-@pytest.mark.parametrize(
-    ('shape_chw', 'size_wh'), [((0, 2, 2), (4, 4)), ((256, 2, 2), (4, 4)), ((3, 0, 2), (4, 4))]
-)
+@pytest.mark.parametrize('shape_chw', [(0, 2, 2), (256, 2, 2), (3, 0, 2), (1, 3, 2, 2), (3,)])
 def test_shapes_without_a_picture_are_refused(
-    shape_chw: tuple[int, int, int], size_wh: tuple[int, int]
+    shape_chw: tuple[int, ...],
 ) -> None:
     with pytest.raises(ConfigurationError, match='1 to 255 classes'):
-        Upsampler(shape_chw, size_wh)
+        Upsampler(shape_chw, (4, 4))

@@ -268,7 +268,7 @@ def test_tensorrt_is_asked_in_a_child_that_may_crash(
     (tmp_path / 'tensorrt.py').write_text(code)
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setenv('PYTHONPATH', str(tmp_path))
-    monkeypatch.setattr(doctor_machine, 'TENSORRT_MODULES', ('tensorrt',))
+    monkeypatch.setattr(doctor_machine, 'TENSORRT_MODULES', (('tensorrt', 'tensorrt_bindings'),))
     (row,) = doctor_machine.tensorrt_rows()
     assert row.mark == mark
     assert row.value.endswith(value)
