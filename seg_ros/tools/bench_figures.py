@@ -1,0 +1,157 @@
+"""The figures of ``seg_ros bench``: what they mean, how they follow from the samples, their bars.
+
+Every figure is a ratio within one run, so that another machine or a busy one can be compared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import Any, NamedTuple
+
+import numpy as np
+
+__all__ = ['FIGURES', 'Figure', 'Play', 'figures_of', 'table_of']
+
+NS_PER_MS = 1e6
+NS_PER_S = 1e9
+
+Samples = Mapping[str, Any]
+
+
+class Figure(NamedTuple):
+    """One figure and its bar.
+
+    Attributes:
+        meaning: For people.
+        bar: What it must reach.
+        at_least: Whether it must be the bar or more; else the bar or less.
+    """
+
+    meaning: str
+    bar: float
+    at_least: bool
+
+    def holds(self, value: float) -> bool:
+        return value >= self.bar if self.at_least else value <= self.bar
+
+
+FIGURES: Mapping[str, Figure] = {
+    'node_over_bare_latency': Figure(
+        'median latency, image published to label received, over bare inference', 1.35, False
+    ),
+    'node_over_bare_rate': Figure('labels a second over bare inferences a second', 0.9, True),
+    'over_textbook_throughput': Figure('labels a second over the textbook node', 1.5, True),
+    'over_textbook_p95': Figure('p95 latency over the textbook node, saturated', 0.6, False),
+    'multi_camera_min_share': Figure(
+        'labels over fair share, of the worst of four cameras', 0.9, True
+    ),
+    'memory_growth': Figure('memory after the last frame over after the first tenth', 1.02, False),
+    'transport_loss': Figure('1920x1080 frames lost on the way at 30 Hz', 0, False),
+}
+
+
+@dataclass(frozen=True)
+class Play:
+    """What a camera sent and what came of it, without the warm-up.
+
+    Attributes:
+        latencies_ms: Stamp of the image to arrival of what came of it, in order of arrival.
+        rate_hz: Arrivals a second while the camera sent.
+    """
+
+    latencies_ms: tuple[float, ...]
+    rate_hz: float
+
+    @classmethod
+    def of(cls, sent: Sequence[int], received: Sequence[Sequence[int]], warm_up_s: float) -> Play:
+        """Returns it for stamps that were sent and ``(stamp, arrival)`` that came.
+
+        What arrives before the warm-up is over or after the last image was sent does not count.
+        """
+        first_ns, last_ns = sent[0] + warm_up_s * NS_PER_S, sent[-1]
+        counted = [row for row in received if first_ns <= row[1] <= last_ns]
+        return cls(
+            tuple((arrival - stamp) / NS_PER_MS for stamp, arrival in counted),
+            len(counted) / ((last_ns - first_ns) / NS_PER_S),
+        )
+
+    def percentile(self, percent: float) -> float:
+        """Returns a percentile of the latency (ms)."""
+        return float(np.percentile(self.latencies_ms, percent))
+
+
+def figures_of(raw: Samples) -> dict[str, float | None]:
+    """Returns every figure of ``FIGURES``, None where there are no samples for it.
+
+    Args:
+        raw: The samples as ``bench`` takes them; a part that was not measured is missing.
+    """
+    warm_up_s = raw['settings']['warm_up_s']
+
+    def plays(part: str) -> list[Play]:
+        return [
+            Play.of(row[part]['sent'], row[part]['received'], warm_up_s)
+            for row in raw.get('rounds', ())
+            if part in row
+        ]
+
+    bare_ms = [row['bare']['infer_ms'] for row in raw.get('rounds', ())]
+    bare_hz = [1e3 / (sum(times) / len(times)) for times in bare_ms]
+    calm, busy, textbook = plays('calm'), plays('busy'), plays('textbook')
+    values: dict[str, float | None] = dict.fromkeys(FIGURES)
+    if calm:
+        values['node_over_bare_latency'] = median(
+            play.percentile(50) / median(times) for play, times in zip(calm, bare_ms, strict=True)
+        )
+        values['node_over_bare_rate'] = median(
+            play.rate_hz / hz for play, hz in zip(busy, bare_hz, strict=True)
+        )
+    if textbook:
+        pairs = list(zip(busy, textbook, strict=True))
+        values['over_textbook_throughput'] = median(a.rate_hz / b.rate_hz for a, b in pairs)
+        values['over_textbook_p95'] = median(a.percentile(95) / b.percentile(95) for a, b in pairs)
+    if 'cameras' in raw:
+        values['multi_camera_min_share'] = _min_share(raw['cameras'])
+    if 'memory' in raw:
+        values['memory_growth'] = raw['memory']['late_bytes'] / raw['memory']['early_bytes']
+    if 'transport' in raw:
+        values['transport_loss'] = float(
+            sum(len(row['sent']) - len(row['received']) for row in raw['transport'].values())
+        )
+    return values
+
+
+def _min_share(cameras: Samples) -> float:
+    """Returns what the worst camera got of its fair share.
+
+    That is all that it sent, or an even part of what the machine can do, if that is less.
+    """
+    done = sum(len(received) for received in cameras['received'])
+    possible = max(done, cameras['bare_hz'] * cameras['seconds'])
+    return min(
+        len(received) / min(len(sent), possible / len(cameras['sent']))
+        for sent, received in zip(cameras['sent'], cameras['received'], strict=True)
+    )
+
+
+def table_of(values: Mapping[str, float | None], no_textbook: str) -> str:
+    """Returns a table with each figure beside its bar.
+
+    Args:
+        values: As ``figures_of`` returns them.
+        no_textbook: Why there was no textbook node to compare with, '' where there was one.
+    """
+    lines = []
+    for name, figure in FIGURES.items():
+        value = values[name]
+        bar = f'{"at least" if figure.at_least else "at most"} {figure.bar:g}'
+        if value is None:
+            why = no_textbook if 'textbook' in name else ''
+            verdict, text = 'not measured', why or figure.meaning
+        else:
+            verdict, text = 'ok' if figure.holds(value) else 'MISSED', figure.meaning
+        number = '-' if value is None else f'{value:.3f}'
+        lines.append(f'{name:<25}{number:>8}  {bar:<14}{verdict:<13} {text}')
+    return '\n'.join(lines)
