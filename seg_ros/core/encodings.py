@@ -266,7 +266,7 @@ def decode_raw(
     buffer = np.frombuffer(data, np.uint8)
     order = '>' if is_bigendian else '<'
     dtype = np.dtype(f'{order}u2' if pixel_format.value_bytes == 2 else 'u1')
-    planes = []
+    planes: list[NDArray[Any]] = []
     start = 0
     for plane in pixel_format.planes:
         rows, columns = height // plane.y_divisor, width // plane.x_divisor
