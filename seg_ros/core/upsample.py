@@ -42,7 +42,8 @@ class Upsampler:
         ):
             raise ConfigurationError(
                 f'Cannot turn logits of shape {shape_chw} into images of '
-                f'{size_wh[0]}x{size_wh[1]}: it takes 1 to {MAX_CLASSES} classes and a pixel.'
+                f'{size_wh[0]}x{size_wh[1]}; expected is (C, h, w) with 1 to {MAX_CLASSES} '
+                'classes and at least one pixel.'
             )
         self.shape_chw = shape_chw
         self.size_wh = size_wh

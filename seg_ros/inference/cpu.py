@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-__all__ = ['bf16_instructions', 'inference_threads']
+__all__ = ['available_cores', 'bf16_instructions', 'inference_threads']
 
 BF16_FLAGS = ('amx_bf16', 'avx512_bf16')  # Intel Sapphire Rapids and AMD Zen 4 onwards
 
@@ -16,7 +16,17 @@ def inference_threads(asked: int) -> int:
     One core is left to the camera and the executor. With a thread too many, a busy neighbour
     doubles the latency (platform-facts.md, section 3).
     """
-    return asked or max(1, len(os.sched_getaffinity(0)) - 1)
+    return asked or max(1, available_cores() - 1)
+
+
+def available_cores(cpu_max: Path = Path('/sys/fs/cgroup/cpu.max')) -> int:
+    """Returns the cores that this process may use, by its affinity and its container's limit."""
+    cores = len(os.sched_getaffinity(0))
+    try:
+        quota, period = cpu_max.read_text().split()
+    except OSError:  # no container, or control groups of version 1
+        return cores
+    return cores if quota == 'max' else min(cores, max(1, int(quota) // int(period)))
 
 
 def bf16_instructions(cpuinfo: Path = Path('/proc/cpuinfo')) -> tuple[str, ...]:

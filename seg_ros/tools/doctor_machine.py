@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import os
 import platform
 import subprocess
 import sys
@@ -11,7 +10,7 @@ from collections.abc import Iterable
 from importlib import import_module
 from importlib.util import find_spec
 
-from seg_ros.inference.cpu import bf16_instructions, inference_threads
+from seg_ros.inference.cpu import available_cores, bf16_instructions, inference_threads
 from seg_ros.tools.doctor_row import Row
 
 __all__ = ['gpu_rows', 'library_rows', 'machine_rows', 'tensorrt_rows']
@@ -41,13 +40,12 @@ def machine_rows() -> Iterable[Row]:
         yield Row('Python', True, found)
     else:
         yield Row('Python', False, found, 'Take Python 3.10 or newer.')
-    cores = len(os.sched_getaffinity(0))
     flags = ', '.join(bf16_instructions()) or 'no bf16'
     yield Row(
         'processor',
         True,
-        f'{platform.machine()}, {cores} cores for this process, {inference_threads(0)} for '
-        f'inference, {flags}',
+        f'{platform.machine()}, {available_cores()} cores for this process, '
+        f'{inference_threads(0)} for inference, {flags}',
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from seg_ros.core.errors import (
     EngineError,
 )
 from seg_ros.inference import onnxruntime_backend, openvino_backend
-from seg_ros.inference.cpu import bf16_instructions, inference_threads
+from seg_ros.inference.cpu import available_cores, bf16_instructions, inference_threads
 from seg_ros.inference.engine import load_engine
 from seg_ros.inference.onnxruntime_backend import OnnxruntimeBackend
 from seg_ros.inference.openvino_backend import OpenvinoBackend
@@ -115,6 +116,17 @@ def test_a_graph_with_other_channels_than_it_announces_is_refused(
     )
     with pytest.raises(EngineError, match='5 classes, but its network gives 4 channels'):
         OnnxruntimeBackend(engine)
+
+
+def test_a_container_with_fewer_cores_than_the_machine_counts_its_own(tmp_path: Path) -> None:
+    cores = len(os.sched_getaffinity(0))
+    limit = tmp_path / 'cpu.max'
+    for text, expected in (('max 100000', cores), ('100000 100000', 1), ('50000 100000', 1)):
+        limit.write_text(f'{text}\n')
+        assert available_cores(limit) == expected
+    limit.write_text('99900000 100000\n')
+    assert available_cores(limit) == cores
+    assert available_cores(tmp_path / 'none') == cores
 
 
 def test_zero_threads_leave_one_core_free(monkeypatch: pytest.MonkeyPatch) -> None:
