@@ -61,8 +61,8 @@ class AnnotatedFrame:
             draw_text(canvas, text, at_xy, FONT_PX, colour, align='right')
         return canvas
 
-    def _write(self, x: int, text: str, weight: int) -> None:
-        draw_text(self._empty, text, (x + MARGIN, _baseline()), FONT_PX, TEXT, weight)
+    def _write(self, x: int, text: str, pen: float) -> None:
+        draw_text(self._empty, text, (x + MARGIN, _baseline()), FONT_PX, TEXT, pen)
 
 
 def _baseline() -> int:

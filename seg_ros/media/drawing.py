@@ -30,12 +30,11 @@ BACKGROUND: Colour = (17, 20, 26)
 TEXT: Colour = (238, 241, 245)
 MUTED: Colour = (150, 160, 174)
 
-REGULAR, BOLD = 400, 650  # weights of the variable font that OpenCV 5 carries
+REGULAR, BOLD = 0.085, 0.13  # width of the pen, in font sizes
 
-# OpenCV 4 has only the stroke fonts: ASCII, and a capital letter of 22 pixels at scale 1.
-STROKE_FONT = cv2.FONT_HERSHEY_SIMPLEX
-STROKE_SIZE_PX = 31.0
-ASCII_OF = str.maketrans({'·': '|', '–': '-', '—': '-', '→': '>', 'µ': 'u', '×': 'x'})
+FONT = cv2.FONT_HERSHEY_SIMPLEX
+FONT_SIZE_PX = 31.0  # at scale 1
+FINER = 4  # OpenCV's strokes are coarse: they are drawn larger and shrunk
 
 
 class Box(NamedTuple):
@@ -60,41 +59,44 @@ def draw_text(
     at_xy: tuple[int, int],
     size_px: int,
     colour: Colour = TEXT,
-    weight: int = REGULAR,
-    align: Literal['left', 'right', 'centre'] = 'left',
+    pen: float = REGULAR,
+    align: Literal['left', 'right'] = 'left',
 ) -> None:
-    """Writes one line of text.
+    """Writes one line of text; what does not fit on the picture is cut off.
 
     Args:
         picture: Is written to.
-        text: The line.
-        at_xy: Where the baseline starts, ends or has its middle, as ``align`` says.
+        text: The line, in ASCII; OpenCV writes a question mark for anything else.
+        at_xy: Where the baseline starts or ends, as ``align`` says.
         size_px: Size of the font.
         colour: Of the letters.
-        weight: From 300, thin, to 800, fat.
-        align: Which point of the line ``at_xy`` is.
+        pen: ``REGULAR`` or ``BOLD``.
+        align: Which end of the line ``at_xy`` is.
     """
-    shift = {'left': 0.0, 'centre': 0.5, 'right': 1.0}[align]
-    x = at_xy[0] - round(shift * text_width(text, size_px, weight)) if shift else at_xy[0]
-    origin = (x, at_xy[1])
-    if _has_fonts():
-        face = cv2.FontFace('sans')
-        cv2.putText(picture, text, origin, colour, face, size_px, weight)
-    else:
-        scale, thickness = _stroke(size_px, weight)
-        text = text.translate(ASCII_OF)
-        cv2.putText(picture, text, origin, STROKE_FONT, scale, colour, thickness, cv2.LINE_AA)
+    scale, thickness = _pen(size_px, pen)
+    (width, height), depth = cv2.getTextSize(text, FONT, scale, thickness)
+    margin = FINER * (
+        1 + thickness // FINER
+    )  # the pen is wider than the letters that are measured
+    baseline = -(-(height + margin) // FINER) * FINER
+    rows, columns = baseline + depth + margin, width + 2 * margin
+    ink = np.zeros((-(-rows // FINER) * FINER, -(-columns // FINER) * FINER), np.uint8)
+    cv2.putText(ink, text, (margin, baseline), FONT, scale, 255, thickness, cv2.LINE_AA)
+    size_wh = ink.shape[1] // FINER, ink.shape[0] // FINER
+    ink = np.asarray(cv2.resize(ink, size_wh, interpolation=cv2.INTER_AREA), np.uint8)
+
+    left = at_xy[0] - margin // FINER - (text_width(text, size_px, pen) if align == 'right' else 0)
+    top = at_xy[1] - baseline // FINER
+    ink = ink[max(0, -top) :, max(0, -left) :]
+    target = picture[max(0, top) :, max(0, left) :][: ink.shape[0], : ink.shape[1]]
+    share = ink[: target.shape[0], : target.shape[1], np.newaxis] / np.float32(255.0)
+    target[:] = np.rint(target + share * (np.array(colour, np.float32) - target))
 
 
-def text_width(text: str, size_px: int, weight: int = REGULAR) -> int:
+def text_width(text: str, size_px: int, pen: float = REGULAR) -> int:
     """Returns the width of a line of text in pixels."""
-    if _has_fonts():
-        face = cv2.FontFace('sans')
-        box = cv2.getTextSize((0, 0), text, (0, 0), face, size_px, weight)
-        return int(box[2])
-    scale, thickness = _stroke(size_px, weight)
-    (width, _), _ = cv2.getTextSize(text.translate(ASCII_OF), STROKE_FONT, scale, thickness)
-    return int(width)
+    (width, _), _ = cv2.getTextSize(text, FONT, *_pen(size_px, pen))
+    return -(-width // FINER)
 
 
 def paste(canvas: RgbImage, picture: RgbImage, box: Box) -> None:
@@ -110,9 +112,6 @@ def paste(canvas: RgbImage, picture: RgbImage, box: Box) -> None:
     canvas[y : y + size_wh[1], x : x + size_wh[0]] = picture
 
 
-def _has_fonts() -> bool:
-    return hasattr(cv2, 'FontFace')
-
-
-def _stroke(size_px: int, weight: int) -> tuple[float, int]:
-    return size_px / STROKE_SIZE_PX, 2 if weight >= BOLD else 1
+def _pen(size_px: int, pen: float) -> tuple[float, int]:
+    """Scale and thickness, as OpenCV has them, of the letters before they are shrunk."""
+    return FINER * size_px / FONT_SIZE_PX, max(1, round(FINER * size_px * pen))

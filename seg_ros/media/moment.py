@@ -32,4 +32,4 @@ class Moment:
         parts = [f'{self.elapsed_s:.1f} s', f'{self.latency_ms:.0f} ms']
         if self.accuracy is not None:
             parts.append(f'{self.accuracy:.1%} right')
-        return '  ·  '.join(parts)
+        return '   '.join(parts)

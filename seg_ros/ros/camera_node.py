@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import itertools
 import json
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import rclpy
@@ -34,12 +34,13 @@ from seg_ros.ros.stop_request import StopRequest
 __all__ = ['CameraTopics', 'add_arguments', 'main']
 
 TOPICS = ('image', 'image/compressed', 'camera_info', 'truth/label')
+OTHER_DEPTH = 10  # of topics that are small and that recorders read
 JPEG_QUALITY = 90
-AHEAD_BYTES = 256 << 20
-LATE_S = 0.1  # an image that is later than this moves all that follow it
+AHEAD_BYTES, PREPARED_BYTES = 64 << 20, 512 << 20
+LATE_S = 0.1
 SETTLE_S = 0.5  # the node subscribes anew once it has seen what the camera offers
 WAIT_PERIOD_S = 0.05
-SWITCH_INTERVAL_S = 0.0005  # or the thread that renders would hold a due image up for 5 ms
+SWITCH_INTERVAL_S = 0.0005  # or the thread that runs ahead would hold a due image up for 5 ms
 NS_PER_S = 1_000_000_000
 ROUNDING_S = 1e-6
 
@@ -51,31 +52,47 @@ class CameraTopics:
         node: Creates the publishers, in its namespace.
         source: Says what there is to publish.
         frame_id: Frame of every message.
-        image_qos: Of the image topics.
+        image_qos: Of the raw image; the other topics have its reliability.
     """
 
     def __init__(
         self, node: Node, source: ImageSource, frame_id: str, image_qos: QoSProfile
     ) -> None:
+        self._node = node
         self._frame_id = frame_id
         self._camera = source.camera
         self._image = ReusedImage('rgb8')
         self._label = ReusedImage('mono8')
-        types = dict(zip(TOPICS, (Image, CompressedImage, CameraInfo, Image), strict=True))
-        if source.class_names is None:
-            del types['truth/label']
+        other_qos = QoSProfile(depth=OTHER_DEPTH, reliability=image_qos.reliability)
         self._publishers = {
-            topic: node.create_publisher(kind, topic, image_qos) for topic, kind in types.items()
+            'image': node.create_publisher(Image, 'image', image_qos),
+            'image/compressed': node.create_publisher(
+                CompressedImage, 'image/compressed', other_qos
+            ),
+            'camera_info': node.create_publisher(CameraInfo, 'camera_info', other_qos),
         }
         if source.class_names is not None:
+            self._publishers['truth/label'] = node.create_publisher(
+                Image, 'truth/label', other_qos
+            )
             latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
             self._classes = node.create_publisher(String, 'truth/classes', latched)
             rows = [{'id': key, 'name': name} for key, name in source.class_names.items()]
             self._classes.publish(String(data=json.dumps({'unlabelled': 255, 'classes': rows})))
 
     def without_subscriber(self, topics: Sequence[str]) -> list[str]:
-        """Returns those of the topics that nobody subscribes to."""
-        return [topic for topic in topics if topic in self._publishers and not self._wanted(topic)]
+        """Returns those of the topics that nobody subscribes to.
+
+        Args:
+            topics: Names out of ``TOPICS``, of which those that there are not are left out, or
+                full names of anybody's topics.
+        """
+        return [
+            topic
+            for topic in topics
+            if (topic.startswith('/') and not self._node.count_subscribers(topic))
+            or (topic in self._publishers and not self._wanted(topic))
+        ]
 
     def publish(self, frame: SourceFrame, stamp_ns: int) -> None:
         """Publishes an image and all that belongs to it, under one header."""
@@ -123,7 +140,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_source_arguments(parser)
     parser.add_argument('--loop', action='store_true', help='start again at the end')
     parser.add_argument('--count', type=int, metavar='N', help='stop after N images')
-    parser.add_argument('--seconds', type=float, metavar='S', help='stop after S seconds')
+    parser.add_argument('--seconds', type=float, metavar='S', help='stop after S seconds of it')
     parser.add_argument('--namespace', default='/camera', help='of its topics (/camera)')
     parser.add_argument('--frame-id', default='camera_optical', help='of its messages')
     parser.add_argument(
@@ -131,14 +148,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument('--depth', type=int, default=2, help='images kept for a slow reader (2)')
     parser.add_argument(
+        '--prepare',
+        action='store_true',
+        help='make the images, as many as fit into 512 MB, before the first is sent',
+    )
+    parser.add_argument(
         '--wait-for-subscriber',
         nargs='*',
-        choices=TOPICS,
         metavar='TOPIC',
-        help='send nothing before each TOPIC (default: image) has a subscriber',
+        help='send nothing before each TOPIC (default: image) has a subscriber; '
+        "with a / in front also anybody else's",
     )
     parser.add_argument(
         '--wait-timeout', type=float, default=60.0, metavar='S', help='give up waiting (60)'
+    )
+    parser.add_argument(
+        '--progress', action='store_true', help='print how far it is as lines of JSON'
     )
     parser.add_argument(
         '--ros-args', nargs=argparse.REMAINDER, default=[], help='what follows goes to ROS'
@@ -147,6 +172,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(arguments: argparse.Namespace) -> int:
     """Publishes until the source, the count or the time is at its end, or a signal comes."""
+    wanted = arguments.wait_for_subscriber
+    if wrong := [name for name in wanted or () if name not in TOPICS and name[:1] != '/']:
+        msg = f'--wait-for-subscriber {wrong[0]}: name {", ".join(TOPICS)} or a topic in full.'
+        raise ConfigurationError(msg)
     stop = StopRequest()
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     source = open_source(options_from_arguments(arguments))
@@ -165,21 +194,64 @@ def main(arguments: argparse.Namespace) -> int:
             'player', namespace=arguments.namespace, start_parameter_services=False
         )
         topics = CameraTopics(node, source, arguments.frame_id, qos)
-        with Ahead(_frames(source, arguments), AHEAD_BYTES, lambda f: f.image.nbytes) as frames:
-            if arguments.wait_for_subscriber is not None:
-                wanted = arguments.wait_for_subscriber or ['image']
-                _wait_for_subscribers(topics, wanted, arguments.wait_timeout, stop)
+        budget = PREPARED_BYTES if arguments.prepare else AHEAD_BYTES
+        with Ahead(_timed_frames(source, arguments), budget, _bytes_of) as frames:
+            if arguments.prepare:
+                _prepare(frames, stop, arguments.progress)
+            if wanted is not None:
+                timeout_s = arguments.wait_timeout
+                _wait_for_subscribers(topics, wanted or ['image'], timeout_s, stop)
             print(f'Playing {source.name} on {node.get_namespace()}', flush=True)
-            print(_play(frames, topics, arguments, stop), flush=True)
+            print(_play(frames, topics, stop), flush=True)
         return 0
     finally:
         rclpy.try_shutdown()
 
 
-def _frames(source: ImageSource, arguments: argparse.Namespace) -> Iterator[SourceFrame]:
-    rounds = itertools.repeat(source) if arguments.loop else iter([source])
-    frames = itertools.chain.from_iterable(each.frames() for each in rounds)
-    return itertools.islice(frames, arguments.count)
+class TimedFrame(NamedTuple):
+    """A picture and when it is due, in seconds after the first."""
+
+    due_s: float
+    frame: SourceFrame
+
+
+def _timed_frames(source: ImageSource, arguments: argparse.Namespace) -> Iterator[TimedFrame]:
+    """Yields the pictures at the asked rate, or with the pauses of the source."""
+    due_s = 0.0
+    pause_s = 1.0 / arguments.rate if arguments.rate else 0.0
+    last_ns: int | None = None
+    for index, frame in enumerate(_frames(source, loop=arguments.loop)):
+        if last_ns is not None:
+            if not arguments.rate and frame.stamp_ns > last_ns:  # else it began again
+                pause_s = (frame.stamp_ns - last_ns) / NS_PER_S
+            due_s += pause_s
+        last_ns = frame.stamp_ns
+        if index == arguments.count:
+            return
+        if arguments.seconds is not None and due_s >= arguments.seconds - ROUNDING_S:
+            return
+        yield TimedFrame(due_s, frame)
+
+
+def _frames(source: ImageSource, *, loop: bool) -> Iterator[SourceFrame]:
+    while True:
+        yield from source.frames()
+        if not loop:
+            return
+
+
+def _bytes_of(timed: TimedFrame) -> int:
+    label = timed.frame.label
+    return timed.frame.image.nbytes + (0 if label is None else label.nbytes)
+
+
+def _prepare(frames: Ahead[TimedFrame], stop: StopRequest, progress: bool) -> None:
+    """Returns once as many pictures are made as there are, or as there is memory for."""
+    reported = 0
+    while not frames.far_enough and stop.sleep_until(time.monotonic() + WAIT_PERIOD_S):
+        if progress and frames.waiting > reported:
+            reported = frames.waiting
+            print(json.dumps({'prepared': reported}), flush=True)
 
 
 def _wait_for_subscribers(
@@ -201,59 +273,22 @@ def _wait_for_subscribers(
             raise ConfigurationError(msg)
 
 
-def _play(
-    frames: Iterator[SourceFrame],
-    topics: CameraTopics,
-    arguments: argparse.Namespace,
-    stop: StopRequest,
-) -> str:
-    """Publishes each image at its time; returns what came of it, in a sentence."""
-    count = 0
-    start_s = time.monotonic()
-    schedule = _Schedule(arguments.rate)
-    for frame in frames:
-        due_s = schedule.due_s(frame.stamp_ns, time.monotonic())
+def _play(frames: Iterator[TimedFrame], topics: CameraTopics, stop: StopRequest) -> str:
+    """Publishes each picture at its time; returns what came of it, in a sentence."""
+    count = late = 0
+    first_s = start_s = time.monotonic()
+    for due_s, frame in frames:
+        now_s = time.monotonic()
         if count == 0:
-            start_s = due_s
-        if arguments.seconds is not None and due_s - start_s >= arguments.seconds - ROUNDING_S:
-            break
-        if not stop.sleep_until(due_s):
+            first_s = start_s = now_s
+        elif now_s - start_s - due_s > LATE_S:  # all that follow move too: there is no burst
+            start_s = now_s - due_s
+            late += 1
+        if not stop.sleep_until(start_s + due_s):
             break
         topics.publish(frame, time.time_ns())
         count += 1
     if count == 0 and not stop.requested:
         raise ConfigurationError('The source gave no image. Play another one.')
-    sentence = f'Published {count} images in {time.monotonic() - start_s:.1f} s'
-    late = schedule.late
+    sentence = f'Published {count} images in {time.monotonic() - first_s:.1f} s'
     return f'{sentence}; {late} came late, this machine is too slow for it.' if late else sentence
-
-
-class _Schedule:
-    """When each image is due: at a rate, or with the pauses of its source.
-
-    An image that is far too late moves all that follow it, so that there is never a burst.
-
-    Args:
-        rate_hz: Images a second; None for the pauses of the source.
-    """
-
-    def __init__(self, rate_hz: float | None) -> None:
-        self._pause_s = 0.0 if rate_hz is None else 1.0 / rate_hz
-        self._follow_source = rate_hz is None
-        self._due_s: float | None = None
-        self._stamp_ns = 0
-        self.late = 0
-
-    def due_s(self, stamp_ns: int, now_s: float) -> float:
-        """Returns when the image is due that has this stamp, by the clock of ``now_s``."""
-        if self._due_s is None:
-            self._due_s = now_s
-        else:
-            if self._follow_source and stamp_ns > self._stamp_ns:  # else it began again
-                self._pause_s = (stamp_ns - self._stamp_ns) / NS_PER_S
-            self._due_s += self._pause_s
-            if now_s - self._due_s > LATE_S:
-                self.late += 1
-                self._due_s = now_s
-        self._stamp_ns = stamp_ns
-        return self._due_s

@@ -30,7 +30,6 @@ from seg_ros.tools.children import Child, Children
 from seg_ros.tools.demo_pictures import write_contact_sheet, write_video
 from seg_ros.tools.demo_recording import DemoRecording, read_recording, summary_of
 from seg_ros.tools.demo_topics import (
-    CLASSES,
     DIAGNOSTICS,
     IMAGE,
     IMAGE_COMPRESSED,
@@ -38,6 +37,7 @@ from seg_ros.tools.demo_topics import (
     OVERLAY,
     RECORDED,
 )
+from seg_ros.tools.latest_counts import LatestCounts
 from seg_ros.tools.progress import Progress
 
 __all__ = ['add_arguments', 'main']
@@ -57,14 +57,13 @@ class Cast(NamedTuple):
 
     recorder: Child
     node: Child
-    camera: Child | None = None
+    camera: Child
 
     def check(self) -> None:
         """Raises SegRosError when one of them died."""
         self.node.check()
         self.recorder.check()
-        if self.camera is not None:
-            self.camera.check(may_end=True)
+        self.camera.check(may_end=True)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -105,46 +104,34 @@ def _perform(
 ) -> None:
     """Runs recorder, node and camera until every image had its chance of an answer."""
     folder: Path = arguments.output
-    progress.show('Starting the node')
     cast = Cast(
         children.start('recorder', _recorder_words(folder)),
         children.start('node', _node_words(arguments)),
+        children.start('camera', _camera_words(arguments, options)),
     )
-    counts = _Counts(folder / 'recorder.log')
-    _await_node(cast, counts)
-    camera = children.start('camera', _camera_words(arguments, options))
-    cast = cast._replace(camera=camera)
-    first_s = None
-    while camera.exit_code is None:
-        time.sleep(POLL_S)
+    prepared, recorded = LatestCounts(cast.camera.log), LatestCounts(cast.recorder.log)
+    first_s: float | None = None
+    while cast.camera.exit_code is None:
         cast.check()
-        seen = counts.read()
-        if first_s is None and seen.get(IMAGE_COMPRESSED, 0):
-            first_s = time.monotonic()
-        spent_s = 0.0 if first_s is None else time.monotonic() - first_s
-        progress.show(
-            f'{min(spent_s, arguments.seconds):4.1f} s of {arguments.seconds:g}    '
-            f'camera {seen.get(IMAGE_COMPRESSED, 0):4d} images    '
-            f'node {seen.get(LABEL, 0):4d} label images, '
-            f'{seen.get(LABEL, 0) / spent_s if spent_s else 0.0:4.1f} a second'
-        )
-    cast.check()
-    _await_last_words(cast, counts)
-
-
-def _await_node(cast: Cast, counts: _Counts) -> None:
-    """Returns once the node is active and the recorder listens to its images."""
-    give_up_s = time.monotonic() + NODE_READY_S
-    while not (counts.read().get(CLASSES) and {LABEL, OVERLAY} <= counts.read().keys()):
-        cast.check()
-        if time.monotonic() > give_up_s:
-            raise SegRosError(
-                f'The node was not active after {NODE_READY_S:g} s. Look at {cast.node.log}.'
+        counts = recorded.read()
+        sent, answered = counts.get(IMAGE_COMPRESSED, 0), counts.get(LABEL, 0)
+        if not sent:
+            made = prepared.read().get('prepared', 0)
+            progress.show(f'Starting the node    {made:4d} images ready for the drive')
+        else:
+            now_s = time.monotonic()
+            first_s = now_s if first_s is None else first_s
+            rate_hz = answered / (now_s - first_s) if now_s > first_s else 0.0
+            progress.show(
+                f'{now_s - first_s:5.1f} s    camera {sent:4d} images    '
+                f'node {answered:4d} label images, {rate_hz:4.1f} a second'
             )
         time.sleep(POLL_S)
+    cast.check()
+    _await_last_words(cast, recorded)
 
 
-def _await_last_words(cast: Cast, counts: _Counts) -> None:
+def _await_last_words(cast: Cast, counts: LatestCounts) -> None:
     """Returns once the labels have ceased and the node has told its final figures."""
     labels, diagnostics = -1, 0
     changed_s = time.monotonic()
@@ -159,30 +146,6 @@ def _await_last_words(cast: Cast, counts: _Counts) -> None:
         if now_s - changed_s >= (QUIET_S if told else LAST_WORDS_S):
             return
         time.sleep(POLL_S)
-
-
-class _Counts:
-    """The recorder's counts, by topic, as its log has them.
-
-    Args:
-        log: With a line of JSON each time they grew, among other lines.
-    """
-
-    def __init__(self, log: Path) -> None:
-        self._log = log
-        self._read_to = 0
-        self._counts: dict[str, int] = {}
-
-    def read(self) -> dict[str, int]:
-        """Returns the latest counts; a topic that is not there is not listened to yet."""
-        with self._log.open('rb') as log:
-            log.seek(self._read_to)
-            whole, _, _ = log.read().rpartition(b'\n')
-        self._read_to += len(whole)
-        lines = [line for line in whole.splitlines() if line.startswith(b'{')]
-        if lines:
-            self._counts = json.loads(lines[-1])
-        return self._counts
 
 
 def _recorder_words(folder: Path) -> list[str]:
@@ -201,8 +164,11 @@ def _node_words(arguments: argparse.Namespace) -> list[str]:
 
 def _camera_words(arguments: argparse.Namespace, options: SourceOptions) -> list[str]:
     words = [sys.executable, '-m', 'seg_ros.cli', 'camera', *words_from_options(options)]
-    words += ['--seconds', str(arguments.seconds)]
-    return [*words, '--wait-for-subscriber', 'image', 'image/compressed', 'truth/label']
+    words += ['--seconds', str(arguments.seconds), '--prepare', '--progress']
+    words += ['--wait-timeout', str(NODE_READY_S)]
+    # The recorder listens to the node before the node has something to say.
+    listened = ('image', 'image/compressed', 'camera_info', 'truth/label', LABEL, OVERLAY)
+    return [*words, '--wait-for-subscriber', *listened]
 
 
 def _environment() -> dict[str, str]:

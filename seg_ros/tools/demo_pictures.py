@@ -66,7 +66,5 @@ def write_contact_sheet(
     ]
     if summary['pixel_accuracy'] is not None:
         parts.append(f'{summary["pixel_accuracy"]:.1%} of pixels right')
-    sheet = contact_sheet(
-        f'seg_ros  ·  {source}', '   ·   '.join(parts), moments, recording.label_map
-    )
+    sheet = contact_sheet(f'seg_ros: {source}', '     '.join(parts), moments, recording.label_map)
     cv2.imwrite(str(path), cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -11,7 +12,7 @@ from seg_ros.media.ahead import Ahead
 
 
 def test_the_order_is_kept() -> None:
-    with Ahead(range(1000), budget=10) as items:
+    with Ahead(iter(range(1000)), budget=10) as items:
         assert list(items) == list(range(1000))
 
 
@@ -51,3 +52,34 @@ def test_leaving_early_ends_the_thread() -> None:
     with Ahead(for_ever(), budget=3) as ahead:
         next(ahead)
     assert threading.active_count() == before
+
+
+def test_it_says_when_it_is_far_enough() -> None:
+    with Ahead(iter(range(100)), budget=3) as ahead:
+        until(lambda: ahead.far_enough)
+        assert ahead.waiting == 3
+        assert next(ahead) == 0
+        assert len(list(ahead)) == 99
+        assert ahead.far_enough
+
+
+def test_a_generator_that_is_left_is_closed_in_its_thread() -> None:
+    closed_in: list[str] = []
+
+    def for_ever() -> Iterator[int]:
+        try:
+            while True:
+                yield 0
+        finally:
+            closed_in.append(threading.current_thread().name)
+
+    with Ahead(for_ever(), budget=3) as ahead:
+        next(ahead)
+    assert closed_in == ['ahead']
+
+
+def until(condition: Callable[[], bool]) -> None:
+    deadline_s = time.monotonic() + 10.0
+    while not condition():
+        assert time.monotonic() < deadline_s
+        time.sleep(0.001)

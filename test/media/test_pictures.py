@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -13,10 +14,20 @@ from numpy.typing import NDArray
 
 from seg_ros.core.errors import ConfigurationError
 from seg_ros.core.labels import LabelClass, LabelMap
-from seg_ros.media import drawing, video_writer
+from seg_ros.media import video_writer
 from seg_ros.media.annotated_frame import AnnotatedFrame
 from seg_ros.media.contact_sheet import contact_sheet, evenly
-from seg_ros.media.drawing import BACKGROUND, Box, blank, draw_text, paste, text_width
+from seg_ros.media.drawing import (
+    BACKGROUND,
+    BOLD,
+    REGULAR,
+    TEXT,
+    Box,
+    blank,
+    draw_text,
+    paste,
+    text_width,
+)
 from seg_ros.media.moment import Moment
 from seg_ros.media.video_writer import FORMATS, VideoFormat, VideoWriter, best_format
 from test.media.pictures import flat
@@ -37,8 +48,8 @@ def share_of(picture: NDArray[np.uint8], rgb: tuple[int, int, int]) -> float:
 
 
 def test_a_caption_tells_time_latency_and_what_is_right() -> None:
-    assert moment(0.987).caption() == '3.2 s  ·  24 ms  ·  98.7% right'
-    assert moment().caption() == '3.2 s  ·  24 ms'
+    assert moment(0.987).caption() == '3.2 s   24 ms   98.7% right'
+    assert moment().caption() == '3.2 s   24 ms'
 
 
 def test_the_annotated_frame_shows_camera_and_result_in_halves_over_the_legend() -> None:
@@ -87,19 +98,30 @@ def test_a_picture_is_pasted_as_large_as_it_fits_in_the_middle() -> None:
     assert share_of(canvas, BACKGROUND) == pytest.approx(1.0 - 80 * 40 / 6000)
 
 
-@pytest.mark.parametrize('fonts', [True, False])
-def test_text_keeps_to_its_measured_width(monkeypatch: pytest.MonkeyPatch, fonts: bool) -> None:
-    if not fonts:
-        monkeypatch.setattr(drawing, '_has_fonts', lambda: False)
-    elif not hasattr(cv2, 'FontFace'):
-        pytest.skip('this OpenCV has no font files')
-    canvas = blank(400, 60)
-    draw_text(canvas, '24 ms · right', (380, 40), 20, align='right')
+@pytest.mark.parametrize('size_px', [16, 20, 34])
+@pytest.mark.parametrize('pen', [REGULAR, BOLD])
+@pytest.mark.parametrize('align', ['left', 'right'])
+def test_text_keeps_to_its_measured_width(
+    size_px: int, pen: float, align: Literal['left', 'right']
+) -> None:
+    canvas = blank(900, 80)
+    draw_text(canvas, '24 ms right', (450, 50), size_px, TEXT, pen, align)
     columns = np.flatnonzero((canvas != BACKGROUND).any(axis=(0, 2)))
-    width = text_width('24 ms · right', 20)
-    assert 90 < width < 200
-    assert columns.min() >= 380 - width - 2
-    assert columns.max() <= 381
+    rows = np.flatnonzero((canvas != BACKGROUND).any(axis=(1, 2)))
+    width = text_width('24 ms right', size_px, pen)
+    start = 450 if align == 'left' else 450 - width
+    slack = 2 + round(size_px * pen)
+    assert start - slack <= columns.min() <= start + 0.3 * size_px
+    assert start + width - 0.3 * size_px <= columns.max() <= start + width + slack
+    assert 50 - size_px - slack <= rows.min() < 50 - 0.5 * size_px
+    assert share_of(canvas, TEXT) > 0.0
+
+
+@pytest.mark.parametrize('at_xy', [(-40, 20), (90, 20), (20, 2), (20, 79), (500, 500)])
+def test_text_beyond_the_border_is_cut_off(at_xy: tuple[int, int]) -> None:
+    canvas = blank(120, 80)
+    draw_text(canvas, '24 ms right', at_xy, 20)
+    assert canvas.shape == (80, 120, 3)
 
 
 def test_the_best_format_writes_a_video_that_opens_again(tmp_path: Path) -> None:

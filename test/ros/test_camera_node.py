@@ -140,6 +140,36 @@ def test_waiting_for_nobody_ends_with_what_to_do(camera: Camera, folder: Path) -
     assert 'ROS_DOMAIN_ID' in output
 
 
+def test_a_topic_to_wait_for_that_there_is_not_is_refused(camera: Camera, folder: Path) -> None:
+    process = camera('--images', str(folder), '--wait-for-subscriber', 'imgae')
+    output, _ = process.communicate(timeout=20.0)
+    assert process.returncode == 1
+    assert '--wait-for-subscriber imgae: name image, image/compressed' in output
+
+
+def test_the_camera_also_waits_for_the_subscribers_of_others(
+    graph: Graph, camera: Camera, folder: Path
+) -> None:
+    images = graph.collect(Image, '/camera/image')
+    process = camera('--images', str(folder), '--wait-for-subscriber', 'image', '/answers')
+    wait_for(lambda: graph.peer.count_publishers('/camera/image'), 'the camera')
+    assert process.poll() is None
+    assert not images
+    graph.collect(Image, '/answers')
+    wait_for(lambda: images, 'an image')
+
+
+def test_prepared_images_are_sent_when_all_are_made(
+    graph: Graph, camera: Camera, folder: Path
+) -> None:
+    images = graph.collect(Image, '/camera/image')
+    words = ('--loop', '--count', '7', '--rate', '50', '--prepare', '--progress')
+    process = camera('--images', str(folder), *words, '--wait-for-subscriber')
+    output, _ = process.communicate(timeout=20.0)
+    assert output.index('{"prepared": 7}') < output.index('Playing') < output.index('Published 7')
+    wait_for(lambda: len(images) == 7, 'all images')
+
+
 def test_a_source_that_cannot_be_played_is_named(camera: Camera) -> None:
     process = camera('--video', '/nowhere.mp4')
     output, _ = process.communicate(timeout=20.0)
