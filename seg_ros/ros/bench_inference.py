@@ -15,8 +15,8 @@ import numpy as np
 from seg_ros.inference.base import InferenceBackend
 from seg_ros.inference.engine import load_engine
 from seg_ros.inference.registry import create_backend
+from seg_ros.middleware import prepare_process
 from seg_ros.ros.bench_orders import Orders, answer
-from seg_ros.ros.middleware import prepare_process
 
 __all__ = ['main']
 

@@ -15,7 +15,7 @@ from sensor_msgs.msg import CompressedImage, Image
 
 from seg_ros.core.config import NodeConfig
 from seg_ros.core.errors import ConfigurationError
-from seg_ros.ros.middleware import FASTDDS_PROFILE
+from seg_ros.middleware import FASTDDS_PROFILE, profile_variable
 
 __all__ = ['CameraInput']
 
@@ -189,7 +189,7 @@ class CameraInput:
         return (
             'Type and QoS fit. Either the camera sends nothing, or its images are larger than '
             "the publisher's shared memory (512 KiB unless set) and are lost: start the camera "
-            f'driver with FASTDDS_DEFAULT_PROFILES_FILE={FASTDDS_PROFILE}'
+            f'driver with {profile_variable()}={FASTDDS_PROFILE}'
         )
 
     def _ros_ns(self) -> int:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 import rclpy
+from numpy.typing import NDArray
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.signals import SignalHandlerOptions
@@ -27,8 +28,8 @@ from seg_ros.media.sources import (
     open_source,
     options_from_arguments,
 )
+from seg_ros.middleware import prepare_process
 from seg_ros.ros.conversions import ReusedImage, compressed_message
-from seg_ros.ros.middleware import prepare_process
 from seg_ros.ros.stop_request import StopRequest
 
 __all__ = ['CameraTopics', 'add_arguments', 'main']
@@ -116,7 +117,7 @@ class CameraTopics:
         return bool(self._publishers[topic].get_subscription_count())
 
     def _publish_pixels(
-        self, topic: str, reused: ReusedImage, pixels: np.ndarray, header: Header
+        self, topic: str, reused: ReusedImage, pixels: NDArray[np.uint8], header: Header
     ) -> None:
         np.copyto(reused.pixels(pixels.shape), pixels)
         reused.message.header = header

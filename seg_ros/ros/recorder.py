@@ -19,9 +19,9 @@ from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPo
 from rclpy.signals import SignalHandlerOptions
 
 from seg_ros.core.errors import SegRosError
+from seg_ros.middleware import prepare_process
 from seg_ros.ros.bag_writer import BagWriter
 from seg_ros.ros.message_types import message_class
-from seg_ros.ros.middleware import prepare_process
 from seg_ros.ros.stop_request import StopRequest
 
 __all__ = ['Recorder', 'add_arguments', 'main']

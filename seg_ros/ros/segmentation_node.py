@@ -31,10 +31,10 @@ from seg_ros.core.errors import ConfigurationError, SegRosError
 from seg_ros.core.parameter_text import parameters_help
 from seg_ros.inference.engine import engine_search_path, load_engine
 from seg_ros.inference.registry import ChosenBackend, create_backend
+from seg_ros.middleware import prepare_process
 from seg_ros.pipeline import SegmentationPipeline
 from seg_ros.ros.camera_input import CameraInput
 from seg_ros.ros.diagnostics import CameraStatistics, camera_status
-from seg_ros.ros.middleware import prepare_process
 from seg_ros.ros.outputs import CameraOutputs
 from seg_ros.ros.parameters import changed_config, declare_parameters, read_config
 from seg_ros.ros.worker import CameraPort, FrameWorker

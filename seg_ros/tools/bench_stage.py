@@ -10,17 +10,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, final
 
-import seg_ros
+from seg_ros.middleware import FASTDDS_PROFILE, profile_variable
 from seg_ros.tools.bench_process import BenchProcess, bench_environment
 from seg_ros.tools.textbook_network import TextbookNetwork
 
 __all__ = ['HD_WH', 'NodeOptions', 'Stage']
 
-FASTDDS_PROFILE = Path(seg_ros.__file__).parent / 'resource' / 'fastdds.xml'
-PROFILE_VARIABLES = (
-    'FASTRTPS_DEFAULT_PROFILES_FILE',  # Fast DDS 2: Humble, Jazzy
-    'FASTDDS_DEFAULT_PROFILES_FILE',  # Fast DDS 3: Kilted and later
-)
 HD_WH = (1280, 720)
 LISTENER_DEPTH = 10
 
@@ -96,7 +91,7 @@ class Stage:
         words = ['-p', f'model:={network.onnx_path}', '-p', f'mean:={list(network.mean)}']
         words += ['-p', f'std:={list(network.std)}', '-r', '__ns:=/textbook']
         # The profile is ours, so that the nodes are compared and not the defaults of Fast DDS.
-        profile = dict.fromkeys(PROFILE_VARIABLES, str(FASTDDS_PROFILE))
+        profile = {profile_variable(): str(FASTDDS_PROFILE)}
         process = self._start('textbook', [str(script), '--ros-args', *words], profile)
         self.listen(['/textbook/label'], [process])
         return process

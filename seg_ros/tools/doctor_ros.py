@@ -19,14 +19,10 @@ from pathlib import Path
 from typing import NamedTuple
 from xml.etree import ElementTree
 
-import seg_ros
+from seg_ros.middleware import FASTDDS_PROFILE, TRANSPORT_VARIABLE, profile_variable
 from seg_ros.tools.doctor_row import Row
 
 __all__ = ['Finding', 'discovery_rows', 'find_ros', 'ros_rows', 'shared_memory_rows']
-
-PROFILE = Path(seg_ros.__file__).parent / 'resource' / 'fastdds.xml'
-PROFILE_VARIABLE = 'FASTDDS_DEFAULT_PROFILES_FILE'
-TRANSPORT_VARIABLE = 'FASTDDS_BUILTIN_TRANSPORTS'
 
 SHARED_MEMORY = Path('/dev/shm')  # noqa: S108  where Fast DDS keeps its segments
 SEGMENT_BYTES = 32 << 20  # one per process, by our profile
@@ -226,7 +222,7 @@ def _camera_row(finding: Finding) -> Row:
             True,
             words,
             'Best-effort images over 0.5 MB arrive only when the camera driver, too, was started '
-            f'with {PROFILE_VARIABLE}={PROFILE}; or set the driver to reliable.',
+            f'with {profile_variable()}={FASTDDS_PROFILE}; or set the driver to reliable.',
         )
     return Row('cameras', True, words)
 
@@ -240,20 +236,24 @@ def _fast_dds_row() -> Row:
             f'{TRANSPORT_VARIABLE}={transports}; our profile is not applied',
             f'Unset {TRANSPORT_VARIABLE} unless images over 0.5 MB are known to arrive.',
         )
-    chosen = os.environ.get(PROFILE_VARIABLE, '')
-    if not chosen or Path(chosen) == PROFILE:
+    chosen = os.environ.get(profile_variable(), '')
+    if not chosen or Path(chosen) == FASTDDS_PROFILE:
         return Row(
             'Fast DDS',
             True,
             'our profile with 32 MB of shared memory'
             + ('' if chosen else ', for our own processes'),
-            '' if chosen else f'For camera drivers too: export {PROFILE_VARIABLE}={PROFILE}',
+            ''
+            if chosen
+            else f'For camera drivers too: export {profile_variable()}={FASTDDS_PROFILE}',
         )
-    fix = f'Unset {PROFILE_VARIABLE}, or set it to {PROFILE}'
+    fix = f'Unset {profile_variable()}, or set it to {FASTDDS_PROFILE}'
     try:
         tree = ElementTree.parse(chosen)  # noqa: S314  the user's own file
     except (OSError, ElementTree.ParseError) as error:
-        return Row('Fast DDS', False, f'{PROFILE_VARIABLE}={chosen} cannot be read: {error}', fix)
+        return Row(
+            'Fast DDS', False, f'{profile_variable()}={chosen} cannot be read: {error}', fix
+        )
     segments = [
         int(node.text or 0)
         for node in tree.iter()

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from std_msgs.msg import String
 
-from seg_ros.ros.middleware import FASTDDS_PROFILE
+from seg_ros.middleware import FASTDDS_PROFILE, PROFILE_VARIABLES, TRANSPORT_VARIABLE
 from test.ros.graph import LATCHED, Graph, wait_for
 
 RUN = [sys.executable, '-m', 'seg_ros.cli', 'run']
@@ -80,23 +80,34 @@ def test_the_help_of_run_lists_the_parameters() -> None:
     assert 'stale_timeout_s:=0.5' in result.stdout
 
 
-@pytest.mark.parametrize('variable', ['FASTDDS_DEFAULT_PROFILES_FILE', ''])
-def test_the_users_own_fast_dds_profile_is_left_alone(variable: str) -> None:
-    code = (
-        'import os; from seg_ros.ros.middleware import prepare_process;'
-        "prepare_process(); print(os.environ['FASTDDS_DEFAULT_PROFILES_FILE'])"
-    )
+def in_a_child(code: str, **variables: str) -> str:
+    """Returns what Python code prints in a process without Fast DDS settings but these."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith('FAST')}
-    theirs = {variable: '/their/profile.xml'} if variable else {}
     result = subprocess.run(
-        [sys.executable, '-c', code],
+        [sys.executable, '-c', f'from seg_ros.middleware import *; prepare_process(); {code}'],
         capture_output=True,
         text=True,
-        env={**environment, **theirs},
+        env={**environment, **variables},
         timeout=30.0,
+        check=True,
     )
-    expected = '/their/profile.xml' if variable else str(FASTDDS_PROFILE)
-    assert result.stdout.strip() == expected
+    return result.stdout.strip()
+
+
+@pytest.mark.parametrize('variable', [*PROFILE_VARIABLES.values(), TRANSPORT_VARIABLE])
+def test_the_users_own_fast_dds_settings_are_left_alone(variable: str) -> None:
+    code = "import os; print(*(v for k, v in os.environ.items() if k.startswith('FAST')))"
+    assert in_a_child(code, **{variable: 'theirs'}) == 'theirs'
+
+
+def test_a_prepared_process_has_shared_memory_for_large_images(domain_id: int) -> None:
+    code = (
+        'import glob, os, rclpy; before = set(glob.glob("/dev/shm/fast*"));'
+        'rclpy.init(); node = rclpy.create_node("n");'
+        'made = set(glob.glob("/dev/shm/fast*")) - before;'
+        'print(max(os.path.getsize(file) for file in made)); rclpy.shutdown()'
+    )
+    assert int(in_a_child(code, ROS_DOMAIN_ID=str(domain_id))) > 32 << 20
 
 
 def test_the_shipped_parameters_file_starts_the_node(

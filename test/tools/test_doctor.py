@@ -17,8 +17,10 @@ import pytest
 from seg_ros.cli import main
 from seg_ros.core.errors import BackendUnavailable
 from seg_ros.inference import onnxruntime_backend, openvino_backend
+from seg_ros.middleware import FASTDDS_PROFILE as PROFILE
+from seg_ros.middleware import profile_variable
 from seg_ros.tools import doctor, doctor_engines, doctor_machine, doctor_ros
-from seg_ros.tools.doctor_ros import PROFILE, Finding
+from seg_ros.tools.doctor_ros import Finding
 from seg_ros.tools.doctor_row import Row
 from test.tiny_onnx import network, write_engine
 
@@ -128,7 +130,7 @@ def test_best_effort_cameras_are_told_what_they_need() -> None:
     finding = FOUND._replace(cameras={'/front/image': 'best effort', '/rear/image': 'reliable'})
     row = one(doctor_ros.ros_rows(finding), 'cameras')
     assert row.value == '/front/image (best effort), /rear/image (reliable)'
-    assert f'FASTDDS_DEFAULT_PROFILES_FILE={PROFILE}' in row.fix
+    assert f'{profile_variable()}={PROFILE}' in row.fix
     assert one(doctor_ros.ros_rows(FOUND), 'cameras').mark == 'ok'
 
 
@@ -169,16 +171,16 @@ def fast_dds() -> Row:
 
 def test_camera_drivers_are_told_of_our_profile() -> None:
     assert fast_dds().mark == 'hint'
-    assert f'export FASTDDS_DEFAULT_PROFILES_FILE={PROFILE}' in fast_dds().fix
+    assert f'export {profile_variable()}={PROFILE}' in fast_dds().fix
 
 
 def test_our_profile_holds_what_the_doctor_says_it_holds(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setenv('FASTDDS_DEFAULT_PROFILES_FILE', str(PROFILE))
+    monkeypatch.setenv(profile_variable(), str(PROFILE))
     assert fast_dds().mark == 'ok'
     copy = shutil.copy(PROFILE, tmp_path)
-    monkeypatch.setenv('FASTDDS_DEFAULT_PROFILES_FILE', str(copy))
+    monkeypatch.setenv(profile_variable(), str(copy))
     assert fast_dds() == Row('Fast DDS', True, f'{copy} with 32 MB of shared memory')
 
 
@@ -186,7 +188,7 @@ def test_a_profile_that_is_missing_or_small_is_noticed(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     theirs = tmp_path / 'theirs.xml'
-    monkeypatch.setenv('FASTDDS_DEFAULT_PROFILES_FILE', str(theirs))
+    monkeypatch.setenv(profile_variable(), str(theirs))
     assert fast_dds().mark == 'FIX'
     theirs.write_text('<dds><segment_size>1048576</segment_size></dds>')
     assert fast_dds().mark == 'hint'

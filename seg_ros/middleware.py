@@ -10,16 +10,22 @@ import ctypes
 import os
 from pathlib import Path
 
-__all__ = ['FASTDDS_PROFILE', 'prepare_process']
+__all__ = [
+    'FASTDDS_PROFILE',
+    'PROFILE_VARIABLES',
+    'TRANSPORT_VARIABLE',
+    'prepare_process',
+    'profile_variable',
+]
 
-FASTDDS_PROFILE = Path(__file__).parents[1] / 'resource' / 'fastdds.xml'
+FASTDDS_PROFILE = Path(__file__).parent / 'resource' / 'fastdds.xml'
 
-# What a user may have set to say how Fast DDS shall transport.
-FASTDDS_VARIABLES = (
-    'FASTDDS_DEFAULT_PROFILES_FILE',
-    'FASTRTPS_DEFAULT_PROFILES_FILE',
-    'FASTDDS_BUILTIN_TRANSPORTS',
-)
+# The library of each Fast DDS and the variable that it takes a profile from.
+PROFILE_VARIABLES = {
+    'libfastrtps.so': 'FASTRTPS_DEFAULT_PROFILES_FILE',  # 2: Humble, Jazzy
+    'libfastdds.so': 'FASTDDS_DEFAULT_PROFILES_FILE',  # 3: Kilted and later
+}
+TRANSPORT_VARIABLE = 'FASTDDS_BUILTIN_TRANSPORTS'
 
 # mallopt(3): parameter, value, and the variable by which a user sets the same.
 ALLOCATOR_SETTINGS = (
@@ -38,10 +44,20 @@ def prepare_process() -> list[str]:
     return [_prepare_fastdds(), _prepare_allocator()]
 
 
+def profile_variable() -> str:
+    """Returns the variable that the installed Fast DDS takes a profile from; each has its own."""
+    for folder in os.environ.get('LD_LIBRARY_PATH', '').split(os.pathsep):
+        for library, variable in PROFILE_VARIABLES.items():
+            if folder and (Path(folder) / library).exists():
+                return variable
+    return PROFILE_VARIABLES['libfastdds.so']
+
+
 def _prepare_fastdds() -> str:
-    if theirs := [name for name in FASTDDS_VARIABLES if os.environ.get(name)]:
+    names = (*PROFILE_VARIABLES.values(), TRANSPORT_VARIABLE)
+    if theirs := [name for name in names if os.environ.get(name)]:
         return f'Fast DDS: left as {theirs[0]}={os.environ[theirs[0]]} says.'
-    os.environ['FASTDDS_DEFAULT_PROFILES_FILE'] = str(FASTDDS_PROFILE)
+    os.environ[profile_variable()] = str(FASTDDS_PROFILE)
     return f'Fast DDS: 32 MB of shared memory for images, by {FASTDDS_PROFILE}.'
 
 
