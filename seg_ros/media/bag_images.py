@@ -31,7 +31,7 @@ class BagImages:
 
     Args:
         path: Folder of a rosbag2, or a single ``.mcap``, ``.db3`` or ROS 1 ``.bag`` file.
-        topic: The image topic; empty takes the first.
+        topic: The image topic; empty takes the first that has a camera_info, else the first.
 
     Raises:
         ConfigurationError: It is no bag, or has no such topic.
@@ -44,8 +44,10 @@ class BagImages:
         with open_bag(path) as reader:
             types = {row.topic: row.msgtype for row in reader.connections if row.msgcount}
             images = [name for name, kind in types.items() if kind in (RAW, COMPRESSED)]
+            # What has a camera_info beside it is a camera, and no label image or depth.
+            images.sort(key=lambda name: types.get(_camera_info_of(name, types)) != CAMERA_INFO)
             self.topic = _chosen(path, images, topic)
-            self.camera = _first_camera_info(reader, self.topic)
+            self.camera = _lens(reader, _camera_info_of(self.topic, types))
         self.name = f'{path.resolve().name}, {self.topic}'
 
     def frames(self) -> Iterator[SourceFrame]:
@@ -96,16 +98,18 @@ def _decoded(message: Any, msgtype: str) -> CameraImage:
     )
 
 
-def _first_camera_info(reader: Any, image_topic: str) -> CameraIntrinsics | None:
-    """The lens, by the ``camera_info`` beside the image topic, as image_transport has it."""
-    parents = PurePosixPath(image_topic).parents
-    rows = [
-        row
-        for parent in parents[:2]
-        for row in reader.connections
-        if row.msgtype == CAMERA_INFO and row.topic == str(parent / 'camera_info')
-    ]
-    for row, _, data in reader.messages(rows[:1]) if rows else ():
+def _camera_info_of(image_topic: str, types: Mapping[str, str]) -> str:
+    """The name of the camera_info beside an image topic, as image_transport has it."""
+    base = PurePosixPath(image_topic)
+    if types[image_topic] == COMPRESSED:
+        base = base.parent
+    return str(base.parent / 'camera_info')
+
+
+def _lens(reader: Any, topic: str) -> CameraIntrinsics | None:
+    """The lens by the first message of a camera_info topic, None where there is none."""
+    rows = [row for row in reader.connections if row.topic == topic]
+    for row, _, data in reader.messages(rows) if rows else ():
         info = reader.deserialize(data, row.msgtype)
         k, d = (info.k, info.d) if hasattr(info, 'k') else (info.K, info.D)  # ROS 1 shouts
         if k[0] == 0.0:  # not calibrated, as CameraInfo has it

@@ -96,7 +96,7 @@ def draw_text(
 def text_width(text: str, size_px: int, pen: float = REGULAR) -> int:
     """Returns the width of a line of text in pixels."""
     (width, _), _ = cv2.getTextSize(text, FONT, *_pen(size_px, pen))
-    return -(-width // FINER)
+    return int(-(-width // FINER))
 
 
 def paste(canvas: RgbImage, picture: RgbImage, box: Box) -> None:

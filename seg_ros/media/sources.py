@@ -65,7 +65,7 @@ class SourceOptions:
     Attributes:
         kind: A row of ``SOURCES``.
         what: Scenario of the synthetic drive, else the path of the file or folder.
-        topic: Image topic of a bag; empty takes the first.
+        topic: Image topic of a bag; empty takes the first camera.
         rate_hz: Frames a second; None leaves the source its own pace.
         seed: Seed of the synthetic drive; None leaves the scenario its own.
     """
@@ -121,7 +121,9 @@ def add_source_arguments(parser: argparse.ArgumentParser) -> None:
     for kind, row in SOURCES.items():
         kinds.add_argument(f'--{kind}', metavar=row.metavar, help=row.help)
     more = parser.add_argument_group('how it is played')
-    more.add_argument('--topic', default='', help='image topic of the bag (default: the first)')
+    more.add_argument(
+        '--topic', default='', help='image topic of the bag (default: the first camera)'
+    )
     more.add_argument(
         '--rate', type=float, metavar='HZ', help="frames a second (default: the source's own pace)"
     )

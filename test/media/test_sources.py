@@ -180,6 +180,15 @@ def test_the_lens_is_read_from_the_camera_info_beside_the_images(
     assert camera.k[0, 0] == 50.0
 
 
+def test_a_topic_with_a_camera_info_is_the_camera(tmp_path: Path) -> None:
+    topics = {
+        '/segmentation/label': [image_message(flat(RED))],
+        '/front/image_raw/compressed': [jpeg_message(flat(GREEN))],
+        '/front/camera_info': [camera_info_message(50.0)],
+    }
+    assert_colours(opened('bag', write_bag(tmp_path / 'bag', topics)), GREEN)
+
+
 def test_an_uncalibrated_camera_info_is_no_lens(tmp_path: Path) -> None:
     topics = {
         '/front/image_raw': [image_message(flat(RED))],
