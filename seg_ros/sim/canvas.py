@@ -59,6 +59,44 @@ class Canvas:
         if code is not None:
             np.putmask(self.codes[rows, columns], alpha >= 128, np.uint8(code))
 
+    def paint_shape(
+        self,
+        colour: NDArray[np.uint8],
+        inside: NDArray[np.float32],
+        opacity: NDArray[np.uint8] | None,
+        x0: int,
+        y0: int,
+        code: int,
+    ) -> None:
+        """Lays a shape that is inside of the canvas.
+
+        Args:
+            colour: ``(h, w, 3)``, not multiplied by anything.
+            inside: ``(h, w)``, how far a pixel centre is inside of the shape, in pixels.
+            opacity: ``(h, w)``, 255 hides what is behind; None hides it everywhere. The label
+                covers the shape in either case.
+            x0: Column of its left edge.
+            y0: Row of its top edge.
+            code: What it is.
+        """
+        rows = slice(y0, y0 + colour.shape[0])
+        columns = slice(x0, x0 + colour.shape[1])
+        behind = self.image[rows, columns]
+        solid = inside >= 0.0
+        np.putmask(self.codes[rows, columns], solid, np.uint8(code))
+        if opacity is not None:
+            cover = cv2.convertScaleAbs(np.clip(inside + 0.5, 0.0, 1.0), alpha=255.0)
+            _blend(behind, colour, cv2.multiply(cover, opacity, scale=1.0 / 255.0))
+            return
+        # Nearly all pixels are either inside or outside; only those between are mixed.
+        edge = np.flatnonzero(np.abs(inside) < 0.5)
+        share = inside.reshape(-1)[edge, None] + 0.5
+        row, column = np.divmod(edge, inside.shape[1])
+        under = behind[row, column].astype(np.float32)
+        mixed = under + (colour[row, column] - under) * share
+        cv2.copyTo(colour, solid.view(np.uint8), behind)
+        behind[row, column] = np.rint(mixed)
+
     def add_light(self, glow: NDArray[np.uint8], x0: int, y0: int) -> None:
         """Adds light; labels stay."""
         width, height = self.size_wh
@@ -105,22 +143,44 @@ class Sprite:
 
     def polygon(self, points: Points, colour: Rgb) -> None:
         """Fills a polygon, convex or not, that does not cut itself."""
-        cv2.fillPoly(self._board, [self._fixed(points)], _opaque(colour), cv2.LINE_8, SHIFT)
+        self.fill(self.fixed(points), colour)
 
-    def convex(self, points: Points, colour: Rgb) -> None:
-        cv2.fillConvexPoly(self._board, self._fixed(points), _opaque(colour), cv2.LINE_8, SHIFT)
+    def fill(self, fixed: NDArray[np.int32], colour: Rgb) -> None:
+        """The same for points that ``fixed`` has converted."""
+        cv2.fillPoly(
+            self._board, [fixed], (colour[0], colour[1], colour[2], 255.0), cv2.LINE_8, SHIFT
+        )
 
-    def circle(self, x: float, y: float, radius: float, colour: Rgb) -> None:
-        centre = self._fixed(np.array([[x, y]]))[0]
+    def stroke(self, a: NDArray[np.int32], b: NDArray[np.int32], px: float, colour: Rgb) -> None:
+        """A line with round ends between two points that ``fixed`` has converted."""
+        cv2.line(
+            self._board,
+            (int(a[0]), int(a[1])),
+            (int(b[0]), int(b[1])),
+            (colour[0], colour[1], colour[2], 255.0),
+            max(1, round(px * self.scale)),
+            cv2.LINE_8,
+            SHIFT,
+        )
+
+    def ball(self, centre: NDArray[np.int32], radius_px: float, colour: Rgb) -> None:
+        """A disc around a point that ``fixed`` has converted."""
         cv2.circle(
             self._board,
             (int(centre[0]), int(centre[1])),
-            max(1, round(radius * self.scale * (1 << SHIFT))),
-            _opaque(colour),
+            max(1, round(radius_px * self.scale * (1 << SHIFT))),
+            (colour[0], colour[1], colour[2], 255.0),
             -1,
             cv2.LINE_8,
             SHIFT,
         )
+
+    def fixed(self, points: Points) -> NDArray[np.int32]:
+        """``(N, 2)`` image points in the fixed-point coordinates of the board."""
+        unit = float(self.scale * (1 << SHIFT))
+        shift_x = (0.5 - self.x0) * unit - 0.5 * (1 << SHIFT)
+        shift_y = (0.5 - self.y0) * unit - 0.5 * (1 << SHIFT)
+        return np.rint(points * unit + (shift_x, shift_y)).astype(np.int32)
 
     def picture(self) -> NDArray[np.uint8]:
         """``(h, w, 4)`` at the canvas's resolution, colours multiplied by alpha."""
@@ -129,11 +189,8 @@ class Sprite:
         picture = cv2.resize(self._board, (self.w, self.h), interpolation=cv2.INTER_AREA)
         return np.asarray(picture, dtype=np.uint8)
 
-    def _fixed(self, points: Points) -> NDArray[np.int32]:
-        board = (points - (self.x0 - 0.5, self.y0 - 0.5)) * self.scale - 0.5
-        limit = 30000.0
-        return np.round(np.clip(board, -limit, limit) * (1 << SHIFT)).astype(np.int32)
 
-
-def _opaque(colour: Rgb) -> tuple[float, float, float, float]:
-    return colour[0], colour[1], colour[2], 255.0
+def _blend(behind: NDArray[np.uint8], colour: NDArray[np.uint8], cover: NDArray[np.uint8]) -> None:
+    opaque = cv2.cvtColor(cover, cv2.COLOR_GRAY2RGB)
+    under = cv2.multiply(behind, cv2.bitwise_not(opaque), scale=1.0 / 255.0)
+    behind[:] = cv2.add(under, cv2.multiply(colour, opaque, scale=1.0 / 255.0))

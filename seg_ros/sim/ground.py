@@ -15,7 +15,15 @@ from numpy.typing import NDArray
 
 from seg_ros.core.camera import Camera
 from seg_ros.sim import classes
+from seg_ros.sim.canvas import Canvas
 from seg_ros.sim.config import SceneConfig
+from seg_ros.sim.lights import (
+    HEADLIGHT_COLOUR,
+    LAMP_COLOUR,
+    headlights,
+    lamp_share,
+    lamp_strength,
+)
 from seg_ros.sim.profile import (
     CENTRE,
     DASHED,
@@ -36,7 +44,7 @@ from seg_ros.sim.textures import (
 from seg_ros.sim.vehicle import VehicleState
 from seg_ros.sim.weather import Light
 
-__all__ = ['Ground', 'GroundPicture']
+__all__ = ['Ground']
 
 FAR_M = 450.0
 COLUMN_STEP = 16
@@ -50,6 +58,7 @@ LINE_LEVELS = 30
 LINE_FINEST_M = 0.01
 ZEBRA_HALF_LENGTH_M = 1.7
 ZEBRA_PERIOD_M = 1.0
+GROUND_FACES_SUN = 0.85
 PAINT = (226.0, 226.0, 222.0)
 GRAIN_SIDE = 512
 GRAIN_STEP_M = 0.012
@@ -58,21 +67,6 @@ MAX_RIP_LEVEL = 6
 FIRST_LINE_CODE = 100  # above every class of the ground
 
 Float32Image = NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class GroundPicture:
-    """The ground of one frame, from row ``first_row`` to the bottom of the image.
-
-    Attributes:
-        first_row: The first row with ground in it.
-        image: ``(rows, W, 3)`` uint8.
-        labels: ``(rows, W)`` uint8.
-    """
-
-    first_row: int
-    image: NDArray[np.uint8]
-    labels: NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -106,32 +100,45 @@ class Ground:
         seen_rows = np.flatnonzero(seen.any(axis=1))
         height, width = seen.shape
         self.first_row = int(seen_rows[0]) if seen_rows.size else height
-        self.is_ground = seen[self.first_row :]
-        self.is_complete = bool(self.is_ground.all())
+        self._is_ground = seen[self.first_row :]
+        self._is_complete = bool(self._is_ground.all())
         self._points = _within_reach(table[self.first_row :], camera)
         eye = np.array([camera.mount.x, camera.mount.y])
-        self._distance = np.hypot(*np.moveaxis(self._points - eye, -1, 0))
+        self.distance_m = np.hypot(*np.moveaxis(self._points - eye, -1, 0))
         nodes = np.unique(np.append(np.arange(0, width, COLUMN_STEP), width - 1))
         self._node_points = self._points[:, nodes]
         self._spread = _interpolation(nodes, width)
         self._node_gap = np.diff(nodes).astype(np.float32)
-        clear = np.exp(-self._distance / light.haze_m).astype(np.float32)
+        clear = np.exp(-self.distance_m / light.haze_m).astype(np.float32)
         self._clear = _three(clear)
         self._haze = (1.0 - self._clear) * np.array(light.haze, dtype=np.float32)
         strip = road_strip(profile, country=config.surroundings == 'country', seed=config.seed % 4)
         self._bands = self._make_bands(strip)
+        self._lamp_d_m = profile.right.asphalt_m + 0.5
+        beams = headlights(self._points[..., 0], self._points[..., 1]).astype(np.float32)
+        self._headlights = _three(beams) * np.array(HEADLIGHT_COLOUR, dtype=np.float32)
         self._line_table = _line_table(profile)
+        self._any_line_table = np.ascontiguousarray(self._line_table.sum(axis=-1))
         self._label_table = _label_table(profile)
         self._make_grain()
 
-    def paint(self, state: VehicleState, shade: NDArray[np.uint8] | None) -> GroundPicture:
+    def paint(
+        self,
+        state: VehicleState,
+        shade: NDArray[np.uint8],
+        contact: NDArray[np.uint8],
+        canvas: Canvas,
+    ) -> None:
         """The ground from where the vehicle is now.
 
         Args:
             state: Of the vehicle.
-            shade: ``(rows, W)``, how much of the sun is taken away, 255 all. None without sun.
+            shade: ``(rows, W)``, how much of the sun is taken away, 255 all.
+            contact: ``(rows, W)``, how much of all light is taken away.
+            canvas: Gets image and labels.
         """
-        s, d, log_along, log_across = self._coordinates(state)
+        nodes = self._node_coordinates(state)
+        s, d, log_along, log_across = self._coordinates(state, *nodes)
         crossings_m = [
             at_m - state.s_m
             for at_m in self._scenery.crossings_m(state.s_m - DASH_BEHIND_M, state.s_m + FAR_M)
@@ -139,26 +146,36 @@ class Ground:
         painted = self._painted(state.s_m, crossings_m)
         labels = self._labels(s, d, painted)
         colour = self._surface(s + state.s_m % STRIP_LENGTH_M, d)
-        cover = self._line_covers(s, d, log_along, log_across, painted)
+        _paint_over(colour, *self._lines(s, d, log_along, log_across, painted))
         for at_m in crossings_m:
-            _add_zebra(cover, s, d, log_along, log_across, at_m, self._profile)
-        wear = cv2.addWeighted(colour[..., 1], 0.004, colour[..., 1], 0.0, 0.9 - 112.0 * 0.004)
-        cover *= np.clip(wear, 0.5, 1.0)
-        colour += (np.array(PAINT, dtype=np.float32) - colour) * _three(cover)
-        colour *= self._lighting(shade)
+            zebra = _zebra(s, d, log_along, log_across, at_m, self._profile)
+            if zebra is not None:
+                _paint_over(colour, *zebra)
+        colour *= self._lighting(shade, contact, *nodes)
         colour *= self._clear
         image = cv2.add(colour, self._haze, dtype=cv2.CV_8U)
-        return GroundPicture(self.first_row, np.asarray(image, dtype=np.uint8), labels)
+        rows = slice(self.first_row, None)
+        if self._is_complete:
+            canvas.image[rows] = image
+            canvas.codes[rows] = labels
+        else:
+            np.copyto(canvas.image[rows], image, where=self._is_ground[..., None])
+            np.copyto(canvas.codes[rows], labels, where=self._is_ground)
 
-    def _coordinates(
+    def _node_coordinates(
         self, state: VehicleState
-    ) -> tuple[Float32Image, Float32Image, Float32Image, Float32Image]:
-        """``s`` from the vehicle, ``d``, and log2 of the pixel's size along both, metres."""
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """``s`` and ``d`` at every ``COLUMN_STEP``-th column."""
         cos, sin = np.cos(state.yaw_rad), np.sin(state.yaw_rad)
         x, y = self._node_points[..., 0], self._node_points[..., 1]
-        s, d = self._road.coordinates(state.x_m + cos * x - sin * y, state.y_m + sin * x + cos * y)
-        s_near = (s - state.s_m).astype(np.float32)
-        d_near = d.astype(np.float32)
+        return self._road.coordinates(state.x_m + cos * x - sin * y, state.y_m + sin * x + cos * y)
+
+    def _coordinates(
+        self, state: VehicleState, node_s: NDArray[np.float64], node_d: NDArray[np.float64]
+    ) -> tuple[Float32Image, Float32Image, Float32Image, Float32Image]:
+        """``s`` from the vehicle, ``d``, and log2 of the pixel's size along both, metres."""
+        s_near = (node_s - state.s_m).astype(np.float32)
+        d_near = node_d.astype(np.float32)
         return (
             s_near @ self._spread,
             d_near @ self._spread,
@@ -226,49 +243,73 @@ class Ground:
             )  # fmt: skip
         colour = strip.astype(np.float32)
         near = self._grain_rows
-        map_x = np.mod(d[near] * (1.0 / GRAIN_STEP_M), GRAIN_SIDE - 1)
-        map_y = np.mod(s[near] * (1.0 / GRAIN_STEP_M), GRAIN_SIDE - 1)
-        grain = cv2.remap(self._grain, map_x, map_y, cv2.INTER_LINEAR) * self._grain_weight
-        colour[near] *= _three(1.0 + grain)
+        map_x = _tiled(d[near] * np.float32(1.0 / GRAIN_STEP_M), GRAIN_SIDE - 1)
+        map_y = _tiled(s[near] * np.float32(1.0 / GRAIN_STEP_M), GRAIN_SIDE - 1)
+        grain = cv2.remap(self._grain, map_x, map_y, cv2.INTER_LINEAR)
+        grain *= self._grain_weight
+        grain += 1.0
+        colour[near] *= _three(grain)
         return colour
 
-    def _line_covers(
+    def _lines(
         self,
         s: Float32Image,
         d: Float32Image,
         log_along: Float32Image,
         log_across: Float32Image,
         painted: Float32Image,
-    ) -> Float32Image:
-        """Share of every pixel that the lines along the road cover."""
-        level = (log_across - np.float32(np.log2(LINE_FINEST_M))) * np.float32(LEVELS_PER_OCTAVE)
-        place = (d + np.float32(LINE_HALF_WIDTH_M)) * np.float32(1.0 / LINE_STEP_M)
+    ) -> tuple[NDArray[np.int64], Float32Image]:
+        """Pixels that the lines along the road touch, and the share of each that they cover."""
+        level = log_across - np.float32(np.log2(LINE_FINEST_M))
+        level *= np.float32(LEVELS_PER_OCTAVE)
+        place = d + np.float32(LINE_HALF_WIDTH_M)
+        place *= np.float32(1.0 / LINE_STEP_M)
+        any_line = cv2.remap(self._any_line_table, place, level, cv2.INTER_LINEAR)
+        near = np.flatnonzero(any_line.reshape(-1) > 0.002)
+        if not near.size:
+            return near, np.zeros(0, dtype=np.float32)
         across = cv2.remap(
-            self._line_table, place, np.clip(level, 0, LINE_LEVELS - 1), cv2.INTER_LINEAR
-        )
-        cover = np.zeros(s.shape, dtype=np.float32)
-        near = np.flatnonzero(across.sum(axis=-1).reshape(-1) > 0.002)
+            self._line_table,
+            place.reshape(-1)[near][:, None],
+            level.reshape(-1)[near][:, None],
+            cv2.INTER_LINEAR,
+        ).reshape(-1, 3)
         half = np.exp2(log_along.reshape(-1)[near]) * (0.5 / DASH_STEP_M)
         half = np.maximum(half, 0.5)
         middle = (s.reshape(-1)[near] + DASH_BEHIND_M) * (1.0 / DASH_STEP_M)
         last = len(painted)
-        total = np.concatenate([np.zeros((1, 4)), np.cumsum(painted, axis=0, dtype=np.float64)])
-        low = np.clip(np.round(middle - half), 0, last).astype(np.int32)
-        high = np.clip(np.round(middle + half), 0, last).astype(np.int32)
+        total = np.zeros((last + 1, 3))
+        np.cumsum(painted[:, 1:], axis=0, dtype=np.float64, out=total[1:])
+        low = np.clip(np.rint(middle - half), 0, last).astype(np.int64)
+        high = np.clip(np.rint(middle + half), 0, last).astype(np.int64)
         along = (total[high] - total[low]) / np.maximum(high - low, 1)[:, None]
-        share = (along[:, 1:] * across.reshape(-1, 3)[near]).sum(axis=1)
-        cover.reshape(-1)[near] = np.minimum(share, 1.0)
-        return cover
+        share = np.minimum((along * across).sum(axis=1), 1.0)
+        return near, share.astype(np.float32)
 
-    def _lighting(self, shade: NDArray[np.uint8] | None) -> Float32Image:
-        """Factor of the ground's colour, ``(rows, W, 3)`` or ``(3,)``."""
-        ambient = np.array(self._light.ambient, dtype=np.float32)
-        if shade is None or not self._light.has_sun:
-            return ambient
-        sun = np.array(self._light.sun, dtype=np.float32)
-        lit = 1.0 - np.arange(256, dtype=np.float32) / 255.0
-        table = (ambient + lit[:, None] * sun).reshape(256, 1, 3)
-        return np.asarray(cv2.LUT(_three(shade), table), dtype=np.float32)
+    def _lighting(
+        self,
+        shade: NDArray[np.uint8],
+        contact: NDArray[np.uint8],
+        node_s: NDArray[np.float64],
+        node_d: NDArray[np.float64],
+    ) -> Float32Image:
+        """Factor of the ground's colour, ``(rows, W, 3)``."""
+        light = self._light
+        ambient = np.array(light.ambient, dtype=np.float32)
+        left = 1.0 - np.arange(256, dtype=np.float32) / 255.0
+        open_to_sky = _three(cv2.LUT(contact, left))
+        if light.has_sun:
+            sun = np.array(light.sun, dtype=np.float32) * GROUND_FACES_SUN
+            table = (ambient + left[:, None] * sun).reshape(256, 1, 3)
+            lighting = np.asarray(cv2.LUT(_three(shade), table), dtype=np.float32)
+        else:
+            lighting = np.broadcast_to(ambient, open_to_sky.shape)
+        if light.lamps_lit:
+            lamps = lamp_share(node_s, node_d, self._lamp_d_m).astype(np.float32) @ self._spread
+            lamps *= np.float32(lamp_strength(light))
+            warm = _three(lamps) * np.array(LAMP_COLOUR, dtype=np.float32)
+            lighting = lighting + warm + self._headlights
+        return np.asarray(lighting * open_to_sky, dtype=np.float32)
 
     def _make_bands(self, strip: NDArray[np.uint8]) -> list[_Band]:
         """Groups rows by the resolution at which they see the strip, for a road straight ahead."""
@@ -304,11 +345,11 @@ class Ground:
         grain = 0.6 * noise(shape, shape, generator)
         grain += 0.6 * noise(shape, (GRAIN_SIDE // 3, GRAIN_SIDE // 3), generator)
         self._grain = np.asarray(np.clip(grain, -2.0, 2.0), dtype=np.float32)
-        distance = self._distance.min(axis=1)
+        distance = self.distance_m.min(axis=1)
         rows = np.flatnonzero(distance < GRAIN_REACH_M)
         first = int(rows[0]) if rows.size else len(distance)
         self._grain_rows = slice(first, len(distance))
-        weight = 0.075 * np.clip(1.0 - self._distance[first:] / GRAIN_REACH_M, 0.0, 1.0)
+        weight = 0.075 * np.clip(1.0 - self.distance_m[first:] / GRAIN_REACH_M, 0.0, 1.0)
         self._grain_weight = weight.astype(np.float32)
 
 
@@ -363,30 +404,47 @@ def _line_table(profile: RoadProfile) -> Float32Image:
     return table
 
 
-def _add_zebra(
-    cover: Float32Image,
+def _paint_over(colour: Float32Image, pixels: NDArray[np.int64], share: Float32Image) -> None:
+    """Paint on the asphalt, thinner where the asphalt is dark."""
+    flat = colour.reshape(-1, 3)
+    under = flat[pixels]
+    wear = np.clip(0.9 + 0.004 * (under[:, 1] - 112.0), 0.5, 1.0)
+    flat[pixels] = under + (np.array(PAINT, dtype=np.float32) - under) * (share * wear)[:, None]
+
+
+def _zebra(
     s: Float32Image,
     d: Float32Image,
     log_along: Float32Image,
     log_across: Float32Image,
     at_m: float,
     profile: RoadProfile,
-) -> None:
-    """Stripes along the road in a band across it; each pixel gets the share that they cover."""
+) -> tuple[NDArray[np.int64], Float32Image] | None:
+    """Stripes along the road in a band across it: pixels, and the share of each they cover."""
     half_m = ZEBRA_HALF_LENGTH_M
-    rows = np.flatnonzero((np.abs(s - at_m) < half_m + 8.0).any(axis=1))
-    if not rows.size:
-        return
-    part = slice(int(rows[0]), int(rows[-1]) + 1)
-    along = np.exp2(log_along[part])
-    across = np.exp2(log_across[part])
-    from_m = np.maximum(s[part] - at_m - 0.5 * along, -half_m)
-    to_m = np.minimum(s[part] - at_m + 0.5 * along, half_m)
+    near = np.flatnonzero((np.abs(s - np.float32(at_m)) < half_m + 6.0).reshape(-1))
+    if not near.size:
+        return None
+    d_near = d.reshape(-1)[near]
+    inside = (d_near < profile.left.asphalt_m - 0.4) & (d_near > 0.4 - profile.right.asphalt_m)
+    near, d_near = near[inside], d_near[inside]
+    along = np.exp2(log_along.reshape(-1)[near])
+    across = np.exp2(log_across.reshape(-1)[near])
+    offset = s.reshape(-1)[near] - np.float32(at_m)
+    from_m = np.maximum(offset - 0.5 * along, -half_m)
+    to_m = np.minimum(offset + 0.5 * along, half_m)
     share = np.maximum(to_m - from_m, 0.0) / along
-    stripes = _stripes_before(d[part] + 0.5 * across) - _stripes_before(d[part] - 0.5 * across)
-    share *= stripes / across
-    share[(d[part] > profile.left.asphalt_m - 0.4) | (d[part] < 0.4 - profile.right.asphalt_m)] = 0
-    cover[part] = np.maximum(cover[part], share)
+    share *= (
+        _stripes_before(d_near + 0.5 * across) - _stripes_before(d_near - 0.5 * across)
+    ) / across
+    return near, share.astype(np.float32)
+
+
+def _tiled(values: Float32Image, period: float) -> Float32Image:
+    turns = values * np.float32(1.0 / period)
+    turns -= np.floor(turns)
+    turns *= np.float32(period)
+    return turns
 
 
 def _stripes_before(d: Float32Image) -> Float32Image:

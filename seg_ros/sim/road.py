@@ -8,6 +8,7 @@ it; that is where the search for the road coordinates of a point starts.
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -22,8 +23,9 @@ START_M = -240.0
 FREE_START_M = 30.0  # straight ahead of the start
 KEPT_BEHIND_M = 400.0
 GROWTH_M = 400.0
-NEWTON_STEPS = 4
+NEWTON_STEPS = 3
 LOCATE_STEPS = 12
+KNOWN_POSES = 8192
 
 
 class Road:
@@ -35,12 +37,15 @@ class Road:
 
     def __init__(self, seed: int, max_curvature_per_m: float, *, straight: bool = False) -> None:
         self._generator = np.random.default_rng([seed, 11])
+        # Most of what is asked for stands still.
+        self._known_pose = lru_cache(maxsize=KNOWN_POSES)(self._pose)
         self._max_curvature_per_m = 0.0 if straight else max_curvature_per_m
         self._first_s_m = START_M
         self._x = np.zeros(1)
         self._y = np.zeros(1)
         self._heading = np.zeros(1)
         self._curvature = np.zeros(1)
+        self._arcs = np.zeros((1, 5))
         self._append_straight(FREE_START_M - START_M)
         at_zero = round(-START_M / STEP_M)
         self._x -= self._x[at_zero]
@@ -59,12 +64,18 @@ class Road:
             self._heading = self._heading[surplus:]
             self._curvature = self._curvature[surplus:]
             self._first_s_m += surplus * STEP_M
+        if grown:
+            self._tabulate()
 
     def points(self, s_m: ArrayLike, d_m: ArrayLike = 0.0) -> Float64Array:
         """``(..., 2)`` world points at road coordinates."""
         x, y, heading, _ = self._sample(np.asarray(s_m, dtype=np.float64))
         d = np.asarray(d_m, dtype=np.float64)
         return np.stack([x - d * np.sin(heading), y + d * np.cos(heading)], axis=-1)
+
+    def pose(self, s_m: float, d_m: float = 0.0) -> tuple[float, float, float]:
+        """World x, y and heading at one place."""
+        return self._known_pose(s_m, d_m)
 
     def heading(self, s_m: ArrayLike) -> Float64Array:
         return self._sample(np.asarray(s_m, dtype=np.float64))[2]
@@ -75,15 +86,21 @@ class Road:
 
     def coordinates(self, x: Float64Array, y: Float64Array) -> tuple[Float64Array, Float64Array]:
         """Road coordinates of world points, arrays of the same shape."""
-        s = self._first_s_m + STEP_M * np.interp(x, self._x, np.arange(len(self._x)))
-        d = np.zeros_like(s)
+        place = np.interp(x, self._x, np.arange(len(self._x)))
+        d = np.zeros_like(place)
+        last = len(self._x) - 1
         for _ in range(NEWTON_STEPS):
-            px, py, heading, curvature = self._sample(s)
-            cos, sin = np.cos(heading), np.sin(heading)
+            # The nearest sample stands for its surroundings: an arc through it.
+            index = np.clip(np.rint(place), 0, last).astype(np.int64)
+            px, py, cos, sin, curvature = np.moveaxis(self._arcs[index], -1, 0)
             dx, dy = x - px, y - py
-            d = dy * cos - dx * sin
-            s = s + (dx * cos + dy * sin) / np.maximum(1.0 - curvature * d, 0.35)
-        return s, d
+            along, left = dx * cos + dy * sin, dy * cos - dx * sin
+            ahead = np.maximum(1.0 - curvature * left, 0.35)
+            bent = curvature * along
+            radial = np.sqrt(bent * bent + ahead * ahead)
+            d = (2.0 * left - curvature * (along * along + left * left)) / (1.0 + radial)
+            place = index + along / (ahead * STEP_M)
+        return self._first_s_m + STEP_M * place, d
 
     def locate(self, x: float, y: float, near_s_m: float) -> tuple[float, float]:
         """Road coordinates of one world point close to a place that is known roughly."""
@@ -119,6 +136,22 @@ class Road:
             self._curvature[after] - self._curvature[index]
         )
         return x, y, heading, curvature
+
+    def _pose(self, s_m: float, d_m: float = 0.0) -> tuple[float, float, float]:
+        place = (s_m - self._first_s_m) / STEP_M
+        index = min(max(int(place), 0), len(self._x) - 2)
+        part = place - index
+        x0, x1 = float(self._x[index]), float(self._x[index + 1])
+        y0, y1 = float(self._y[index]), float(self._y[index + 1])
+        h0, h1 = float(self._heading[index]), float(self._heading[index + 1])
+        heading = h0 + min(max(part, 0.0), 1.0) * (h1 - h0)
+        x = x0 + part * (x1 - x0) - d_m * math.sin(heading)
+        y = y0 + part * (y1 - y0) + d_m * math.cos(heading)
+        return x, y, heading
+
+    def _tabulate(self) -> None:
+        cos, sin = np.cos(self._heading), np.sin(self._heading)
+        self._arcs = np.column_stack([self._x, self._y, cos, sin, self._curvature])
 
     def _append_bend(self) -> None:
         if self._max_curvature_per_m < 1e-5:

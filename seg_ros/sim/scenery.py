@@ -5,7 +5,7 @@ Everything here is a place and a kind; how it looks is the renderer's business.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -33,6 +33,8 @@ class Building:
         depth_m: Away from the road.
         roof_m: Height of the roof above the eaves, 0 is flat.
         look: Chooses facade and colours.
+        hidden0_m: How high another building hides the wall at ``s0_m``.
+        hidden1_m: The same at ``s1_m``.
     """
 
     s0_m: float
@@ -42,6 +44,8 @@ class Building:
     depth_m: float
     roof_m: float
     look: int
+    hidden0_m: float = 0.0
+    hidden1_m: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -152,7 +156,7 @@ class Scenery:
 
         return Block(
             index=index,
-            buildings=tuple(buildings),
+            buildings=tuple(_joined(building, buildings) for building in buildings),
             trees=tuple(tree for tree in trees if clear(tree.s_m) or abs(tree.d_m) > 14.0),
             posts=tuple(p for p in posts if p.kind == 'crossing_sign' or clear(p.s_m)),
             fences=tuple(fences),
@@ -302,6 +306,18 @@ class Scenery:
             look = int(generator.integers(1 << 30))
             if side.parking_m and taken:
                 parked.append(ParkedCar(at_m, sign * side.parking_m, look, sign > 0))
+
+
+def _joined(building: Building, all_buildings: list[Building]) -> Building:
+    """The building with what its neighbours in the same row hide of its side walls."""
+    hidden0_m = hidden1_m = 0.0
+    for other in all_buildings:
+        if other.d_m == building.d_m and other.depth_m == building.depth_m:
+            if abs(other.s1_m - building.s0_m) < 0.01:
+                hidden0_m = other.height_m
+            if abs(other.s0_m - building.s1_m) < 0.01:
+                hidden1_m = other.height_m
+    return replace(building, hidden0_m=hidden0_m, hidden1_m=hidden1_m)
 
 
 def _fence_kind(generator: np.random.Generator) -> str:
