@@ -56,9 +56,11 @@ setup(
     install_requires=['numpy>=1.21', 'pyyaml>=5.4'],
     extras_require={
         **ROS_WHEELS,
-        'cpu': ['onnxruntime==1.31.1', 'onnx==1.23.2', 'opencv-python-headless==4.14.0.94'],
-        'openvino': ['openvino==2026.4.1'],
-        'bags': ['rosbags==0.11.9'],
+        # Ranges: what is tested together is pinned in .ci/requirements-*.txt.
+        'cpu': ['onnxruntime>=1.17', 'opencv-python-headless>=4.6'],
+        'openvino': ['openvino>=2025.0'],
+        'wrap': ['onnx>=1.15'],
+        'bags': ['rosbags>=0.11'],
     },
     entry_points={
         'console_scripts': [
