@@ -49,10 +49,18 @@ class MBConv(nn.Module):
     """Inverted residual: expand 1x1, depthwise k x k, project 1x1."""
 
     def __init__(
-        self, kernel: int, stride: int, expansion: int, inputs: int, outputs: int
+        self,
+        kernel: int,
+        stride: int,
+        expansion: int,
+        inputs: int,
+        outputs: int,
+        kept_share: float = 1.0,
     ) -> None:
         super().__init__()
         middle = inputs * expansion
+        if kept_share < 1.0 and expansion != 1:
+            middle = max(1, round(middle * kept_share / 16)) * 16
         self.has_expansion = expansion != 1
         if self.has_expansion:
             self._expand_conv = nn.Conv2d(inputs, middle, 1, bias=False)
@@ -71,9 +79,16 @@ class MBConv(nn.Module):
 
 
 class EfficientNetLite(nn.Module):
-    """Feature maps at strides 4, 8, ... `deepest`, of `channels[i]` channels each."""
+    """Feature maps at strides 4, 8, ... `deepest`, of `channels[i]` channels each.
 
-    def __init__(self, variant: int = 0, deepest: int = 32) -> None:
+    Args:
+        variant: 0, 1 or 2.
+        deepest: The stride of the last feature map, 16 or 32.
+        kept_share: Of the channels inside the blocks; pretrained weights are thinned out to the
+            channels that matter most to the block's output.
+    """
+
+    def __init__(self, variant: int = 0, deepest: int = 32, kept_share: float = 1.0) -> None:
         super().__init__()
         stages = STAGES[: {32: 7, 16: 5}[deepest]]
         width, depth = VARIANTS[variant]
@@ -91,8 +106,11 @@ class EfficientNetLite(nn.Module):
             if stride == 2 and index > 1:
                 self.taps.append(len(blocks) - 1)
                 self.channels.append(inputs)
-            blocks.append(MBConv(kernel, stride, expansion, inputs, outputs))
-            blocks += [MBConv(kernel, 1, expansion, outputs, outputs) for _ in range(repeats - 1)]
+            blocks.append(MBConv(kernel, stride, expansion, inputs, outputs, kept_share))
+            blocks += [
+                MBConv(kernel, 1, expansion, outputs, outputs, kept_share)
+                for _ in range(repeats - 1)
+            ]
         self.taps.append(len(blocks) - 1)
         self.channels.append(outputs)
         self._blocks = nn.ModuleList(blocks)
@@ -109,6 +127,8 @@ class EfficientNetLite(nn.Module):
     def load_pretrained(self, path: Path) -> None:
         """Load ImageNet weights; everything but the classifier must be there."""
         state = torch.load(path, map_location='cpu', weights_only=True)
+        for index, block in enumerate(self._blocks):
+            thin_out(state, f'_blocks.{index}.', block._depthwise_conv.out_channels)
         missing, unexpected = self.load_state_dict(state, strict=False)
         blocks = tuple(f'_blocks.{i}.' for i in range(len(self._blocks), 99))  # deeper than we go
         wrong = [k for k in unexpected if not k.startswith(('_conv_head', '_bn1', '_fc', *blocks))]
@@ -116,6 +136,19 @@ class EfficientNetLite(nn.Module):
             raise ValueError(
                 f'{path} is not an EfficientNet-Lite of this size: {missing[:3]} {wrong[:3]}'
             )
+
+
+def thin_out(state: dict[str, Tensor], block: str, kept: int) -> None:
+    """Keep the inner channels whose norm's gain times projection is largest."""
+    project = f'{block}_project_conv.weight'
+    if state[project].shape[1] == kept:
+        return
+    weight = state[f'{block}_bn1.weight'].abs() * state[project].flatten(1).norm(dim=0)
+    channels = weight.topk(kept).indices.sort().values
+    state[project] = state[project][:, channels]
+    for layer in ('_expand_conv', '_bn0', '_depthwise_conv', '_bn1'):
+        for name in [n for n in state if n.startswith(f'{block}{layer}.') and state[n].ndim]:
+            state[name] = state[name][channels]
 
 
 def pretrained_weights(variant: int) -> Path:

@@ -49,6 +49,7 @@ class RoadSeg(nn.Module):
         widths: Decoder channels at strides 4, 8, ... `deepest`; one value less leaves out stride
             4.
         deepest: Where the encoder ends: stride 32, or 16 for a small network.
+        kept_share: Of the channels inside the encoder's blocks.
         pretrained: Start from ImageNet weights.
     """
 
@@ -57,12 +58,13 @@ class RoadSeg(nn.Module):
         classes: int,
         encoder: int = 0,
         deepest: int = 32,
+        kept_share: float = 1.0,
         widths: Sequence[int] = (48, 96, 96, 128),
         pretrained: bool = True,
         dropout: float = 0.1,
     ) -> None:
         super().__init__()
-        self.encoder = EfficientNetLite(encoder, deepest)
+        self.encoder = EfficientNetLite(encoder, deepest, kept_share)
         if pretrained:
             self.encoder.load_pretrained(pretrained_weights(encoder))
         channels = self.encoder.channels[-len(widths) :]
