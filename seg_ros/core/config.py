@@ -1,51 +1,19 @@
 """Every parameter of the node, once: type, default, unit, range, meaning.
 
 The ROS declarations, ``config/segmentation.yaml`` and the table in the README follow from here.
-A nested dataclass is a group: its fields are declared as ``group.field``.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields, is_dataclass, replace
-from typing import Any, NamedTuple, TypeVar
+from dataclasses import dataclass
 
 from seg_ros.core.errors import ConfigurationError
+from seg_ros.core.option import option
 
-__all__ = ['NodeConfig', 'Option', 'config_from_values', 'options_of', 'values_of']
+__all__ = ['NodeConfig']
 
 CAMERA_NAME = re.compile(r'[A-Za-z][A-Za-z0-9_]*')  # what ROS allows as one part of a topic name
-
-ParameterValue = bool | int | float | str | tuple[str, ...]
-
-T = TypeVar('T')
-
-
-class Option(NamedTuple):
-    """What the field of a configuration says beside its default.
-
-    Attributes:
-        doc: One sentence for the descriptor, the YAML and the README.
-        unit: Unit of the value, empty when it has none.
-        low: Least allowed value, of numbers.
-        high: Greatest allowed value, of numbers.
-        choices: The allowed words; empty when any text is allowed.
-        live: Whether a change takes effect at once. All others are read at configure.
-    """
-
-    doc: str
-    unit: str = ''
-    low: float | None = None
-    high: float | None = None
-    choices: tuple[str, ...] = ()
-    live: bool = False
-
-
-def option(default: T, doc: str, **more: Any) -> T:
-    """Returns a dataclass field with its option attached."""
-    made: T = field(default=default, metadata={'option': Option(doc, **more)})
-    return made
 
 
 @dataclass(frozen=True)
@@ -151,61 +119,3 @@ class NodeConfig:
             raise ConfigurationError(
                 'image_topics has an empty topic. Give each camera the topic of its images.'
             )
-
-
-def options_of(
-    config: type[Any], prefix: str = ''
-) -> Iterator[tuple[str, ParameterValue, Option]]:
-    """Yields name, default and option of every parameter of a configuration class."""
-    for row in fields(config):
-        if is_dataclass(row.default):
-            yield from options_of(type(row.default), f'{prefix}{row.name}.')
-        else:
-            default: Any = row.default
-            yield f'{prefix}{row.name}', default, row.metadata['option']
-
-
-def values_of(config: object, prefix: str = '') -> dict[str, ParameterValue]:
-    """Returns the values of a configuration under the names of ``options_of``."""
-    values: dict[str, ParameterValue] = {}
-    for row in fields(config):  # type: ignore[arg-type]
-        value = getattr(config, row.name)
-        if is_dataclass(value):
-            values.update(values_of(value, f'{prefix}{row.name}.'))
-        else:
-            values[f'{prefix}{row.name}'] = value
-    return values
-
-
-def config_from_values(default: T, values: Mapping[str, ParameterValue]) -> T:
-    """Returns a copy of a configuration with the named values in it.
-
-    Raises:
-        ConfigurationError: A word that is not among the choices, a number out of its range, or
-            values that do not fit each other.
-    """
-    changes: dict[str, Any] = {}
-    for row in fields(default):  # type: ignore[arg-type]
-        current = getattr(default, row.name)
-        if is_dataclass(current):
-            prefix = f'{row.name}.'
-            inner = {k[len(prefix) :]: v for k, v in values.items() if k.startswith(prefix)}
-            if inner:
-                changes[row.name] = config_from_values(current, inner)
-        elif row.name in values:
-            changes[row.name] = check_value(row.name, values[row.name], row.metadata['option'])
-    return replace(default, **changes)  # type: ignore[type-var]
-
-
-def check_value(name: str, value: ParameterValue, rule: Option) -> ParameterValue:
-    """Returns the value when it is within its option's range and choices, else raises."""
-    if rule.choices and value not in rule.choices:
-        raise ConfigurationError(f'{name} is {value!r}. Choose one of {", ".join(rule.choices)}.')
-    too_low = rule.low is not None and isinstance(value, (int, float)) and value < rule.low
-    too_high = rule.high is not None and isinstance(value, (int, float)) and value > rule.high
-    if too_low or too_high:
-        raise ConfigurationError(
-            f'{name} is {value}. It must be from {rule.low} to {rule.high} {rule.unit}'.rstrip()
-            + '.'
-        )
-    return value

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import textwrap
 
-from seg_ros.core.config import NodeConfig, Option, ParameterValue, options_of
+from seg_ros.core.config import NodeConfig
+from seg_ros.core.option import Option, ParameterValue, options_of
 
 __all__ = ['parameters_help', 'parameters_table', 'parameters_yaml']
 

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from seg_ros.core.config import NodeConfig, options_of
+from seg_ros.core.config import NodeConfig
+from seg_ros.core.option import options_of
 
 REPOSITORY = Path(__file__).parents[2]
 STAND_IN = Path(__file__).parent / 'stand_in'
