@@ -13,7 +13,14 @@ from seg_ros.core.timing import StageTimer
 from seg_ros.core.types import Allocate, ConfidenceImage, Frame, LabelImage, RgbImage
 from seg_ros.inference.base import InferenceBackend
 
-__all__ = ['IMAGES', 'Buffers', 'FrameResult', 'PipelineOptions', 'SegmentationPipeline']
+__all__ = [
+    'IMAGES',
+    'Buffers',
+    'FrameResult',
+    'NetworkView',
+    'PipelineOptions',
+    'SegmentationPipeline',
+]
 
 IMAGES = ('label', 'confidence', 'overlay')
 """What ``process`` can make of a frame."""
@@ -33,10 +40,34 @@ class PipelineOptions:
 
 
 @dataclass(frozen=True)
+class NetworkView:
+    """What the network saw and said, at its own size; valid until the next frame.
+
+    Attributes:
+        picture: The image that went in.
+        labels: What came out, uncertain pixels included.
+        confidence: How sure it is, None unless asked for.
+    """
+
+    picture: RgbImage
+    labels: LabelImage
+    confidence: ConfidenceImage | None = None
+
+
+@dataclass(frozen=True)
 class FrameResult:
-    """What was made of one frame, each at the camera's size, None where nobody wanted it."""
+    """What was made of one frame.
+
+    Attributes:
+        frame: The frame.
+        view: At the network's size, for the decisions.
+        label: Label image at the camera's size, None where nobody wanted it; likewise the others.
+        confidence: Confidence at the camera's size.
+        overlay: The camera's image with the label colours over it.
+    """
 
     frame: Frame
+    view: NetworkView
     label: LabelImage | None = None
     confidence: ConfidenceImage | None = None
     overlay: RgbImage | None = None
@@ -80,7 +111,7 @@ class SegmentationPipeline:
 
         Args:
             frame: The camera's image with its identity.
-            wanted: Names out of ``IMAGES``.
+            wanted: Names out of ``IMAGES``; with 'stop' among them confidence is computed, too.
             options: What may change between two frames.
             timer: Books the stages preprocess, infer and postprocess.
             allocate: Gives the arrays that the results are written to; by default the pipeline's
@@ -92,7 +123,7 @@ class SegmentationPipeline:
         """
         allocate = allocate or self._buffers
         size_wh = frame.image.width, frame.image.height
-        with_confidence = 'confidence' in wanted or options.min_confidence > 0.0
+        with_confidence = bool({'confidence', 'stop'} & set(wanted)) or options.min_confidence > 0
 
         # Bring the camera's image to the network's size, as RGB
         width, height = self._backend.engine.network_size_wh
@@ -104,6 +135,7 @@ class SegmentationPipeline:
         result = self._backend.infer(pixels[np.newaxis], with_confidence=with_confidence)
         label = result.labels[0]
         confidence = None if result.confidence is None else result.confidence[0]
+        view = NetworkView(pixels, label, confidence)
         timer.stage('infer')
 
         # Unlabel what is less certain than asked for
@@ -125,7 +157,7 @@ class SegmentationPipeline:
         if label_out is not None and 'overlay' in wanted:
             overlay_out = self._overlay(frame, label_out, options.overlay_alpha, allocate)
             timer.stage('overlay')
-        return FrameResult(frame, label_out, confidence_out, overlay_out)
+        return FrameResult(frame, view, label_out, confidence_out, overlay_out)
 
     def _overlay(
         self, frame: Frame, label: LabelImage, alpha: float, allocate: Allocate
