@@ -1,0 +1,219 @@
+"""Connected blobs of people in a mask: joined where a pole cuts one, split where two touch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from seg_ros.core.types import LabelImage
+
+__all__ = ['Blob', 'Mask', 'PersonSize', 'blobs_of', 'joined', 'split']
+
+Mask = NDArray[np.uint8]
+"""``(H, W)``, 1 inside."""
+
+MAX_BLOBS = 64  # the largest ones; more is noise, and would cost too much
+MAX_LABELS_16U = 65_000
+
+JOIN_GAP_M = 0.35  # a lamp post, seen at a person's distance
+JOIN_WIDTH_M = 0.95
+JOIN_RAIL_M = 0.6
+JOIN_CRACK_M = 0.12  # between head and shoulders: a slip of the network, whatever is behind
+JOIN_HEIGHT_M = 2.1
+JOIN_OVERLAP = 0.5
+JOIN_FILLED = 0.6
+
+SPLIT_WIDTH_M = 0.85  # one person with the arms out
+SPLIT_VALLEY = 0.35  # how much lower than the lower one of its two neighbours
+SPLIT_EDGE_M = 0.2
+CROWD_WIDTH_M = 1.5
+CROWD_PERSON_M = 0.6
+UPPER_PART = 0.45  # heads and shoulders; below, legs in stride look like gaps
+
+
+class PersonSize(NamedTuple):
+    """A grown person, for what is expected of a blob."""
+
+    height_m: float = 1.7
+    width_m: float = 0.5
+
+
+LARGE = PersonSize(1.9, 0.65)
+
+
+class Blob(NamedTuple):
+    """Connected pixels.
+
+    Attributes:
+        x0: First column.
+        y0: First row.
+        x1: After the last column.
+        y1: After the last row.
+        pixels: How many.
+        mask: ``(y1 - y0, x1 - x0)``, 1 where the blob is.
+    """
+
+    x0: int
+    y0: int
+    x1: int
+    y1: int
+    pixels: int
+    mask: Mask
+
+
+Scale = Callable[[Blob], float]
+"""Pixels per metre where a blob stands."""
+
+
+def blobs_of(mask: Mask, min_pixels: int) -> list[Blob]:
+    """The connected parts of a mask, the largest first."""
+    x, y, w, h = cv2.boundingRect(mask)
+    if w == 0 or h == 0:
+        return []
+    part = mask[y : y + h, x : x + w]
+    few = (w // 2 + 1) * (h // 2 + 1) < MAX_LABELS_16U
+    _, numbers, stats, _ = cv2.connectedComponentsWithStats(
+        part, connectivity=8, ltype=cv2.CV_16U if few else cv2.CV_32S
+    )
+    areas = stats[:, cv2.CC_STAT_AREA].copy()
+    areas[0] = 0  # the background
+    order = np.flatnonzero(areas >= min_pixels)
+    if len(order) > MAX_BLOBS:
+        order = order[np.argpartition(-areas[order], MAX_BLOBS)[:MAX_BLOBS]]
+    found = []
+    for number in sorted(order.tolist(), key=lambda index: -int(areas[index])):
+        left, top, width, height, pixels = stats[number].tolist()
+        crop = numbers[top : top + height, left : left + width] == number
+        found.append(
+            Blob(
+                x + left, y + top, x + left + width, y + top + height, pixels, crop.view(np.uint8)
+            )
+        )
+    return found
+
+
+def joined(
+    blobs: list[Blob], scale: Scale, labels: LabelImage, static_lut: NDArray[np.uint8]
+) -> list[Blob]:
+    """Blobs with the pieces of one person that a pole or a rail cut put together again.
+
+    Args:
+        blobs: The pieces.
+        scale: Pixels per metre where a blob stands.
+        labels: ``(H, W)`` class ids.
+        static_lut: ``(256,)`` 255 for a pole, a sign, a fence: what may hide a person.
+    """
+    if len(blobs) < 2:
+        return blobs
+    boxes = np.array([blob[:4] for blob in blobs])
+    x0, y0, x1, y1 = boxes.T
+    gap_x = np.maximum(x0[:, None], x0) - np.minimum(x1[:, None], x1)
+    gap_y = np.maximum(y0[:, None], y0) - np.minimum(y1[:, None], y1)
+    small_w = np.minimum.outer(x1 - x0, x1 - x0)
+    small_h = np.minimum.outer(y1 - y0, y1 - y0)
+    beside = (gap_x >= 0) & (-gap_y >= JOIN_OVERLAP * small_h)
+    above = (gap_y >= 0) & (-gap_x >= JOIN_OVERLAP * small_w)
+    candidates = np.argwhere(np.triu(beside | above, 1)).tolist()
+    merged: dict[int, Blob] = dict(enumerate(blobs))
+    home = list(range(len(blobs)))
+    for first, second in candidates:
+        i, j = home[first], home[second]
+        if i == j:
+            continue
+        gap = _gap_in_one_person(merged[i], merged[j], scale)
+        if gap is None:
+            continue
+        between = labels[gap]
+        filled = cv2.countNonZero(cv2.LUT(between, static_lut)) if between.size else 0
+        if filled >= JOIN_FILLED * between.size:
+            merged[i] = _union(merged[i], merged.pop(j))
+            home = [i if place == j else place for place in home]
+    return list(merged.values())
+
+
+def split(blob: Blob, px_per_m: float) -> list[Blob]:
+    """The people in a blob that is wider than one person.
+
+    Cut where the heads and shoulders leave a valley; a crowd without valleys in equal parts.
+    """
+    width = blob.x1 - blob.x0
+    if px_per_m <= 0.0 or width < SPLIT_WIDTH_M * px_per_m or width < 6:
+        return [blob]
+    cut = _valley(blob, px_per_m)
+    if cut is not None:
+        left, right = _cut(blob, [cut])
+        return [*split(left, px_per_m), *split(right, px_per_m)]
+    if width < CROWD_WIDTH_M * px_per_m:
+        return [blob]
+    count = min(max(2, round(width / (CROWD_PERSON_M * px_per_m))), width // 3, MAX_BLOBS)
+    return _cut(blob, [round(width * part / count) for part in range(1, count)])
+
+
+def _gap_in_one_person(a: Blob, b: Blob, scale: Scale) -> tuple[slice, slice] | None:
+    """What must be hidden between two pieces of one person, None where they cannot be one."""
+    px_per_m = max(scale(a), scale(b), _least_scale(a), _least_scale(b))
+    x0, x1 = min(a.x0, b.x0), max(a.x1, b.x1)
+    y0, y1 = min(a.y0, b.y0), max(a.y1, b.y1)
+    if y1 - y0 > JOIN_HEIGHT_M * px_per_m or x1 - x0 > JOIN_WIDTH_M * px_per_m:
+        return None
+    left, right = sorted((max(a.x0, b.x0), min(a.x1, b.x1)))
+    top, bottom = sorted((max(a.y0, b.y0), min(a.y1, b.y1)))
+    is_beside = max(a.x0, b.x0) >= min(a.x1, b.x1)
+    gap_px, gap_m = (right - left, JOIN_GAP_M) if is_beside else (bottom - top, JOIN_RAIL_M)
+    if gap_px > gap_m * px_per_m:
+        return None
+    if not is_beside and gap_px <= JOIN_CRACK_M * px_per_m:
+        return slice(0), slice(0)
+    return slice(top, bottom), slice(left, right)
+
+
+def _least_scale(blob: Blob) -> float:
+    """Pixels per metre, if this is one person at most: where the feet are hidden."""
+    return max((blob.x1 - blob.x0) / LARGE.width_m, (blob.y1 - blob.y0) / LARGE.height_m)
+
+
+def _union(a: Blob, b: Blob) -> Blob:
+    x0, y0 = min(a.x0, b.x0), min(a.y0, b.y0)
+    x1, y1 = max(a.x1, b.x1), max(a.y1, b.y1)
+    mask = np.zeros((y1 - y0, x1 - x0), np.uint8)
+    for piece in (a, b):
+        part = mask[piece.y0 - y0 : piece.y1 - y0, piece.x0 - x0 : piece.x1 - x0]
+        cv2.bitwise_or(part, piece.mask, dst=part)
+    return Blob(x0, y0, x1, y1, a.pixels + b.pixels, mask)
+
+
+def _valley(blob: Blob, px_per_m: float) -> int | None:
+    """The column to cut at, None where one person may be all there is."""
+    upper = blob.mask[: max(2, round(UPPER_PART * (blob.y1 - blob.y0)))]
+    profile = cv2.reduce(upper, 0, cv2.REDUCE_SUM, dtype=cv2.CV_32F)
+    side = 2 * int(0.06 * px_per_m) + 1
+    profile = cv2.blur(profile, (side, 1), borderType=cv2.BORDER_REPLICATE).ravel()
+    lower_peak = np.minimum(
+        np.maximum.accumulate(profile), np.maximum.accumulate(profile[::-1])[::-1]
+    )
+    edge = max(1, round(SPLIT_EDGE_M * px_per_m))
+    inside = slice(edge, len(profile) - edge)
+    peaks = lower_peak[inside]
+    if peaks.size == 0 or peaks.max() <= 0.0:
+        return None
+    depth = (peaks - profile[inside]) / np.maximum(peaks, 0.25 * peaks.max())
+    deepest = np.flatnonzero(depth >= depth.max() - 1e-6)
+    if depth[deepest[0]] < SPLIT_VALLEY:
+        return None
+    return edge + int(deepest[0] + deepest[-1] + 1) // 2
+
+
+def _cut(blob: Blob, columns: list[int]) -> list[Blob]:
+    pieces = []
+    for start, end in zip([0, *columns], [*columns, blob.x1 - blob.x0], strict=True):
+        part = blob.mask[:, start:end]
+        x, y, w, h = cv2.boundingRect(part)
+        if w and h:
+            crop = part[y : y + h, x : x + w]
+            left, top = blob.x0 + start + x, blob.y0 + y
+            pieces.append(Blob(left, top, left + w, top + h, cv2.countNonZero(crop), crop))
+    return pieces
