@@ -1,0 +1,109 @@
+"""The shape of a lane: y = c0 + c1 x + c2 x^2 / 2 + c3 x^3 / 6, metres in the base frame.
+
+The four numbers are offset, heading (its tangent), curvature and rate of curvature at x = 0, as
+long as the heading is small.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = [
+    'Distances',
+    'Float64Array',
+    'basis',
+    'distances',
+    'moved',
+    'parallel',
+    'recentring',
+    'slope_at',
+    'value_at',
+]
+
+Float64Array = NDArray[np.float64]
+
+PARALLEL_SAMPLES = 16
+
+
+class Distances(NamedTuple):
+    """Points against a curve, ``(N,)`` each.
+
+    Attributes:
+        signed_m: Distance along the normal, positive to the left.
+        foot_m: x of the foot of the normal.
+        slope: Of the curve at the foot.
+    """
+
+    signed_m: Float64Array
+    foot_m: Float64Array
+    slope: Float64Array
+
+
+def basis(x: Float64Array) -> Float64Array:
+    """Returns ``(N, 4)``; times the coefficients it is y."""
+    square = x * x
+    return np.stack([np.ones_like(x), x, 0.5 * square, square * x / 6.0], axis=-1)
+
+
+def slope_at(shape: Float64Array, x: Float64Array) -> Float64Array:
+    _, c1, c2, c3 = shape.tolist()
+    return np.asarray((0.5 * c3 * x + c2) * x + c1)
+
+
+def value_at(shape: Float64Array, x: Float64Array) -> Float64Array:
+    c0, c1, c2, c3 = shape.tolist()
+    return np.asarray(((c3 / 6.0 * x + 0.5 * c2) * x + c1) * x + c0)
+
+
+def distances(shape: Float64Array, x: Float64Array, y: Float64Array) -> Distances:
+    """Distances of points from a curve, to second order in the distance."""
+    slope = slope_at(shape, x)
+    foot: Float64Array = x + (y - value_at(shape, x)) * slope / (1.0 + slope * slope)
+    slope = slope_at(shape, foot)
+    tangent = np.sqrt(1.0 + slope * slope)
+    signed = (y - value_at(shape, foot) - slope * (x - foot)) / tangent
+    foot = foot + (slope * (y - value_at(shape, foot)) + x - foot) / (tangent * tangent)
+    return Distances(signed, foot, slope)
+
+
+def parallel(shape: Float64Array, left_m: float, from_m: float, to_m: float) -> Float64Array:
+    """Returns the curve at a constant distance to the left, fitted between two places."""
+    x = np.linspace(from_m, to_m, PARALLEL_SAMPLES, dtype=np.float64)
+    slope = slope_at(shape, x)
+    tangent = np.sqrt(1.0 + slope * slope)
+    at = basis(x - left_m * slope / tangent)
+    y = value_at(shape, x) + left_m / tangent
+    scale = np.array([1.0, 1.0 / to_m, 1.0 / to_m**2, 1.0 / to_m**3])
+    at *= scale
+    return np.asarray(np.linalg.solve(at.T @ at, at.T @ y) * scale)
+
+
+def recentring(by_m: float) -> Float64Array:
+    """Returns ``(4, 4)``; times the coefficients it is the curve with x counted from there."""
+    b = by_m
+    return np.array(
+        [
+            [1.0, b, 0.5 * b * b, b * b * b / 6.0],
+            [0.0, 1.0, b, 0.5 * b * b],
+            [0.0, 0.0, 1.0, b],
+            [0.0, 0.0, 0.0, 1.0],
+        ]
+    )
+
+
+def moved(shape: Float64Array, forward_m: float, left_m: float, turn_rad: float) -> Float64Array:
+    """Returns the curve as seen after the vehicle has moved and then turned left."""
+    here = recentring(forward_m) @ shape
+    here[0] -= left_m
+    cos, sin = math.cos(turn_rad), math.sin(turn_rad)
+    foot = -here[0] * sin / (cos + here[1] * sin)  # what comes to lie beside the new origin
+    here = recentring(foot) @ here
+    offset = here[0] * cos - foot * sin
+    heading = math.atan(here[1])
+    slope = math.tan(heading - turn_rad)
+    stretch = math.sqrt((1.0 + slope * slope) / (1.0 + here[1] * here[1]))
+    return np.array([offset, slope, here[2] * stretch**3, here[3] * stretch**4])
