@@ -41,10 +41,15 @@ def ground() -> GroundScale:
     return GroundScale(camera().ground_table())
 
 
-def empty_road() -> NDArray[np.uint8]:
+@lru_cache(maxsize=1)
+def _empty_road() -> NDArray[np.uint8]:
     labels = np.full(SIZE_WH[::-1], ROAD, np.uint8)
     labels[~np.isfinite(camera().ground_table()[..., 0])] = SKY
     return labels
+
+
+def empty_road() -> NDArray[np.uint8]:
+    return _empty_road().copy()
 
 
 def pixels(x: float, y: float, z: float) -> tuple[float, float]:
