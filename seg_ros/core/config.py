@@ -9,7 +9,10 @@ import re
 from dataclasses import dataclass
 
 from seg_ros.core.errors import ConfigurationError
+from seg_ros.core.lane_config import LaneConfig
+from seg_ros.core.mount_config import MountConfig
 from seg_ros.core.option import option
+from seg_ros.core.stop_config import StopConfig
 
 __all__ = ['NodeConfig']
 
@@ -92,6 +95,22 @@ class NodeConfig:
     autostart: bool = option(
         True, 'Configure and activate at start; false leaves it to a lifecycle manager.'
     )
+    base_frame: str = option(
+        'base_link', 'Frame of the vehicle (x forward, y left, on the ground), of all decisions.'
+    )
+    odometry_topic: str = option(
+        'odom', 'nav_msgs/Odometry of the vehicle; may be remapped and need not exist.'
+    )
+    heartbeat_hz: float = option(
+        20.0,
+        'Rate of the pedestrian_stop heartbeat; the timeout of its consumer must be a multiple.',
+        unit='Hz',
+        low=1.0,
+        high=200.0,
+    )
+    mount: MountConfig = MountConfig()  # noqa: RUF009  frozen
+    stop: StopConfig = StopConfig()  # noqa: RUF009  frozen
+    lane: LaneConfig = LaneConfig()  # noqa: RUF009  frozen
 
     def __post_init__(self) -> None:
         """Checks what concerns several fields.
@@ -115,6 +134,7 @@ class NodeConfig:
                 f'image_topics has {len(self.image_topics)} topics for '
                 f'{len(self.camera_names)} camera_names. Give one topic per camera.'
             )
+        self.mount.check_cameras(len(self.camera_names))
         if '' in self.image_topics:
             raise ConfigurationError(
                 'image_topics has an empty topic. Give each camera the topic of its images.'

@@ -75,8 +75,13 @@ def values_of(config: object, prefix: str = '') -> dict[str, ParameterValue]:
     return values
 
 
-def config_from_values(default: T, values: Mapping[str, ParameterValue]) -> T:
+def config_from_values(default: T, values: Mapping[str, ParameterValue], prefix: str = '') -> T:
     """Returns a copy of a configuration with the named values in it.
+
+    Args:
+        default: Has the values that are not named.
+        values: New values by name, below the prefix.
+        prefix: Of the group, for messages.
 
     Raises:
         ConfigurationError: A word that is not among the choices, a number out of its range, or
@@ -86,12 +91,14 @@ def config_from_values(default: T, values: Mapping[str, ParameterValue]) -> T:
     for row in fields(default):  # type: ignore[arg-type]
         current = getattr(default, row.name)
         if is_dataclass(current):
-            prefix = f'{row.name}.'
-            inner = {k[len(prefix) :]: v for k, v in values.items() if k.startswith(prefix)}
+            group = f'{row.name}.'
+            inner = {k[len(group) :]: v for k, v in values.items() if k.startswith(group)}
             if inner:
-                changes[row.name] = config_from_values(current, inner)
+                changes[row.name] = config_from_values(current, inner, f'{prefix}{group}')
         elif row.name in values:
-            changes[row.name] = check_value(row.name, values[row.name], row.metadata['option'])
+            changes[row.name] = check_value(
+                prefix + row.name, values[row.name], row.metadata['option']
+            )
     return replace(default, **changes)  # type: ignore[type-var]
 
 

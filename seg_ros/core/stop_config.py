@@ -104,7 +104,7 @@ class StopConfig:
         0.5, 'Age above which odometry is missing.', unit='s', low=0.01, high=60.0, live=True
     )
     polygon_m: tuple[float, ...] = option(
-        (),
+        (3.6, 1.5, 12.0, 1.5, 12.0, -1.5, 3.6, -1.5),
         'The polygon zone: x1, y1, x2, y2, … metres in the base frame, x forward, y left.',
         unit='m',
     )
@@ -170,8 +170,8 @@ class StopConfig:
         Raises:
             ConfigurationError: With what was asked and what would be right.
         """
-        _check_polygon('stop.polygon_m', self.polygon_m, may_be_empty=self.zone != 'polygon')
-        _check_polygon('stop.image_polygon', self.image_polygon, may_be_empty=False)
+        _check_polygon('stop.polygon_m', self.polygon_m)
+        _check_polygon('stop.image_polygon', self.image_polygon)
         if any(not 0.0 <= value <= 1.0 for value in self.image_polygon):
             raise ConfigurationError(
                 f'stop.image_polygon is {list(self.image_polygon)}; its values are shares of '
@@ -179,9 +179,7 @@ class StopConfig:
             )
 
 
-def _check_polygon(name: str, values: tuple[float, ...], *, may_be_empty: bool) -> None:
-    if not values and may_be_empty:
-        return
+def _check_polygon(name: str, values: tuple[float, ...]) -> None:
     if len(values) < 6 or len(values) % 2:
         raise ConfigurationError(
             f'{name} has {len(values)} numbers. A polygon takes x and y of three or more corners.'

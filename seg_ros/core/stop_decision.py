@@ -23,6 +23,7 @@ KINDS = {
     'frozen': 'the same picture comes again and again',
     'no_odometry': 'odometry is missing',
     'no_camera': 'no camera is watched',
+    'inactive': 'the node is not active',
 }
 """What a decision may be about, and what each means. Every row but ``clear`` is a stop."""
 

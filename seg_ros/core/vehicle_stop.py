@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
-from seg_ros.core.pedestrian_stop import PedestrianStop
 from seg_ros.core.stop_decision import KINDS, StopDecision
 
-__all__ = ['VehicleDecision', 'VehicleStop']
+__all__ = ['Checked', 'VehicleDecision', 'VehicleStop']
+
+
+class Checked(Protocol):
+    """What can be asked for the stop of now: ``PedestrianStop``, or a lock around one."""
+
+    def check(self, now_ns: int) -> StopDecision: ...
 
 
 @dataclass(frozen=True)
@@ -37,7 +43,7 @@ class VehicleStop:
         cameras: A stop per camera, by its name. Without a camera it always stops.
     """
 
-    def __init__(self, cameras: Mapping[str, PedestrianStop]) -> None:
+    def __init__(self, cameras: Mapping[str, Checked]) -> None:
         self.cameras = dict(cameras)
         self._since_ns: int | None = None
         self._was_stop = True

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import rclpy
 from numpy.typing import NDArray
+from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.signals import SignalHandlerOptions
@@ -41,6 +42,7 @@ AHEAD_BYTES, PREPARED_BYTES = 64 << 20, 512 << 20
 LATE_S = 0.1
 SETTLE_S = 0.5  # the node subscribes anew once it has seen what the camera offers
 WAIT_PERIOD_S = 0.05
+ARRIVE_S = 2.0  # the last images would be lost with the process that sent them
 SWITCH_INTERVAL_S = 0.0005  # or the thread that runs ahead would hold a due image up for 5 ms
 NS_PER_S = 1_000_000_000
 ROUNDING_S = 1e-6
@@ -112,6 +114,11 @@ class CameraTopics:
             message = compressed_message(frame.image, JPEG_QUALITY)
             message.header = header
             self._publishers['image/compressed'].publish(message)
+
+    def finish(self) -> None:
+        """Returns once what was published has arrived, where that was promised."""
+        for publisher in self._publishers.values():
+            publisher.wait_for_all_acked(Duration(seconds=ARRIVE_S))
 
     def _wanted(self, topic: str) -> bool:
         return bool(self._publishers[topic].get_subscription_count())
@@ -204,6 +211,7 @@ def main(arguments: argparse.Namespace) -> int:
                 _wait_for_subscribers(topics, wanted or ['image'], timeout_s, stop)
             print(f'Playing {source.name} on {node.get_namespace()}', flush=True)
             print(_play(frames, topics, stop), flush=True)
+        topics.finish()
         return 0
     finally:
         rclpy.try_shutdown()

@@ -18,25 +18,35 @@ import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import Clock, ClockType
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
 from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile
 from rclpy.timer import Timer
+from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
 from seg_ros.core.config import NodeConfig
 from seg_ros.core.errors import ConfigurationError, SegRosError
 from seg_ros.core.parameter_text import parameters_help
+from seg_ros.core.stop_decision import KINDS, StopDecision
+from seg_ros.core.vehicle_stop import VehicleDecision, VehicleStop
+from seg_ros.core.zones import Motion
+from seg_ros.decisions import CameraDecisions
 from seg_ros.inference.engine import engine_search_path, load_engine
 from seg_ros.inference.registry import ChosenBackend, create_backend
 from seg_ros.middleware import prepare_process
 from seg_ros.pipeline import SegmentationPipeline
+from seg_ros.ros.camera_geometry import CameraGeometry
 from seg_ros.ros.camera_input import CameraInput
+from seg_ros.ros.decision_outputs import DecisionOutputs
 from seg_ros.ros.diagnostics import CameraStatistics, camera_status
+from seg_ros.ros.mounting import Mounting
+from seg_ros.ros.odometry_input import OdometryInput
 from seg_ros.ros.outputs import CameraOutputs
 from seg_ros.ros.parameters import changed_config, declare_parameters, read_config
+from seg_ros.ros.stop_heartbeat import StopHeartbeat
 from seg_ros.ros.worker import CameraPort, FrameWorker
 
 __all__ = ['SegmentationNode', 'main', 'main_process']
@@ -59,10 +69,13 @@ def reported(transition: Transition[NodeT]) -> Transition[NodeT]:
         try:
             return transition(self, state)
         except SegRosError as error:
-            self.get_logger().error(f'{transition.__name__} refused: {error}')
-        except Exception:
-            self.get_logger().error(f'{transition.__name__} failed:\n{traceback.format_exc()}')
+            reason = f'{transition.__name__} refused: {error}'
+            self.get_logger().error(reason)
+        except Exception as error:
+            reason = f'{transition.__name__} failed: {error}'
+            self.get_logger().error(f'{reason}\n{traceback.format_exc()}')
         self.stop_working()
+        self._become_idle(f'{KINDS["inactive"]}: {reason}')
         if transition.__name__ == 'on_configure':
             self.release()
         return TransitionCallbackReturn.FAILURE
@@ -88,6 +101,12 @@ class SegmentationNode(LifecycleNode):
         self._worker: FrameWorker | None = None
         self._watch_timer: Timer | None = None
         self._diagnostics_timer: Timer | None = None
+        self._odometry: OdometryInput | None = None
+        self._vehicle: VehicleStop | None = None  # while the node is active
+        self._idle = VehicleDecision(
+            StopDecision(True, 'inactive', KINDS['inactive'], None, '', self._now_ns()), '', {}
+        )
+        self._heartbeat = StopHeartbeat(self, self.config.heartbeat_hz, self._decide_stop)
         self._diagnostics = self.create_publisher(
             DiagnosticArray, '/diagnostics', QoSProfile(depth=10)
         )
@@ -104,10 +123,17 @@ class SegmentationNode(LifecycleNode):
         )
         backend = self.chosen.backend
         self._pipeline = SegmentationPipeline(backend)
-        for camera in config.camera_names:
+        mounting = Mounting(self, config)
+        for camera, topic in zip(config.camera_names, config.image_topics, strict=True):
             prefix = '~' if len(config.camera_names) == 1 else f'~/{camera}'
-            outputs = CameraOutputs(self, prefix, engine)
-            self._ports[camera] = CameraPort(outputs, CameraStatistics())
+            self._ports[camera] = CameraPort(
+                CameraOutputs(self, prefix, engine),
+                CameraDecisions(config.stop, config.lane, engine.label_map),
+                DecisionOutputs(self, prefix, config.base_frame),
+                CameraGeometry(self, camera, topic, mounting),
+                CameraStatistics(),
+            )
+        self._odometry = OdometryInput(self, config.odometry_topic, self._on_motion)
         self._diagnostics_timer = self._steady_timer(
             config.diagnostics_period_s, self._publish_diagnostics
         )
@@ -126,10 +152,11 @@ class SegmentationNode(LifecycleNode):
         header = Header(stamp=self.get_clock().now().to_msg())
         for port in self._ports.values():
             port.outputs.publish_classes(header, self.config.min_confidence)
-        self._worker = FrameWorker(self, self._pipeline, self._ports, lambda: self.config)
+        self._worker = self._start_worker(self._pipeline)
         for camera, topic in zip(self.config.camera_names, self.config.image_topics, strict=True):
-            self.inputs.append(CameraInput(self, camera, topic, self.config, self._worker.put))
-        self._watch_timer = self._steady_timer(WATCH_PERIOD_S, self._watch_inputs)
+            self.inputs.append(CameraInput(self, camera, topic, self.config, self._on_image))
+        self._watch_timer = self._steady_timer(WATCH_PERIOD_S, self._watch)
+        self._vehicle = VehicleStop({name: row.decisions for name, row in self._ports.items()})
         return super().on_activate(state)
 
     @reported
@@ -159,7 +186,8 @@ class SegmentationNode(LifecycleNode):
         return super().on_error(state)
 
     def stop_working(self) -> None:
-        """Undoes activate: no subscription, no thread; nothing is published after it."""
+        """Undoes activate: no subscription, no thread, no label is published after it."""
+        self._become_idle(KINDS['inactive'])
         if self._watch_timer is not None:
             self.destroy_timer(self._watch_timer)
             self._watch_timer = None
@@ -179,8 +207,13 @@ class SegmentationNode(LifecycleNode):
         if self._diagnostics_timer is not None:
             self.destroy_timer(self._diagnostics_timer)
             self._diagnostics_timer = None
+        if self._odometry is not None:
+            self._odometry.destroy()
+            self._odometry = None
         for port in self._ports.values():
             port.outputs.destroy()
+            port.decision_outputs.destroy()
+            port.geometry.destroy()
         self._ports.clear()
         self._pipeline = None
         if self.chosen is not None:
@@ -195,9 +228,47 @@ class SegmentationNode(LifecycleNode):
             )
         except ConfigurationError as error:
             return SetParametersResult(successful=False, reason=str(error))
+        for port in self._ports.values():
+            port.decisions.configure(self.config.stop)
         return SetParametersResult(successful=True)
 
-    def _watch_inputs(self) -> None:
+    def _on_image(self, camera: str, message: Image | CompressedImage) -> None:
+        if self._worker is not None:
+            self._worker.put(camera, message)
+
+    def _on_motion(self, motion: Motion) -> None:
+        for port in self._ports.values():
+            port.decisions.moved(motion)
+
+    def _decide_stop(self, now_ns: int) -> VehicleDecision:
+        """The stop of now, in any state of the node; called by the heartbeat's own thread."""
+        vehicle, worker = self._vehicle, self._worker
+        if vehicle is None or worker is None:
+            return self._idle
+        if not worker.is_alive:
+            reason = 'the worker thread has ended; it is started again'
+            return VehicleDecision(StopDecision(True, 'failed', reason, None, '', now_ns), '', {})
+        return vehicle.check(now_ns)
+
+    def _become_idle(self, reason: str) -> None:
+        """From now on the stop is true for this reason."""
+        decision = StopDecision(True, 'inactive', reason, None, '', self._now_ns())
+        self._vehicle, self._idle = None, VehicleDecision(decision, '', {})
+
+    def _start_worker(self, pipeline: SegmentationPipeline) -> FrameWorker:
+        return FrameWorker(
+            self, pipeline, self._ports, lambda: self.config, self._heartbeat.is_wanted
+        )
+
+    def _now_ns(self) -> int:
+        return int(self.get_clock().now().nanoseconds)
+
+    def _watch(self) -> None:
+        if self._worker is not None and not self._worker.is_alive and self._pipeline is not None:
+            self.get_logger().error('The worker thread has ended; it is started again.')
+            for port in self._ports.values():
+                port.decisions.failed('the worker thread has ended')
+            self._worker = self._start_worker(self._pipeline)
         for camera in self.inputs:
             camera.watch(self.config.silence_warn_s)
 
@@ -290,7 +361,7 @@ def autostart(node: SegmentationNode) -> bool:
 
 def spin(node: SegmentationNode) -> None:
     """Serves the graph until shutdown."""
-    executor = SingleThreadedExecutor()
+    executor = MultiThreadedExecutor(num_threads=2)  # the second one is for the heartbeat
     executor.add_node(node)
     while rclpy.ok():
         try:

@@ -14,8 +14,11 @@ from sensor_msgs.msg import CompressedImage, Image
 from seg_ros.core.config import NodeConfig
 from seg_ros.core.errors import BackendError, FrameError
 from seg_ros.core.timing import StageTimer
+from seg_ros.decisions import CameraDecisions
 from seg_ros.pipeline import PipelineOptions, SegmentationPipeline
+from seg_ros.ros.camera_geometry import CameraGeometry
 from seg_ros.ros.conversions import frame_from_message, stamp_ns_of
+from seg_ros.ros.decision_outputs import DecisionOutputs
 from seg_ros.ros.diagnostics import CameraStatistics
 from seg_ros.ros.mailbox import Mailbox
 from seg_ros.ros.outputs import CameraOutputs
@@ -28,9 +31,20 @@ NS_PER_MS = 1e6
 
 
 class CameraPort(NamedTuple):
-    """Where the results and the counts of one camera go."""
+    """Everything that belongs to one camera.
+
+    Attributes:
+        outputs: Its label images.
+        decisions: Its stop and lane.
+        decision_outputs: Their topics.
+        geometry: Its lens and place.
+        statistics: Its counts.
+    """
 
     outputs: CameraOutputs
+    decisions: CameraDecisions
+    decision_outputs: DecisionOutputs
+    geometry: CameraGeometry
     statistics: CameraStatistics
 
 
@@ -49,6 +63,7 @@ class FrameWorker:
         pipeline: Used by this thread alone.
         ports: One per camera.
         config: Returns the parameters as they are now.
+        is_stop_wanted: Returns whether anybody listens to the stop.
     """
 
     def __init__(
@@ -57,15 +72,22 @@ class FrameWorker:
         pipeline: SegmentationPipeline,
         ports: Mapping[str, CameraPort],
         config: Callable[[], NodeConfig],
+        is_stop_wanted: Callable[[], bool],
     ) -> None:
         self._node = node
         self._pipeline = pipeline
         self._ports = ports
         self._config = config
+        self._is_stop_wanted = is_stop_wanted
         self._mailbox: Mailbox[Received] = Mailbox()
         self._logged_s: dict[tuple[str, str], float] = {}
         self._thread = threading.Thread(target=self._work, name='segmentation', daemon=True)
         self._thread.start()
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the thread goes on; it ends by itself only if something is very wrong."""
+        return self._thread.is_alive()
 
     def put(self, camera: str, message: Image | CompressedImage) -> None:
         """Stores a camera's newest frame; called in the executor's thread."""
@@ -89,41 +111,67 @@ class FrameWorker:
     def _work(self) -> None:
         while (item := self._mailbox.take()) is not None:
             camera, received = item
-            statistics = self._ports[camera].statistics
             try:
                 self._process(camera, received)
             except FrameError as error:
-                statistics.broken[error.kind] += 1
+                self._ports[camera].statistics.broken[error.kind] += 1
                 self._log(camera, error.kind, f'frame left out: {error}', received)
             except BackendError as error:
-                statistics.failures += 1
-                statistics.failing = f'Inference failed: {error}'
-                self._log(camera, 'inference', statistics.failing, received)
+                self._fail(camera, f'Inference failed: {error}', received)
             except Exception as error:
-                statistics.failures += 1
-                statistics.failing = f'{type(error).__name__}: {error}'
+                self._fail(camera, f'{type(error).__name__}: {error}', received)
                 self._log(camera, 'unforeseen', traceback.format_exc(), received)
+
+    def _fail(self, camera: str, reason: str, received: Received) -> None:
+        """Stops the vehicle and tells why, until frames are processed again."""
+        port = self._ports[camera]
+        port.decisions.failed(reason)
+        port.statistics.failures += 1
+        port.statistics.failing = reason
+        self._log(camera, 'inference', reason, received)
 
     def _process(self, camera: str, received: Received) -> None:
         """Takes one frame from its message to its topics."""
-        outputs, statistics = self._ports[camera]
+        port = self._ports[camera]
         config = self._config()
-        wanted = outputs.wanted()
-        if not wanted:
-            statistics.idle += 1
+        images = port.outputs.wanted()
+        decisions = port.decision_outputs.wanted()
+        if self._is_stop_wanted():
+            decisions |= {'stop', 'lane'} if config.stop.zone == 'corridor' else {'stop'}
+        if not images and not decisions:
+            port.statistics.idle += 1
             return
         timer = StageTimer(time.monotonic_ns)
         waited_ms = (timer.started_ns - received.arrived_ns) / NS_PER_MS
-        frame = frame_from_message(received.message, camera)
+        message = received.message
+
+        # Read the message
+        frame = frame_from_message(message, camera)
         timer.stage('decode')
+
+        # Make labels of it
         options = PipelineOptions(config.min_confidence, config.overlay_alpha)
-        result = self._pipeline.process(frame, wanted, options, timer, outputs.allocate)
+        result = self._pipeline.process(
+            frame, images | decisions, options, timer, port.outputs.allocate
+        )
+
+        # Decide what they mean
+        clock = self._node.get_clock()
+        decided = None
+        if decisions:
+            port.decisions.calibrate(port.geometry.camera())
+            now_ns = clock.now().nanoseconds
+            decided = port.decisions.update(result.view, frame.stamp_ns, now_ns, decisions, timer)
+
+        # Publish both, unless the node was stopped meanwhile
         if self._mailbox.closed:
             return
-        outputs.publish(received.message.header, result, config.jpeg_quality)
+        port.outputs.publish(message.header, result, config.jpeg_quality)
+        if decided is not None:
+            port.decision_outputs.publish(message.header, decided)
         timer.stage('publish')
-        ros_now_ns = self._node.get_clock().now().nanoseconds
-        statistics.processed(
+        ros_now_ns = clock.now().nanoseconds
+        port.statistics.processed(
             frame.stamp_ns,
             {
                 'wait': waited_ms,

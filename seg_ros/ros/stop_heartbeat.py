@@ -1,0 +1,120 @@
+"""The pedestrian stop on its topics: a heartbeat that says "stop" unless the way is proven clear.
+
+It lives as long as the node, through every lifecycle state, with a timer and a callback group of
+its own, so that neither a slow network nor a transition delays it.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Mapping
+
+from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
+from rclpy.clock import Clock, ClockType
+from rclpy.node import Node
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from std_msgs.msg import Bool
+
+from seg_ros.core.stop_decision import StopDecision
+from seg_ros.core.vehicle_stop import VehicleDecision
+
+__all__ = ['StopHeartbeat', 'stop_status']
+
+HEARTBEAT_QOS = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)
+
+Decide = Callable[[int], VehicleDecision]
+
+
+class StopHeartbeat:
+    """Publishes ``~/pedestrian_stop`` and its status.
+
+    Args:
+        node: Creates publishers and timer.
+        rate_hz: Of the heartbeat.
+        decide: Returns the decision of a time; what it raises is a stop.
+    """
+
+    def __init__(self, node: Node, rate_hz: float, decide: Decide) -> None:
+        self._node = node
+        self._decide = decide
+        self._stop = node.create_publisher(Bool, '~/pedestrian_stop', HEARTBEAT_QOS)
+        self._status = node.create_publisher(
+            DiagnosticStatus, '~/pedestrian_stop/status', HEARTBEAT_QOS
+        )
+        self._camera_status: dict[str, object] = {}
+        self._was = ''
+        self._timer = node.create_timer(
+            1.0 / rate_hz,
+            self._beat,
+            callback_group=MutuallyExclusiveCallbackGroup(),
+            clock=Clock(clock_type=ClockType.STEADY_TIME),  # goes on while sim time stands still
+        )
+
+    def is_wanted(self) -> bool:
+        """Returns whether anybody listens."""
+        publishers = (self._stop, self._status, *self._camera_status.values())
+        return any(row.get_subscription_count() > 0 for row in publishers)
+
+    def destroy(self) -> None:
+        """Ends the heartbeat, which consumers take as a stop."""
+        self._node.destroy_timer(self._timer)
+
+    def _beat(self) -> None:
+        now_ns = self._node.get_clock().now().nanoseconds
+        try:
+            vehicle = self._decide(now_ns)
+        except Exception:
+            self._node.get_logger().error(f'The stop failed, so stop:\n{traceback.format_exc()}')
+            reason = 'the stop could not be decided; the log has the traceback'
+            decision = StopDecision(True, 'failed', reason, None, '', now_ns)
+            vehicle = VehicleDecision(decision, '', {})
+        self._stop.publish(Bool(data=vehicle.stop))
+        name = f'{self._node.get_name()}: pedestrian stop'
+        self._status.publish(stop_status(name, vehicle.decision, now_ns))
+        if len(vehicle.cameras) > 1:
+            self._publish_cameras(vehicle.cameras, name, now_ns)
+        self._log(vehicle.decision)
+
+    def _publish_cameras(
+        self, cameras: Mapping[str, StopDecision], name: str, now_ns: int
+    ) -> None:
+        for camera, decision in cameras.items():
+            if camera not in self._camera_status:
+                self._camera_status[camera] = self._node.create_publisher(
+                    DiagnosticStatus, f'~/{camera}/pedestrian_stop/status', HEARTBEAT_QOS
+                )
+            status = stop_status(f'{name}, {camera}', decision, now_ns)
+            self._camera_status[camera].publish(status)  # type: ignore[attr-defined]
+
+    def _log(self, decision: StopDecision) -> None:
+        """Logs the change between stop and go, and of the kind of a stop."""
+        if decision.kind != self._was:
+            self._was = decision.kind
+            word = 'Stop' if decision.stop else 'Go'
+            self._node.get_logger().info(f'{word}: {decision.reason}.')
+
+
+def stop_status(name: str, decision: StopDecision, now_ns: int) -> DiagnosticStatus:
+    """Returns a decision as a status: OK is go, WARN a person, ERROR a fault."""
+    level = DiagnosticStatus.OK
+    if decision.stop:
+        people = decision.kind in ('person', 'approaching', 'hold')
+        level = DiagnosticStatus.WARN if people else DiagnosticStatus.ERROR
+    values = {
+        'stop': str(decision.stop).lower(),
+        'kind': decision.kind,
+        'zone': decision.zone,
+        'for_s': f'{max(0, now_ns - decision.since_ns) / 1e9:.2f}',
+    }
+    if decision.person is not None:
+        values['nearest.id'] = str(decision.person.id)
+        values['nearest.distance_m'] = f'{decision.person.distance_m:.2f}'
+        values['nearest.lateral_m'] = f'{decision.person.lateral_m:.2f}'
+        values['nearest.time_to_zone_s'] = f'{decision.person.time_to_zone_s:.2f}'
+    return DiagnosticStatus(
+        level=level,
+        name=name,
+        message=decision.reason,
+        values=[KeyValue(key=key, value=value) for key, value in values.items()],
+    )
