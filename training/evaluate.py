@@ -190,7 +190,7 @@ def main() -> None:
         for row in hard:
             print(json.dumps(row), flush=True)
     if arguments.write:
-        write_metrics(arguments.engine, results)
+        write_metrics(arguments.engine, arguments.config, results)
         write_card(arguments.engine, arguments.config, results, hard, arguments.run)
 
 

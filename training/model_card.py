@@ -21,8 +21,10 @@ at 0.5, which are no human's. None of these images were trained on, selected on 
 """
 
 
-def write_metrics(engine: Path, results: Results) -> None:
+def write_metrics(engine: Path, config_path: str, results: Results) -> None:
+    """Put the figures, and the config they belong to, into spec.yaml."""
     spec = yaml.safe_load((engine / 'spec.yaml').read_text())
+    spec['training']['config'] = config_path
     spec['metrics'] = {
         name: {key: row[key] for key in KEPT if key in row} for name, row in results.items()
     }
