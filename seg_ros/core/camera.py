@@ -426,7 +426,7 @@ def _inside(plane: Float64Array, max_radius: float) -> Float64Array:
     radius = _radius(plane)
     with np.errstate(divide='ignore', invalid='ignore'):
         scale = np.where(radius > max_radius, max_radius / radius, 1.0)
-    inside = plane * scale[:, None]
+    inside: Float64Array = np.asarray(plane * scale[:, None])
     inside[~np.isfinite(inside).all(axis=1)] = 0.0
     return inside
 

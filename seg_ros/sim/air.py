@@ -84,7 +84,9 @@ class Wetness:
         grazing = np.clip(distance_m / 40.0, 0.0, 1.0) ** 0.7
         patches = noise((max(rows, 8), width), (24, 6), generator)[:rows]
         share = (0.10 + 0.42 * grazing) * np.clip(1.0 + 0.3 * patches, 0.3, 1.5)
-        self._share = np.clip(share, 0.0, 0.75).astype(np.float32)
+        mirrored_rows = min(rows, first_row)
+        fade = np.clip((mirrored_rows - np.arange(rows)) / 50.0, 0.0, 1.0)[:, None]
+        self._share = (np.clip(share, 0.0, 0.75) * fade).astype(np.float32)
 
     def paint(self, image: RgbImage, codes: NDArray[np.uint8]) -> None:
         first = self._first_row
@@ -116,9 +118,9 @@ class Sensor:
         width, height = config.size_wh
         generator = np.random.default_rng([config.seed, 95])
         shape = (height + NOISE_GROWTH, width + NOISE_GROWTH, 3)
-        grain = generator.normal(0.0, 1.0, shape).astype(np.float32)
-        grey = generator.normal(0.0, 1.0, shape[:2]).astype(np.float32)
-        grain = light.noise * (0.5 * grain + 0.8 * grey[..., None])
+        grey = generator.standard_normal(shape[:2], dtype=np.float32)
+        grain = generator.standard_normal(shape, dtype=np.float32)
+        grain = np.float32(light.noise) * (0.5 * grain + 0.8 * grey[..., None])
         self._brighter = np.clip(np.round(grain), 0, 255).astype(np.uint8)
         self._darker = np.clip(np.round(-grain), 0, 255).astype(np.uint8)
         self._streaks = _streaks(config, light) if light.rain > 0.0 else None

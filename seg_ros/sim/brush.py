@@ -62,18 +62,19 @@ class Pyramid:
     """A picture at halved sizes, in both directions independently, made when first needed."""
 
     def __init__(self, picture: Rgba) -> None:
-        self._levels: dict[tuple[int, int], Rgba] = {(0, 0): picture}
+        self._levels: dict[tuple[int, int, int], Rgba] = {(0, 0, 4): picture}
         self.size_wh = (picture.shape[1], picture.shape[0])
 
-    def level(self, across: int, down: int) -> Rgba:
-        key = (across, down)
+    def level(self, across: int, down: int, channels: int = 4) -> Rgba:
+        key = (across, down, channels)
         found = self._levels.get(key)
         if found is None:
             width = max(1, self.size_wh[0] >> across)
             height = max(1, self.size_wh[1] >> down)
-            found = np.asarray(
-                cv2.resize(self._levels[0, 0], (width, height), interpolation=cv2.INTER_AREA)
-            )
+            picture = self._levels[0, 0, 4]
+            found = np.asarray(cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA))
+            if channels == 3:
+                found = np.ascontiguousarray(found[..., :3])
             self._levels[key] = found
         return found
 
@@ -176,6 +177,22 @@ class Brush:
             sprite.polygon(points, colour)
         self.canvas.paint(sprite.picture(), sprite.x0, sprite.y0, code)
 
+    def plain(self, pixels: Points, colour: Rgb, code: int) -> None:
+        """A convex polygon in one colour."""
+        width, height = self.canvas.size_wh
+        x0 = max(0, math.floor(pixels[:, 0].min()))
+        y0 = max(0, math.floor(pixels[:, 1].min()))
+        x1 = min(width, math.ceil(pixels[:, 0].max()) + 1)
+        y1 = min(height, math.ceil(pixels[:, 1].max()) + 1)
+        if x1 <= x0 or y1 <= y0:
+            return
+        inside = _inside_distance(pixels, (x0, y0, x1, y1))
+        if inside is None:
+            return
+        drawn = np.empty((y1 - y0, x1 - x0, 3), dtype=np.uint8)
+        drawn[:] = np.rint(colour)
+        self.canvas.paint_shape(drawn, inside, None, x0, y0, code)
+
     def outline(self, place: Place, shape: Points) -> Points:
         """Pixels of an outline at a place that faces the camera, in metres across and up."""
         scale = self.view.focal_px / max(place.depth_m, NEAR_M)
@@ -225,7 +242,8 @@ class Brush:
         inside = _inside_distance(pixels, box)
         if inside is None:
             return
-        drawn = self._warped(pixels, texture, window, box)
+        channels = 4 if whole or self.light.lamps_lit else 3
+        drawn = self._warped(pixels, texture, window, box, channels)
         self._lay(drawn, inside, factor, float(depth.mean()), box, code, whole=whole)
 
     def _warped(
@@ -234,6 +252,7 @@ class Brush:
         texture: Pyramid,
         window: tuple[float, float, float, float],
         box: tuple[int, int, int, int],
+        channels: int,
     ) -> Rgba:
         x0, y0, x1, y1 = box
         left, top, right, bottom = window
@@ -243,7 +262,8 @@ class Brush:
         down_px = 0.5 * (math.dist(pixels[0], pixels[3]) + math.dist(pixels[1], pixels[2]))
         # Oblique walls are narrow across the image whatever the length of their edges is.
         across_px = max(min(across_px, abs(pixels[1, 0] - pixels[0, 0]) + 1.0), 0.5)
-        picture = texture.level(_level(columns / across_px), _level(rows / max(down_px, 0.5)))
+        level_across, level_down = _level(columns / across_px), _level(rows / max(down_px, 0.5))
+        picture = texture.level(level_across, level_down, channels)
         w, h = picture.shape[1], picture.shape[0]
         source = np.array(
             [
@@ -273,10 +293,11 @@ class Brush:
         whole: bool,
     ) -> None:
         clear = math.exp(-depth_m / self.light.haze_m)
-        matrix = np.zeros((3, 5))
+        channels = drawn.shape[2]
+        matrix = np.zeros((3, channels + 1))
         matrix[[0, 1, 2], [0, 1, 2]] = np.array(factor) * clear
-        matrix[:, 4] = np.array(self.light.haze) * (1.0 - clear)
-        if not whole and self.light.lamps_lit:
+        matrix[:, channels] = np.array(self.light.haze) * (1.0 - clear)
+        if channels == 4 and not whole:
             matrix[:, 3] = np.array((1.0, 0.86, 0.58)) * clear * 0.8
         colour = cv2.transform(drawn, matrix)
         opacity = np.ascontiguousarray(drawn[..., 3]) if whole else None

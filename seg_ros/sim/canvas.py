@@ -7,6 +7,8 @@ edge is where the centre of the pixel is inside.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +23,7 @@ SHIFT = 4  # fractional bits of the coordinates that cv2 draws with
 MAX_SUPERSAMPLING = 4
 SUPERSAMPLED_SIDE_PX = 640
 
-Rgb = tuple[float, float, float]
+Rgb = Sequence[float]
 Points = NDArray[np.float64]
 
 
@@ -115,9 +117,12 @@ class Sprite:
     """A small drawing board at several times the resolution, in image coordinates."""
 
     def __init__(
-        self, points_min: tuple[float, float], points_max: tuple[float, float], canvas: Canvas,
+        self,
+        points_min: tuple[float, float],
+        points_max: tuple[float, float],
+        canvas: Canvas,
         margin: float = 0.0,
-    ) -> None:  # fmt: skip
+    ) -> None:
         """Prepares a board.
 
         Args:

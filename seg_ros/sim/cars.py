@@ -316,6 +316,8 @@ def _add_side(
     body += [(outline[-1][0] + 0.15, sign * half * 0.95, low_z - 0.04)]
     body += [(outline[0][0] - 0.15, sign * half * 0.95, low_z - 0.04)]
     faces.append((body, paint, 0.05, False))
+    if not simple:
+        _add_relief(faces, shape, paint, sign)
     house = [(x, sign * h, z) for x, z, h in outline[shape.roof_from : shape.roof_to + 1]]
     faces.append((house, _scaled(paint, 0.9), 0.04, True))
     # Side windows: the glass house drawn in, with a pillar between.
@@ -343,11 +345,17 @@ def _add_side(
             True,
         )
     )
+    mirror_x, mirror_y = belt_front[0] - 0.3, sign * (belt_front[2] + 0.1)
+    mirror = [(mirror_x, mirror_y, belt_z + 0.16), (mirror_x - 0.2, mirror_y, belt_z + 0.16)]
+    mirror += [(mirror_x - 0.2, mirror_y, belt_z), (mirror_x, mirror_y, belt_z)]
+    faces.append((mirror, _scaled(paint, 0.8), 0.05, True))
     y = sign * (half * 0.985)
     sill = [
-        (shape.wheels[0] - 0.4, y, low_z + 0.1), (shape.wheels[1] + 0.4, y, low_z + 0.1),
-        (shape.wheels[1] + 0.4, y, low_z - 0.04), (shape.wheels[0] - 0.4, y, low_z - 0.04),
-    ]  # fmt: skip
+        (shape.wheels[0] - 0.4, y, low_z + 0.1),
+        (shape.wheels[1] + 0.4, y, low_z + 0.1),
+        (shape.wheels[1] + 0.4, y, low_z - 0.04),
+        (shape.wheels[0] - 0.4, y, low_z - 0.04),
+    ]
     faces.append((sill, TRIM, 0.0, True))
     for x in shape.wheels:
         for radius, colour, out, shine in (
@@ -357,6 +365,37 @@ def _add_side(
             (0.2, TYRE, 1.015, 0.0),
         ):
             faces.append((_wheel(x, sign * half * out, shape.wheel, radius), colour, shine, True))
+
+
+def _add_relief(faces: _Faces, shape: _Shape, paint: Rgb, sign: int) -> None:
+    """Light on the shoulder, shade below, and the gaps of the doors."""
+    belt_front, belt_rear = shape.outline[shape.roof_from], shape.outline[shape.roof_to]
+    front, rear = shape.outline[1], shape.outline[-2]
+    low_z = shape.outline[0][1]
+
+    def point(x: float, z: float) -> tuple[float, float, float]:
+        return x, sign * (belt_front[2] + 0.004), z
+
+    shoulder = [point(front[0] - 0.06, front[1] - 0.02), point(belt_front[0], belt_front[1])]
+    shoulder += [point(belt_rear[0], belt_rear[1]), point(rear[0] + 0.06, rear[1] - 0.02)]
+    shoulder += [point(belt_rear[0], belt_rear[1] - 0.13)]
+    shoulder += [point(belt_front[0], belt_front[1] - 0.13)]
+    faces.append((shoulder, _scaled(paint, 1.14), 0.1, True))
+    middle_z = low_z + 0.2
+    shade = [point(front[0] - 0.05, middle_z), point(rear[0] + 0.05, middle_z)]
+    shade += [point(rear[0] + 0.1, low_z - 0.05), point(front[0] - 0.1, low_z - 0.05)]
+    faces.append((shade, _scaled(paint, 0.78), 0.0, True))
+    middle = 0.5 * (belt_front[0] + belt_rear[0]) + 0.1
+    for x in (belt_front[0] - 0.12, middle, belt_rear[0] + 0.35):
+        gap = [point(x, belt_front[1] - 0.02), point(x + 0.025, belt_front[1] - 0.02)]
+        gap += [point(x + 0.025, low_z + 0.04), point(x, low_z + 0.04)]
+        faces.append((gap, _scaled(paint, 0.5), 0.0, True))
+    handle = [
+        point(middle - 0.1, belt_front[1] - 0.16),
+        point(middle - 0.28, belt_front[1] - 0.16),
+    ]
+    handle += [point(middle - 0.28, belt_front[1] - 0.2), point(middle - 0.1, belt_front[1] - 0.2)]
+    faces.append((handle, _scaled(paint, 0.55), 0.1, True))
 
 
 def _wheel(x: float, y: float, wheel: float, share: float) -> Corners:

@@ -15,6 +15,7 @@ __all__ = ['SCENARIOS', 'SURROUNDINGS', 'WEATHERS', 'CrossingEvent', 'SceneConfi
 
 WEATHERS = ('sunny', 'overcast', 'dusk', 'night', 'rain', 'fog')
 SURROUNDINGS = ('city', 'suburb', 'country')
+DEFAULT_MOUNT = Mount(x=1.6, z=1.45, pitch=0.06)  # behind the windscreen of a car
 
 
 @dataclass(frozen=True)
@@ -44,8 +45,7 @@ class SceneConfig:
         seed: The same seed gives the same drive, byte for byte.
         size_wh: Image size in pixels.
         rate_hz: Frames per second of a ``Drive``.
-        weather: One of ``WEATHERS``. At ``night`` and in ``rain`` the two can be combined with
-            ``wet``.
+        weather: One of ``WEATHERS``.
         wet: Wet road and rain in any weather; ``rain`` is wet by itself.
         surroundings: One of ``SURROUNDINGS``.
         lanes_per_direction: One or two or more; traffic keeps right.
@@ -84,7 +84,7 @@ class SceneConfig:
     crossings_per_km: float = 6.0
     crossings_at_m: tuple[float, ...] = ()
     crossing_events: tuple[CrossingEvent, ...] = ()
-    mount: Mount = Mount(x=1.6, z=1.45, pitch=0.06)
+    mount: Mount = DEFAULT_MOUNT
     horizontal_fov_deg: float = 62.0
     speed_mps: float = 8.0
     lane_wander_m: float = 0.1

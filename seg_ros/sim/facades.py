@@ -18,12 +18,12 @@ from seg_ros.sim.textures import noise
 
 __all__ = ['paint_building']
 
-PX_PER_M = 26
+PX_PER_M = 24
 BAY_M = 3.0
 BAYS = 9
 GROUND_FLOOR_M = 3.6
 FLOOR_M = 3.0
-MAX_DEPTH_RATIO = 1.9
+MAX_DEPTH_RATIO = 2.2
 OVERLAP_M = 0.15
 SIDE_HEIGHT_M = 17
 SIDE_WIDTH_M = 14
@@ -81,7 +81,7 @@ def paint_building(brush: Brush, building: Building) -> None:
     floors = max(1, round((building.height_m - 0.6) / FLOOR_M))
     shops = building.depth_m > 10.0
     style = building.look % len(_STYLES)
-    variant = (building.look // 16) % 3
+    variant = (building.look // 16) % 2
     eye = brush.view.eye[:2]
     _paint_roof(brush, building, front0, front1, outward)
     side = _side_texture(style)
@@ -211,13 +211,13 @@ def _paint_gable(
         return
     depth = max(brush.view.depth(*corner), 1.0)
     colour = brush.shaded(_STYLES[style].wall, factor, depth, 0.97)
-    brush.flat([(triangle, colour)], classes.BUILDING)
+    brush.plain(triangle, colour, classes.BUILDING)
 
 
 # Textures: red, green, blue, and light of its own
 
 
-@lru_cache(maxsize=160)
+@lru_cache(maxsize=64)
 def _facade(style: int, floors: int, variant: int, *, shops: bool) -> Pyramid:
     kind = _STYLES[style]
     generator = np.random.default_rng([style, floors, variant, int(shops), 51])
@@ -246,9 +246,13 @@ def _facade(style: int, floors: int, variant: int, *, shops: bool) -> Pyramid:
                 _window(picture, left, row(bottom_m), kind, generator, upper=floor > 0)
     _box(picture, 0, 0, width, round(0.35 * PX_PER_M), kind.trim)
     _box(
-        picture, 0, round(0.35 * PX_PER_M), width, round(0.45 * PX_PER_M),
+        picture,
+        0,
+        round(0.35 * PX_PER_M),
+        width,
+        round(0.45 * PX_PER_M),
         (kind.wall[0] * 0.6, kind.wall[1] * 0.6, kind.wall[2] * 0.6),
-    )  # fmt: skip
+    )
     plinth = tuple(0.62 * c for c in kind.wall)
     if not shops:
         _box(picture, 0, row(0.45), width, height, (plinth[0], plinth[1], plinth[2]))

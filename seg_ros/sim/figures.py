@@ -7,7 +7,9 @@ the side the camera is on, without perspective within the figure.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 
 import numpy as np
@@ -23,6 +25,10 @@ __all__ = ['Drawn', 'paint_cyclist', 'paint_walker']
 FIGURE_REACH_M = 170.0
 BOARD_MARGIN = 0.5
 SIMPLE_BELOW_PX = 40.0
+PHASES = 64
+KNOWN_BODIES = 1500
+REACH_M = 1.15
+RIDER_HEIGHT_M = 1.75
 
 _SKIN: tuple[Rgb, ...] = ((232, 190, 160), (206, 158, 124), (158, 110, 80), (104, 70, 52))
 _HAIR: tuple[Rgb, ...] = (
@@ -100,7 +106,7 @@ class _Clothes:
 
 @dataclass(frozen=True)
 class _Limb:
-    """A stretched ball between two points; ``depth`` is towards the camera."""
+    """A stretched ball between two points; ``bias`` moves it forward in the drawing order."""
 
     start: Vector
     end: Vector
@@ -110,91 +116,112 @@ class _Limb:
     bias: float = 0.0
 
 
-_CLOTHES: dict[int, _Clothes] = {}
+@dataclass(frozen=True)
+class _Body:
+    """The limbs of a figure as arrays.
+
+    Attributes:
+        ends: ``(2 N, 3)`` start and end of every limb.
+        radii: ``(2 N,)``.
+        colours: ``(N, 3)``.
+        bias: ``(N,)``, metres towards the camera for the order of drawing, doubled.
+    """
+
+    ends: NDArray[np.float64]
+    radii: NDArray[np.float64]
+    colours: NDArray[np.float64]
+    bias: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, limbs: list[_Limb]) -> _Body:
+        return cls(
+            ends=np.array([point for limb in limbs for point in (limb.start, limb.end)]),
+            radii=np.array([r for limb in limbs for r in (limb.radius0, limb.radius1)]),
+            colours=np.array([limb.colour for limb in limbs]),
+            bias=np.array([2.0 * limb.bias for limb in limbs]),
+        )
 
 
+@lru_cache(maxsize=512)
 def _clothes(look: int) -> _Clothes:
-    found = _CLOTHES.get(look)
-    if found is None:
-        if len(_CLOTHES) > 2000:
-            _CLOTHES.clear()
-        found = _CLOTHES.setdefault(look, _Clothes.of(look))
-    return found
+    return _Clothes.of(look)
 
 
 def paint_walker(brush: Brush, walker: Walker, code: int) -> Drawn:
     """Somebody on foot, in the middle of a step or standing."""
     place = brush.place(walker.s_m, walker.d_m)
-    swing = 0.42 + 0.12 * (walker.speed_mps - 1.2) if walker.moving else 0.0
-    limbs = _pedestrian(_clothes(walker.look), walker.phase, swing, walker.height_m)
-    return _paint(
-        brush, place, place.heading_rad + walker.heading_rad, limbs, walker.height_m, code
-    )
+    swing = round(0.42 + 0.12 * (walker.speed_mps - 1.2), 2) if walker.moving else 0.0
+    beat = round(walker.phase * PHASES) % PHASES if walker.moving else 0
+    body = _walking(walker.look, beat, swing, walker.height_m)
+    heading = place.heading_rad + walker.heading_rad
+    return _paint(brush, place, heading, body, walker.height_m, code)
 
 
 def paint_cyclist(brush: Brush, cyclist: Cyclist, code: int) -> Drawn:
     """Somebody on a bicycle; both are one thing."""
     place = brush.place(cyclist.s_m, cyclist.d_m)
     heading = place.heading_rad + (0.0 if cyclist.direction > 0 else math.pi)
-    limbs = _rider(_clothes(cyclist.look), cyclist.phase, cyclist.height_m)
-    return _paint(brush, place, heading, limbs, 1.75, code)
+    body = _riding(cyclist.look, round(cyclist.phase * PHASES) % PHASES, cyclist.height_m)
+    return _paint(brush, place, heading, body, RIDER_HEIGHT_M, code)
+
+
+@lru_cache(maxsize=KNOWN_BODIES)
+def _walking(look: int, beat: int, swing: float, height_m: float) -> _Body:
+    return _Body.of(_pedestrian(_clothes(look), beat / PHASES, swing, height_m))
+
+
+@lru_cache(maxsize=KNOWN_BODIES)
+def _riding(look: int, beat: int, height_m: float) -> _Body:
+    return _Body.of(_rider(_clothes(look), beat / PHASES, height_m))
 
 
 def _paint(
-    brush: Brush, place: Place, heading_rad: float, limbs: list[_Limb], height_m: float, code: int
+    brush: Brush, place: Place, heading_rad: float, body: _Body, height_m: float, code: int
 ) -> Drawn:
     if place.depth_m < 0.6 or place.depth_m > FIGURE_REACH_M:
         return Drawn(0, None)
     scale = brush.view.focal_px / max(place.depth_m, NEAR_M)
     if abs(place.u_px - 0.5 * brush.canvas.size_wh[0]) > brush.canvas.size_wh[0] + 2.0 * scale:
         return Drawn(0, None)
-    towards = math.atan2(brush.view.eye[1] - place.y, brush.view.eye[0] - place.x)
-    turn = heading_rad - towards
-    cos, sin = math.cos(turn), math.sin(turn)
-    eye_z = float(brush.view.eye[2])
-
-    def seen(point: Vector) -> Vector:
-        """Right, up, and towards the camera."""
-        x, y, z = point
-        near = x * cos - y * sin
-        # Below the eye, what is nearer stands lower in the image.
-        return x * sin + y * cos, z - near * (eye_z - z) / place.depth_m, near
-
-    share = 0.25 + 0.75 * brush.sun_share(place)
-    factor = brush.lit(place, facing=0.72 * share)
-    sun_right = float(brush.view.rotation[0] @ brush.sun) if brush.light.has_sun else -0.3
-    drawn = []
-    for limb in limbs:
-        x0, z0, near0 = seen(limb.start)
-        x1, z1, near1 = seen(limb.end)
-        drawn.append((0.5 * (near0 + near1) + limb.bias, x0, z0, x1, z1, limb))
-    drawn.sort(key=lambda item: item[0])
-    reach = 1.15
     sprite = Sprite(
-        (place.u_px - reach * scale, place.v_px - (height_m + 0.12) * scale),
-        (place.u_px + reach * scale, place.v_px + 0.35 * scale),
+        (place.u_px - REACH_M * scale, place.v_px - (height_m + 0.12) * scale),
+        (place.u_px + REACH_M * scale, place.v_px + 0.35 * scale),
         brush.canvas,
         margin=BOARD_MARGIN,
     )
     if sprite.is_empty:
         return Drawn(0, None)
-    simple = height_m * scale < SIMPLE_BELOW_PX
-    ends = np.array([(x0, z0, x1, z1) for _, x0, z0, x1, z1, _ in drawn]).reshape(-1, 2)
-    radii = np.array([(limb.radius0, limb.radius1) for *_, limb in drawn])
-    middle = ends * (scale, -scale) + (place.u_px, place.v_px)
-    shift = (-0.42 if sun_right > 0.0 else 0.42) * scale * radii.reshape(-1)
-    dim = middle + np.column_stack([shift, np.zeros_like(shift)])
-    full, part = sprite.fixed(middle), sprite.fixed(dim)
-    for index, (*_, limb) in enumerate(drawn):
-        r0, r1 = limb.radius0 * scale, limb.radius1 * scale
-        a, b = 2 * index, 2 * index + 1
-        colour = brush.shaded(limb.colour, factor, place.depth_m)
-        if simple:
-            sprite.stroke(full[a], full[b], r0 + r1, colour)
-            continue
-        _capsule(sprite, full[a], full[b], r0, r1, colour)
-        dark = brush.shaded(limb.colour, factor, place.depth_m, 0.74)
-        sprite.stroke(part[a], part[b], 0.58 * (r0 + r1), dark)
+    # Right, up, and towards the camera, of both ends of every limb.
+    towards = math.atan2(brush.view.eye[1] - place.y, brush.view.eye[0] - place.x)
+    cos, sin = math.cos(heading_rad - towards), math.sin(heading_rad - towards)
+    x, y, z = body.ends.T
+    near = x * cos - y * sin
+    right = x * sin + y * cos
+    # Below the eye, what is nearer stands lower in the image.
+    up = z - near * (float(brush.view.eye[2]) - z) / place.depth_m
+    middle = np.column_stack([place.u_px + right * scale, place.v_px - up * scale])
+    order = np.argsort(near[0::2] + near[1::2] + body.bias, kind='stable')
+
+    share = 0.25 + 0.75 * brush.sun_share(place)
+    factor = np.array(brush.lit(place, facing=0.72 * share))
+    clear = brush.light.clearness(place.depth_m)
+    haze = np.array(brush.light.haze) * (1.0 - clear)
+    lit = np.minimum(body.colours * factor, 255.0) * clear + haze
+    full = sprite.fixed(middle)
+    radii = body.radii * scale
+    if height_m * scale < SIMPLE_BELOW_PX:
+        for index, colour in zip(order.tolist(), lit[order].tolist(), strict=True):
+            thick = radii[2 * index] + radii[2 * index + 1]
+            sprite.stroke(full[2 * index], full[2 * index + 1], thick, colour)
+    else:
+        from_right = brush.light.has_sun and float(brush.view.rotation[0] @ brush.sun) > 0.0
+        shift = (-0.42 if from_right else 0.42) * radii
+        part = sprite.fixed(middle + np.column_stack([shift, np.zeros_like(shift)]))
+        dim = np.minimum(body.colours * factor * 0.74, 255.0) * clear + haze
+        for index in order.tolist():
+            a, b = 2 * index, 2 * index + 1
+            _capsule(sprite, full[a], full[b], radii[a], radii[b], lit[index].tolist())
+            sprite.stroke(part[a], part[b], 0.58 * (radii[a] + radii[b]), dim[index].tolist())
     picture = sprite.picture()
     brush.canvas.paint(picture, sprite.x0, sprite.y0, code)
     return _extent(picture, sprite.x0, sprite.y0, brush.canvas.size_wh)
@@ -206,7 +233,7 @@ def _capsule(
     b: NDArray[np.int32],
     radius0: float,
     radius1: float,
-    colour: Rgb,
+    colour: Sequence[float],
 ) -> None:
     """Two balls and what is between them."""
     if abs(radius0 - radius1) < 0.25 * radius0:
@@ -314,12 +341,24 @@ def _head(clothes: _Clothes, at: Vector, radius: float) -> list[_Limb]:
     back = (x - 0.42 * radius, y, z + 0.1 * radius)
     limbs = [
         _Limb((x, y, z - 0.32 * radius), (x, y, z), 0.74 * radius, 0.92 * radius, clothes.skin),
-        _Limb(top, (top[0], top[1], z + 0.2 * radius), 0.93 * radius, 0.93 * radius,
-              clothes.hair, -0.04),
+        _Limb(
+            top,
+            (top[0], top[1], z + 0.2 * radius),
+            0.93 * radius,
+            0.93 * radius,
+            clothes.hair,
+            -0.04,
+        ),
         _Limb(back, back, 0.86 * radius, 0.86 * radius, clothes.hair, -0.01),
-        _Limb((x - 0.1 * radius, y, z + 0.5 * radius), (x - 0.1 * radius, y, z + 0.5 * radius),
-              0.66 * radius, 0.66 * radius, clothes.hair, 0.06),
-    ]  # fmt: skip
+        _Limb(
+            (x - 0.1 * radius, y, z + 0.5 * radius),
+            (x - 0.1 * radius, y, z + 0.5 * radius),
+            0.66 * radius,
+            0.66 * radius,
+            clothes.hair,
+            0.06,
+        ),
+    ]
     if clothes.long_hair:
         low = (x - 0.6 * radius, y, z - 1.5 * radius)
         limbs.append(_Limb(back, low, 0.8 * radius, 0.55 * radius, clothes.hair, -0.02))
@@ -354,8 +393,13 @@ def _rider(clothes: _Clothes, phase: float, height_m: float) -> list[_Limb]:
         ]
         limbs.extend(_Limb(a, b, 0.024, 0.024, tyre, -0.01) for a, b in pairwise(points))
     for start, end in (
-        (rear, crank), (crank, seat), (seat, rear), (crank, head), (seat, head), (head, front),
-    ):  # fmt: skip
+        (rear, crank),
+        (crank, seat),
+        (seat, rear),
+        (crank, head),
+        (seat, head),
+        (head, front),
+    ):
         limbs.append(_Limb(start, end, 0.019, 0.019, frame))
     bar_z = 1.04
     limbs.append(_Limb((0.34, -0.27, bar_z), (0.34, 0.27, bar_z), 0.016, 0.016, (50, 50, 54)))
@@ -365,26 +409,24 @@ def _rider(clothes: _Clothes, phase: float, height_m: float) -> list[_Limb]:
     shoulder = (0.1, 0.0, 1.0 + 0.47 * k)
     beat = 2.0 * math.pi * phase * 2.0
     for side, at in ((1.0, 0.0), (-1.0, math.pi)):
-        pedal = (
-            crank[0] + 0.17 * math.cos(beat + at), side * 0.11, crank[2] + 0.17 * math.sin(beat + at),
-        )  # fmt: skip
+        pedal_x = crank[0] + 0.17 * math.cos(beat + at)
+        pedal_z = crank[2] + 0.17 * math.sin(beat + at)
         joint = (hip[0], side * 0.085, hip[2])
-        knee = _knee(joint, (pedal[0] - 0.02, pedal[1], pedal[2] + 0.08), 0.45 * k, 0.46 * k)
-        ankle = (pedal[0] - 0.03, pedal[1], pedal[2] + 0.08)
+        ankle = (pedal_x - 0.03, side * 0.11, pedal_z + 0.08)
+        toe = (pedal_x + 0.12, side * 0.11, pedal_z + 0.03)
+        knee = _knee(joint, ankle, 0.45 * k, 0.46 * k)
         limbs.append(_Limb(joint, knee, 0.085 * k, 0.062 * k, clothes.trousers))
         limbs.append(_Limb(knee, ankle, 0.056 * k, 0.04 * k, clothes.trousers))
-        limbs.append(_Limb(ankle, (pedal[0] + 0.12, pedal[1], pedal[2] + 0.03), 0.04, 0.03,
-                           clothes.shoes))  # fmt: skip
+        limbs.append(_Limb(ankle, toe, 0.04, 0.03, clothes.shoes))
         arm = (shoulder[0], side * 0.18 * k, shoulder[2] - 0.03)
         elbow = (0.24, side * 0.26, 1.2)
         hand = (0.34, side * 0.25, bar_z + 0.02)
         limbs.append(_Limb(arm, elbow, 0.055 * k, 0.045 * k, clothes.top, 0.02))
         limbs.append(_Limb(elbow, hand, 0.042 * k, 0.034 * k, clothes.top, 0.02))
         limbs.append(_Limb(hand, hand, 0.036, 0.036, clothes.skin, 0.02))
-        limbs.append(
-            _Limb((hip[0], side * 0.05, hip[2] + 0.04), (shoulder[0], side * 0.1, shoulder[2] - 0.06),
-                  0.12 * k, 0.115 * k, clothes.top, 0.01)
-        )  # fmt: skip
+        waist = (hip[0], side * 0.05, hip[2] + 0.04)
+        chest = (shoulder[0], side * 0.1, shoulder[2] - 0.06)
+        limbs.append(_Limb(waist, chest, 0.12 * k, 0.115 * k, clothes.top, 0.01))
     neck = (shoulder[0] + 0.04, 0.0, shoulder[2] + 0.06)
     face = (shoulder[0] + 0.09, 0.0, shoulder[2] + 0.19 * k)
     limbs.append(_Limb(shoulder, neck, 0.06, 0.055, clothes.skin))

@@ -61,7 +61,7 @@ ZEBRA_PERIOD_M = 1.0
 GROUND_FACES_SUN = 0.85
 PAINT = (226.0, 226.0, 222.0)
 GRAIN_SIDE = 512
-GRAIN_STEP_M = 0.012
+GRAIN_STEP_M = 0.01
 GRAIN_REACH_M = 16.0
 MAX_RIP_LEVEL = 6
 FIRST_LINE_CODE = 100  # above every class of the ground
@@ -238,9 +238,13 @@ class Ground:
                 band.texture.shape[1] - 1.0,
             )
             cv2.remap(
-                band.texture, map_x, map_y, cv2.INTER_LINEAR, strip[band.rows],
+                band.texture,
+                map_x,
+                map_y,
+                cv2.INTER_LINEAR,
+                strip[band.rows],
                 cv2.BORDER_REPLICATE,
-            )  # fmt: skip
+            )
         colour = strip.astype(np.float32)
         near = self._grain_rows
         map_x = _tiled(d[near] * np.float32(1.0 / GRAIN_STEP_M), GRAIN_SIDE - 1)
@@ -349,7 +353,7 @@ class Ground:
         rows = np.flatnonzero(distance < GRAIN_REACH_M)
         first = int(rows[0]) if rows.size else len(distance)
         self._grain_rows = slice(first, len(distance))
-        weight = 0.075 * np.clip(1.0 - self.distance_m[first:] / GRAIN_REACH_M, 0.0, 1.0)
+        weight = 0.1 * np.clip(1.0 - self.distance_m[first:] / GRAIN_REACH_M, 0.0, 1.0)
         self._grain_weight = weight.astype(np.float32)
 
 
@@ -426,7 +430,10 @@ def _zebra(
     if not near.size:
         return None
     d_near = d.reshape(-1)[near]
-    inside = (d_near < profile.left.asphalt_m - 0.4) & (d_near > 0.4 - profile.right.asphalt_m)
+    # Whole stripes only.
+    left_m = np.floor(profile.left.asphalt_m - 0.8) + 0.5 * ZEBRA_PERIOD_M
+    right_m = -np.floor(profile.right.asphalt_m - 0.3)
+    inside = (d_near < left_m) & (d_near > right_m)
     near, d_near = near[inside], d_near[inside]
     along = np.exp2(log_along.reshape(-1)[near])
     across = np.exp2(log_across.reshape(-1)[near])

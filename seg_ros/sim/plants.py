@@ -77,15 +77,15 @@ def _tree_picture(kind_index: int, variant: int) -> Pyramid:
     board = np.zeros((h, w, 4), dtype=np.uint8)
     _trunk(board, kind, generator)
     leaves = _leaves(kind, generator)
-    for x, y, radius, brightness in leaves[:, :4]:
-        colour = [
-            dark + (light - dark) * brightness
-            for dark, light in zip(kind.dark, kind.light, strict=True)
-        ]
-        centre = (round(x * h + 0.5 * w), round((1.0 - y) * h))
-        axes = (max(1, round(radius * h)), max(1, round(0.62 * radius * h)))
-        angle = float(generator.uniform(-60.0, 60.0))
-        cv2.ellipse(board, centre, axes, angle, 0.0, 360.0, (*colour, 255.0), -1)
+    centres = np.rint(leaves[:, :2] * (h, -h) + (0.5 * w, h)).astype(np.int64).tolist()
+    wide = np.maximum(np.rint(leaves[:, 2] * h), 1).astype(np.int64).tolist()
+    angles = generator.uniform(-60.0, 60.0, len(leaves)).tolist()
+    dark, light = np.array(kind.dark), np.array(kind.light)
+    colours = np.full((len(leaves), 4), 255.0)
+    colours[:, :3] = dark + (light - dark) * leaves[:, 3:4]
+    for centre, radius, angle, colour in zip(centres, wide, angles, colours.tolist(), strict=True):
+        axes = (radius, max(1, round(0.62 * radius)))
+        cv2.ellipse(board, centre, axes, angle, 0.0, 360.0, colour, -1)
     picture = cv2.resize(
         board, (round(HEIGHT_PX * ASPECT), HEIGHT_PX), interpolation=cv2.INTER_AREA
     )
@@ -98,9 +98,11 @@ def _trunk(board: NDArray[np.uint8], kind: _Kind, generator: np.random.Generator
     for width, shift, tone in ((0.021, 0.0, 0.7), (0.014, -0.005, 1.0), (0.005, -0.009, 1.25)):
         colour = [min(255.0, c * tone) for c in kind.bark]
         points = [
-            (-1.25 * width + shift, 0.0), (1.25 * width + shift, 0.0),
-            (0.55 * width + shift, top), (-0.55 * width + shift, top),
-        ]  # fmt: skip
+            (-1.25 * width + shift, 0.0),
+            (1.25 * width + shift, 0.0),
+            (0.55 * width + shift, top),
+            (-0.55 * width + shift, top),
+        ]
         pixels = np.array([(0.5 * w + x * h, (1.0 - y) * h) for x, y in points])
         cv2.fillPoly(board, [np.round(pixels).astype(np.int32)], (*colour, 255.0))
     for _ in range(7):
@@ -110,9 +112,12 @@ def _trunk(board: NDArray[np.uint8], kind: _Kind, generator: np.random.Generator
         end = (0.5 * w + math.sin(angle) * reach * h, (1 - start - math.cos(angle) * reach) * h)
         colour = [0.75 * c for c in kind.bark]
         cv2.line(
-            board, (round(0.5 * w), round((1 - start) * h)), (round(end[0]), round(end[1])),
-            (*colour, 255.0), max(1, round(0.009 * h)),
-        )  # fmt: skip
+            board,
+            (round(0.5 * w), round((1 - start) * h)),
+            (round(end[0]), round(end[1])),
+            (*colour, 255.0),
+            max(1, round(0.009 * h)),
+        )
 
 
 def _leaves(kind: _Kind, generator: np.random.Generator) -> NDArray[np.float64]:

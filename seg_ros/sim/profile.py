@@ -122,7 +122,7 @@ class RoadProfile:
 
     def _table_d(self) -> NDArray[np.float64]:
         count = round(2 * TABLE_HALF_WIDTH_M / TABLE_STEP_M) + 1
-        return np.arange(count) * TABLE_STEP_M - TABLE_HALF_WIDTH_M
+        return np.asarray(np.arange(count) * TABLE_STEP_M - TABLE_HALF_WIDTH_M, dtype=np.float64)
 
 
 def profile_for(config: SceneConfig) -> RoadProfile:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from operator import itemgetter
 
 import cv2
 import numpy as np
@@ -21,10 +22,11 @@ from seg_ros.sim.config import SceneConfig
 from seg_ros.sim.facades import paint_building
 from seg_ros.sim.figures import Drawn, paint_cyclist, paint_walker
 from seg_ros.sim.ground import Ground
+from seg_ros.sim.hiding import Hiding
 from seg_ros.sim.plants import paint_tree
 from seg_ros.sim.profile import RoadProfile
 from seg_ros.sim.road import Road
-from seg_ros.sim.scenery import Block, Scenery
+from seg_ros.sim.scenery import Block, Building, Scenery
 from seg_ros.sim.shade import Shade
 from seg_ros.sim.sky import Sky
 from seg_ros.sim.street import LAMP_ARM_M, paint_fence, paint_post
@@ -39,6 +41,7 @@ SCENERY_AHEAD_M = 230.0
 SCENERY_BEHIND_M = 40.0
 POST_REACH_M = 120.0
 GLOW_REACH_M = 150.0
+LEVEL_ROLL_RAD = 0.03
 
 
 @dataclass(frozen=True)
@@ -115,7 +118,9 @@ class Renderer:
             self._ground.first_row,
         )
         drawn: dict[int, tuple[int, Drawn]] = {}
-        things = [*self._standing(brush, blocks), *self._moving(brush, traffic, drawn)]
+        hiding, buildings = self._hiding(view, blocks)
+        things = self._standing(brush, blocks, buildings, hiding)
+        things += self._moving(brush, traffic, hiding, drawn)
         for thing in sorted(things, key=_far_first):
             thing.draw()
         if self._wetness is not None:
@@ -133,52 +138,76 @@ class Renderer:
                 shade.add_car(*self._road.pose(parked.s_m, parked.d_m), parked.look)
         for car in traffic.cars:
             shade.add_car(*self._road.pose(car.s_m, car.d_m), car.look)
-        for person in (*traffic.walkers, *traffic.cyclists):
-            x, y, _ = self._road.pose(person.s_m, person.d_m)
-            shade.add_person(x, y, person.height_m)
+        people = [(person.s_m, person.d_m, person.height_m) for person in traffic.walkers]
+        people += [(rider.s_m, rider.d_m, rider.height_m) for rider in traffic.cyclists]
+        for s_m, d_m, height_m in people:
+            x, y, _ = self._road.pose(s_m, d_m)
+            shade.add_person(x, y, height_m)
         shade.finish()
         return shade
 
-    def _standing(self, brush: Brush, blocks: list[Block]) -> list[_Drawable]:
-        found = []
-        street_trees = self._config.surroundings == 'city'
+    def _hiding(self, view: View, blocks: list[Block]) -> tuple[Hiding, list[Building]]:
+        """What the houses hide, and the houses that are not hidden themselves."""
+        hiding = Hiding(view, is_level=abs(self._config.mount.roll) < LEVEL_ROLL_RAD)
+        fronts = []
         for block in blocks:
             for building in block.buildings:
-                # Walls are long: their far end decides, so that what stands before them is
-                # painted later.
-                ends = (building.s0_m, building.s1_m)
-                depth = max(self._depth(brush, s, building.d_m) for s in ends)
-                if depth > 0.5:
-                    found.append(_Drawable(depth + 6.0, partial(paint_building, brush, building)))
+                x0, y0, _ = self._road.pose(building.s0_m, building.d_m)
+                x1, y1, _ = self._road.pose(building.s1_m, building.d_m)
+                depths = view.depth(x0, y0), view.depth(x1, y1)
+                if max(depths) > 0.5:
+                    fronts.append((sum(depths), building, (x0, y0, x1, y1)))
+        fronts.sort(key=itemgetter(0))
+        seen = [building for _, building, front in fronts if not hiding.add(building, front)]
+        return hiding, seen
+
+    def _standing(
+        self, brush: Brush, blocks: list[Block], buildings: list[Building], hiding: Hiding
+    ) -> list[_Drawable]:
+        found = []
+        street_trees = self._config.surroundings == 'city'
+        for building in buildings:
+            # Walls are long: their far end decides, so that what stands before them is painted
+            # later.
+            ends = (building.s0_m, building.s1_m)
+            depth = max(self._depth(brush, s, building.d_m) for s in ends)
+            found.append(_Drawable(depth + 6.0, partial(paint_building, brush, building)))
+        for block in blocks:
             for fence in block.fences:
                 ends = (fence.s0_m, fence.s1_m)
                 depth = max(self._depth(brush, s, fence.d_m) for s in ends)
                 if 0.5 < depth < POST_REACH_M + 20.0:
                     found.append(_Drawable(depth + 1.0, partial(paint_fence, brush, fence)))
             for tree in block.trees:
-                depth = self._depth(brush, tree.s_m, tree.d_m)
-                if depth > 0.8:
+                x, y, _ = self._road.pose(tree.s_m, tree.d_m)
+                depth = brush.view.depth(x, y)
+                if depth > 0.8 and not hiding.hides_at(x, y, tree.height_m, 0.42 * tree.height_m):
                     draw = partial(paint_tree, brush, tree, street=street_trees)
                     found.append(_Drawable(depth, draw))
             for post in block.posts:
-                depth = self._depth(brush, post.s_m, post.d_m)
-                if 0.7 < depth < POST_REACH_M:
+                x, y, _ = self._road.pose(post.s_m, post.d_m)
+                depth = brush.view.depth(x, y)
+                if 0.7 < depth < POST_REACH_M and not hiding.hides_at(x, y, post.height_m, 1.5):
                     found.append(_Drawable(depth, partial(paint_post, brush, post)))
             for parked in block.parked:
                 heading = math.pi if parked.against_s else 0.0
                 car = (parked.s_m, parked.d_m, heading, parked.look, CarLamps())
-                found.extend(self._car(brush, *car))
+                found.extend(self._car(brush, hiding, *car))
         return found
 
     def _moving(
-        self, brush: Brush, traffic: Traffic, drawn: dict[int, tuple[int, Drawn]]
+        self,
+        brush: Brush,
+        traffic: Traffic,
+        hiding: Hiding,
+        drawn: dict[int, tuple[int, Drawn]],
     ) -> list[_Drawable]:
         found = []
         lit = self._light.lamps_lit or self._light.rain > 0.0
         for car in traffic.cars:
             heading = 0.0 if car.direction > 0 else math.pi
             lamps = CarLamps(head=lit, brake=car.braking)
-            found.extend(self._car(brush, car.s_m, car.d_m, heading, car.look, lamps))
+            found.extend(self._car(brush, hiding, car.s_m, car.d_m, heading, car.look, lamps))
 
         def paint_person(walker: Walker, code: int) -> None:
             drawn[walker.id] = code, paint_walker(brush, walker, code)
@@ -188,19 +217,30 @@ class Renderer:
 
         people = traffic.walkers[: FIRST_CYCLIST_CODE - FIRST_PERSON_CODE]
         for code, walker in enumerate(people, FIRST_PERSON_CODE):
-            depth = self._depth(brush, walker.s_m, walker.d_m)
-            found.append(_Drawable(depth, partial(paint_person, walker, code)))
+            x, y, _ = self._road.pose(walker.s_m, walker.d_m)
+            if not hiding.hides_at(x, y, walker.height_m, 1.0):
+                depth = brush.view.depth(x, y)
+                found.append(_Drawable(depth, partial(paint_person, walker, code)))
         riders = traffic.cyclists[: LAST_CODE + 1 - FIRST_CYCLIST_CODE]
         for code, cyclist in enumerate(riders, FIRST_CYCLIST_CODE):
-            depth = self._depth(brush, cyclist.s_m, cyclist.d_m)
-            found.append(_Drawable(depth, partial(paint_rider, cyclist, code)))
+            x, y, _ = self._road.pose(cyclist.s_m, cyclist.d_m)
+            if not hiding.hides_at(x, y, 1.9, 1.2):
+                depth = brush.view.depth(x, y)
+                found.append(_Drawable(depth, partial(paint_rider, cyclist, code)))
         return found
 
     def _car(
-        self, brush: Brush, s_m: float, d_m: float, heading: float, look: int, lamps: CarLamps
+        self,
+        brush: Brush,
+        hiding: Hiding,
+        s_m: float,
+        d_m: float,
+        heading: float,
+        look: int,
+        lamps: CarLamps,
     ) -> list[_Drawable]:
         place = brush.place(s_m, d_m)
-        if place.depth_m < -1.0:
+        if place.depth_m < -1.0 or hiding.hides_at(place.x, place.y, 2.3, 2.8):
             return []
         heading_rad = place.heading_rad + heading
         return [

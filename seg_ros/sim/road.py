@@ -41,11 +41,12 @@ class Road:
         self._known_pose = lru_cache(maxsize=KNOWN_POSES)(self._pose)
         self._max_curvature_per_m = 0.0 if straight else max_curvature_per_m
         self._first_s_m = START_M
-        self._x = np.zeros(1)
-        self._y = np.zeros(1)
-        self._heading = np.zeros(1)
-        self._curvature = np.zeros(1)
-        self._arcs = np.zeros((1, 5))
+        self._x: Float64Array = np.zeros(1)
+        self._y: Float64Array = np.zeros(1)
+        self._heading: Float64Array = np.zeros(1)
+        self._curvature: Float64Array = np.zeros(1)
+        # x, y, cos and sin of the heading, curvature
+        self._arcs: Float64Array = np.zeros((1, 5))
         self._append_straight(FREE_START_M - START_M)
         at_zero = round(-START_M / STEP_M)
         self._x -= self._x[at_zero]

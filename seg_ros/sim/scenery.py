@@ -208,10 +208,15 @@ class Scenery:
                     roof_m = 2.2 if generator.random() < 0.5 else 0.0
                     buildings.append(
                         Building(
-                            s, s + length_m, sign * side.wall_m, 3.1 * floors + 0.8, 11.0,
-                            roof_m, look,
+                            s,
+                            s + length_m,
+                            sign * side.wall_m,
+                            3.1 * floors + 0.8,
+                            11.0,
+                            roof_m,
+                            look,
                         )
-                    )  # fmt: skip
+                    )
                 s += length_m
             elif surroundings == 'suburb':
                 length_m = float(generator.uniform(9.0, 14.0))

@@ -13,14 +13,16 @@ from seg_ros.sim.plants import CROWN_RADIUS, crown_height
 from seg_ros.sim.profile import RoadProfile
 from seg_ros.sim.road import Road
 from seg_ros.sim.scenery import Block, Building, Fence, Post, Tree
-from seg_ros.sim.view import View
+from seg_ros.sim.view import NEAR_M, View
 from seg_ros.sim.weather import Light
 
 __all__ = ['Shade']
 
 SHIFT = 4
 SHADOW_REACH_M = 110.0
-CONTACT_REACH_M = 70.0
+CONTACT_REACH_M = 60.0
+CAR_REACH_M = 90.0
+PERSON_REACH_M = 60.0
 
 Points = NDArray[np.float64]
 
@@ -41,6 +43,9 @@ class Shade:
         self._contact_value = round(255 * light.contact_shade)
         self.sun = np.zeros((rows, width), dtype=np.uint8)
         self.contact = np.zeros((rows, width), dtype=np.uint8)
+        self._ground_rotation = view.rotation[:, :2].T
+        self._ground_offset = view.offset
+        self._origin = np.array([0.0, float(first_row)])
         direction = light.towards_sun
         # Where the shadow of a point one metre up falls.
         self._shift = -direction[:2] / max(float(direction[2]), 0.08)
@@ -66,7 +71,7 @@ class Shade:
 
     def add_car(self, x: float, y: float, heading_rad: float, look: int) -> None:
         depth = self._view.depth(x, y)
-        if not -3.0 < depth < SHADOW_REACH_M:
+        if not -3.0 < depth < CAR_REACH_M or self._is_aside(x, y, 12.0):
             return
         length, width, height = body_size_m(look)
         if depth < CONTACT_REACH_M:
@@ -81,7 +86,7 @@ class Shade:
 
     def add_person(self, x: float, y: float, height_m: float) -> None:
         depth = self._view.depth(x, y)
-        if not 0.5 < depth < CONTACT_REACH_M:
+        if not 0.5 < depth < PERSON_REACH_M or self._is_aside(x, y, 5.0):
             return
         spot = np.array([x, y])
         self._fill(self.contact, spot + 0.24 * _CIRCLE, round(0.7 * self._contact_value))
@@ -96,6 +101,14 @@ class Shade:
             head = spot + 0.93 * height_m * self._shift
             stretch = 0.11 * _CIRCLE + 0.11 * _CIRCLE @ np.outer(self._shift, self._shift)
             self._fill(self.sun, head + stretch, 255)
+
+    def _is_aside(self, x: float, y: float, reach_m: float) -> bool:
+        """Whether a place and all shadows within reach are to the left or right of the image."""
+        u, _, depth = self._view.pixel(x, y)
+        if depth < reach_m:
+            return False
+        reach_px = reach_m * self._view.focal_px / (depth - 0.7 * reach_m)
+        return u < -reach_px or u > self._view.size_wh[0] + reach_px
 
     def _building(self, building: Building) -> None:
         x0, y0, _ = self._road.pose(building.s0_m, building.d_m)
@@ -156,17 +169,17 @@ class Shade:
         self._fill(self.sun, outline, 255)
 
     def _fill(self, mask: NDArray[np.uint8], outline: Points, value: int) -> None:
-        points = np.column_stack([outline, np.zeros(len(outline))])
-        polygon = self._view.polygon(points)
-        if polygon is None or len(polygon) < 3:
-            return
-        polygon = polygon - (0.0, self._first_row)
-        height, width = mask.shape
-        low, high = polygon.min(axis=0), polygon.max(axis=0)
-        if high[0] < 0 or low[0] > width or high[1] < 0 or low[1] > height:
-            return
-        fixed = np.round(np.clip(polygon, -20000, 20000) * (1 << SHIFT)).astype(np.int32)
-        cv2.fillPoly(mask, [fixed], float(value), cv2.LINE_AA, SHIFT)
+        optical = outline @ self._ground_rotation + self._ground_offset
+        if optical[:, 2].min() > NEAR_M:
+            polygon = self._view.pixels(optical)
+        else:
+            points = np.column_stack([outline, np.zeros(len(outline))])
+            cut = self._view.polygon(points)
+            if cut is None or len(cut) < 3:
+                return
+            polygon = np.clip(cut, -20000.0, 20000.0)
+        fixed = np.rint((polygon - self._origin) * (1 << SHIFT)).astype(np.int32)
+        cv2.fillPoly(mask, [fixed], value, cv2.LINE_AA, SHIFT)
 
 
 _ANGLES = np.linspace(0.0, 2.0 * np.pi, 20, endpoint=False)

@@ -49,13 +49,21 @@ class Sky:
             return
         map_x = np.mod(self._azimuth + np.float32(yaw_rad * PX_PER_RAD), np.float32(self._turn))
         cv2.remap(
-            self._picture, map_x, self._map_y, cv2.INTER_LINEAR, image[: self.rows],
+            self._picture,
+            map_x,
+            self._map_y,
+            cv2.INTER_LINEAR,
+            image[: self.rows],
             cv2.BORDER_REPLICATE,
-        )  # fmt: skip
+        )
         cv2.remap(
-            self._codes, map_x, self._map_y, cv2.INTER_NEAREST, codes[: self.rows],
+            self._codes,
+            map_x,
+            self._map_y,
+            cv2.INTER_NEAREST,
+            codes[: self.rows],
             cv2.BORDER_REPLICATE,
-        )  # fmt: skip
+        )
 
 
 def _panorama(
@@ -63,17 +71,17 @@ def _panorama(
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     generator = np.random.default_rng([config.seed, 91])
     columns = round(2 * math.pi * PX_PER_RAD)
-    elevation = HIGHEST_RAD - np.arange(rows, dtype=np.float32)[:, None] / PX_PER_RAD
-    azimuth = np.arange(columns, dtype=np.float32)[None, :] / PX_PER_RAD
+    elevation = np.asarray(HIGHEST_RAD - np.arange(rows)[:, None] / PX_PER_RAD, dtype=np.float32)
+    azimuth = np.asarray(np.arange(columns)[None, :] / PX_PER_RAD, dtype=np.float32)
     part = np.clip(elevation / 0.6, 0.0, 1.0) ** 0.6
     top = np.array(light.sky_top, dtype=np.float32)
     bottom = np.array(light.sky_bottom, dtype=np.float32)
-    sky = bottom + (top - bottom) * part[..., None]
-    sky = np.broadcast_to(sky, (rows, columns, 3)).copy()
+    sky: FloatImage = np.empty((rows, columns, 3), dtype=np.float32)
+    sky[:] = bottom + (top - bottom) * part[..., None]
     if light.has_sun:
         _add_sun(sky, elevation, azimuth, light)
     _add_clouds(sky, elevation, light, generator)
-    codes = np.full((rows, columns), classes.SKY, dtype=np.uint8)
+    codes: NDArray[np.uint8] = np.full((rows, columns), classes.SKY, dtype=np.uint8)
     _add_horizon(sky, codes, elevation, config, light, generator)
     # One more column, so that reading between the last and the first needs no wrapping.
     sky = np.concatenate([sky, sky[:, :1]], axis=1)
@@ -94,7 +102,7 @@ def _add_clouds(
 ) -> None:
     if light.clouds <= 0.0:
         return
-    shape = sky.shape[:2]
+    shape = sky.shape[0], sky.shape[1]
     total = np.zeros(shape, dtype=np.float32)
     for cells, share in ((5, 1.0), (11, 0.6), (26, 0.4), (60, 0.25), (120, 0.15)):
         total += share * noise(shape, (cells, cells * 3), generator)

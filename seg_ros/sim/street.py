@@ -191,9 +191,14 @@ def _sign_picture(index: int) -> Pyramid:
             disc(0.37, _WHITE)
             font = cv2.FONT_HERSHEY_DUPLEX
             cv2.putText(
-                board, '50', (round(0.26 * side), round(0.63 * side)), font, side / 62, _BLACK,
+                board,
+                '50',
+                (round(0.26 * side), round(0.63 * side)),
+                font,
+                side / 62,
+                _BLACK,
                 side // 20,
-            )  # fmt: skip
+            )
         case 'priority':
             shape([(0.5, 0.02), (0.98, 0.5), (0.5, 0.98), (0.02, 0.5)], _WHITE)
             shape([(0.5, 0.14), (0.86, 0.5), (0.5, 0.86), (0.14, 0.5)], _YELLOW)

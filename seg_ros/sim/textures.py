@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -31,18 +33,20 @@ def noise(
     return np.asarray(cv2.remap(padded, map_x, map_y, cv2.INTER_CUBIC), dtype=np.float32)
 
 
+@lru_cache(maxsize=4)
 def road_strip(profile: RoadProfile, *, country: bool, seed: int) -> NDArray[np.uint8]:
     """The ground along the road without its markings.
 
     Returns:
         ``(rows, columns, 3)``: rows along the road, one ``STRIP_LENGTH_M`` that repeats; columns
-        across it from ``d = -STRIP_HALF_WIDTH_M``; one texel is ``STRIP_STEP_M`` wide.
+        across it from ``d = -STRIP_HALF_WIDTH_M``; one texel is ``STRIP_STEP_M`` wide. Shared,
+        not to be written to.
     """
     generator = np.random.default_rng([seed, 101])
     rows = round(STRIP_LENGTH_M / STRIP_STEP_M)
     columns = round(2 * STRIP_HALF_WIDTH_M / STRIP_STEP_M)
     shape = (rows, columns)
-    d = (np.arange(columns) + 0.5) * STRIP_STEP_M - STRIP_HALF_WIDTH_M
+    d = np.asarray((np.arange(columns) + 0.5) * STRIP_STEP_M - STRIP_HALF_WIDTH_M, np.float64)
     strip = _grass(shape, generator)
     for sign in (1, -1):
         side = profile.side(sign)
@@ -110,7 +114,7 @@ def _asphalt(
     fine = noise(shape, (rows, columns), generator)
     medium = noise(shape, (rows // 5, columns // 5), generator)
     broad = noise(shape, (12, 4), generator)
-    grey = 1.0 + 0.06 * fine + 0.03 * medium + 0.05 * broad
+    grey = 1.0 + 0.035 * fine + 0.02 * medium + 0.05 * broad
     lane_m = profile.lane_width_m
     across = np.abs(np.mod(d, lane_m) - 0.5 * lane_m)
     tracks = np.exp(-(((across - 0.78) / 0.28) ** 2))

@@ -114,7 +114,7 @@ class Traffic:
         self._start_events(ego)
         self._move_walkers(ego, dt_s)
         self._move_cars(ego, dt_s)
-        self._move_cyclists(ego, dt_s)
+        self._move_cyclists(dt_s)
         self._forget(ego)
 
     def obstacles(self, ego: VehicleState) -> list[Obstacle]:
@@ -157,9 +157,9 @@ class Traffic:
             self._add_car(ego.s_m + CARS_AHEAD_M, -1, ego)
         if generator.random() < 1.0 - math.exp(-0.04 * density * dt_s):
             self._add_car(ego.s_m + 160.0, 1, ego)
-        if self._profile.lanes_per_direction > 1:
-            if generator.random() < 1.0 - math.exp(-0.06 * density * dt_s):
-                self._add_car(ego.s_m - BEHIND_M + 3.0, 1, ego)
+        overtakes = generator.random() < 1.0 - math.exp(-0.06 * density * dt_s)
+        if overtakes and self._profile.lanes_per_direction > 1:
+            self._add_car(ego.s_m - BEHIND_M + 3.0, 1, ego)
         if generator.random() < 1.0 - math.exp(-0.05 * self._config.cyclist_density * dt_s):
             self._add_cyclist(ego)
 
@@ -393,7 +393,7 @@ class Traffic:
                     acceleration = min(acceleration, _follow(car.speed_mps, gap_m - 1.0, 0.0))
         return max(acceleration, -8.0)
 
-    def _move_cyclists(self, ego: VehicleState, dt_s: float) -> None:
+    def _move_cyclists(self, dt_s: float) -> None:
         for cyclist in self.cyclists:
             cyclist.s_m += cyclist.direction * cyclist.speed_mps * dt_s
             cyclist.phase += cyclist.speed_mps * dt_s / 5.0
