@@ -50,7 +50,7 @@ def demo(tmp_path: Path, folder: Path) -> Iterator[Demo]:
 
     yield start
     for process in processes:
-        process.kill()
+        process.terminate()
         process.communicate()
 
 
