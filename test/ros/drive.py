@@ -1,0 +1,75 @@
+"""A camera on a drive: publishes pictures until the test is over, and breaks on command."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from nav_msgs.msg import Odometry
+from numpy.typing import NDArray
+
+from test.ros.graph import Graph, image_message
+from test.ros.test_segmentation_node import PEDESTRIAN, ROAD, street
+from test.tiny_onnx import COLOURS
+
+PERIOD_S = 0.05
+
+
+def empty_road() -> NDArray[np.uint8]:
+    """Returns the street of the tests without its pedestrian, in the engine's colours."""
+    _, labels = street()
+    return np.array(COLOURS, np.uint8)[np.where(labels == PEDESTRIAN, ROAD, labels)]
+
+
+@dataclass
+class Drive:
+    """What is published, changed by the test while it runs.
+
+    Attributes:
+        image: The picture, ``(H, W, 3)``.
+        noise: Whether no two pictures are the same, as with a real camera.
+        offset_s: Added to the stamps.
+        running: Whether images are published.
+        odometry: Whether odometry is published.
+    """
+
+    graph: Graph
+    image: NDArray[np.uint8] = field(default_factory=empty_road)
+    noise: bool = True
+    offset_s: float = 0.0
+    running: bool = True
+    odometry: bool = False
+
+    def __post_init__(self) -> None:
+        self._camera = self.graph.publisher()
+        self._odometry: Any = None
+        self._over = threading.Event()
+        self._random = np.random.default_rng(1)
+        self._thread = threading.Thread(target=self._publish, daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        self._over.set()
+        self._thread.join(10.0)
+
+    def _publish(self) -> None:
+        while not self._over.wait(PERIOD_S):
+            now_ns = self.graph.peer.get_clock().now().nanoseconds
+            if self.running:
+                stamp_ns = max(0, now_ns + int(self.offset_s * 1e9))
+                self._camera.publish(image_message(self._picture(), stamp_ns=stamp_ns))
+            if self.odometry:
+                if self._odometry is None:
+                    self._odometry = self.graph.publisher(Odometry, '/odom')
+                message = Odometry()
+                message.header.stamp.sec, message.header.stamp.nanosec = divmod(now_ns, 10**9)
+                message.twist.twist.linear.x = 3.0
+                self._odometry.publish(message)
+
+    def _picture(self) -> NDArray[np.uint8]:
+        if not self.noise:
+            return self.image
+        noise = self._random.integers(-2, 3, self.image.shape)
+        return np.clip(self.image + noise, 0, 255).astype(np.uint8)

@@ -1,0 +1,320 @@
+"""The fail-safe table of the pedestrian stop, on the real graph.
+
+Every row breaks something while the way is clear; the stop must become true with the right reason,
+and go back to false by itself, in the same process, once the cause is gone.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+from diagnostic_msgs.msg import DiagnosticStatus
+from rclpy.parameter import Parameter
+from rosgraph_msgs.msg import Clock
+from std_msgs.msg import Bool
+
+from seg_ros.ros.segmentation_node import SegmentationNode
+from test.ros.drive import Drive, empty_road
+from test.ros.graph import Graph, values_of, wait_for
+from test.ros.test_segmentation_node import canned, street
+
+STOP, STATUS = '/segmentation/pedestrian_stop', '/segmentation/pedestrian_stop/status'
+SLACK_S = 1.5  # for a loaded machine; the deadlines themselves are half a second and more
+GREY = np.full((64, 128, 3), 90, np.uint8)
+
+
+class Scene(NamedTuple):
+    """A node that says go, its camera, and what it has said."""
+
+    node: SegmentationNode
+    drive: Drive
+    stops: list[Bool]
+    status: list[DiagnosticStatus]
+
+    @property
+    def backend(self) -> Any:
+        assert self.node.chosen is not None
+        return self.node.chosen.backend
+
+    def kind(self) -> str:
+        return values_of(self.status[-1])['kind'] if self.status else ''
+
+    def goes(self) -> bool:
+        return bool(self.stops) and not self.stops[-1].data and self.kind() == 'clear'
+
+    def set(self, **values: Any) -> None:
+        changes = [Parameter(name.replace('__', '.'), value=v) for name, v in values.items()]
+        assert all(row.successful for row in self.node.set_parameters(changes))
+
+
+@pytest.fixture
+def scene(graph: Graph, engine: Path) -> Iterator[Scene]:
+    stops = graph.collect(Bool, STOP)
+    status = graph.collect(DiagnosticStatus, STATUS)
+    node = graph.node(**canned(engine, **{'stop.hold_s': 0.2, 'silence_warn_s': 3600.0}))
+    drive = Drive(graph)
+    made = Scene(node, drive, stops, status)
+    yield made
+    drive.close()
+
+
+def die(scene: Scene) -> None:
+    """Ends the worker thread as nothing but a bug could."""
+    backend = scene.backend
+    infer = backend.infer
+
+    def exit_thread(*_arguments: Any, **_more: Any) -> None:
+        backend.infer = infer
+        raise SystemExit
+
+    backend.infer = exit_thread
+
+
+def switch_engine(scene: Scene) -> None:
+    scene.node.trigger_deactivate()
+    scene.node.trigger_cleanup()
+
+
+def switched(scene: Scene) -> None:
+    assert scene.node.trigger_configure().name == 'SUCCESS'
+    assert scene.node.trigger_activate().name == 'SUCCESS'
+
+
+def break_configuration(scene: Scene) -> None:
+    engine = scene.node.config.engine
+    switch_engine(scene)
+    scene.set(engine='nowhere')
+    assert scene.node.trigger_configure().name == 'FAILURE'
+    scene.set(engine=engine)
+
+
+def lose_odometry(scene: Scene) -> None:
+    scene.drive.odometry = True
+    time.sleep(0.3)
+    scene.drive.odometry = False
+
+
+class Row(NamedTuple):
+    """A row of the table.
+
+    Attributes:
+        kinds: The reasons that are right.
+        deadline_s: How long the cause may last before the stop.
+        cause: Breaks something.
+        cure: Mends it.
+        words: Part of the reason in words.
+    """
+
+    kinds: tuple[str, ...]
+    deadline_s: float
+    cause: Callable[[Scene], Any]
+    cure: Callable[[Scene], Any] = lambda _scene: None
+    words: str = ''
+
+
+def change(**values: Any) -> Callable[[Scene], None]:
+    def apply(scene: Scene) -> None:
+        for name, value in values.items():
+            setattr(scene.drive, name, value)
+
+    return apply
+
+
+TABLE = {
+    'the camera dies': Row(
+        ('stale',), 0.5, change(running=False), change(running=True), 's old'
+    ),
+    'frames arrive but are old by their stamps': Row(
+        ('stale', 'unproven'), 0.5, change(offset_s=-3.0), change(offset_s=0.0)
+    ),
+    'stamps come from the future': Row(
+        ('future_stamp',), 0.0, change(offset_s=5.0), change(offset_s=0.0), 'ahead of the clock'
+    ),
+    'inference raises': Row(
+        ('failed',), 0.0, lambda s: s.backend.fail('the test'), lambda s: s.backend.recover(),
+        'the test',
+    ),
+    'inference hangs': Row(
+        ('stale',), 0.5, lambda s: s.backend.hang(), lambda s: s.backend.recover()
+    ),
+    'the worker thread dies': Row(('failed', 'unproven'), 0.25, die),
+    'the node is deactivated': Row(
+        ('inactive',), 0.0, lambda s: s.node.trigger_deactivate(),
+        lambda s: s.node.trigger_activate(),
+    ),
+    'the engine is switched': Row(('inactive',), 0.0, switch_engine, switched),
+    'the configuration becomes invalid': Row(
+        ('inactive',), 0.0, break_configuration, switched, 'nowhere'
+    ),
+    'calibration is required and missing': Row(
+        ('no_geometry',), 0.0, lambda s: s.set(stop__require_geometry=True),
+        lambda s: s.set(stop__require_geometry=False),
+    ),
+    'the network is unsure of the whole frame': Row(
+        ('low_confidence',), 0.0, lambda s: setattr(s.backend, 'confidence', 60),
+        lambda s: setattr(s.backend, 'confidence', 255),
+    ),
+    'the lens is covered': Row(
+        ('low_contrast',), 0.0, change(image=GREY), lambda s: change(image=empty_road())(s)
+    ),
+    'it is dark': Row(
+        ('low_contrast',), 0.0, change(image=GREY // 90), lambda s: change(image=empty_road())(s)
+    ),
+    'the picture is over-exposed': Row(
+        ('low_contrast',), 0.0, change(image=GREY // 90 * 255),
+        lambda s: change(image=empty_road())(s),
+    ),
+    'the image is frozen': Row(('frozen',), 1.0, change(noise=False), change(noise=True)),
+    'odometry is lost': Row(
+        ('no_odometry',), 0.5, lose_odometry, change(odometry=True), 'odometry is'
+    ),
+    'a person is in the zone': Row(
+        ('person', 'hold'), 0.2, lambda s: change(image=street()[0])(s),
+        lambda s: change(image=empty_road())(s),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.filterwarnings('ignore::pytest.PytestUnhandledThreadExceptionWarning')
+@pytest.mark.parametrize('name', TABLE)
+def test_the_vehicle_stops_when(name: str, scene: Scene) -> None:
+    row = TABLE[name]
+    wait_for(scene.goes, 'the way is clear')
+
+    row.cause(scene)
+    wait_for(
+        lambda: scene.stops[-1].data and scene.kind() in row.kinds,
+        f'a stop because of {" or ".join(row.kinds)}',
+        timeout_s=row.deadline_s + SLACK_S,
+    )
+    assert row.words in scene.status[-1].message
+
+    row.cure(scene)
+    wait_for(scene.goes, 'the way is clear again')
+
+
+def test_the_vehicle_stops_before_the_first_frame(graph: Graph, engine: Path) -> None:
+    stops = graph.collect(Bool, STOP)
+    status = graph.collect(DiagnosticStatus, STATUS)
+    graph.node(**canned(engine))
+    wait_for(lambda: len(stops) > 5 and len(status) > 5, 'the heartbeat')
+    assert all(message.data for message in stops)
+    assert values_of(status[-1])['kind'] == 'no_frame'
+
+
+def test_an_unconfigured_node_says_stop(graph: Graph, engine: Path) -> None:
+    stops = graph.collect(Bool, STOP)
+    graph.node(started=False, **canned(engine))
+    wait_for(lambda: len(stops) > 5, 'the heartbeat')
+    assert all(message.data for message in stops)
+
+
+def test_one_dead_camera_of_two_stops_the_vehicle(graph: Graph, engine: Path) -> None:
+    stops = graph.collect(Bool, STOP)
+    status = graph.collect(DiagnosticStatus, STATUS)
+    left = graph.collect(DiagnosticStatus, '/segmentation/left/pedestrian_stop/status')
+    names = ['front', 'left']
+    node = graph.node(**canned(engine, camera_names=names, image_topics=['/image', '/left/image']))
+    drive = Drive(graph)
+    try:
+        wait_for(lambda: left and values_of(left[-1])['kind'] == 'no_frame', 'left is blind')
+        wait_for(lambda: status and status[-1].message.startswith('left: '), 'left decides')
+        assert stops[-1].data
+        assert node.config.camera_names == ('front', 'left')
+    finally:
+        drive.close()
+
+
+@pytest.mark.parametrize('jump_s', [100.0, -100.0])
+def test_after_a_jump_of_sim_time_the_way_must_be_proven_again(
+    graph: Graph, engine: Path, jump_s: float
+) -> None:
+    stops = graph.collect(Bool, STOP)
+    status = graph.collect(DiagnosticStatus, STATUS)
+    graph.node(**canned(engine, use_sim_time=True, **{'stop.hold_s': 0.2}))
+    clock = graph.publisher(Clock, '/clock')
+    camera = Drive(graph, running=False)
+    base_s = 1000.0
+    started_s = time.monotonic()
+
+    def play(seconds: float, from_s: float) -> None:
+        """Publishes the clock and images that follow it."""
+        nonlocal started_s
+        started_s = time.monotonic()
+        while (at_s := time.monotonic() - started_s) < seconds:
+            tick = Clock()
+            tick.clock.sec, tick.clock.nanosec = divmod(int((from_s + at_s) * 1e9), 10**9)
+            clock.publish(tick)
+            camera.offset_s = from_s + at_s - graph.peer.get_clock().now().nanoseconds / 1e9
+            camera.running = True
+            time.sleep(0.02)
+        camera.running = False
+
+    try:
+        for _ in range(10):
+            play(1.0, base_s)
+            base_s += 1.0
+            if stops and not stops[-1].data:
+                break
+        assert not stops[-1].data
+        status.clear()
+        play(1.0, base_s + jump_s)
+        kinds = [values_of(row)['kind'] for row in status]
+        assert set(kinds) & {'stale', 'unproven', 'no_frame', 'future_stamp'}, kinds
+        for count in range(10):
+            play(1.0, base_s + jump_s + 1.0 + count)
+            if not stops[-1].data:
+                break
+        assert not stops[-1].data
+    finally:
+        camera.close()
+
+
+class Lock:
+    """The lock of twist_mux 4.3.0 (topic_handle.hpp, lines 81 to 105 and 205 to 236), as it is."""
+
+    def __init__(self, timeout_s: float) -> None:
+        self.timeout_s = timeout_s
+        self.stamp_s = 0.0
+        self.data = False
+
+    def callback(self, message: Bool) -> None:
+        self.stamp_s, self.data = time.monotonic(), message.data
+
+    def has_expired(self) -> bool:
+        return self.timeout_s > 0.0 and time.monotonic() - self.stamp_s > self.timeout_s
+
+    def is_locked(self) -> bool:
+        return self.has_expired() or self.data
+
+
+def test_a_killed_node_locks_twist_mux_within_its_timeout(
+    graph: Graph, domain_id: int, engine: Path
+) -> None:
+    lock = Lock(timeout_s=0.5)
+    graph.peer.create_subscription(Bool, STOP, lock.callback, 10)
+    arguments = ['-p', f'engine:={engine}', '-p', 'backend:=canned']
+    process = subprocess.Popen(
+        [sys.executable, '-m', 'seg_ros.cli', 'run', '--ros-args', *arguments],
+        env={**os.environ, 'ROS_DOMAIN_ID': str(domain_id)},
+    )
+    drive = Drive(graph)
+    try:
+        assert lock.is_locked()  # never received
+        wait_for(lambda: not lock.is_locked(), 'the node says go')
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        wait_for(lock.is_locked, 'the lock', timeout_s=0.5 + SLACK_S)
+    finally:
+        process.kill()
+        process.wait()
+        drive.close()

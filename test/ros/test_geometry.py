@@ -1,0 +1,187 @@
+"""Lens and mounting: from CameraInfo, parameters, and TF (a stand-in: PyPI has no tf2_ros)."""
+
+from __future__ import annotations
+
+import math
+import sys
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from diagnostic_msgs.msg import DiagnosticStatus
+from geometry_msgs.msg import PoseArray, TransformStamped
+from sensor_msgs.msg import CameraInfo, Image
+
+from seg_ros.core.camera import Camera, CameraIntrinsics, Mount
+from seg_ros.core.errors import ConfigurationError
+from seg_ros.ros.camera_geometry import camera_info_topic, intrinsics_of
+from seg_ros.ros.mounting import mount_of_transform
+from test.ros.drive import Drive
+from test.ros.graph import Graph, values_of, wait_for
+from test.ros.test_segmentation_node import canned
+from test.tiny_onnx import COLOURS
+
+SIZE_WH = (128, 64)
+LENS = CameraIntrinsics.from_field_of_view(SIZE_WH, math.radians(70.0))
+MOUNT = Mount(x=1.2, y=0.1, z=1.4, pitch=0.08)
+WHERE = {f'mount.{name}': [getattr(MOUNT, name)] for name in ('x', 'y', 'z', 'pitch')}
+PEDESTRIAN, ROAD, SKY = 3, 1, 0
+
+
+def camera_info(**changes: Any) -> CameraInfo:
+    message = CameraInfo(width=LENS.width, height=LENS.height, distortion_model='plumb_bob')
+    message.k = LENS.k.reshape(-1).tolist()
+    message.d = [0.0] * 5
+    message.header.frame_id = 'camera_optical'
+    for name, value in changes.items():
+        setattr(message, name, value)
+    return message
+
+
+def person_at(x_m: float, y_m: float) -> np.ndarray[Any, Any]:
+    """Returns a picture, in the engine's colours, of a person on the road."""
+    camera = Camera(LENS, MOUNT)
+    labels = np.full(SIZE_WH[::-1], ROAD, np.uint8)
+    labels[:26] = SKY
+    corners = [[x_m, y_m + 0.25, 0.0], [x_m, y_m - 0.25, 1.75]]
+    (left, bottom), (right, top) = camera.project(np.array(corners))[0].round().astype(int)
+    labels[max(top, 0) : bottom + 1, left : right + 1] = PEDESTRIAN
+    return np.array(COLOURS, np.uint8)[labels]
+
+
+@pytest.mark.parametrize(
+    ('image', 'info'),
+    [
+        ('image', 'camera_info'),
+        ('/front/image_raw', '/front/camera_info'),
+        ('/front/image_raw/compressed', '/front/camera_info'),
+    ],
+)
+def test_the_camera_info_is_beside_the_image(image: str, info: str) -> None:
+    assert camera_info_topic(image) == info
+
+
+def test_an_uncalibrated_camera_is_refused_with_a_sentence() -> None:
+    with pytest.raises(ConfigurationError, match='not calibrated'):
+        intrinsics_of(camera_info(k=[0.0] * 9), None)
+
+
+def test_the_same_lens_is_the_same_object() -> None:
+    known = intrinsics_of(camera_info(), None)
+    assert intrinsics_of(camera_info(), known) is known
+
+
+def transform_of(mount: Mount) -> TransformStamped:
+    """Returns the transform from the optical frame to the base frame, as TF gives it."""
+    rotation = Camera(LENS, mount).optical_from_base[:3, :3].T
+    w = 0.5 * math.sqrt(max(0.0, 1.0 + np.trace(rotation)))
+    message = TransformStamped()
+    q = message.transform.rotation
+    q.w = w
+    q.x = float(rotation[2, 1] - rotation[1, 2]) / (4.0 * w)
+    q.y = float(rotation[0, 2] - rotation[2, 0]) / (4.0 * w)
+    q.z = float(rotation[1, 0] - rotation[0, 1]) / (4.0 * w)
+    t = message.transform.translation
+    t.x, t.y, t.z = mount.x, mount.y, mount.z
+    return message
+
+
+@pytest.mark.parametrize(
+    'mount',
+    [MOUNT, Mount(z=1.0), Mount(x=0.5, y=-0.3, z=2.0, roll=0.05, pitch=0.2, yaw=0.4)],
+)
+def test_a_mounting_comes_back_from_its_transform(mount: Mount) -> None:
+    got = mount_of_transform(transform_of(mount).transform)
+    for name in ('x', 'y', 'z', 'roll', 'pitch', 'yaw'):
+        assert getattr(got, name) == pytest.approx(getattr(mount, name), abs=1e-6)
+
+
+def test_people_stand_where_they_stand_in_metres(graph: Graph, engine: Path) -> None:
+    people = graph.collect(PoseArray, '/segmentation/pedestrians')
+    info = graph.publisher(CameraInfo, '/camera_info')
+    graph.node(**canned(engine, **WHERE))
+    drive = Drive(graph, image=person_at(8.0, 1.0))
+    try:
+        wait_for(lambda: info.get_subscription_count() > 0, 'the node reads the calibration')
+        info.publish(camera_info())
+        message = wait_for(lambda: next((row for row in people if row.poses), None), 'a person')
+        position = message.poses[0].position
+        assert message.header.frame_id == 'base_link'
+        assert position.x == pytest.approx(8.0, rel=0.08)  # 64 rows: one row is half a metre
+        assert position.y == pytest.approx(1.0, abs=0.25)
+    finally:
+        drive.close()
+
+
+class Buffer:
+    """The part of tf2_ros.Buffer that is used, with one transform in it."""
+
+    transform: TransformStamped | None = transform_of(MOUNT)
+
+    def lookup_transform(self, target: str, source: str, _time: Any) -> TransformStamped:
+        assert (target, source) == ('base_link', 'camera_optical')
+        if Buffer.transform is None:
+            raise LookupError('two trees')
+        return Buffer.transform
+
+
+@pytest.fixture
+def tf2_ros(monkeypatch: pytest.MonkeyPatch) -> None:
+    module: Any = ModuleType('tf2_ros')
+    module.Buffer = Buffer
+    module.TransformListener = lambda _buffer, _node: SimpleNamespace()
+    monkeypatch.setitem(sys.modules, 'tf2_ros', module)
+    monkeypatch.setattr(Buffer, 'transform', transform_of(MOUNT))
+
+
+@pytest.mark.usefixtures('tf2_ros')
+def test_the_vehicle_stops_when_tf_is_lost(graph: Graph, engine: Path) -> None:
+    status = graph.collect(DiagnosticStatus, '/segmentation/pedestrian_stop/status')
+    info = graph.publisher(CameraInfo, '/camera_info')
+    graph.node(**canned(engine, **{'stop.require_geometry': True}))
+    drive = Drive(graph)
+
+    def kind() -> str:
+        return values_of(status[-1])['kind'] if status else ''
+
+    try:
+        wait_for(lambda: kind() == 'no_geometry', 'no calibration yet')
+        wait_for(lambda: info.get_subscription_count() > 0, 'the node reads the calibration')
+        info.publish(camera_info())
+        wait_for(lambda: kind() == 'clear', 'the way is clear')
+        transform, Buffer.transform = Buffer.transform, None
+        wait_for(lambda: kind() == 'no_geometry', 'TF is lost')
+        Buffer.transform = transform
+        wait_for(lambda: kind() == 'clear', 'TF is back')
+    finally:
+        drive.close()
+
+
+def test_tf_that_is_asked_for_and_not_installed_is_refused(
+    graph: Graph, engine: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    node = graph.node(started=False, **canned(engine, **{'mount.source': 'tf'}))
+    assert node.trigger_configure().name == 'FAILURE'
+    assert 'tf2_ros cannot be imported' in capfd.readouterr().err
+
+
+def test_one_height_per_camera_is_asked_for(graph: Graph, engine: Path) -> None:
+    parameters = {
+        'camera_names': ['a', 'b', 'c'],
+        'image_topics': ['a', 'b', 'c'],
+        'mount.z': [1.0, 2.0],
+    }
+    with pytest.raises(ConfigurationError, match='2 numbers for 3 cameras'):
+        graph.node(started=False, **canned(engine, **parameters))
+
+
+def test_without_calibration_labels_are_published_all_the_same(graph: Graph, engine: Path) -> None:
+    labels = graph.collect(Image, '/segmentation/label')
+    graph.node(**canned(engine))
+    drive = Drive(graph)
+    try:
+        wait_for(lambda: labels, 'a label image')
+    finally:
+        drive.close()
