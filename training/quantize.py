@@ -44,7 +44,11 @@ class Images(CalibrationDataReader):
 
 
 def quantize(engine: Path, images: Sequence[NDArray[np.uint8]]) -> Path:
-    """Quantise the convolutions of `engine/model.onnx`, all but the last one (the classifier)."""
+    """Quantise the convolutions of `engine/model.onnx`, all but the first and the last.
+
+    The first sees the image itself, of which symmetric int8 keeps too little: on roadsynth it
+    alone cost 2.3 points of mIoU.
+    """
     target = engine / 'model.int8.onnx'
     with tempfile.TemporaryDirectory() as folder:
         plain = Path(folder) / 'plain.onnx'
@@ -58,7 +62,7 @@ def quantize(engine: Path, images: Sequence[NDArray[np.uint8]]) -> Path:
             Images(images),
             quant_format=QuantFormat.QDQ,
             op_types_to_quantize=['Conv'],
-            nodes_to_exclude=convolutions[-1:],
+            nodes_to_exclude=[convolutions[0], convolutions[-1]],
             per_channel=True,
             activation_type=QuantType.QInt8,
             weight_type=QuantType.QInt8,
