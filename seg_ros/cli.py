@@ -24,21 +24,29 @@ class Command(NamedTuple):
 
     module: str
     summary: str
-    takes_ros_arguments: bool = False
+    takes_all_arguments: bool = False
 
 
 COMMANDS = {
-    'run': Command('seg_ros.ros.segmentation_node', 'run the node', takes_ros_arguments=True),
+    'run': Command('seg_ros.ros.segmentation_node', 'run the node', takes_all_arguments=True),
     'camera': Command(
         'seg_ros.ros.camera_node', 'publish a drive, video, folder or bag as a camera'
     ),
     'demo': Command(
         'seg_ros.tools.demo', 'run camera, node and recorder; leave pictures and figures'
     ),
+    'gate': Command('seg_ros.ros.gate_node', 'stop cmd_vel for people', takes_all_arguments=True),
+    'evaluate': Command(
+        'seg_ros.tools.evaluate',
+        'measure labels, pedestrian stop or lane track',
+        takes_all_arguments=True,
+    ),
     'doctor': Command('seg_ros.tools.doctor', 'check this machine and say what to fix'),
     'bench': Command(
         'seg_ros.tools.bench', 'measure the node against bare inference and a textbook node'
     ),
+    'build-engine': Command('seg_ros.tools.build_engine', "make an engine's TensorRT plan"),
+    'engines': Command('seg_ros.tools.engines', 'list, verify and prune TensorRT plans'),
     'wrap': Command(
         'seg_ros.tools.wrap', "put the engine contract around a third party's network"
     ),
@@ -56,12 +64,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     chosen = next((word for word in argv if not word.startswith('-')), None)
     for name, command in COMMANDS.items():
         row = rows.add_parser(name, help=command.summary, description=command.summary)
-        if name == chosen and not command.takes_ros_arguments:
+        if name == chosen and not command.takes_all_arguments:
             module = importlib.import_module(command.module)
             module.add_arguments(row)
             row.set_defaults(main=module.main)
     try:
-        if chosen in COMMANDS and COMMANDS[chosen].takes_ros_arguments:
+        if chosen in COMMANDS and COMMANDS[chosen].takes_all_arguments:
             module = importlib.import_module(COMMANDS[chosen].module)
             return int(module.main(argv[argv.index(chosen) + 1 :]))
         arguments = parser.parse_args(argv)

@@ -5,7 +5,6 @@ participant, as in two processes.
 from __future__ import annotations
 
 import array
-import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -16,7 +15,7 @@ import numpy as np
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from numpy.typing import NDArray
-from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
+from rclpy.executors import MultiThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
@@ -39,16 +38,18 @@ class Spinning:
         self.context = rclpy.Context()
         rclpy.init(context=self.context, domain_id=domain_id)
         self.executor = MultiThreadedExecutor(num_threads=2, context=self.context)
+        self._over = threading.Event()
         self._thread = threading.Thread(target=self._spin, daemon=True)
         self._thread.start()
 
     def _spin(self) -> None:
-        with contextlib.suppress(ExternalShutdownException):
-            self.executor.spin()
+        while not self._over.is_set():
+            self.executor.spin_once(timeout_sec=0.1)
 
     def close(self, nodes: list[Any]) -> None:
-        self.executor.shutdown()
+        self._over.set()
         self._thread.join(TIMEOUT_S)
+        self.executor.shutdown()
         for node in nodes:
             node.destroy_node()
         rclpy.shutdown(context=self.context)
