@@ -50,12 +50,12 @@ class NodeConfig:
     backend: str = option(
         'auto',
         'What runs the network; auto takes the first that this machine can use and says why.',
-        choices=('auto', 'onnxruntime', 'openvino', 'canned'),
+        choices=('auto', 'tensorrt', 'onnxruntime', 'openvino', 'canned'),
     )
     precision: str = option(
         'auto',
         'Arithmetic of the network; auto lets the backend take what is fast and safe here.',
-        choices=('auto', 'fp32', 'bf16'),
+        choices=('auto', 'fp32', 'bf16', 'fp16', 'int8'),
     )
     inference_threads: int = option(
         0, 'Threads of CPU inference; 0 takes one per free core.', low=0, high=256

@@ -27,7 +27,7 @@ LabelBatch = NDArray[np.uint8]
 ConfidenceBatch = NDArray[np.uint8]
 """``(N, H, W)``, probability of the label, 0 (none) to 255 (certain)."""
 
-PRECISIONS = ('auto', 'fp32', 'bf16')
+PRECISIONS = ('auto', 'fp32', 'bf16', 'fp16', 'int8')
 """What a backend can be asked for; ``auto`` is what is fast and safe on this machine."""
 
 

@@ -31,7 +31,7 @@ def version() -> str:
 
 def auto_verdict(precision: str) -> tuple[bool, str]:
     """Returns whether 'auto' takes this backend for a precision, and why."""
-    if precision == 'bf16':
+    if precision not in ('auto', 'fp32'):
         return False, 'it computes in fp32 only'
     return True, 'it runs on every CPU and is the fastest there in fp32'
 
@@ -57,7 +57,7 @@ class OnnxruntimeBackend(LogitsBackend):
         if precision not in ('auto', 'fp32'):
             raise ConfigurationError(
                 f"Backend 'onnxruntime' computes in fp32, asked was precision '{precision}'. Take "
-                "'auto' or 'fp32', or backend 'openvino' for bf16."
+                "'auto' or 'fp32', or backend 'openvino' for bf16, 'tensorrt' for fp16 and int8."
             )
         onnxruntime = _onnxruntime()
         threads = inference_threads(threads)

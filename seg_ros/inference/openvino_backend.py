@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from seg_ros.core.errors import BackendError, BackendUnavailable, EngineError
+from seg_ros.core.errors import BackendError, BackendUnavailable, ConfigurationError, EngineError
 from seg_ros.core.types import RgbBatch
 from seg_ros.core.upsample import Logits
 from seg_ros.inference.cpu import bf16_instructions, inference_threads
@@ -16,6 +16,8 @@ from seg_ros.inference.graph import IMAGE, LOGITS, logits_only
 from seg_ros.inference.logits_backend import LogitsBackend, one_line
 
 __all__ = ['FIX', 'OpenvinoBackend', 'auto_verdict', 'version']
+
+PRECISIONS = ('auto', 'fp32', 'bf16')
 
 FIX = "pip install 'openvino==2026.4.1'"
 
@@ -31,6 +33,8 @@ def version() -> str:
 
 def auto_verdict(precision: str) -> tuple[bool, str]:
     """Returns whether 'auto' takes this backend for a precision, and why."""
+    if precision not in PRECISIONS:
+        return False, 'it computes in fp32 and bf16 only'
     flags = bf16_instructions()
     if not flags:
         return False, 'the CPU has no bf16 instructions, and without them it is the slower one'
@@ -54,8 +58,14 @@ class OpenvinoBackend(LogitsBackend):
 
         Raises:
             BackendUnavailable: OpenVINO is not installed, or bf16 was asked of a CPU without it.
+            ConfigurationError: Another precision.
             EngineError: OpenVINO cannot load the network.
         """
+        if precision not in PRECISIONS:
+            raise ConfigurationError(
+                f"Backend 'openvino' computes in fp32 and bf16, asked was precision "
+                f"'{precision}'. Take one of these or 'auto', or backend 'tensorrt' for fp16 and int8."
+            )
         openvino = _openvino()
         flags = bf16_instructions()
         if precision == 'bf16' and not flags:

@@ -2,31 +2,43 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib import import_module
-from typing import NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple
 
-from seg_ros.core.errors import BackendUnavailable, ConfigurationError
+from seg_ros.core.errors import BackendError, BackendUnavailable, ConfigurationError
+from seg_ros.inference.background_build import BackgroundBuild, build_command
 from seg_ros.inference.base import PRECISIONS, InferenceBackend
 from seg_ros.inference.engine import Engine
+from seg_ros.inference.engine_build import BuildOptions
+from seg_ros.inference.engine_cache import EngineCache
+from seg_ros.inference.switchable_backend import SwitchableBackend
+from seg_ros.inference.tensorrt_backend import PlanMissing, plan_precision
 
 __all__ = [
     'AUTO_ORDER',
     'BACKENDS',
     'BackendProbe',
     'ChosenBackend',
+    'PlanOptions',
     'create_backend',
     'probe_backends',
 ]
 
 BACKENDS: dict[str, str] = {
+    'tensorrt': 'seg_ros.inference.tensorrt_backend:TensorrtBackend',
     'openvino': 'seg_ros.inference.openvino_backend:OpenvinoBackend',
     'onnxruntime': 'seg_ros.inference.onnxruntime_backend:OnnxruntimeBackend',
     'canned': 'seg_ros.inference.canned_backend:CannedBackend',
 }
 """Name → where its class is. Its module also has ``version()``, ``auto_verdict()`` and ``FIX``."""
 
-AUTO_ORDER = ('openvino', 'onnxruntime')
+AUTO_ORDER = ('tensorrt', 'openvino', 'onnxruntime')
 """What 'auto' tries, the first that is installed and suits this machine wins."""
+
+WITH_PLANS = 'tensorrt'
+"""The one whose plans may have to be built first."""
 
 
 class ChosenBackend(NamedTuple):
@@ -34,6 +46,21 @@ class ChosenBackend(NamedTuple):
 
     backend: InferenceBackend
     reason: str
+
+
+class PlanOptions(NamedTuple):
+    """What concerns backends whose plans must be built for the machine.
+
+    Attributes:
+        cache_path: Folder of the plans; None takes ``cache_folder()``.
+        max_batch: Images that run together at most.
+        build_in_background: Whether a missing plan is built in a process of its own, while a
+            backend for the CPU serves; else it is an error, and 'auto' takes another backend.
+    """
+
+    cache_path: Path | None = None
+    max_batch: int = 1
+    build_in_background: bool = False
 
 
 class BackendProbe(NamedTuple):
@@ -53,7 +80,12 @@ class BackendProbe(NamedTuple):
 
 
 def create_backend(
-    name: str, engine: Engine, *, threads: int = 0, precision: str = 'auto'
+    name: str,
+    engine: Engine,
+    *,
+    threads: int = 0,
+    precision: str = 'auto',
+    plans: PlanOptions | None = None,
 ) -> ChosenBackend:
     """Returns a loaded and warm backend for an engine, with the reason for the choice.
 
@@ -62,12 +94,14 @@ def create_backend(
         engine: What to run.
         threads: Threads of CPU inference; 0 takes one per free core.
         precision: One of ``PRECISIONS``.
+        plans: Where TensorRT's plans are and what happens when one is missing.
 
     Raises:
         ConfigurationError: An unknown name or precision, or one that the backend does not have.
         BackendUnavailable: The backend, or with 'auto' every backend, cannot run here.
         EngineError: The backend cannot load the network.
     """
+    plans = plans or PlanOptions()
     if precision not in PRECISIONS:
         raise ConfigurationError(
             f"There is no precision '{precision}'. Choose one of {', '.join(PRECISIONS)}."
@@ -75,16 +109,18 @@ def create_backend(
     if threads < 0:
         raise ConfigurationError(f'threads is {threads}; give 0 for one per free core, or more.')
     if name == 'auto':
-        name, reason = _auto_choice(precision)
-    elif name in BACKENDS:
-        reason = f'{name}: asked for by name'
-    else:
+        return _auto_choice(AUTO_ORDER, engine, threads, precision, plans)
+    if name not in BACKENDS:
         raise ConfigurationError(
             f"There is no backend '{name}'. Choose one of auto, {', '.join(BACKENDS)}."
         )
-    module, class_name = BACKENDS[name].split(':')
-    make = getattr(import_module(module), class_name)
-    return ChosenBackend(make(engine, threads=threads, precision=precision), reason)
+    reason = f'{name}: asked for by name'
+    try:
+        return ChosenBackend(_made(name, engine, threads, precision, plans), reason)
+    except PlanMissing as missing:
+        if not plans.build_in_background:
+            raise
+        return _built_meanwhile(missing, reason, engine, threads, precision, plans)
 
 
 def probe_backends() -> list[BackendProbe]:
@@ -99,18 +135,67 @@ def probe_backends() -> list[BackendProbe]:
     return probes
 
 
-def _auto_choice(precision: str) -> tuple[str, str]:
-    """Returns the name that 'auto' stands for here, and the reason for it."""
-    passed_over = []
-    for name in AUTO_ORDER:
+def _auto_choice(
+    names: Sequence[str], engine: Engine, threads: int, precision: str, plans: PlanOptions
+) -> ChosenBackend:
+    """Returns what 'auto' stands for here, and the reason for it."""
+    passed_over: list[str] = []
+    for name in names:
         module = import_module(BACKENDS[name].split(':')[0])
         try:
             module.version()
-        except BackendUnavailable as error:
-            passed_over.append(f'not {name}: {error}')
-            continue
-        suits, why = module.auto_verdict(precision)
-        if suits:
-            return name, '; '.join([f'{name}: {why}', *passed_over])
+            suits, why = module.auto_verdict(precision)
+            if suits:
+                reason = '; '.join([f'{name}: {why}', *passed_over])
+                backend = _made(name, engine, threads, precision, plans)
+                return ChosenBackend(backend, reason)
+        except PlanMissing as missing:
+            if plans.build_in_background:
+                return _built_meanwhile(missing, reason, engine, threads, precision, plans)
+            why = str(missing)
+        except BackendError as error:
+            why = str(error)
         passed_over.append(f'not {name}: {why}')
     raise BackendUnavailable(f'No backend can run here. {" ".join(passed_over)}')
+
+
+def _built_meanwhile(
+    missing: PlanMissing,
+    reason: str,
+    engine: Engine,
+    threads: int,
+    precision: str,
+    plans: PlanOptions,
+) -> ChosenBackend:
+    """Returns a backend for the CPU that TensorRT takes over from when its plan is built."""
+    others = [name for name in AUTO_ORDER if name != WITH_PLANS]
+    serving = _auto_choice(others, engine, threads, 'auto', plans)
+    cache = EngineCache(plans.cache_path)
+    options = BuildOptions(plan_precision(precision), plans.max_batch)
+    try:
+        build = BackgroundBuild(build_command(engine, options, cache.folder))
+    except BackendError:
+        serving.backend.close()
+        raise
+    backend = SwitchableBackend(
+        serving.backend,
+        build,
+        lambda: _made(WITH_PLANS, engine, threads, precision, plans),
+        WITH_PLANS,
+    )
+    return ChosenBackend(
+        backend,
+        f'{reason}; {serving.backend.name} serves until its plan is built ({missing.why})',
+    )
+
+
+def _made(
+    name: str, engine: Engine, threads: int, precision: str, plans: PlanOptions
+) -> InferenceBackend:
+    module, class_name = BACKENDS[name].split(':')
+    make = getattr(import_module(module), class_name)
+    more: dict[str, Any] = {}
+    if name == WITH_PLANS:
+        more = {'cache_path': plans.cache_path, 'max_batch': plans.max_batch}
+    backend: InferenceBackend = make(engine, threads=threads, precision=precision, **more)
+    return backend

@@ -41,7 +41,7 @@ EXACT = [
     Variant('onnxruntime', 'fp32', 1.0, 1),
     Variant('openvino', 'fp32', 1.0, 1),
 ]
-ROUGH = [Variant('openvino', 'bf16', 0.99, 4)]
+ROUGH = [Variant('openvino', 'bf16', 0.99, 4), Variant('tensorrt', 'fp16', 0.995, 4)]
 WITHOUT_NETWORK = {'canned'}
 
 

@@ -5,10 +5,16 @@ from pathlib import Path
 import pytest
 
 from seg_ros.core.errors import BackendUnavailable, ConfigurationError
-from seg_ros.inference import onnxruntime_backend, openvino_backend
+from seg_ros.inference import onnxruntime_backend, openvino_backend, tensorrt_backend
 from seg_ros.inference.engine import Engine, load_engine
 from seg_ros.inference.registry import AUTO_ORDER, BACKENDS, create_backend, probe_backends
 from test.tiny_onnx import write_engine
+
+
+@pytest.fixture(autouse=True)
+def without_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is tested here is the choice among the others, also on a machine with a GPU."""
+    uninstall(monkeypatch, tensorrt_backend)
 
 
 @pytest.fixture
@@ -30,7 +36,9 @@ def test_auto_takes_openvino_where_the_cpu_has_bf16_and_says_so(
     monkeypatch.setattr(openvino_backend, 'bf16_instructions', lambda: ('amx_bf16',))
     backend, reason = create_backend('auto', engine, threads=1)
     assert backend.name == 'openvino'
-    assert reason == 'openvino: the CPU has bf16 (amx_bf16), which makes it the faster one'
+    assert reason.startswith(
+        'openvino: the CPU has bf16 (amx_bf16), which makes it the faster one; not tensorrt: '
+    )
 
 
 def test_auto_takes_onnx_runtime_where_it_has_not_and_says_what_was_passed_over(
@@ -76,7 +84,7 @@ def test_a_backend_that_is_asked_for_by_name_is_never_replaced(engine: Engine) -
 
 
 def test_words_that_mean_nothing_are_refused_with_those_that_do(engine: Engine) -> None:
-    with pytest.raises(ConfigurationError, match=r"'onnx'.*Choose one of auto, openvino, onnxrun"):
+    with pytest.raises(ConfigurationError, match=r"'onnx'.*Choose one of auto, tensorrt, openvino"):
         create_backend('onnx', engine)
     with pytest.raises(ConfigurationError, match=r"'fp8'.*Choose one of auto, fp32, bf16"):
         create_backend('canned', engine, precision='fp8')

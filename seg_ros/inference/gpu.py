@@ -1,0 +1,93 @@
+"""The NVIDIA GPU of this machine, asked of its driver alone: it needs no CUDA package."""
+
+from __future__ import annotations
+
+import ctypes
+from typing import NamedTuple
+
+from seg_ros.core.errors import BackendUnavailable
+
+__all__ = ['GpuInfo', 'find_gpu']
+
+LIBRARY_NAMES = ('libcuda.so.1', 'libcuda.so')
+
+# cuda.h, CUresult and CUdevice_attribute
+CUDA_ERROR_NO_DEVICE = 100
+INTEGRATED, CAPABILITY_MAJOR, CAPABILITY_MINOR = 18, 75, 76
+
+CONTAINER_FIX = (
+    'Compare the driver with the kernel module (nvidia-smi); in a container start it with '
+    '--gpus all.'
+)
+
+
+class GpuInfo(NamedTuple):
+    """A GPU, as far as an engine depends on it.
+
+    Attributes:
+        name: As its driver calls it.
+        capability: Compute capability, (8, 7) for an Orin.
+        is_integrated: Whether it shares the memory of the processor, as on a Jetson.
+        total_bytes: Its memory.
+    """
+
+    name: str
+    capability: tuple[int, int]
+    is_integrated: bool
+    total_bytes: int
+
+    @property
+    def architecture(self) -> str:
+        """'sm_87' for an Orin."""
+        return f'sm_{self.capability[0]}{self.capability[1]}'
+
+
+def find_gpu(index: int = 0) -> GpuInfo:
+    """Returns the GPU of that index.
+
+    Raises:
+        BackendUnavailable: There is no driver, none that works, or no such GPU.
+    """
+    cuda = _library()
+    if error := cuda.cuInit(0):
+        if error == CUDA_ERROR_NO_DEVICE:
+            raise BackendUnavailable(
+                f'it needs an NVIDIA GPU: libcuda is there, but sees none. {CONTAINER_FIX}'
+            )
+        raise BackendUnavailable(
+            f'it needs an NVIDIA GPU: libcuda is there, but cuInit gives error {error}. '
+            f'{CONTAINER_FIX}'
+        )
+    count = ctypes.c_int()
+    cuda.cuDeviceGetCount(ctypes.byref(count))
+    if index >= count.value:
+        raise BackendUnavailable(
+            f'it needs an NVIDIA GPU: number {index} was asked for, {count.value} are visible. '
+            'Look at CUDA_VISIBLE_DEVICES.'
+        )
+    device = ctypes.c_int()
+    cuda.cuDeviceGet(ctypes.byref(device), index)
+    title = ctypes.create_string_buffer(256)
+    cuda.cuDeviceGetName(title, len(title), device)
+    total = ctypes.c_size_t()
+    cuda.cuDeviceTotalMem_v2(ctypes.byref(total), device)
+    major, minor, integrated = (
+        _attribute(cuda, device, which)
+        for which in (CAPABILITY_MAJOR, CAPABILITY_MINOR, INTEGRATED)
+    )
+    return GpuInfo(title.value.decode(), (major, minor), bool(integrated), total.value)
+
+
+def _library() -> ctypes.CDLL:
+    for name in LIBRARY_NAMES:
+        try:
+            return ctypes.CDLL(name)
+        except OSError:
+            continue
+    raise BackendUnavailable('it needs an NVIDIA GPU, and there is no driver (no libcuda)')
+
+
+def _attribute(cuda: ctypes.CDLL, device: ctypes.c_int, which: int) -> int:
+    value = ctypes.c_int()
+    cuda.cuDeviceGetAttribute(ctypes.byref(value), which, device)
+    return value.value

@@ -1,0 +1,160 @@
+"""One backend that serves at once and another that takes over between two frames when it can."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import NamedTuple, Protocol
+
+from seg_ros.core.errors import SegRosError
+from seg_ros.core.types import RgbBatch
+from seg_ros.inference.background_build import BuildState
+from seg_ros.inference.base import InferenceBackend, InferenceResult, check_batch
+
+__all__ = ['BackendStatus', 'Build', 'SwitchableBackend', 'backend_status']
+
+STOP_TIMEOUT_S = 10.0
+
+BUILDING, LOADING, READY, FAILED = 'building', 'loading', 'ready', 'failed'
+
+
+class BackendStatus(NamedTuple):
+    """What a backend is about.
+
+    Attributes:
+        state: 'ready'; 'building' or 'loading' while another serves meanwhile; 'failed' when
+            that other serves for good.
+        progress: Of the build, 0 to 1.
+        reason: A sentence for people; empty where there is nothing to say.
+    """
+
+    state: str
+    progress: float
+    reason: str
+
+
+class Build(Protocol):
+    """What makes the other backend possible; ``BackgroundBuild`` is one."""
+
+    def state(self) -> BuildState: ...
+
+    def wait(self) -> BuildState: ...
+
+    def close(self) -> None: ...
+
+
+class SwitchableBackend:
+    """Serves with a backend until a better one can be made; see ``InferenceBackend``.
+
+    Args:
+        serving: Serves from the start; closed when it is no longer needed.
+        build: Is waited for, in a thread.
+        make: Makes the better backend after that, in the same thread, loaded and warm.
+        better: Name of the better backend, for people.
+
+    Attributes:
+        name: Of the backend that serves now.
+        detail: Of the backend that serves now.
+    """
+
+    def __init__(
+        self,
+        serving: InferenceBackend,
+        build: Build,
+        make: Callable[[], InferenceBackend],
+        better: str,
+    ) -> None:
+        self.engine = serving.engine
+        self.name = serving.name
+        self.detail = serving.detail
+        self._serving = serving
+        self._build = build
+        self._make = make
+        self._better = better
+        self._next: InferenceBackend | None = None
+        self._state = BUILDING
+        self._failure = ''
+        self._is_closed = False
+        self._lock = threading.Lock()  # of _next and _is_closed
+        self._thread = threading.Thread(target=self._prepare, name='plan-switch', daemon=True)
+        self._thread.start()
+
+    def status(self) -> BackendStatus:
+        """Returns what is going on; never waits."""
+        if self._state == FAILED:
+            return BackendStatus(
+                FAILED, 0.0, f'{self.name} serves, for {self._better} failed: {self._failure}'
+            )
+        if self._state == READY:
+            return BackendStatus(READY, 1.0, f'{self.name} serves since its plan is built')
+        build = self._build.state()
+        if self._state == LOADING:
+            return BackendStatus(LOADING, 1.0, f'{self.name} serves while {self._better} loads')
+        return BackendStatus(
+            BUILDING,
+            build.share,
+            f'{self.name} serves while the plan of {self._better} is built: {build.share:.0%} '
+            f'after {build.elapsed_s:.0f} s ({build.phase})',
+        )
+
+    def infer(self, images: RgbBatch, *, with_confidence: bool = False) -> InferenceResult:
+        """Returns labels, and confidence if asked for; see ``InferenceBackend.infer``.
+
+        The frame with which the better backend takes over is its first; if it fails on it, the
+        old one serves that frame and all that follow.
+        """
+        check_batch(images, self.engine)
+        with self._lock:
+            better, self._next = self._next, None
+        if better is None:
+            return self._serving.infer(images, with_confidence=with_confidence)
+        try:
+            result = better.infer(images, with_confidence=with_confidence)
+        except SegRosError as error:
+            self._fail(str(error))
+            better.close()
+            return self._serving.infer(images, with_confidence=with_confidence)
+        old, self._serving = self._serving, better
+        self.name, self.detail, self._state = better.name, better.detail, READY
+        old.close()
+        return result
+
+    def close(self) -> None:
+        """Ends the build and closes what is open; a second call does nothing."""
+        with self._lock:
+            self._is_closed = True
+            better, self._next = self._next, None
+        self._build.close()
+        self._thread.join(STOP_TIMEOUT_S)
+        if better is not None:
+            better.close()
+        self._serving.close()
+
+    def _prepare(self) -> None:
+        """Waits for the build and makes the better backend; runs in a thread."""
+        build = self._build.wait()
+        if build.failure:
+            self._fail(build.failure)
+            return
+        self._state = LOADING
+        try:
+            better = self._make()
+        except SegRosError as error:
+            self._fail(str(error))
+            return
+        with self._lock:
+            if not self._is_closed:
+                self._next = better
+                return
+        better.close()
+
+    def _fail(self, why: str) -> None:
+        self._failure = why
+        self._state = FAILED
+
+
+def backend_status(backend: InferenceBackend) -> BackendStatus:
+    """Returns what a backend is about; most are simply ready."""
+    if isinstance(backend, SwitchableBackend):
+        return backend.status()
+    return BackendStatus(READY, 1.0, '')
