@@ -19,8 +19,8 @@ from seg_ros.core.camera import Camera
 from seg_ros.sim import classes
 from seg_ros.sim.canvas import FIRST_CYCLIST_CODE, FIRST_PERSON_CODE, LAST_CODE
 from seg_ros.sim.config import SceneConfig
-from seg_ros.sim.label_road import LabelRoad, Stripe
-from seg_ros.sim.profile import DASHED, RoadProfile
+from seg_ros.sim.label_ground import LabelGround
+from seg_ros.sim.profile import RoadProfile
 from seg_ros.sim.renderer import Picture, Sighting
 from seg_ros.sim.road import Road
 from seg_ros.sim.scenery import Block, Building, Fence, Scenery, Tree
@@ -95,14 +95,7 @@ class LabelRenderer:
         self._camera = camera
         self._road = road
         self._scenery = scenery
-        stripes = [
-            Stripe(line.d_m, line.width_m, profile.dash_m, profile.gap_m)
-            if line.kind >= DASHED
-            else Stripe(line.d_m, line.width_m)
-            for line in profile.lines
-        ]
-        asphalt_m = -profile.right.asphalt_m, profile.left.asphalt_m
-        self._ground = LabelRoad(road, camera, stripes, asphalt_m)
+        self._ground = LabelGround(road, camera, profile)
         self._black = np.zeros((*config.size_wh[::-1], 3), np.uint8)
         self._classes = np.arange(256, dtype=np.uint8)
         self._classes[FIRST_PERSON_CODE:FIRST_CYCLIST_CODE] = classes.PEDESTRIAN
@@ -122,11 +115,8 @@ class LabelRenderer:
         ]
         for thing in sorted(things, key=lambda thing: -thing.depth_m):
             thing.draw()
-        counts = np.bincount(codes.reshape(-1), minlength=256)
         sightings = {
-            person_id: Sighting(
-                min(1.0, float(counts[figure.code]) / max(figure.pixels, 1.0)), figure.bbox
-            )
+            person_id: Sighting(_visible_share(codes, figure), figure.bbox)
             for person_id, figure in figures.items()
         }
         return Picture(self._black, np.asarray(cv2.LUT(codes, self._classes)), sightings)
@@ -151,8 +141,8 @@ class LabelRenderer:
         self, codes: Codes, view: View, wall: Building | Fence, code: int, behind_m: float
     ) -> Iterator[_Thing]:
         """A front along the road; its far end decides what is painted over it."""
-        ends = self._road.points([wall.s0_m, wall.s1_m], [wall.d_m, wall.d_m])
-        depth = max(view.depth(float(x), float(y)) for x, y in ends)
+        ends = [self._road.pose(s_m, wall.d_m)[:2] for s_m in (wall.s0_m, wall.s1_m)]
+        depth = max(view.depth(x, y) for x, y in ends)
         if not NEAREST_M < depth < AHEAD_M + 20.0:
             return
         corners = np.array(
@@ -176,10 +166,11 @@ class LabelRenderer:
             if not -1.0 < depth < AHEAD_M:
                 continue
             length, width, height = CAR_LWH_M
-            base = self._road.points(
-                s_m + 0.5 * length * np.array([-1, 1, 1, -1]),
-                d_m + 0.5 * width * np.array([-1, -1, 1, 1]),
-            )
+            x, y, heading = self._road.pose(s_m, d_m)
+            ahead = 0.5 * length * np.array([math.cos(heading), math.sin(heading)])
+            left = 0.5 * width * np.array([-math.sin(heading), math.cos(heading)])
+            corners = [-ahead - left, ahead - left, ahead + left, left - ahead]
+            base = np.array(corners) + np.array([x, y])
             sides = [[0, 1], [1, 2], [2, 3], [3, 0]]
             faces = [
                 np.array(
@@ -193,15 +184,17 @@ class LabelRenderer:
     def _people(
         self, codes: Codes, view: View, traffic: Traffic, figures: dict[int, _Figure]
     ) -> Iterator[_Thing]:
+        walkers = traffic.walkers[: FIRST_CYCLIST_CODE - FIRST_PERSON_CODE]
+        riders = traffic.cyclists[: LAST_CODE + 1 - FIRST_CYCLIST_CODE]
         walks = [
             _Walk(
                 w.id, w.s_m, w.d_m, w.height_m, w.phase, math.sin(w.heading_rad) * w.moving, code
             )
-            for code, w in enumerate(traffic.walkers, FIRST_PERSON_CODE)
+            for code, w in enumerate(walkers, FIRST_PERSON_CODE)
         ]
         walks += [
             _Walk(c.id, c.s_m, c.d_m, c.height_m, c.phase, 0.2, code)
-            for code, c in enumerate(traffic.cyclists, FIRST_CYCLIST_CODE)
+            for code, c in enumerate(riders, FIRST_CYCLIST_CODE)
         ]
         for walk in walks:
             depth, u, v, scale = self._place(view, walk.s_m, walk.d_m)
@@ -217,6 +210,13 @@ class LabelRenderer:
         x, y, _ = self._road.pose(s_m, d_m)
         u, v, depth = view.pixel(x, y)
         return depth, u, v, view.focal_px / max(depth, NEAREST_M)
+
+
+def _visible_share(codes: Codes, figure: _Figure) -> float:
+    if figure.bbox is None:
+        return 0.0
+    x0, y0, x1, y1 = figure.bbox
+    return min(1.0, np.count_nonzero(codes[y0:y1, x0:x1] == figure.code) / figure.pixels)
 
 
 def _upright(
