@@ -124,6 +124,7 @@ class Sensor:
         self._brighter = np.clip(np.round(grain), 0, 255).astype(np.uint8)
         self._darker = np.clip(np.round(-grain), 0, 255).astype(np.uint8)
         self._streaks = _streaks(config, light) if light.rain > 0.0 else None
+        self._tone = _tone(generator)
 
     def expose(self, image: RgbImage, frame: int) -> RgbImage:
         """The finished picture."""
@@ -135,10 +136,21 @@ class Sensor:
             image = cv2.GaussianBlur(image, (3, 3), 0.7)
         else:
             image = cv2.GaussianBlur(image, (3, 3), 0.45)
+        image = cv2.LUT(image, self._tone)
         x, y = (int(v) for v in generator.integers(0, NOISE_GROWTH, 2))
         image = cv2.add(image, self._brighter[y : y + height, x : x + width])
         image = cv2.subtract(image, self._darker[y : y + height, x : x + width])
         return np.asarray(image, dtype=np.uint8)
+
+
+def _tone(generator: np.random.Generator) -> NDArray[np.uint8]:
+    """``(256, 1, 3)``: exposure, contrast and white balance of this camera."""
+    exposure = float(generator.uniform(0.9, 1.12))
+    gamma = float(generator.uniform(0.9, 1.1))
+    balance = generator.uniform(0.965, 1.035, 3)
+    level = np.linspace(0.0, 1.0, 256)[:, None] ** gamma
+    tone = 255.0 * exposure * level * balance
+    return np.clip(np.rint(tone), 0, 255).astype(np.uint8).reshape(256, 1, 3)
 
 
 def _streaks(config: SceneConfig, light: Light) -> RgbImage:

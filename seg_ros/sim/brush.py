@@ -13,8 +13,8 @@ from seg_ros.sim.canvas import Canvas, Sprite
 from seg_ros.sim.lights import (
     HEADLIGHT_COLOUR,
     LAMP_COLOUR,
-    headlights,
-    lamp_share,
+    headlight_at,
+    lamp_share_at,
     lamp_strength,
 )
 from seg_ros.sim.profile import RoadProfile
@@ -154,9 +154,8 @@ class Brush:
         cos, sin = math.cos(self.state.yaw_rad), math.sin(self.state.yaw_rad)
         dx, dy = place.x - self.state.x_m, place.y - self.state.y_m
         x, y = cos * dx + sin * dy, cos * dy - sin * dx
-        head = float(headlights(np.array([x]), np.array([y]))[0])
-        lamps = float(lamp_share(np.array([place.s_m]), np.array([place.d_m]), self._lamp_d_m)[0])
-        lamps *= self._lamp_strength
+        head = headlight_at(x, y)
+        lamps = self._lamp_strength * lamp_share_at(place.s_m, place.d_m, self._lamp_d_m)
         return [
             head * white + lamps * warm
             for white, warm in zip(HEADLIGHT_COLOUR, LAMP_COLOUR, strict=True)

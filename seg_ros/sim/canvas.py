@@ -20,8 +20,9 @@ FIRST_CYCLIST_CODE = 200
 LAST_CODE = 254
 
 SHIFT = 4  # fractional bits of the coordinates that cv2 draws with
-MAX_SUPERSAMPLING = 4
-SUPERSAMPLED_SIDE_PX = 640
+# Smaller things are drawn more finely: longest side in pixels, supersampling
+SUPERSAMPLING = ((60, 4), (120, 3))
+LEAST_SUPERSAMPLING = 2
 
 Rgb = Sequence[float]
 Points = NDArray[np.float64]
@@ -139,7 +140,8 @@ class Sprite:
         self.w = max(0, x1 - self.x0)
         self.h = max(0, y1 - self.y0)
         side = max(self.w, self.h, 1)
-        self.scale = int(min(MAX_SUPERSAMPLING, max(2, SUPERSAMPLED_SIDE_PX // side)))
+        finer = (scale for limit_px, scale in SUPERSAMPLING if side <= limit_px)
+        self.scale = next(finer, LEAST_SUPERSAMPLING)
         self._board = np.zeros((self.h * self.scale, self.w * self.scale, 4), dtype=np.uint8)
 
     @property

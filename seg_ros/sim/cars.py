@@ -19,7 +19,7 @@ __all__ = ['CarLamps', 'body_size_m', 'paint_car']
 
 CAR_REACH_M = 260.0
 WHEEL_SIDES = 14
-SIMPLE_BELOW_PX = 44.0
+SIMPLE_BELOW_PX = 56.0
 
 _PAINTS: tuple[Rgb, ...] = (
     (226, 228, 230), (226, 228, 230), (168, 172, 176), (168, 172, 176), (44, 46, 50), (44, 46, 50),

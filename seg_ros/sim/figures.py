@@ -25,6 +25,7 @@ __all__ = ['Drawn', 'paint_cyclist', 'paint_walker']
 FIGURE_REACH_M = 170.0
 BOARD_MARGIN = 0.5
 SIMPLE_BELOW_PX = 40.0
+LEAST_LIMB_PX = 0.6
 PHASES = 64
 KNOWN_BODIES = 1500
 REACH_M = 1.15
@@ -212,6 +213,8 @@ def _paint(
     if height_m * scale < SIMPLE_BELOW_PX:
         for index, colour in zip(order.tolist(), lit[order].tolist(), strict=True):
             thick = radii[2 * index] + radii[2 * index + 1]
+            if thick < LEAST_LIMB_PX:
+                continue
             sprite.stroke(full[2 * index], full[2 * index + 1], thick, colour)
     else:
         from_right = brush.light.has_sun and float(brush.view.rotation[0] @ brush.sun) > 0.0
@@ -295,7 +298,7 @@ def _pedestrian(clothes: _Clothes, phase: float, swing: float, height_m: float) 
             ankle = (ankle[0], ankle[1], 0.04 * h)
         foot_z = max(ankle[2] - 0.03 * h, 0.018 * h)
         ankle = (ankle[0], ankle[1], max(ankle[2], 0.045 * h))
-        toe = (ankle[0] + 0.115 * h, ankle[1], foot_z if angle < 0.2 else foot_z + 0.01 * h)
+        toe = (ankle[0] + 0.088 * h, ankle[1], foot_z if angle < 0.2 else foot_z + 0.01 * h)
         heel = (ankle[0] - 0.02 * h, ankle[1], foot_z)
         shin = clothes.skin if clothes.skirt else clothes.trousers
         limbs.append(_Limb(heel, toe, 0.026 * h, 0.02 * h, clothes.shoes))

@@ -52,7 +52,8 @@ class Person:
         visible_share: Share of the figure's pixels that nothing hides; what lies outside of the
             image is hidden. 0 when nothing of it is seen.
         bbox: ``(x0, y0, x1, y1)`` pixels, the last row and column excluded, of the whole figure
-            cut at the image border, hidden parts included. None outside of the image.
+            cut at the image border, hidden parts included. None outside of the image and
+            wholly behind a building.
     """
 
     id: int

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from seg_ros.sim import classes
 from seg_ros.sim.config import SceneConfig
 
-__all__ = ['Line', 'RoadProfile', 'Side', 'profile_for']
+__all__ = ['NOWHERE_M', 'Line', 'RoadProfile', 'Side', 'profile_for']
 
 TABLE_HALF_WIDTH_M = 48.0
+NOWHERE_M = 99.0
 TABLE_STEP_M = 0.002
 
 SOLID = 1
@@ -43,8 +44,9 @@ class Side:
     Attributes:
         asphalt_m: Where the asphalt ends.
         kerb_m: Width of the kerb stone, 0 without.
-        pavement_from_m: Where the pavement starts, kerb included.
+        pavement_from_m: Where the pavement starts, kerb included; ``NOWHERE_M`` without.
         pavement_to_m: Where it ends.
+        fence_m: Where fences are, if any.
         wall_m: Where the fronts of the buildings are.
         parking_m: Middle of the row of parked cars, 0 without.
     """
@@ -53,6 +55,7 @@ class Side:
     kerb_m: float
     pavement_from_m: float
     pavement_to_m: float
+    fence_m: float
     wall_m: float
     parking_m: float
 
@@ -138,8 +141,17 @@ def profile_for(config: SceneConfig) -> RoadProfile:
         dash_m, gap_m, width_m = 3.0, 6.0, 0.12
     else:
         asphalt_m = half_road_m + 0.45
-        left = Side(asphalt_m, 0.0, 99.0, 99.0, asphalt_m + 16.0, 0.0)
-        right = Side(asphalt_m, 0.0, asphalt_m + 1.8, asphalt_m + 3.6, asphalt_m + 16.0, 0.0)
+        left = Side(
+            asphalt_m=asphalt_m,
+            kerb_m=0.0,
+            pavement_from_m=NOWHERE_M,
+            pavement_to_m=NOWHERE_M,
+            fence_m=asphalt_m + 6.0,
+            wall_m=asphalt_m + 16.0,
+            parking_m=0.0,
+        )
+        path = asphalt_m + 1.8, asphalt_m + 3.6
+        right = replace(left, pavement_from_m=path[0], pavement_to_m=path[1])
         dash_m, gap_m, width_m = 4.0, 8.0, 0.13
     lines = [Line(0.0, width_m, CENTRE)]
     if config.lanes_per_direction > 1:
@@ -170,6 +182,7 @@ def _side(
         kerb_m=0.18,
         pavement_from_m=asphalt_m,
         pavement_to_m=asphalt_m + pavement_m,
+        fence_m=asphalt_m + pavement_m + (0.3 if setback_m else 0.0),
         wall_m=asphalt_m + pavement_m + setback_m,
         parking_m=half_road_m + shoulder_m + 0.5 * parking_m if parking_m else 0.0,
     )

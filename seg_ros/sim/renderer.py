@@ -23,13 +23,14 @@ from seg_ros.sim.facades import paint_building
 from seg_ros.sim.figures import Drawn, paint_cyclist, paint_walker
 from seg_ros.sim.ground import Ground
 from seg_ros.sim.hiding import Hiding
+from seg_ros.sim.lights import LAMP_OVERHANG_M
 from seg_ros.sim.plants import paint_tree
 from seg_ros.sim.profile import RoadProfile
 from seg_ros.sim.road import Road
 from seg_ros.sim.scenery import Block, Building, Scenery
 from seg_ros.sim.shade import Shade
 from seg_ros.sim.sky import Sky
-from seg_ros.sim.street import LAMP_ARM_M, paint_fence, paint_post
+from seg_ros.sim.street import fence_pieces, paint_fence, paint_post
 from seg_ros.sim.traffic import Cyclist, Traffic, Walker
 from seg_ros.sim.vehicle import VehicleState
 from seg_ros.sim.view import View
@@ -42,6 +43,7 @@ SCENERY_BEHIND_M = 40.0
 POST_REACH_M = 120.0
 GLOW_REACH_M = 150.0
 LEVEL_ROLL_RAD = 0.03
+BEHIND_WALLS_M = 6.0
 
 
 @dataclass(frozen=True)
@@ -168,22 +170,25 @@ class Renderer:
         street_trees = self._config.surroundings == 'city'
         for building in buildings:
             # Walls are long: their far end decides, so that what stands before them is painted
-            # later.
-            ends = (building.s0_m, building.s1_m)
-            depth = max(self._depth(brush, s, building.d_m) for s in ends)
-            found.append(_Drawable(depth + 6.0, partial(paint_building, brush, building)))
+            # later; what stands behind the line of the walls is moved back as far.
+            depth = self._farther_end(brush, building.s0_m, building.s1_m, building.d_m)
+            draw = partial(paint_building, brush, building)
+            found.append(_Drawable(depth + BEHIND_WALLS_M, draw))
         for block in blocks:
             for fence in block.fences:
-                ends = (fence.s0_m, fence.s1_m)
-                depth = max(self._depth(brush, s, fence.d_m) for s in ends)
-                if 0.5 < depth < POST_REACH_M + 20.0:
-                    found.append(_Drawable(depth + 1.0, partial(paint_fence, brush, fence)))
+                for piece in fence_pieces(fence):
+                    depth = self._farther_end(brush, *piece, fence.d_m)
+                    if 0.5 < depth < POST_REACH_M + 20.0:
+                        draw = partial(paint_fence, brush, fence, piece)
+                        found.append(_Drawable(depth + 0.6, draw))
             for tree in block.trees:
                 x, y, _ = self._road.pose(tree.s_m, tree.d_m)
                 depth = brush.view.depth(x, y)
                 if depth > 0.8 and not hiding.hides_at(x, y, tree.height_m, 0.42 * tree.height_m):
+                    fence_m = self._profile.side(1 if tree.d_m > 0.0 else -1).fence_m
+                    back_m = BEHIND_WALLS_M + 0.5 if abs(tree.d_m) > fence_m else 0.0
                     draw = partial(paint_tree, brush, tree, street=street_trees)
-                    found.append(_Drawable(depth, draw))
+                    found.append(_Drawable(depth + back_m, draw))
             for post in block.posts:
                 x, y, _ = self._road.pose(post.s_m, post.d_m)
                 depth = brush.view.depth(x, y)
@@ -247,6 +252,9 @@ class Renderer:
             _Drawable(place.depth_m, partial(paint_car, brush, place, heading_rad, look, lamps))
         ]
 
+    def _farther_end(self, brush: Brush, s0_m: float, s1_m: float, d_m: float) -> float:
+        return max(self._depth(brush, s0_m, d_m), self._depth(brush, s1_m, d_m))
+
     def _depth(self, brush: Brush, s_m: float, d_m: float) -> float:
         x, y, _ = self._road.pose(s_m, d_m)
         return brush.view.depth(x, y)
@@ -259,7 +267,7 @@ class Renderer:
             for post in block.posts:
                 if post.kind != 'lamp':
                     continue
-                inwards = post.d_m - math.copysign(0.85 * LAMP_ARM_M, post.d_m)
+                inwards = post.d_m - math.copysign(0.85 * LAMP_OVERHANG_M, post.d_m)
                 x, y, _ = self._road.pose(post.s_m, inwards)
                 if 2.0 < brush.view.depth(x, y) < GLOW_REACH_M:
                     colour = (255.0 * share, 206.0 * share, 132.0 * share)

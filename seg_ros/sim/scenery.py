@@ -13,11 +13,23 @@ import numpy as np
 from seg_ros.sim.config import SceneConfig
 from seg_ros.sim.profile import RoadProfile, Side
 
-__all__ = ['BLOCK_M', 'Block', 'Building', 'Fence', 'ParkedCar', 'Post', 'Scenery', 'Tree']
+__all__ = [
+    'BLOCK_M',
+    'LAMP_PHASES',
+    'LAMP_SPACING_M',
+    'Block',
+    'Building',
+    'Fence',
+    'ParkedCar',
+    'Post',
+    'Scenery',
+    'Tree',
+]
 
 BLOCK_M = 48.0
 CROSSING_CLEAR_M = 9.0
 LAMP_SPACING_M = 24.0
+LAMP_PHASES = ((1, 0.25), (-1, 0.75))  # side, and where in the spacing its lamps stand
 CACHED_BLOCKS = 64
 
 
@@ -196,7 +208,7 @@ class Scenery:
                     length_m = end_m - s
                 if roll < 0.1:
                     fences.append(
-                        Fence(s, s + length_m, sign * side.wall_m, 1.7, _fence_kind(generator))
+                        Fence(s, s + length_m, sign * side.fence_m, 1.7, _fence_kind(generator))
                     )
                     for _ in range(3):
                         at_m = s + float(generator.uniform(1.5, length_m - 1.5))
@@ -229,7 +241,7 @@ class Scenery:
                         Building(s, s + length_m, d, 2.8 * floors + 0.6, 9.0, 3.2, look)
                     )
                 if generator.random() < 0.6:
-                    d_fence = sign * (side.pavement_to_m + 0.3)
+                    d_fence = sign * side.fence_m
                     kind = _fence_kind(generator)
                     fences.append(Fence(s - 1.0, s + length_m + 1.0, d_fence, 1.2, kind))
                 s += length_m + float(generator.uniform(3.0, 9.0))
@@ -240,7 +252,7 @@ class Scenery:
                     height_m = float(generator.uniform(3.5, 6.0))
                     buildings.append(Building(s, s + length_m, d, height_m, 9.0, 3.5, look))
                 elif roll < 0.5:
-                    d_fence = sign * (side.asphalt_m + 6.0)
+                    d_fence = sign * side.fence_m
                     fences.append(Fence(s, min(s + 24.0, end_m), d_fence, 1.2, 'wood'))
                 s += length_m + float(generator.uniform(4.0, 20.0))
 
@@ -282,8 +294,9 @@ class Scenery:
     ) -> None:
         country = self._config.surroundings == 'country'
         d = sign * (side.asphalt_m + (1.2 if country else 0.5))
+        phase = dict(LAMP_PHASES)[sign]
         for i in range(round(BLOCK_M / LAMP_SPACING_M)):
-            at_m = start_m + (i + (0.25 if sign > 0 else 0.75)) * LAMP_SPACING_M
+            at_m = start_m + (i + phase) * LAMP_SPACING_M
             look = int(generator.integers(1 << 30))
             if not country:
                 posts.append(Post(at_m, d, 6.5, 'lamp', look))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -11,18 +12,19 @@ from numpy.typing import NDArray
 
 from seg_ros.sim import classes
 from seg_ros.sim.brush import Brush, Place, Pyramid, Rgb
+from seg_ros.sim.lights import LAMP_OVERHANG_M
 from seg_ros.sim.scenery import Fence, Post
 from seg_ros.sim.textures import noise
 
-__all__ = ['LAMP_ARM_M', 'paint_fence', 'paint_post']
+__all__ = ['fence_pieces', 'paint_fence', 'paint_post']
 
-LAMP_ARM_M = 1.3
 STEEL: Rgb = (126, 130, 134)
 WOOD: Rgb = (98, 80, 62)
 SIGN_SIZE_M = 0.66
 SIGN_PX = 96
 FENCE_PX_PER_M = 36
 FENCE_TEXTURE_M = 12.0
+FENCE_PIECE_M = 6.0
 
 Points = NDArray[np.float64]
 
@@ -66,7 +68,7 @@ def _pole(
 
 def _lamp_head(brush: Brush, post: Post, factor: Rgb) -> None:
     """An arm over the road and the lamp at its end."""
-    inwards = -math.copysign(LAMP_ARM_M, post.d_m)
+    inwards = -math.copysign(LAMP_OVERHANG_M, post.d_m)
     x0, y0, _ = brush.road.pose(post.s_m, post.d_m)
     x1, y1, _ = brush.road.pose(post.s_m, post.d_m + inwards)
     h = post.height_m
@@ -222,34 +224,28 @@ def _sign_picture(index: int) -> Pyramid:
     return Pyramid(np.asarray(picture, dtype=np.uint8))
 
 
-def paint_fence(brush: Brush, fence: Fence) -> None:
-    """A fence in straight pieces along the road."""
-    length_m = fence.s1_m - fence.s0_m
-    count = max(1, math.ceil(length_m / 6.0))
-    stations = np.linspace(fence.s0_m, fence.s1_m, count + 1)
-    poses = [brush.road.pose(float(s), fence.d_m) for s in stations]
-    depths = [brush.view.depth(x, y) for x, y, _ in poses]
-    texture = _fence_picture(fence.kind)
+def fence_pieces(fence: Fence) -> list[tuple[float, float]]:
+    """Where along the road the straight pieces of a fence begin and end."""
+    count = max(1, math.ceil((fence.s1_m - fence.s0_m) / FENCE_PIECE_M))
+    stations = np.linspace(fence.s0_m, fence.s1_m, count + 1).tolist()
+    return list(pairwise(stations))
+
+
+def paint_fence(brush: Brush, fence: Fence, piece: tuple[float, float]) -> None:
+    """One piece of a fence."""
+    x0, y0, heading = brush.road.pose(piece[0], fence.d_m)
+    x1, y1, _ = brush.road.pose(piece[1], fence.d_m)
+    normal = np.array([math.sin(heading), -math.cos(heading)]) * math.copysign(1.0, fence.d_m)
+    facing = max(0.0, float(normal @ brush.sun[:2]))
+    factor = brush.lit(brush.place(piece[0], fence.d_m), 0.25 + 0.7 * facing)
+    high = fence.height_m
+    corners = np.array([[x0, y0, 0.0], [x1, y1, 0.0], [x1, y1, high], [x0, y0, high]])
+    length_m = piece[1] - piece[0]
+    start = 0.5 * (round((piece[0] - fence.s0_m) / length_m) % 2)
+    stop = start + length_m / FENCE_TEXTURE_M
     code = classes.TREE if fence.kind == 'hedge' else classes.FENCE
-    for index in sorted(range(count), key=lambda i: -(depths[i] + depths[i + 1])):
-        a, b = poses[index], poses[index + 1]
-        if max(depths[index], depths[index + 1]) < 0.5:
-            continue
-        place = brush.place(float(stations[index]), fence.d_m)
-        normal = np.array([math.sin(a[2]), -math.cos(a[2])]) * math.copysign(1.0, fence.d_m)
-        facing = max(0.0, float(normal @ brush.sun[:2]))
-        factor = brush.lit(place, 0.25 + 0.7 * facing)
-        corners = np.array(
-            [
-                [a[0], a[1], 0.0],
-                [b[0], b[1], 0.0],
-                [b[0], b[1], fence.height_m],
-                [a[0], a[1], fence.height_m],
-            ]
-        )
-        start = (index * 6.0 % FENCE_TEXTURE_M) / FENCE_TEXTURE_M
-        stop = start + (length_m / count) / FENCE_TEXTURE_M
-        brush.panel(corners, texture, (start, 0.0, stop, 1.0), factor, code, whole=True)
+    window = (start, 0.0, stop, 1.0)
+    brush.panel(corners, _fence_picture(fence.kind), window, factor, code, whole=True)
 
 
 @lru_cache(maxsize=8)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from seg_ros.sim.config import CrossingEvent, SceneConfig
-from seg_ros.sim.profile import RoadProfile
+from seg_ros.sim.profile import NOWHERE_M, RoadProfile
 from seg_ros.sim.road import Road
 from seg_ros.sim.scenery import Scenery
 from seg_ros.sim.vehicle import FRONT_M, HALF_WIDTH_M, Obstacle, VehicleState
@@ -169,7 +169,7 @@ class Traffic:
             for sign in (1, -1):
                 side = self._profile.side(sign)
                 count = int(self._generator.poisson(per_cell * self._config.people_density))
-                if side.pavement_to_m > 50.0:
+                if side.pavement_from_m >= NOWHERE_M:
                     continue
                 for _ in range(count):
                     self._add_walker(self._filled_to_m, sign)
@@ -245,7 +245,7 @@ class Traffic:
 
     def _far_side(self, sign: int) -> float:
         side = self._profile.side(-sign)
-        inner = side.pavement_from_m if side.pavement_from_m < 50.0 else side.asphalt_m
+        inner = min(side.pavement_from_m, side.asphalt_m + 2.0)
         return -sign * (inner + 0.9)
 
     def _start_events(self, ego: VehicleState) -> None:

@@ -30,7 +30,8 @@ class Light:
         sky_top: Colour of the sky overhead.
         sky_bottom: Colour of the sky at the horizon.
         clouds: How much of the sky they cover, 0 to 1.
-        lamps_lit: Street lamps, head lamps and some windows are on.
+        lamps_lit: Head lamps and some windows are on.
+        street_lamps: Street lamps are on, where there are any.
         wet: The road mirrors.
         rain: Strength of rain in the air, 0 to 1.
         contact_shade: How dark it is under cars, 0 to 1.
@@ -47,6 +48,7 @@ class Light:
     sky_bottom: Rgb
     clouds: float
     lamps_lit: bool
+    street_lamps: bool
     wet: bool
     rain: float
     contact_shade: float
@@ -181,6 +183,7 @@ def light_for(config: SceneConfig) -> Light:
         sky_bottom=weather.sky_bottom,
         clouds=float(generator.uniform(*weather.clouds)),
         lamps_lit=weather.lamps_lit,
+        street_lamps=weather.lamps_lit and config.surroundings != 'country',
         wet=wet,
         rain=max(weather.rain, 0.8 if config.wet else 0.0),
         contact_shade=weather.contact_shade,
