@@ -10,6 +10,8 @@ from typing import Generic, TypeVar, final
 
 __all__ = ['Ahead']
 
+LEAVE_S = 1.0
+
 Item = TypeVar('Item')
 
 
@@ -50,7 +52,7 @@ class Ahead(Generic[Item]):
         with self._changed:
             self._finished = True
             self._changed.notify_all()
-        self._thread.join()
+        self._thread.join(LEAVE_S)  # it may be in the middle of a long item
 
     def __iter__(self) -> Ahead[Item]:
         return self

@@ -15,7 +15,7 @@ from multiprocessing.connection import Connection
 import cv2
 
 from seg_ros.core.camera import CameraIntrinsics
-from seg_ros.core.errors import ConfigurationError
+from seg_ros.core.errors import ConfigurationError, SegRosError
 from seg_ros.media.sources import SourceFrame, SourceOptions
 from seg_ros.sim import SCENARIOS, SceneConfig, World
 from seg_ros.sim.classes import CLASS_NAMES, UNLABELLED
@@ -63,7 +63,7 @@ class SyntheticDrive:
                 stack.callback(renderer.terminate)
                 readers.append(reader)
             for reader in itertools.cycle(readers):
-                yield SourceFrame(*reader.recv())
+                yield _received(reader)
 
 
 def open_source(options: SourceOptions) -> SyntheticDrive:
@@ -79,6 +79,14 @@ def open_source(options: SourceOptions) -> SyntheticDrive:
     if options.seed is not None:
         scene = replace(scene, seed=options.seed)
     return SyntheticDrive(options.what, scene)
+
+
+def _received(reader: Connection) -> SourceFrame:
+    try:
+        return SourceFrame(*reader.recv())
+    except (EOFError, OSError) as error:
+        msg = 'A process that renders the drive has died. Is there enough memory?'
+        raise SegRosError(msg) from error
 
 
 def _render(writer: Connection, scene: SceneConfig, share: int, of: int) -> None:

@@ -195,28 +195,28 @@ def main(arguments: argparse.Namespace) -> int:
         reliability=ReliabilityPolicy[arguments.reliability.upper()],
     )
     prepare_process()
-    rclpy.init(
-        args=['--ros-args', *arguments.ros_args],
-        signal_handler_options=SignalHandlerOptions.NO,
-    )
-    try:
-        node = rclpy.create_node(
-            'player', namespace=arguments.namespace, start_parameter_services=False
+    budget = PREPARED_BYTES if arguments.prepare else AHEAD_BYTES
+    with Ahead(_timed_frames(source, arguments), budget, _bytes_of) as frames:
+        if arguments.prepare:  # before anybody sees a camera that sends nothing
+            _prepare(frames, stop, arguments.progress)
+        rclpy.init(
+            args=['--ros-args', *arguments.ros_args],
+            signal_handler_options=SignalHandlerOptions.NO,
         )
-        topics = CameraTopics(node, source, arguments.frame_id, qos)
-        budget = PREPARED_BYTES if arguments.prepare else AHEAD_BYTES
-        with Ahead(_timed_frames(source, arguments), budget, _bytes_of) as frames:
-            if arguments.prepare:
-                _prepare(frames, stop, arguments.progress)
+        try:
+            node = rclpy.create_node(
+                'player', namespace=arguments.namespace, start_parameter_services=False
+            )
+            topics = CameraTopics(node, source, arguments.frame_id, qos)
             if wanted is not None:
                 timeout_s = arguments.wait_timeout
                 _wait_for_subscribers(topics, wanted or ['image'], timeout_s, stop)
             print(f'Playing {source.name} on {node.get_namespace()}', flush=True)
             print(_play(frames, topics, stop), flush=True)
-        topics.finish()
-        return 0
-    finally:
-        rclpy.try_shutdown()
+            topics.finish()
+        finally:
+            rclpy.try_shutdown()
+    return 0
 
 
 class TimedFrame(NamedTuple):
@@ -284,11 +284,22 @@ def _wait_for_subscribers(
             raise ConfigurationError(msg)
 
 
-def _play(frames: Iterator[TimedFrame], topics: CameraTopics, stop: StopRequest) -> str:
+def _until_stopped(frames: Ahead[TimedFrame], stop: StopRequest) -> Iterator[TimedFrame]:
+    """Yields the pictures; does not wait for one that is not made yet when a stop is wanted."""
+    while True:
+        while not (frames.waiting or frames.far_enough):
+            if not stop.sleep_until(time.monotonic() + WAIT_PERIOD_S):
+                return
+        if (frame := next(frames, None)) is None:
+            return
+        yield frame
+
+
+def _play(frames: Ahead[TimedFrame], topics: CameraTopics, stop: StopRequest) -> str:
     """Publishes each picture at its time; returns what came of it, in a sentence."""
     count = late = 0
     first_s = start_s = time.monotonic()
-    for due_s, frame in frames:
+    for due_s, frame in _until_stopped(frames, stop):
         now_s = time.monotonic()
         if count == 0:
             first_s = start_s = now_s

@@ -117,7 +117,7 @@ def _perform(
         sent, answered = counts.get(IMAGE_COMPRESSED, 0), counts.get(LABEL, 0)
         if not sent:
             made = prepared.read().get('prepared', 0)
-            progress.show(f'Starting the node    {made:4d} images ready for the drive')
+            progress.show(f'Getting ready    {made:4d} images made')
         else:
             now_s = time.monotonic()
             first_s = now_s if first_s is None else first_s

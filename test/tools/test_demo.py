@@ -16,6 +16,7 @@ import cv2
 import pytest
 from rosbags.highlevel import AnyReader
 
+from test.media.pictures import flat, write_png
 from test.tiny_onnx import write_engine
 
 Demo = Callable[..., 'subprocess.Popen[str]']
@@ -54,17 +55,19 @@ def demo(tmp_path: Path, folder: Path) -> Iterator[Demo]:
         process.communicate()
 
 
-def children_of(parent: int) -> set[int]:
-    """Returns the processes that a process has started."""
-    found = set()
+def descendants_of(ancestor: int) -> set[int]:
+    """Returns the processes that a process has started, and those that they have started."""
+    parents: dict[int, int] = {}
     for path in Path('/proc').glob('[0-9]*/stat'):
         try:
             fields = path.read_text().rpartition(')')[2].split()
         except OSError:
             continue
-        if int(fields[1]) == parent:
-            found.add(int(path.parent.name))
-    return found
+        parents[int(path.parent.name)] = int(fields[1])
+    found = {ancestor}
+    while more := {child for child, parent in parents.items() if parent in found} - found:
+        found |= more
+    return found - {ancestor}
 
 
 def running(process: int) -> bool:
@@ -107,8 +110,11 @@ def test_the_demo_leaves_bag_video_contact_sheet_and_figures(demo: Demo, folder:
     assert f'{folder}/summary.json' in latency
 
 
-def test_a_node_that_dies_is_named_with_its_last_words(demo: Demo, folder: Path) -> None:
-    process = demo('--engine', '/no/such/engine')
+def test_a_node_that_dies_is_named_with_its_last_words(
+    demo: Demo, folder: Path, tmp_path: Path
+) -> None:
+    write_png(tmp_path / 'image.png', flat((200, 0, 0)))
+    process = demo('--engine', '/no/such/engine', '--images', str(tmp_path))
     _, errors = process.communicate(timeout=30.0)
     assert process.returncode == 1
     assert 'The node ended early' in errors
@@ -124,11 +130,11 @@ def test_no_child_is_left_behind(
     demo: Demo, folder: Path, word: signal.Signals, code: int
 ) -> None:
     process = demo('--seconds', '60')
-    wait_for(lambda: len(children_of(process.pid)) == 3, 'recorder, node and camera')
-    children = children_of(process.pid)
+    wait_for(lambda: len(descendants_of(process.pid)) >= 5, 'recorder, node, camera, renderers')
+    descendants = descendants_of(process.pid)
     process.send_signal(word)
     assert process.wait(20.0) == code
-    wait_for(lambda: not any(map(running, children)), 'the children to end')
+    wait_for(lambda: not any(map(running, descendants)), 'all of them to end')
 
 
 def test_a_source_that_is_not_there_is_refused_before_anything_starts(
