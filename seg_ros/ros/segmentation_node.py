@@ -19,7 +19,6 @@ from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import Clock, ClockType
 from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
-from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile
@@ -46,6 +45,7 @@ from seg_ros.ros.mounting import Mounting
 from seg_ros.ros.odometry_input import OdometryInput
 from seg_ros.ros.outputs import CameraOutputs
 from seg_ros.ros.parameters import changed_config, declare_parameters, read_config
+from seg_ros.ros.spinning import spin_while
 from seg_ros.ros.stop_heartbeat import StopHeartbeat
 from seg_ros.ros.worker import CameraPort, FrameWorker
 
@@ -363,13 +363,7 @@ def spin(node: SegmentationNode) -> None:
     """Serves the graph until shutdown."""
     executor = MultiThreadedExecutor(num_threads=2)  # the second one is for the heartbeat
     executor.add_node(node)
-    while rclpy.ok():
-        try:
-            executor.spin()
-        except rclpy_implementation.RCLError as error:
-            # Jazzy's rclpy raises this out of spin when a manager asks for a transition that the
-            # state does not have; Kilted answers the request with success=False.
-            node.get_logger().error(f'Refused: {error}')
+    spin_while(rclpy.ok, executor, node.get_logger().error)
 
 
 def main_process() -> None:

@@ -24,6 +24,7 @@ from std_msgs.msg import Header
 
 from seg_ros.inference.canned_backend import CannedBackend
 from seg_ros.ros.segmentation_node import SegmentationNode, autostart
+from seg_ros.ros.spinning import spin_while
 
 TIMEOUT_S = 20.0
 RELIABLE = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
@@ -43,8 +44,7 @@ class Spinning:
         self._thread.start()
 
     def _spin(self) -> None:
-        while not self._over.is_set():
-            self.executor.spin_once(timeout_sec=0.1)
+        spin_while(lambda: not self._over.is_set(), self.executor, print, timeout_s=0.1)
 
     def close(self, nodes: list[Any]) -> None:
         self._over.set()

@@ -280,6 +280,11 @@ def test_a_manager_starts_and_stops_the_node_through_the_lifecycle_services(
 
     assert state.wait_for_service(20.0)
     wait_for(answers, 'the service answers')
+    # A transition that the state does not have is refused; Jazzy's rclpy never answers it.
+    change.call_async(
+        ChangeState.Request(transition=Transition(id=Transition.TRANSITION_ACTIVATE))
+    )
+    assert call(state, GetState.Request()).current_state.label == 'unconfigured'
     for transition, reached in (
         (Transition.TRANSITION_CONFIGURE, 'inactive'),
         (Transition.TRANSITION_ACTIVATE, 'active'),
