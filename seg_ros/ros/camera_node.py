@@ -259,7 +259,9 @@ def _bytes_of(timed: TimedFrame) -> int:
 def _prepare(frames: Ahead[TimedFrame], stop: StopRequest, progress: bool) -> None:
     """Returns once as many pictures are made as there are, or as there is memory for."""
     reported = 0
-    while not frames.far_enough and stop.sleep_until(time.monotonic() + WAIT_PERIOD_S):
+    enough = False
+    while not enough and stop.sleep_until(time.monotonic() + WAIT_PERIOD_S):
+        enough = frames.far_enough
         if progress and frames.waiting > reported:
             reported = frames.waiting
             print(json.dumps({'prepared': reported}), flush=True)
