@@ -15,7 +15,7 @@ __all__ = ['HORIZON_S', 'keeps_to_the_pavement', 'times_to_zone_s']
 Float64Array = NDArray[np.float64]
 
 HORIZON_S = 3.0
-STEPS = 12
+STEPS = 20
 LEAST_APPROACH_MPS = 0.3  # slower is swaying, or noise
 VELOCITY_DOUBT = 1.5  # standard deviations that are taken off a velocity before it is believed
 RANGE_DOUBT_M = 2.0  # at most so much nearer than it seems, by its standard deviation

@@ -189,9 +189,12 @@ class PedestrianStop:
         if config.zone == 'image' or ground is None or not ground.is_known:
             self._judge_picture(people, labels, stamp_ns)
         else:
-            near = [p for p in people if not p.distance_m > config.max_distance_m]
+            zone = self._zone_at(stamp_ns, lane)
+            # Nobody in the zone is left out for being far away
+            reach_m = max(config.max_distance_m, zone.reach_m)
+            near = [p for p in people if not p.distance_m > reach_m]
             memory.people = self._tracker.update(near, stamp_ns, ego)
-            self._judge_ground(stamp_ns, lane)
+            self._judge_ground(stamp_ns, zone)
         return self._decide(now_ns)
 
     def check(self, now_ns: int) -> StopDecision:
@@ -286,9 +289,8 @@ class PedestrianStop:
         ahead = arc_ahead(length_m, motion)
         return CorridorZone(ahead, config.corridor_half_width_m, length_m, STRAIGHT_ON)
 
-    def _judge_ground(self, stamp_ns: int, lane: ArrayLike | None) -> None:
+    def _judge_ground(self, stamp_ns: int, zone: PolygonZone | CorridorZone) -> None:
         memory = self._memory
-        zone = self._zone_at(stamp_ns, lane)
         memory.zone, memory.zone_name = zone, zone.name
         people = [person for person in memory.people if person.is_confirmed]
         times_s = times_to_zone_s(people, zone)

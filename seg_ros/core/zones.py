@@ -42,9 +42,15 @@ class Motion(NamedTuple):
 
 
 class GroundZone(Protocol):
-    """A part of the ground."""
+    """A part of the ground.
+
+    Attributes:
+        name: For people.
+        reach_m: How far from the base origin it goes at most.
+    """
 
     name: str
+    reach_m: float
 
     def contains(self, points: Float64Array) -> NDArray[np.bool_]:
         """``(N,)`` which points, ``(N, 2)`` metres in the base frame, are inside."""
@@ -66,6 +72,7 @@ class PolygonZone:
     def __init__(self, corners: ArrayLike, name: str = 'polygon') -> None:
         self.name = name
         self._corners = np.asarray(corners, dtype=np.float64).reshape(-1, 2)
+        self.reach_m = float(np.hypot(*self._corners.T).max(initial=0.0))
 
     def contains(self, points: Float64Array) -> NDArray[np.bool_]:
         return _inside(self._corners, points)
@@ -91,6 +98,7 @@ class CorridorZone:
         self.name = name
         self.half_width_m = half_width_m
         self.length_m = length_m
+        self.reach_m = length_m + half_width_m
         self._centre = _without_repeats(np.asarray(centre, dtype=np.float64))
         steps = np.diff(self._centre, axis=0)
         lengths = np.hypot(steps[:, 0], steps[:, 1])

@@ -200,6 +200,11 @@ def test_who_walks_from_the_pavement_to_the_middle_of_the_way_stops() -> None:
     assert any(decisions)
 
 
+def test_a_zone_that_reaches_further_than_max_distance_counts_whole() -> None:
+    config = replace(CONFIG, max_distance_m=5.0)
+    assert Drive(config).clear().frames(5, IN_THE_WAY).kind == 'person'
+
+
 def test_a_polygon_zone_is_what_it_says() -> None:
     config = replace(CONFIG, zone='polygon', polygon_m=(5.0, 2.0, 15.0, 2.0, 15.0, 4.0, 5.0, 4.0))
     assert Drive(config).clear().frames(5, frame_with((10.0, 3.0))).kind == 'person'

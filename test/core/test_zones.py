@@ -120,7 +120,7 @@ def test_the_way_ahead_is_straight_without_a_turn(motion: Motion | None) -> None
 @pytest.mark.parametrize(
     ('changes', 'message'),
     [
-        ({'zone': 'polygon'}, 'polygon_m has 0 numbers'),
+        ({'polygon_m': ()}, 'polygon_m has 0 numbers'),
         ({'polygon_m': (0.0, 1.0, 2.0, 3.0, 4.0)}, 'three or more corners'),
         ({'polygon_m': (0.0, 1.0, 2.0, math.nan, 4.0, 5.0)}, 'must be finite'),
         ({'image_polygon': ()}, 'image_polygon has 0 numbers'),
