@@ -37,6 +37,7 @@ MIN_DEPTH_M = 1e-3
 MAX_RAY_ANGLE_RAD = math.radians(88.0)  # a wider ray has no finite image-plane coordinate
 MAX_INVERSION_ERROR_PX = 0.05
 NEWTON_STEPS = 12
+NODE_STEP_PX = 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -272,9 +273,7 @@ class Camera:
             a pixel.
         """
         plane = self._plane_from_pixels(np.asarray(pixels, dtype=np.float64).reshape(-1, 2))
-        optical = np.column_stack([plane, np.ones(len(plane))])
-        optical /= np.linalg.norm(optical, axis=1, keepdims=True)
-        return np.asarray(optical @ self.optical_from_base[:3, :3])
+        return self._rays_from_plane(plane)
 
     def ground_points(self, pixels: ArrayLike) -> Float64Array:
         """Ground points that pixels see.
@@ -285,12 +284,7 @@ class Camera:
         Returns:
             ``(N, 2)`` x forward and y left in metres, base frame. NaN above the horizon.
         """
-        rays = self.rays(pixels)
-        with np.errstate(divide='ignore', invalid='ignore'):
-            length_m = -self.mount.z / rays[:, 2]
-            points = np.array([self.mount.x, self.mount.y]) + length_m[:, None] * rays[:, :2]
-        points[~(np.isfinite(length_m) & (length_m > 0.0))] = np.nan
-        return points
+        return self._ground_from_rays(self.rays(pixels))
 
     def ground_table(self, size_wh: tuple[int, int] | None = None) -> GroundTable:
         """The ground point of every pixel of a label image.
@@ -313,10 +307,8 @@ class Camera:
         if size_wh is None:
             size_wh = self.intrinsics.width, self.intrinsics.height
         camera = Camera(self.intrinsics.scaled(size_wh), self.mount)
-        width, height = size_wh
-        columns, rows = np.meshgrid(np.arange(width), np.arange(height))
-        pixels = np.column_stack([columns.reshape(-1), rows.reshape(-1)])
-        table = camera.ground_points(pixels).reshape(height, width, 2)
+        rays = camera._rays_from_plane(camera._plane_of_image())
+        table = camera._ground_from_rays(rays).reshape(size_wh[1], size_wh[0], 2)
         return table.astype(np.float32)
 
     @cached_property
@@ -341,6 +333,33 @@ class Camera:
         last = int(folding[0]) if folding.size else len(angles) - 1
         return float(plane[last, 0])
 
+    def _rays_from_plane(self, plane: Float64Array) -> Float64Array:
+        optical = np.column_stack([plane, np.ones(len(plane))])
+        optical /= np.linalg.norm(optical, axis=1, keepdims=True)
+        return np.asarray(optical @ self.optical_from_base[:3, :3])
+
+    def _ground_from_rays(self, rays: Float64Array) -> Float64Array:
+        with np.errstate(divide='ignore', invalid='ignore'):
+            length_m = -self.mount.z / rays[:, 2]
+            points = np.array([self.mount.x, self.mount.y]) + length_m[:, None] * rays[:, :2]
+        points[~(np.isfinite(length_m) & (length_m > 0.0))] = np.nan
+        return np.asarray(points)
+
+    def _plane_of_image(self) -> Float64Array:
+        """``(H * W, 2)`` image-plane coordinates of all pixels, row by row.
+
+        To invert a distortion takes time, and a lens is smooth: it is inverted at every
+        ``NODE_STEP_PX``-th pixel and interpolated between them.
+        """
+        columns = _nodes(self.intrinsics.width)
+        rows = _nodes(self.intrinsics.height)
+        grid_x, grid_y = np.meshgrid(columns, rows)
+        pixels = np.column_stack([grid_x.reshape(-1), grid_y.reshape(-1)]).astype(np.float64)
+        at_nodes = self._plane_from_pixels(pixels).reshape(len(rows), len(columns), 2)
+        in_rows = _between_nodes(at_nodes, rows)
+        in_columns = _between_nodes(in_rows.swapaxes(0, 1), columns)
+        return np.ascontiguousarray(in_columns.swapaxes(0, 1)).reshape(-1, 2)
+
     def _plane_from_pixels(self, pixels: Float64Array) -> Float64Array:
         """``(N, 2)`` image-plane coordinates (optical x/z, y/z), NaN where there are none."""
         intrinsics = self.intrinsics
@@ -361,6 +380,22 @@ def _read_only(values: ArrayLike) -> Float64Array:
     array = np.array(values, dtype=np.float64)
     array.setflags(write=False)
     return array
+
+
+def _nodes(length: int) -> NDArray[np.int64]:
+    return np.asarray(np.unique(np.append(np.arange(0, length, NODE_STEP_PX), length - 1)))
+
+
+def _between_nodes(values: Float64Array, nodes: NDArray[np.int64]) -> Float64Array:
+    """Values at ``nodes`` along the first axis, interpolated at every whole number."""
+    positions = np.arange(nodes[-1] + 1)
+    before = np.clip(np.searchsorted(nodes, positions, side='right') - 1, 0, len(nodes) - 1)
+    after = np.minimum(before + 1, len(nodes) - 1)
+    gap = np.maximum(nodes[after] - nodes[before], 1)
+    share = ((positions - nodes[before]) / gap)[:, None, None]
+    # At a node its neighbour has no say, and may be NaN.
+    between = values[before] + share * (values[after] - values[before])
+    return np.asarray(np.where(share == 0.0, values[before], between))
 
 
 def _radius(points: Float64Array) -> Float64Array:

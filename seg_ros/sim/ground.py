@@ -59,7 +59,8 @@ LINE_FINEST_M = 0.01
 ZEBRA_HALF_LENGTH_M = 1.7
 ZEBRA_PERIOD_M = 1.0
 GROUND_FACES_SUN = 0.85
-PAINT = (226.0, 226.0, 222.0)
+PAINT = (228.0, 228.0, 224.0)
+PAINT_BRIGHTNESS = (0.84, 1.0)  # old to fresh
 GRAIN_SIDE = 512
 GRAIN_STEP_M = 0.01
 GRAIN_REACH_M = 16.0
@@ -114,6 +115,9 @@ class Ground:
         self._haze = (1.0 - self._clear) * np.array(light.haze, dtype=np.float32)
         strip = road_strip(profile, country=config.surroundings == 'country', seed=config.seed % 4)
         self._bands = self._make_bands(strip)
+        generator = np.random.default_rng([config.seed, 31])
+        fresh = float(generator.uniform(*PAINT_BRIGHTNESS))
+        self._paint = np.array(PAINT, dtype=np.float32) * np.float32(fresh)
         self._lamp_d_m = profile.right.asphalt_m + 0.5
         beams = headlights(self._points[..., 0], self._points[..., 1]).astype(np.float32)
         self._headlights = _three(beams) * np.array(HEADLIGHT_COLOUR, dtype=np.float32)
@@ -146,11 +150,12 @@ class Ground:
         painted = self._painted(state.s_m, crossings_m)
         labels = self._labels(s, d, painted)
         colour = self._surface(s + state.s_m % STRIP_LENGTH_M, d)
-        _paint_over(colour, *self._lines(s, d, log_along, log_across, painted))
+        lines = self._lines(s, d, log_along, log_across, painted)
+        _paint_over(colour, self._paint, *lines)
         for at_m in crossings_m:
             zebra = _zebra(s, d, log_along, log_across, at_m, self._profile)
             if zebra is not None:
-                _paint_over(colour, *zebra)
+                _paint_over(colour, self._paint, *zebra)
         colour *= self._lighting(shade, contact, *nodes)
         colour *= self._clear
         image = cv2.add(colour, self._haze, dtype=cv2.CV_8U)
@@ -408,12 +413,14 @@ def _line_table(profile: RoadProfile) -> Float32Image:
     return table
 
 
-def _paint_over(colour: Float32Image, pixels: NDArray[np.int64], share: Float32Image) -> None:
+def _paint_over(
+    colour: Float32Image, paint: Float32Image, pixels: NDArray[np.int64], share: Float32Image
+) -> None:
     """Paint on the asphalt, thinner where the asphalt is dark."""
     flat = colour.reshape(-1, 3)
     under = flat[pixels]
     wear = np.clip(0.9 + 0.004 * (under[:, 1] - 112.0), 0.5, 1.0)
-    flat[pixels] = under + (np.array(PAINT, dtype=np.float32) - under) * (share * wear)[:, None]
+    flat[pixels] = under + (paint - under) * (share * wear)[:, None]
 
 
 def _zebra(

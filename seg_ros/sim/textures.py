@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
 
 import cv2
@@ -48,19 +49,21 @@ def road_strip(profile: RoadProfile, *, country: bool, seed: int) -> NDArray[np.
     shape = (rows, columns)
     d = np.asarray((np.arange(columns) + 0.5) * STRIP_STEP_M - STRIP_HALF_WIDTH_M, np.float64)
     strip = _grass(shape, generator)
+    paving = _GRAVEL if country else _PAVINGS[seed % len(_PAVINGS)]
     for sign in (1, -1):
         side = profile.side(sign)
         out = d * sign
         on_pavement = (out >= side.pavement_from_m) & (out < side.pavement_to_m)
         if on_pavement.any():
             width = int(on_pavement.sum())
-            strip[:, on_pavement] = _slabs((rows, width), generator, gravel=country)
+            strip[:, on_pavement] = _pavement((rows, width), generator, paving)
         if side.kerb_m:
             on_kerb = (out >= side.asphalt_m) & (out < side.asphalt_m + side.kerb_m)
             strip[:, on_kerb] = _kerb((rows, int(on_kerb.sum())), generator)
     on_asphalt = (d <= profile.left.asphalt_m) & (d >= -profile.right.asphalt_m)
     width = int(on_asphalt.sum())
-    strip[:, on_asphalt] = _asphalt((rows, width), d[on_asphalt], profile, generator)
+    asphalt = _asphalt((rows, width), d[on_asphalt], profile, generator)
+    strip[:, on_asphalt] = _tint(asphalt, _ASPHALTS[seed % len(_ASPHALTS)])
     return np.clip(strip, 0, 255).astype(np.uint8)
 
 
@@ -79,23 +82,53 @@ def _grass(shape: tuple[int, int], generator: np.random.Generator) -> FloatImage
     return np.asarray(green * (1.0 - dry) + straw * dry, dtype=np.float32)
 
 
-def _slabs(shape: tuple[int, int], generator: np.random.Generator, *, gravel: bool) -> FloatImage:
+@dataclass(frozen=True)
+class _Paving:
+    """What pavements are made of.
+
+    Attributes:
+        colour: Middle of its shades.
+        slab: Texels from joint to joint across and along, 0 without joints.
+        joint: How bright the joints are.
+    """
+
+    colour: tuple[float, float, float]
+    slab: tuple[int, int]
+    joint: float
+
+
+_PAVINGS = (
+    _Paving((164.0, 158.0, 149.0), (10, 10), 0.79),
+    _Paving((158.0, 120.0, 102.0), (4, 2), 0.86),
+    _Paving((146.0, 146.0, 146.0), (6, 6), 0.82),
+    _Paving((142.0, 140.0, 138.0), (0, 0), 1.0),
+)
+_GRAVEL = _Paving((150.0, 138.0, 118.0), (0, 0), 1.0)
+_ASPHALTS = (
+    (112.0, 112.0, 114.0),
+    (96.0, 97.0, 101.0),
+    (124.0, 121.0, 116.0),
+    (104.0, 104.0, 103.0),
+)
+
+
+def _pavement(
+    shape: tuple[int, int], generator: np.random.Generator, paving: _Paving
+) -> FloatImage:
     fine = noise(shape, (shape[0] // 2, max(2, shape[1] // 2)), generator)
     broad = noise(shape, (16, 2), generator)
-    if gravel:
-        return _tint(1.0 + 0.12 * fine + 0.08 * broad, (150.0, 138.0, 118.0))
-    slab = 10  # texels, half a metre
-    cells = generator.standard_normal((shape[0] // slab + 1, shape[1] // slab + 1))
-    row_cell = np.arange(shape[0]) // slab
-    column_cell = (np.arange(shape[1])[None, :] + (row_cell[:, None] % 2) * (slab // 2)) // slab
-    column_cell = np.minimum(column_cell, cells.shape[1] - 1)
-    tone = cells[row_cell[:, None], column_cell].astype(np.float32)
-    grey = 1.0 + 0.05 * fine + 0.05 * broad + 0.06 * tone
-    joint_rows = np.arange(shape[0]) % slab == 0
-    joints = (np.arange(shape[1])[None, :] + (row_cell[:, None] % 2) * (slab // 2)) % slab == 0
-    grey[joint_rows] *= 0.78
-    grey[joints] *= 0.8
-    return _tint(grey, (164.0, 158.0, 149.0))
+    grey = 1.0 + 0.05 * fine + 0.05 * broad
+    wide, long = paving.slab
+    if not wide:
+        return _tint(grey + 0.05 * fine, paving.colour)
+    rows, columns = np.arange(shape[0]), np.arange(shape[1])
+    row_of = rows // long
+    shifted = columns[None, :] + (row_of[:, None] % 2) * (wide // 2)
+    tones = generator.standard_normal((shape[0] // long + 1, shape[1] // wide + 2))
+    grey += 0.06 * tones[row_of[:, None], shifted // wide].astype(np.float32)
+    grey[rows % long == 0] *= paving.joint
+    grey[shifted % wide == 0] *= paving.joint
+    return _tint(grey, paving.colour)
 
 
 def _kerb(shape: tuple[int, int], generator: np.random.Generator) -> FloatImage:
@@ -143,4 +176,4 @@ def _asphalt(
     edge = round(0.25 / STRIP_STEP_M)
     canvas[:, :edge] *= 0.86
     canvas[:, -edge:] *= 0.86
-    return _tint(canvas, (112.0, 112.0, 114.0))
+    return canvas

@@ -101,13 +101,16 @@ def test_zebra_stripes_are_road() -> None:
     config = replace(EMPTY, crossings_at_m=(60.0,), straight=True)
     world, frame = driven(config, seconds=5.6)
     ahead_m = 60.0 - frame.ego.road_s_m
-    stripe = np.array([[ahead_m, 0.25 - d] for d in range(4)]) - [0.0, frame.lane_left[0, 1] * -1]
+    centre_line_y = frame.lane_left[0, 1]
+    stripes = np.array([[ahead_m, centre_line_y + 0.25 - d] for d in range(4)])
 
-    columns, rows = pixels_of(world, stripe).T
+    columns, rows = pixels_of(world, stripes).T
+    gap_columns, gap_rows = pixels_of(world, stripes - [0.0, 0.5]).T
 
     assert 6.0 < ahead_m < 25.0
     assert set(frame.labels[rows, columns]) == {c.ROAD}
-    assert frame.image[rows, columns].mean() > 150.0
+    stripe_grey = frame.image[rows, columns].mean()
+    assert stripe_grey > frame.image[gap_rows, gap_columns].mean() + 40.0
 
 
 def test_the_pavement_starts_where_the_asphalt_ends() -> None:
