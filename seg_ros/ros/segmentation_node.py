@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
+import cv2
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.msg import SetParametersResult
@@ -53,6 +54,7 @@ __all__ = ['SegmentationNode', 'main', 'main_process']
 
 NODE_NAME = 'segmentation'
 WATCH_PERIOD_S = 0.25  # how soon the node follows a publisher's QoS and type
+SWITCH_INTERVAL_S = 0.0005  # a due heartbeat or image waits this long for another thread, not 5 ms
 
 NodeT = TypeVar('NodeT', bound='SegmentationNode')
 Transition = Callable[[NodeT, LifecycleState], TransitionCallbackReturn]
@@ -328,6 +330,8 @@ def main(argv: Sequence[str]) -> int:
         print(HELP + parameters_help(), end='')
         return 0
     prepared = prepare_process()
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
+    cv2.setNumThreads(1)  # the cores belong to the network; resizing takes a fraction of a ms
     rclpy.init(args=list(argv))
     node = None
     try:
