@@ -63,8 +63,8 @@ class OpenvinoBackend(LogitsBackend):
         """
         if precision not in PRECISIONS:
             raise ConfigurationError(
-                f"Backend 'openvino' computes in fp32 and bf16, asked was precision "
-                f"'{precision}'. Take one of these or 'auto', or backend 'tensorrt' for fp16 and int8."
+                f"Backend 'openvino' computes in fp32 and bf16, asked was '{precision}'. Take one "
+                "of these or 'auto', or backend 'tensorrt' for fp16 and int8."
             )
         openvino = _openvino()
         flags = bf16_instructions()

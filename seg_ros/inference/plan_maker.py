@@ -135,8 +135,9 @@ def _checked(shop: Workshop, engine: Engine, options: BuildOptions, built: Built
     """Returns how the check went; raises where the plan must not be used."""
     if shop.stack is None:
         return f'not compared with ONNX Runtime: {shop.why_no_gpu}'
-    if options.targets and shop.stack.gpu.architecture not in options.targets:
-        return f'not compared with ONNX Runtime: the plan is not for {shop.stack.gpu.architecture}, which is here'
+    here = shop.stack.gpu.architecture
+    if options.targets and here not in options.targets:
+        return f'not compared with ONNX Runtime: this machine has {here}'
     path = engine.onnx_path
     if options.precision == 'int8' and engine.int8_path is not None:
         path = engine.int8_path

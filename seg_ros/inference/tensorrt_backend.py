@@ -167,6 +167,7 @@ class TensorrtBackend:
             cache.discard(found)
         if why:
             raise PlanMissing(engine, options, why)
+        self._restarts = self._good_runs = 0
         try:
             self._runner: PlanRunner | None = self._start(cache.hint('kernels', key))
         except EngineError as error:
@@ -176,7 +177,6 @@ class TensorrtBackend:
         cache.store_hint('kernels', key, self._runner.kernels())
         self._lock = threading.Lock()
         self._is_closed = False
-        self._restarts = self._good_runs = 0
         self._labels = self._confidence = np.empty((0, 0, 0), np.uint8)
         api, gpu = self._stack.api, self._stack.gpu
         graph = ', CUDA graph' if self._runner.uses_graph or api.captures_graphs_itself else ''
@@ -219,7 +219,12 @@ class TensorrtBackend:
     def _start(self, kernels: bytes = b'') -> PlanRunner:
         stack = self._stack
         memory = stack.open_memory()
-        return PlanRunner(stack.api, memory, self._plan, self.engine.network_size_wh, kernels)
+        try:
+            return PlanRunner(stack.api, memory, self._plan, self.engine.network_size_wh, kernels)
+        except BackendError:
+            if self._restarts:  # the device's context is still broken
+                memory.reset()
+            raise
 
     def _start_again(self) -> PlanRunner:
         """Returns a new runner after a failure of the GPU, a few times."""

@@ -1,0 +1,161 @@
+"""A TensorRT without a GPU: its runtime's calls, carried out by ONNX Runtime on fake memory.
+
+A plan is ``FAKE`` and the ONNX model. What the calls are named is checked against the real
+bindings in ``test_tensorrt_names.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import onnxruntime
+
+from seg_ros.inference.gpu import GpuInfo
+from seg_ros.inference.recording_memory import FAKE_GPU, RecordingMemory
+from seg_ros.inference.tensorrt_api import TensorrtApi
+from seg_ros.inference.tensorrt_backend import GpuStack
+
+MAGIC = b'FAKE'
+OUTPUTS = ('label', 'confidence', 'health')
+
+
+@lru_cache(maxsize=8)
+def session_of(model: bytes) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    return onnxruntime.InferenceSession(model, options)
+
+
+class Logger:
+    ERROR, INTERNAL_ERROR, WARNING = 'error', 'internal', 'warning'
+
+    def __init__(self) -> None:
+        pass
+
+
+class Engine:
+    """Runs the model that its plan holds."""
+
+    num_io_tensors = 4
+
+    def __init__(self, machine: FakeMachine, model: bytes) -> None:
+        self.machine = machine
+        self.session = session_of(model)
+        shape = self.session.get_inputs()[0].shape
+        self.shape = (-1 if isinstance(shape[0], str) else shape[0], *shape[1:])
+
+    def get_tensor_name(self, index: int) -> str:
+        return ('image', *OUTPUTS)[index]
+
+    def get_tensor_shape(self, name: str) -> tuple[int, ...]:
+        assert name == 'image'
+        return self.shape
+
+    def get_tensor_profile_shape(self, name: str, profile: int) -> list[tuple[int, ...]]:
+        one, most = (1, *self.shape[1:]), (self.machine.max_batch, *self.shape[1:])
+        return [one, one, most]
+
+    def create_execution_context(self) -> Context | None:
+        self.machine.memory.calls.append('create_execution_context')
+        return None if self.machine.no_context else Context(self)
+
+
+class Context:
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.addresses: dict[str, int] = {}
+        self.count = 0
+
+    def set_input_shape(self, name: str, shape: tuple[int, ...]) -> bool:
+        self.engine.machine.memory.calls.append('set_input_shape')
+        self.count = shape[0]
+        return shape[1:] == self.engine.shape[1:]
+
+    def set_tensor_address(self, name: str, address: int) -> bool:
+        self.engine.machine.memory.calls.append('set_tensor_address')
+        self.addresses[name] = address
+        return True
+
+    def execute_async_v3(self, stream: int) -> bool:
+        machine, memory = self.engine.machine, self.engine.machine.memory
+        if machine.refuses_runs:
+            machine.log('error', 'told to fail')
+            return False
+        shape = (self.count, *self.engine.shape[1:])
+
+        def work() -> None:
+            images = memory.view(self.addresses['image'], shape, np.uint8)
+            session = self.engine.session
+            names = ['label', 'confidence', 'logits']
+            label, confidence, logits = session.run(names, {'image': images})
+            health = logits.astype(np.float32).sum((1, 2, 3))
+            for name, array in zip(OUTPUTS, (label, confidence, health), strict=True):
+                memory.view(self.addresses[name], array.shape, array.dtype)[...] = array
+
+        memory.enqueue('execute', work)
+        return True
+
+
+class FakeMachine:
+    """A machine with a GPU that is none.
+
+    Args:
+        gpu: What it says it is.
+        capacity: Bytes of device memory.
+        max_batch: Of every plan's profile.
+        version: Of TensorRT.
+
+    Attributes:
+        memories: Every memory that was opened, the latest last.
+        refuses_runs: Whether TensorRT refuses to run.
+        failing: See ``RecordingMemory``, of every memory that is opened from now on.
+        no_context: Whether there is too little memory for a context.
+    """
+
+    def __init__(
+        self,
+        gpu: GpuInfo = FAKE_GPU,
+        capacity: int = 1 << 30,
+        max_batch: int = 1,
+        version: str = '10.16.1.11',
+    ) -> None:
+        self.gpu = gpu
+        self.capacity = capacity
+        self.max_batch = max_batch
+        self.memories: list[RecordingMemory] = []
+        self.refuses_runs = False
+        self.failing: tuple[str, str] | None = None
+        self.no_context = False
+        machine = self
+
+        class Runtime:
+            def __init__(self, logger: Any) -> None:
+                machine.log = logger.log
+
+            def deserialize_cuda_engine(self, plan: bytes) -> Engine | None:
+                if plan.startswith(MAGIC):
+                    return Engine(machine, plan[len(MAGIC) :])
+                machine.log('error', 'Serialization assertion header.magicTag failed')
+                return None
+
+        self.log: Callable[[str, str], None] = lambda *_: None
+        module = SimpleNamespace(
+            __version__=version,
+            ILogger=Logger,
+            Runtime=Runtime,
+            BuilderFlag=SimpleNamespace(FP16=1, INT8=2, TF32=3),
+        )
+        self.stack = GpuStack(TensorrtApi(module, 'tensorrt'), gpu, self.open_memory)
+
+    @property
+    def memory(self) -> RecordingMemory:
+        return self.memories[-1]
+
+    def open_memory(self) -> RecordingMemory:
+        self.memories.append(RecordingMemory(self.gpu, self.capacity))
+        self.memory.failing = self.failing
+        return self.memory
