@@ -37,6 +37,7 @@ from training.score import score
 RUNS = Path(__file__).resolve().parents[1] / 'out' / 'train'
 LOG_EVERY = 20  # steps
 MAX_GRADIENT_NORM = 5.0
+ALL_PIXELS_UNTIL = 0.1  # of the schedule: at first every pixel is hard
 
 
 def segmentation_loss(
@@ -106,11 +107,40 @@ def class_weights(sets: Sequence[LabelledSet], classes: int, power: float) -> Te
     return torch.tensor(weights / (weights * share).sum(), dtype=torch.float32)
 
 
-def learning_factor(step: int, steps: int, warmup: int) -> float:
-    """Linear warm-up, then half a cosine."""
-    if step < warmup:
-        return (step + 1) / warmup
-    return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, steps - warmup)))
+class Schedule:
+    """How far the run is, from 0 to 1: by steps, or by the clock when `minutes` are given.
+
+    Attributes:
+        steps: Of the whole run, as the config says.
+        warmup: Steps of linear warm-up; half a cosine follows.
+    """
+
+    def __init__(
+        self, config: dict[str, Any], step: int, progress: float, minutes: float | None
+    ) -> None:
+        self.steps, self.warmup = config['steps'], config['warmup']
+        self.first_step, self.first_progress = step, progress
+        self.seconds = minutes and 60 * minutes
+        self.begin_s = time.monotonic()
+
+    def progress(self, step: int) -> float:
+        if self.seconds is None:
+            return step / self.steps
+        passed = (time.monotonic() - self.begin_s) / self.seconds
+        return min(1.0, self.first_progress + (1 - self.first_progress) * passed)
+
+    def rate(self, step: int, progress: float) -> float:
+        """Factor of the learning rate."""
+        if step < self.warmup:
+            return (step + 1) / self.warmup
+        start = min(self.warmup / self.steps, 0.5)
+        return 0.5 * (1 + math.cos(math.pi * max(0.0, progress - start) / (1 - start)))
+
+    def left_s(self, step: int) -> float:
+        passed = time.monotonic() - self.begin_s
+        if self.seconds is not None:
+            return self.seconds - passed
+        return (self.steps - step) * passed / max(1, step - self.first_step)
 
 
 class Average:
@@ -190,24 +220,23 @@ def draw_curve(folder: Path) -> None:
 class Log:
     """Rows of log.csv and the lines that a person watches: loss, pace, minutes left."""
 
-    def __init__(self, folder: Path, step: int, steps: int, batch: int) -> None:
-        self.path, self.steps, self.batch = folder / 'log.csv', steps, batch
+    def __init__(self, folder: Path, step: int, batch: int) -> None:
+        self.path, self.batch = folder / 'log.csv', batch
         self.begin, self.begin_step = time.monotonic(), step
         self.losses: list[float] = []
         if not self.path.exists():
             self._write(['step', 'loss', 'rate', 'seconds_per_step'])
 
-    def add(self, step: int, loss: float, rate: float) -> None:
+    def add(self, step: int, loss: float, rate: float, progress: float, left_s: float) -> None:
         self.losses.append(loss)
-        if step % LOG_EVERY and step != self.steps:
+        if step % LOG_EVERY and progress < 1:
             return
         pace_s = (time.monotonic() - self.begin) / (step - self.begin_step)
         mean = float(np.mean(self.losses))
         self.losses = []
         self._write([step, f'{mean:.4f}', f'{rate:.2e}', f'{pace_s:.3f}'])
-        left_s = (self.steps - step) * pace_s
         print(
-            f'{time.strftime("%H:%M:%S")} step {step}/{self.steps} loss {mean:.4f} '
+            f'{time.strftime("%H:%M:%S")} step {step} ({progress:.1%}) loss {mean:.4f} '
             f'{self.batch / pace_s:.2f} images/s, {left_s / 60:.0f} min left',
             flush=True,
         )
@@ -222,7 +251,7 @@ class Mixture:
 
     def __init__(self, config: dict[str, Any], classes: ClassTable) -> None:
         self.rows = config['sources']
-        self.steps, self.batch = config['steps'], config['batch']
+        self.batch = config['batch']
         self.sets = [load(row) for row in self.rows]
         table = config.get('augmentation', {})
         self.samplers = [
@@ -230,19 +259,23 @@ class Mixture:
             for data in self.sets
         ]
 
-    def draw(self, step: int, random: np.random.Generator) -> tuple[Tensor, Tensor]:
+    def draw(self, progress: float, random: np.random.Generator) -> tuple[Tensor, Tensor]:
         """Images uint8 [N,H,W,3] and labels [N,H,W]."""
-        shares = np.array(
-            [row['share'] * (step >= row.get('from', 0) * self.steps) for row in self.rows]
-        )
+        shares = np.array([row['share'] * (progress >= row.get('from', 0)) for row in self.rows])
         picks = random.choice(len(self.rows), self.batch, p=shares / shares.sum())
         crops = [self.samplers[pick].draw(random) for pick in picks]
         images, labels = zip(*crops, strict=True)
         return torch.from_numpy(np.stack(images)), torch.from_numpy(np.stack(labels))
 
 
-def train(config: dict[str, Any], device: str = 'cpu') -> Path:
-    """Run or resume; returns the run's folder."""
+def train(config: dict[str, Any], device: str = 'cpu', minutes: float | None = None) -> Path:
+    """Run or resume; returns the run's folder.
+
+    Args:
+        config: As read from the YAML file.
+        device: Of torch.
+        minutes: End the schedule this long from now, however many steps that makes.
+    """
     folder = RUNS / config['run']
     folder.mkdir(parents=True, exist_ok=True)
     (folder / 'config.yaml').write_text(yaml.safe_dump(config, sort_keys=False))
@@ -262,21 +295,20 @@ def train(config: dict[str, Any], device: str = 'cpu') -> Path:
     rates = [group['lr'] for group in groups]
     optimizer = torch.optim.AdamW(groups)
     average = Average(model, config['ema'])
-    step = restore(folder, config, model, average, optimizer, device)
+    step, progress = restore(folder, config, model, average, optimizer, device)
     random = np.random.default_rng([config['seed'], step])
 
-    log = Log(folder, step, config['steps'], config['batch'])
-    while step < config['steps']:
-        factor = learning_factor(step, config['steps'], config['warmup'])
+    schedule = Schedule(config, step, progress, minutes)
+    log = Log(folder, step, config['batch'])
+    while (progress := schedule.progress(step)) < 1:
         for group, rate in zip(optimizer.param_groups, rates, strict=True):
-            group['lr'] = rate * factor
-        images, labels = mixture.draw(step, random)
+            group['lr'] = rate * schedule.rate(step, progress)
+        images, labels = mixture.draw(progress, random)
         model.train()
         with torch.autocast(device, torch.bfloat16):
             outputs = model(normalise(images.to(device)))
         outputs = [outputs] if isinstance(outputs, Tensor) else outputs
-        # at first every pixel is hard
-        hard_share = config['hard_share'] if step >= config['steps'] / 10 else 1.0
+        hard_share = config['hard_share'] if progress >= ALL_PIXELS_UNTIL else 1.0
         loss = segmentation_loss(outputs, labels.to(device), weights, hard_share)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -284,32 +316,50 @@ def train(config: dict[str, Any], device: str = 'cpu') -> Path:
         optimizer.step()
         average.update(model, step)
         step += 1
-        log.add(step, float(loss.detach()), optimizer.param_groups[0]['lr'])
-        last = step == config['steps']
+        progress = schedule.progress(step)
+        last = progress >= 1
+        rate = optimizer.param_groups[0]['lr']
+        log.add(step, float(loss.detach()), rate, progress, schedule.left_s(step))
         if last or step % config['checkpoint_every'] == 0:
-            save(folder, config, step, model, average, optimizer)
+            save(folder, config, (step, progress), model, average, optimizer)
             draw_curve(folder)
-        if validation is not None and (last or step % config['validate_every'] == 0):
-            size_wh = config['validation_wh']
-            result = evaluate(average.model, validation, classes, size_wh, device)
-            result['step'] = step
-            (folder / f'val-{step}.json').write_text(json.dumps(result, indent=1))
-            print('val', json.dumps(result), flush=True)
+        if last:
+            break
+        if validation is not None and step % config['validate_every'] == 0:
+            report(average.model, validation, config, step, folder, device)
+    if validation is not None:
+        report(average.model, validation, config, step, folder, device)
     draw_curve(folder)
     return folder
+
+
+def report(
+    model: nn.Module,
+    validation: LabelledSet,
+    config: dict[str, Any],
+    step: int,
+    folder: Path,
+    device: str,
+) -> None:
+    """Write val-STEP.json."""
+    result = evaluate(model, validation, classes_of(config), config['validation_wh'], device)
+    result['step'] = step
+    (folder / f'val-{step}.json').write_text(json.dumps(result, indent=1))
+    print('val', json.dumps(result), flush=True)
 
 
 def save(
     folder: Path,
     config: dict[str, Any],
-    step: int,
+    reached: tuple[int, float],
     model: nn.Module,
     average: Average,
     optimizer: torch.optim.Optimizer,
 ) -> None:
     """Write last.pt in one move, so that a run that is killed leaves a whole one."""
     state = {
-        'step': step,
+        'step': reached[0],
+        'progress': reached[1],
         'config': config,
         'model': model.state_dict(),
         'average': average.model.state_dict(),
@@ -326,20 +376,22 @@ def restore(
     average: Average,
     optimizer: torch.optim.Optimizer,
     device: str,
-) -> int:
-    """The step to go on from: last.pt's, or 0 (with the weights of the config's `start_from`)."""
+) -> tuple[int, float]:
+    """Step and progress to go on from: last.pt's, or 0 (with weights of `start_from`, if any)."""
     if (folder / 'last.pt').exists():
         state = torch.load(folder / 'last.pt', map_location=device, weights_only=False)
         model.load_state_dict(state['model'])
         average.model.load_state_dict(state['average'])
         optimizer.load_state_dict(state['optimizer'])
         print(f'resumed at step {state["step"]}', flush=True)
-        return int(state['step'])
+        step, progress = int(state['step']), float(state.get('progress', 1.0))
+        # a finished run goes on when the config has more steps than it had
+        return step, progress if progress < 1 else step / config['steps']
     if config.get('start_from'):
         state = torch.load(config['start_from'], map_location=device, weights_only=False)
         model.load_state_dict(state['average'])
         average.model.load_state_dict(state['average'])
-    return 0
+    return 0, 0.0
 
 
 def read_config(path: str, changes: Sequence[str] = ()) -> dict[str, Any]:
@@ -359,11 +411,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('config')
     parser.add_argument('--set', nargs='*', default=[], metavar='KEY=VALUE')
+    parser.add_argument('--minutes', type=float, help='end the schedule this long from now')
     parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
     arguments = parser.parse_args()
     torch.set_num_threads(int(os.environ.get('OMP_NUM_THREADS', os.cpu_count() or 1)))
     cv2.setNumThreads(1)
-    train(read_config(arguments.config, arguments.set), arguments.device)
+    config = read_config(arguments.config, arguments.set)
+    train(config, arguments.device, arguments.minutes)
 
 
 if __name__ == '__main__':
