@@ -16,6 +16,7 @@ from training.classes import ROAD_SCENE, UNLABELLED, ClassRow, ClassTable  # noq
 from training.data import LabelledSet  # noqa: E402
 from training.evaluate import OnnxLabels, evaluate  # noqa: E402
 from training.export import export_onnx, load_checkpoint, write_spec  # noqa: E402
+from training.model_card import write_card, write_metrics  # noqa: E402
 from training.quantize import quantize  # noqa: E402
 
 SIZE_WH = (64, 48)
@@ -154,3 +155,46 @@ def test_a_missing_mask_is_named(tmp_path: Path) -> None:
     cv2.imwrite(str(tmp_path / 'one.png'), np.zeros((8, 8, 3), np.uint8))
     with pytest.raises(FileNotFoundError, match=r'one\.png has no mask'):
         list(data.folder(str(tmp_path), str(tmp_path / 'masks'), [8, 8]))
+
+
+def test_the_schedule_goes_by_steps_or_ends_by_the_clock() -> None:
+    config = {'steps': 100, 'warmup': 10}
+    by_steps = train.Schedule(config, 0, 0.0, None)
+    assert [by_steps.progress(step) for step in (0, 50, 100)] == [0.0, 0.5, 1.0]
+    assert by_steps.rate(0, 0.0) == 0.1
+    assert by_steps.rate(10, 0.1) == 1.0
+    assert by_steps.rate(100, 1.0) == 0.0
+
+    by_clock = train.Schedule(config, 60, 0.6, minutes=1e-9)
+    assert by_clock.progress(60) == 1.0
+    assert train.Schedule(config, 60, 0.6, minutes=1e9).progress(60) == pytest.approx(0.6)
+
+
+def test_two_sets_of_synthetic_drives_with_other_seeds_share_no_picture() -> None:
+    first, second = (
+        list(data.synthetic(scenes=1, first_seed=seed, frames=1, size_wh=(96, 54)))
+        for seed in (1, 2)
+    )
+    name, image, labels = first[0]
+    assert name == '1-0'
+    assert image.shape == (54, 96, 3)
+    assert set(np.unique(labels)) <= {*range(len(ROAD_SCENE)), UNLABELLED}
+    assert (image != second[0][1]).any()
+
+
+def test_the_model_card_holds_what_was_measured(tmp_path: Path) -> None:
+    config = {'seed': 4, 'batch': 8, 'sources': [{'name': 'road'}], 'step': 30}
+    write_spec(tmp_path, 'tiny', (64, 48), config)
+    (tmp_path / 'config.yaml').write_text(yaml.safe_dump({**config, 'notes': 'A toy.'}))
+    rows = [f'{step},0.5,1e-3,1.0' for step in range(20, 2020, 20)]
+    (tmp_path / 'log.csv').write_text('\n'.join(['step,loss,rate,seconds_per_step', *rows]))
+    row = {'images': 3, 'miou': 0.5, 'pixel_accuracy': 0.75, 'network_size': [64, 48]}
+    results = {'unseen': {**row, 'iou': {'road': 0.625}}}
+    write_metrics(tmp_path, 'my.yaml', results)
+    write_card(tmp_path, str(tmp_path / 'config.yaml'), results, run=tmp_path)
+    assert yaml.safe_load((tmp_path / 'spec.yaml').read_text())['metrics']['unseen']['miou'] == 0.5
+    card = (tmp_path / 'MODEL_CARD.md').read_text()
+    assert '| unseen | 3 | 64x48 | 50.00 | 75.00 |' in card
+    assert '62.5' in card
+    assert 'A toy.' in card
+    assert '2000,0.5' in card  # the log's last row
