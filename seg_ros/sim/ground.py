@@ -8,6 +8,7 @@ sixteenth column and interpolated.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -39,7 +40,7 @@ from seg_ros.sim.textures import (
     STRIP_LENGTH_M,
     STRIP_STEP_M,
     noise,
-    road_strip,
+    road_strip_level,
 )
 from seg_ros.sim.vehicle import VehicleState
 from seg_ros.sim.weather import Light
@@ -65,6 +66,7 @@ GRAIN_SIDE = 512
 GRAIN_STEP_M = 0.01
 GRAIN_REACH_M = 16.0
 MAX_RIP_LEVEL = 6
+STRIPS = 4  # so many roads and pavements there are
 FIRST_LINE_CODE = 100  # above every class of the ground
 
 Float32Image = NDArray[np.float32]
@@ -113,8 +115,7 @@ class Ground:
         clear = np.exp(-self.distance_m / light.haze_m).astype(np.float32)
         self._clear = _three(clear)
         self._haze = (1.0 - self._clear) * np.array(light.haze, dtype=np.float32)
-        strip = road_strip(profile, country=config.surroundings == 'country', seed=config.seed % 4)
-        self._bands = self._make_bands(strip)
+        self._bands = self._make_bands(config)
         generator = np.random.default_rng([config.seed, 31])
         fresh = float(generator.uniform(*PAINT_BRIGHTNESS))
         self._paint = np.array(PAINT, dtype=np.float32) * np.float32(fresh)
@@ -320,7 +321,7 @@ class Ground:
             lighting = lighting + warm + self._headlights
         return np.asarray(lighting * open_to_sky, dtype=np.float32)
 
-    def _make_bands(self, strip: NDArray[np.uint8]) -> list[_Band]:
+    def _make_bands(self, config: SceneConfig) -> list[_Band]:
         """Groups rows by the resolution at which they see the strip, for a road straight ahead."""
         middle = self._node_points.shape[1] // 2
         points = self._node_points[:, middle]
@@ -333,33 +334,42 @@ class Ground:
         ends = np.append(starts[1:], len(keys))
         bands = []
         for start, end in zip(starts, ends, strict=True):
-            rows = max(8, strip.shape[0] >> int(level_along[start]))
-            columns = max(8, strip.shape[1] >> int(level_across[start]))
-            texture = cv2.resize(strip, (columns, rows), interpolation=cv2.INTER_AREA)
-            texture = np.concatenate([texture[-1:], texture, texture[:1]])
+            texture = road_strip_level(
+                self._profile,
+                country=config.surroundings == 'country',
+                seed=config.seed % STRIPS,
+                along=int(level_along[start]),
+                across=int(level_across[start]),
+            )
             bands.append(
                 _Band(
                     rows=slice(int(start), int(end)),
                     texture=texture,
-                    along=rows / STRIP_LENGTH_M,
-                    across=columns / (2 * STRIP_HALF_WIDTH_M),
+                    along=(texture.shape[0] - 2) / STRIP_LENGTH_M,
+                    across=texture.shape[1] / (2 * STRIP_HALF_WIDTH_M),
                 )
             )
         return bands
 
     def _make_grain(self) -> None:
-        """Stones in the asphalt, seen close by only."""
-        generator = np.random.default_rng(77)
-        shape = (GRAIN_SIDE, GRAIN_SIDE)
-        grain = 0.6 * noise(shape, shape, generator)
-        grain += 0.6 * noise(shape, (GRAIN_SIDE // 3, GRAIN_SIDE // 3), generator)
-        self._grain = np.asarray(np.clip(grain, -2.0, 2.0), dtype=np.float32)
+        """Where the stones in the asphalt are seen, and how well."""
+        self._grain = _grain()
         distance = self.distance_m.min(axis=1)
         rows = np.flatnonzero(distance < GRAIN_REACH_M)
         first = int(rows[0]) if rows.size else len(distance)
         self._grain_rows = slice(first, len(distance))
         weight = 0.1 * np.clip(1.0 - self.distance_m[first:] / GRAIN_REACH_M, 0.0, 1.0)
         self._grain_weight = weight.astype(np.float32)
+
+
+@lru_cache(maxsize=1)
+def _grain() -> Float32Image:
+    """Stones in the asphalt."""
+    generator = np.random.default_rng(77)
+    shape = (GRAIN_SIDE, GRAIN_SIDE)
+    grain = 0.6 * noise(shape, shape, generator)
+    grain += 0.6 * noise(shape, (GRAIN_SIDE // 3, GRAIN_SIDE // 3), generator)
+    return np.asarray(np.clip(grain, -2.0, 2.0), dtype=np.float32)
 
 
 def _three(channel: NDArray[np.float32] | NDArray[np.uint8]) -> Float32Image:
@@ -392,6 +402,7 @@ def _rip_level(size_m: NDArray[np.float64]) -> NDArray[np.int64]:
     return np.clip(level, 0, MAX_RIP_LEVEL).astype(np.int64)
 
 
+@lru_cache(maxsize=8)
 def _label_table(profile: RoadProfile) -> NDArray[np.uint8]:
     table = profile.surface_table.copy()
     kinds = profile.line_table
@@ -399,6 +410,7 @@ def _label_table(profile: RoadProfile) -> NDArray[np.uint8]:
     return table
 
 
+@lru_cache(maxsize=8)
 def _line_table(profile: RoadProfile) -> Float32Image:
     """``(levels, d, kinds)``: share of a pixel covered by lines, for a pixel of growing width."""
     count = round(2 * LINE_HALF_WIDTH_M / LINE_STEP_M) + 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -130,12 +130,17 @@ class RoadProfile:
 
 def profile_for(config: SceneConfig) -> RoadProfile:
     """The cross-section that goes with the surroundings."""
-    half_road_m = config.lanes_per_direction * config.lane_width_m
-    if config.surroundings == 'city':
+    return _profile(config.surroundings, config.lanes_per_direction, config.lane_width_m)
+
+
+@lru_cache(maxsize=16)
+def _profile(surroundings: str, lanes_per_direction: int, lane_width_m: float) -> RoadProfile:
+    half_road_m = lanes_per_direction * lane_width_m
+    if surroundings == 'city':
         side = _side(half_road_m, shoulder_m=0.3, parking_m=2.2, pavement_m=3.6, setback_m=0.0)
         left = right = side
         dash_m, gap_m, width_m = 3.0, 4.0, 0.13
-    elif config.surroundings == 'suburb':
+    elif surroundings == 'suburb':
         side = _side(half_road_m, shoulder_m=0.25, parking_m=0.0, pavement_m=2.2, setback_m=6.5)
         left = right = side
         dash_m, gap_m, width_m = 3.0, 6.0, 0.12
@@ -154,17 +159,17 @@ def profile_for(config: SceneConfig) -> RoadProfile:
         right = replace(left, pavement_from_m=path[0], pavement_to_m=path[1])
         dash_m, gap_m, width_m = 4.0, 8.0, 0.13
     lines = [Line(0.0, width_m, CENTRE)]
-    if config.lanes_per_direction > 1:
+    if lanes_per_direction > 1:
         lines = [Line(0.0, 0.16, SOLID)]
     for sign in (-1, 1):
         lines.extend(
-            Line(sign * lane * config.lane_width_m, width_m, DASHED)
-            for lane in range(1, config.lanes_per_direction)
+            Line(sign * lane * lane_width_m, width_m, DASHED)
+            for lane in range(1, lanes_per_direction)
         )
         lines.append(Line(sign * half_road_m, width_m, SOLID))
     return RoadProfile(
-        lanes_per_direction=config.lanes_per_direction,
-        lane_width_m=config.lane_width_m,
+        lanes_per_direction=lanes_per_direction,
+        lane_width_m=lane_width_m,
         left=left,
         right=right,
         lines=tuple(lines),

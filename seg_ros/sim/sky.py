@@ -16,7 +16,7 @@ from seg_ros.sim.weather import Light
 
 __all__ = ['Sky']
 
-PX_PER_RAD = 420.0
+TEXELS_PER_PIXEL = 0.8
 LOWEST_RAD = -0.03
 HIGHEST_RAD = 0.95
 RISE_PX = 8
@@ -36,18 +36,20 @@ class Sky:
         azimuth = np.arctan2(rays[..., 1], rays[..., 0])
         seen = (rays[..., 2] > 0.0).any(axis=1)
         self.rows = int(np.flatnonzero(seen)[-1]) + 1 if seen.any() else 0
-        self._azimuth = (azimuth[: self.rows] * PX_PER_RAD).astype(np.float32)
-        top = round((HIGHEST_RAD - LOWEST_RAD) * PX_PER_RAD)
-        self._map_y = ((HIGHEST_RAD - elevation[: self.rows]) * PX_PER_RAD).astype(np.float32)
+        per_rad = TEXELS_PER_PIXEL * float(camera.intrinsics.k[0, 0])
+        self._per_rad = per_rad
+        self._azimuth = (azimuth[: self.rows] * per_rad).astype(np.float32)
+        top = round((HIGHEST_RAD - LOWEST_RAD) * per_rad)
+        self._map_y = ((HIGHEST_RAD - elevation[: self.rows]) * per_rad).astype(np.float32)
         self._map_y = np.clip(self._map_y, 0, top - 1)
-        self._picture, self._codes = _panorama(config, light, top)
-        self._turn = round(2 * math.pi * PX_PER_RAD)
+        self._picture, self._codes = _panorama(config, light, top, per_rad)
+        self._turn = round(2 * math.pi * per_rad)
 
     def paint(self, image: NDArray[np.uint8], codes: NDArray[np.uint8], yaw_rad: float) -> None:
         """Writes the rows above the lowest one with sky in it."""
         if not self.rows:
             return
-        map_x = np.mod(self._azimuth + np.float32(yaw_rad * PX_PER_RAD), np.float32(self._turn))
+        map_x = np.mod(self._azimuth + np.float32(yaw_rad * self._per_rad), np.float32(self._turn))
         cv2.remap(
             self._picture,
             map_x,
@@ -67,12 +69,12 @@ class Sky:
 
 
 def _panorama(
-    config: SceneConfig, light: Light, rows: int
+    config: SceneConfig, light: Light, rows: int, per_rad: float
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     generator = np.random.default_rng([config.seed, 91])
-    columns = round(2 * math.pi * PX_PER_RAD)
-    elevation = np.asarray(HIGHEST_RAD - np.arange(rows)[:, None] / PX_PER_RAD, dtype=np.float32)
-    azimuth = np.asarray(np.arange(columns)[None, :] / PX_PER_RAD, dtype=np.float32)
+    columns = round(2 * math.pi * per_rad)
+    elevation = np.asarray(HIGHEST_RAD - np.arange(rows)[:, None] / per_rad, dtype=np.float32)
+    azimuth = np.asarray(np.arange(columns)[None, :] / per_rad, dtype=np.float32)
     part = np.clip(elevation / 0.6, 0.0, 1.0) ** 0.6
     top = np.array(light.sky_top, dtype=np.float32)
     bottom = np.array(light.sky_bottom, dtype=np.float32)

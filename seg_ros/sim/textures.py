@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from seg_ros.sim.profile import RoadProfile
 
-__all__ = ['STRIP_HALF_WIDTH_M', 'STRIP_LENGTH_M', 'STRIP_STEP_M', 'noise', 'road_strip']
+__all__ = ['STRIP_HALF_WIDTH_M', 'STRIP_LENGTH_M', 'STRIP_STEP_M', 'noise', 'road_strip_level']
 
 STRIP_STEP_M = 0.05
 STRIP_LENGTH_M = 64.0
@@ -34,9 +34,29 @@ def noise(
     return np.asarray(cv2.remap(padded, map_x, map_y, cv2.INTER_CUBIC), dtype=np.float32)
 
 
+@lru_cache(maxsize=64)
+def road_strip_level(
+    profile: RoadProfile, *, country: bool, seed: int, along: int, across: int
+) -> NDArray[np.uint8]:
+    """``road_strip`` halved so many times in either direction.
+
+    One more row at each end, so that reading over the end of the strip needs no wrapping.
+    """
+    strip = road_strip(profile, country=country, seed=seed)
+    rows = max(8, strip.shape[0] >> along)
+    columns = max(8, strip.shape[1] >> across)
+    level = cv2.resize(strip, (columns, rows), interpolation=cv2.INTER_AREA)
+    return np.concatenate([level[-1:], level, level[:1]])
+
+
 @lru_cache(maxsize=4)
 def road_strip(profile: RoadProfile, *, country: bool, seed: int) -> NDArray[np.uint8]:
     """The ground along the road without its markings.
+
+    Args:
+        profile: What lies where.
+        country: Grass and gravel instead of slabs.
+        seed: Chooses asphalt and paving.
 
     Returns:
         ``(rows, columns, 3)``: rows along the road, one ``STRIP_LENGTH_M`` that repeats; columns

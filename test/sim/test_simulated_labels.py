@@ -142,14 +142,15 @@ def test_above_the_horizon_there_is_no_ground() -> None:
 def test_every_scenario_shows_every_class_that_belongs_to_it(name: str) -> None:
     expected = {c.SKY, c.BUILDING, c.POLE, c.ROAD, c.PAVEMENT, c.TREE, c.SIGN, c.FENCE}
     expected |= {c.VEHICLE, c.PEDESTRIAN, c.CYCLIST, c.LANE_MARKING}
-    world = World(replace(SCENARIOS[name], size_wh=(320, 180)))
+    config = replace(SCENARIOS[name], size_wh=(256, 144), cyclist_density=5.0, people_density=2.0)
+    world = World(config)
     seen: set[int] = set()
     for _ in range(40):
+        for _ in range(20):
+            world.step(0.1)
         seen |= set(np.unique(world.render().labels).tolist())
         if seen == expected:
             break
-        for _ in range(20):
-            world.step(0.1)
 
     assert seen == expected
 
