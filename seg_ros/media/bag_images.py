@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from seg_ros.core.camera import CameraIntrinsics
+from seg_ros.core.camera import CameraIntrinsics, Mount
 from seg_ros.core.encodings import CameraImage, decode_compressed, decode_raw
 from seg_ros.core.errors import ConfigurationError, FrameError
 from seg_ros.media.bags import open_bag
@@ -37,6 +37,7 @@ class BagImages:
         ConfigurationError: It is no bag, or has no such topic.
     """
 
+    mount: Mount | None = None
     class_names: Mapping[int, str] | None = None
 
     def __init__(self, path: Path, topic: str = '') -> None:

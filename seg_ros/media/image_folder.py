@@ -9,7 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from seg_ros.core.camera import CameraIntrinsics
+from seg_ros.core.camera import CameraIntrinsics, Mount
 from seg_ros.core.errors import ConfigurationError
 from seg_ros.media.sources import SourceFrame, SourceOptions
 
@@ -33,6 +33,7 @@ class ImageFolder:
     """
 
     camera: CameraIntrinsics | None = None
+    mount: Mount | None = None
     class_names: Mapping[int, str] | None = None
 
     def __init__(self, folder: Path) -> None:

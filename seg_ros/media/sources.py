@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from seg_ros.core.camera import CameraIntrinsics
+from seg_ros.core.camera import CameraIntrinsics, Mount
 from seg_ros.core.errors import ConfigurationError
 from seg_ros.core.types import LabelImage, RgbImage
 
@@ -46,11 +46,13 @@ class ImageSource(Protocol):
     Attributes:
         name: What it is, for people: ``drive.mp4``.
         camera: The lens, None where nobody calibrated it.
+        mount: Where the camera is on the vehicle, None where nobody measured it.
         class_names: Names of the ids in the exact labels; None where there are none.
     """
 
     name: str
     camera: CameraIntrinsics | None
+    mount: Mount | None
     class_names: Mapping[int, str] | None
 
     def frames(self) -> Iterator[SourceFrame]:

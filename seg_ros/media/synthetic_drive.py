@@ -14,7 +14,7 @@ from multiprocessing.connection import Connection
 
 import cv2
 
-from seg_ros.core.camera import CameraIntrinsics
+from seg_ros.core.camera import CameraIntrinsics, Mount
 from seg_ros.core.errors import ConfigurationError, SegRosError
 from seg_ros.media.sources import SourceFrame, SourceOptions
 from seg_ros.sim import SCENARIOS, SceneConfig, World
@@ -42,6 +42,7 @@ class SyntheticDrive:
         self.camera: CameraIntrinsics | None = CameraIntrinsics.from_field_of_view(
             scene.size_wh, math.radians(scene.horizontal_fov_deg)
         )
+        self.mount: Mount | None = scene.mount
         self._scene = scene
 
     def frames(self) -> Iterator[SourceFrame]:

@@ -38,12 +38,18 @@ class Recorder:
         node: Creates the subscriptions.
         topics: Full names.
         writer: Takes the messages.
+        start: The topic whose first message starts the recording; before it only what is latched
+            is recorded. Empty starts at once.
     """
 
-    def __init__(self, node: Node, topics: Sequence[str], writer: BagWriter) -> None:
+    def __init__(
+        self, node: Node, topics: Sequence[str], writer: BagWriter, start: str = ''
+    ) -> None:
         self._node = node
         self._missing = list(topics)
         self._writer = writer
+        self._start = start
+        self._started = not start
         node.create_timer(LOOK_PERIOD_S, self._look)
 
     def _look(self) -> None:
@@ -73,13 +79,15 @@ class Recorder:
         except SegRosError as error:
             self._node.get_logger().error(f'{topic} is not recorded. {error}')
             return
-        self._node.create_subscription(kind, topic, self._receiver(topic), qos, raw=True)
+        self._node.create_subscription(kind, topic, self._receiver(topic, latched), qos, raw=True)
 
-    def _receiver(self, topic: str) -> Callable[[bytes, dict[str, int]], None]:
+    def _receiver(self, topic: str, latched: bool) -> Callable[[bytes, dict[str, int]], None]:
         write = self._writer.write
 
         def receive(data: bytes, info: dict[str, int]) -> None:
-            write(topic, info['received_timestamp'], data)
+            self._started = self._started or topic == self._start
+            if self._started or latched:
+                write(topic, info['received_timestamp'], data)
 
         return receive
 
@@ -87,6 +95,12 @@ class Recorder:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('topics', nargs='+', metavar='TOPIC', help='full name of a topic')
     parser.add_argument('-o', '--output', type=Path, required=True, help='folder of the bag, new')
+    parser.add_argument(
+        '--start',
+        default='',
+        metavar='TOPIC',
+        help='record nothing but latched topics before the first message of TOPIC',
+    )
     parser.add_argument(
         '--progress', action='store_true', help='print the counts as a line of JSON as they grow'
     )
@@ -101,7 +115,7 @@ def main(arguments: argparse.Namespace) -> int:
     try:
         node = rclpy.create_node('recorder', start_parameter_services=False)
         writer = BagWriter(arguments.output)
-        Recorder(node, arguments.topics, writer)
+        Recorder(node, arguments.topics, writer, arguments.start)
         executor = SingleThreadedExecutor()
         executor.add_node(node)
         report = _print_counts if arguments.progress else None

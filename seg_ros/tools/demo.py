@@ -14,10 +14,12 @@ import signal
 import sys
 import time
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
 from typing import Any, NamedTuple
 
+from seg_ros.core.camera import Mount
 from seg_ros.core.errors import ConfigurationError, SegRosError
 from seg_ros.media.sources import (
     SourceOptions,
@@ -30,6 +32,7 @@ from seg_ros.tools.children import Child, Children
 from seg_ros.tools.demo_pictures import write_contact_sheet, write_video
 from seg_ros.tools.demo_recording import DemoRecording, read_recording, summary_of
 from seg_ros.tools.demo_topics import (
+    CAMERA_INFO,
     DIAGNOSTICS,
     IMAGE,
     IMAGE_COMPRESSED,
@@ -88,7 +91,7 @@ def main(arguments: argparse.Namespace) -> int:
     with Progress(sys.stdout) as progress:
         progress.say(f'Demo: {source.name}, at most {arguments.seconds:g} s of it')
         with Children(folder, _environment()) as children:
-            _perform(children, arguments, options, progress)
+            _perform(children, arguments, options, source.mount, progress)
         progress.show('Reading what was recorded')
         recording = read_recording(folder / 'bag')
         summary = summary_of(recording)
@@ -100,13 +103,17 @@ def main(arguments: argparse.Namespace) -> int:
 
 
 def _perform(
-    children: Children, arguments: argparse.Namespace, options: SourceOptions, progress: Progress
+    children: Children,
+    arguments: argparse.Namespace,
+    options: SourceOptions,
+    mount: Mount | None,
+    progress: Progress,
 ) -> None:
     """Runs recorder, node and camera until every image had its chance of an answer."""
     folder: Path = arguments.output
     cast = Cast(
         children.start('recorder', _recorder_words(folder)),
-        children.start('node', _node_words(arguments)),
+        children.start('node', _node_words(arguments, mount)),
         children.start('camera', _camera_words(arguments, options)),
     )
     prepared, recorded = LatestCounts(cast.camera.log), LatestCounts(cast.recorder.log)
@@ -150,15 +157,19 @@ def _await_last_words(cast: Cast, counts: LatestCounts) -> None:
 
 def _recorder_words(folder: Path) -> list[str]:
     words = [sys.executable, '-m', 'seg_ros.ros.recorder', '--progress']
-    return [*words, '-o', str(folder / 'bag'), *RECORDED]
+    words += ['-o', str(folder / 'bag'), '--start', IMAGE_COMPRESSED]
+    return [*words, *RECORDED]
 
 
-def _node_words(arguments: argparse.Namespace) -> list[str]:
-    words = [sys.executable, '-m', 'seg_ros.cli', 'run', '--ros-args', '-r', f'image:={IMAGE}']
+def _node_words(arguments: argparse.Namespace, mount: Mount | None) -> list[str]:
+    words = [sys.executable, '-m', 'seg_ros.cli', 'run', '--ros-args']
+    words += ['-r', f'image:={IMAGE}', '-r', f'camera_info:={CAMERA_INFO}']
     words += ['-p', f'diagnostics_period_s:={DIAGNOSTICS_PERIOD_S}']
     for name in ('engine', 'backend'):
         if getattr(arguments, name):
             words += ['-p', f'{name}:={getattr(arguments, name)}']
+    for name, value in asdict(mount).items() if mount else ():
+        words += ['-p', f'mount.{name}:=[{float(value)}]']
     return words
 
 

@@ -6,6 +6,7 @@ __all__ = [
     'CAMERA_INFO',
     'CLASSES',
     'CONFIDENCE',
+    'DECISIONS',
     'DIAGNOSTICS',
     'IMAGE',
     'IMAGE_COMPRESSED',
@@ -30,6 +31,18 @@ CLASSES = '/segmentation/classes'
 LABEL_INFO = '/segmentation/label_info'
 DIAGNOSTICS = '/diagnostics'
 
+DECISIONS = (
+    'pedestrian_stop',
+    'pedestrian_stop/status',
+    'pedestrians',
+    'lane_track',
+    'lane_track/left',
+    'lane_track/right',
+    'lane_track/pose',
+    'lane_track/status',
+    'markers',
+)
+
 # The raw image goes to the node alone: as JPEG beside it a bag of 20 s has 30 MB, not 300.
 RECORDED = (
     IMAGE_COMPRESSED,
@@ -42,4 +55,5 @@ RECORDED = (
     CLASSES,
     LABEL_INFO,
     DIAGNOSTICS,
+    *(f'/segmentation/{name}' for name in DECISIONS),
 )

@@ -128,6 +128,25 @@ def test_latched_and_best_effort_topics_are_recorded_as_they_are_offered(
     assert offered['/camera/image'].durability == QosDurability.VOLATILE
 
 
+def test_nothing_but_latched_topics_is_recorded_before_the_start(
+    graph: Graph, recorder: Recorder, bag: Path, log: Path
+) -> None:
+    graph.publisher(String, '/classes', LATCHED).publish(String(data='{}'))
+    beats = graph.publisher(String, '/heartbeat')
+    process = recorder('--start', '/camera/image', '/camera/image', '/heartbeat', '/classes')
+    wait_for(beats.get_subscription_count, 'the recorder of the heartbeat')
+    beats.publish(String(data='early'))
+    images = graph.publisher(Image, '/camera/image')  # later, so that it is also served later
+    wait_for(images.get_subscription_count, 'the recorder of the images')
+    wait_for(lambda: counts_in(log).get('/classes') == 1, 'the classes')
+    images.publish(image_message(np.zeros((4, 6), np.uint8)))
+    wait_for(lambda: counts_in(log).get('/camera/image') == 1, 'the image')
+    beats.publish(String(data='late'))
+    wait_for(lambda: counts_in(log).get('/heartbeat'), 'the heartbeat')
+    finished(process)
+    assert [message.data for _, message in messages_in(bag)['/heartbeat']] == ['late']
+
+
 def test_a_publisher_that_dies_leaves_the_bag_whole(
     graph: Graph, recorder: Recorder, bag: Path, log: Path
 ) -> None:
