@@ -60,7 +60,9 @@ class ConfusionMatrix:
         square = self.counts[:, : self.classes]
         hit = np.diag(square).astype(np.float64)
         union = self.counts.sum(1) + square.sum(0) - hit
-        return np.divide(hit, union, out=np.full(self.classes, np.nan), where=union > 0)
+        iou: NDArray[np.float64] = np.full(self.classes, np.nan)
+        np.divide(hit, union, out=iou, where=union > 0)
+        return iou
 
     def mean_iou(self) -> float:
         """Mean over the classes that occur; NaN when none does."""
