@@ -61,7 +61,8 @@ class LaneConfig:
         unit='m', low=0.001, high=2.0,
     )  # fmt: skip
     max_offset_std_m: float = option(
-        0.35, 'Standard deviation of the lateral offset above which the track is not valid.',
+        0.35, 'Standard deviation of the path, across it and where it begins to count '
+        '(path_start_m + min_reach_m), above which the track is not valid.',
         unit='m', low=0.01, high=5.0,
     )  # fmt: skip
     confirm_frames: int = option(

@@ -14,8 +14,8 @@ __all__ = ['LaneFilter']
 
 # Standard deviations after one second, in the units of ``LaneFilter._units``.
 DRIFT = np.array([0.03, 0.03, 0.12, 0.6, 0.01, 0.0])
-UNKNOWN_MOTION = np.array([0.15, 0.15, 0.4, 1.0, 0.0, 0.0])
-AT_START = np.array([0.12, 0.05, 0.15, 1.5, 0.12, 1.0])
+UNKNOWN_MOTION = np.array([0.06, 0.06, 0.3, 1.0, 0.0, 0.0])
+AT_START = np.array([0.4, 0.25, 0.6, 5.0, 0.12, 1.0])
 KNOWN_WIDTH = 0.01
 TILT_TIME_S = 1.0  # how long a pitch lasts
 

@@ -7,7 +7,7 @@ long as the heading is small.
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 __all__ = [
     'Distances',
     'Float64Array',
+    'FloatArray',
     'basis',
     'distances',
     'moved',
@@ -25,6 +26,7 @@ __all__ = [
 ]
 
 Float64Array = NDArray[np.float64]
+FloatArray = NDArray[np.floating[Any]]
 
 PARALLEL_SAMPLES = 16
 
@@ -49,17 +51,17 @@ def basis(x: Float64Array) -> Float64Array:
     return np.stack([np.ones_like(x), x, 0.5 * square, square * x / 6.0], axis=-1)
 
 
-def slope_at(shape: Float64Array, x: Float64Array) -> Float64Array:
+def slope_at(shape: Float64Array, x: FloatArray) -> Float64Array:
     _, c1, c2, c3 = shape.tolist()
     return np.asarray((0.5 * c3 * x + c2) * x + c1)
 
 
-def value_at(shape: Float64Array, x: Float64Array) -> Float64Array:
+def value_at(shape: Float64Array, x: FloatArray) -> Float64Array:
     c0, c1, c2, c3 = shape.tolist()
     return np.asarray(((c3 / 6.0 * x + 0.5 * c2) * x + c1) * x + c0)
 
 
-def distances(shape: Float64Array, x: Float64Array, y: Float64Array) -> Distances:
+def distances(shape: Float64Array, x: FloatArray, y: FloatArray) -> Distances:
     """Distances of points from a curve, to second order in the distance."""
     slope = slope_at(shape, x)
     foot: Float64Array = x + (y - value_at(shape, x)) * slope / (1.0 + slope * slope)

@@ -6,9 +6,8 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from seg_ros.core.lane_shape import Float64Array, slope_at, value_at
+from seg_ros.core.lane_shape import Float64Array, FloatArray, slope_at, value_at
 
 __all__ = ['SOURCES', 'Boundary', 'Coefficients', 'LaneTrack']
 
@@ -25,11 +24,11 @@ class Coefficients(NamedTuple):
     c2: float = 0.0
     c3: float = 0.0
 
-    def y(self, x: NDArray[np.float64]) -> Float64Array:
+    def y(self, x: FloatArray) -> Float64Array:
         """Returns y in metres at x in metres, same shape."""
         return value_at(np.array(self), x)
 
-    def yaw(self, x: NDArray[np.float64]) -> Float64Array:
+    def yaw(self, x: FloatArray) -> Float64Array:
         """Returns the direction of the line in radians at x in metres, same shape."""
         return np.asarray(np.arctan(slope_at(np.array(self), x)))
 

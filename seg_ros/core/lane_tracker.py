@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from seg_ros.core.camera import GroundTable
 from seg_ros.core.errors import ConfigurationError
 from seg_ros.core.labels import LabelMap
@@ -14,7 +16,7 @@ from seg_ros.core.lane_fit import WIDTH, Belief
 from seg_ros.core.lane_follower import LaneFollower
 from seg_ros.core.lane_markings import MarkingFollower
 from seg_ros.core.lane_points import LaneView
-from seg_ros.core.lane_shape import parallel
+from seg_ros.core.lane_shape import basis, parallel
 from seg_ros.core.lane_track import Boundary, Coefficients, LaneTrack
 from seg_ros.core.types import ConfidenceImage, LabelImage
 
@@ -150,9 +152,9 @@ class LaneTracker:
         )
         covariance = belief.covariance
         age_s = lane.age_s(stamp_ns)
-        problem = path_problem(
-            float(shape[0]), width_m, math.sqrt(float(covariance[0, 0])), reach_m, config
-        )
+        nearest = basis(np.array([config.path_start_m + config.min_reach_m]))[0]
+        near_std_m = math.sqrt(float(nearest @ covariance[:4, :4] @ nearest))
+        problem = path_problem(float(shape[0]), width_m, near_std_m, reach_m, config)
         if not problem and not lane.is_confirmed:
             problem = 'a lane was found and is being confirmed'
         if lane.problem and not problem:

@@ -1,0 +1,146 @@
+"""Drives the scenarios, and plays data sets, through the lane tracker."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from seg_ros.core.camera import Camera
+from seg_ros.core.errors import ConfigurationError
+from seg_ros.core.lane_config import LaneConfig
+from seg_ros.core.lane_track import LaneTrack
+from seg_ros.core.lane_tracker import LaneTracker
+from seg_ros.core.types import ConfidenceImage, LabelImage, RgbImage
+from seg_ros.sim import classes
+from seg_ros.sim.frame import SimFrame
+from seg_ros.sim.label_renderer import LabelWorld
+from seg_ros.sim.world import World
+from seg_ros.tools.lane_labels import Segmenter
+from seg_ros.tools.lane_picture import lane_picture
+from seg_ros.tools.lane_scenarios import SIM_LABEL_MAP, LaneScenario
+from seg_ros.tools.lane_scores import LaneScores
+from seg_ros.tools.tusimple import TuSimpleFrame, TuSimpleScore, lanes_of, score_frame
+
+__all__ = ['TuSimpleCamera', 'drive_scenario', 'play_frame']
+
+NS_PER_MS = 1e6
+NS_PER_S = 1e9
+PICTURE_AT = 0.6  # of the frames
+SINGLE_IMAGE_FRAMES = 1
+
+OnPicture = Callable[[RgbImage], None]
+
+
+def drive_scenario(
+    scenario: LaneScenario,
+    frames: int,
+    segmenter: Segmenter | None = None,
+    config: LaneConfig | None = None,
+    on_picture: OnPicture | None = None,
+) -> LaneScores:
+    """Returns how well the lane was tracked.
+
+    Args:
+        scenario: What is driven.
+        frames: How many.
+        segmenter: Makes the labels; None takes the exact ones of the simulation.
+        config: Of the lane track.
+        on_picture: Is given one picture of the drive.
+    """
+    world = (LabelWorld if segmenter is None else World)(scenario.scene)
+    label_map = SIM_LABEL_MAP if segmenter is None else segmenter.label_map
+    camera = Camera(world.camera, world.mount)
+    table = camera.ground_table(None if segmenter is None else segmenter.size_wh)
+    tracker = LaneTracker(config or LaneConfig(), label_map)
+    scores = LaneScores()
+    before: SimFrame | None = None
+    has_lane = scenario.painted or segmenter is not None
+    for index in range(frames):
+        frame = world.render()
+        labels, confidence = _labels(frame, segmenter, scenario)
+        speed_mps, yaw_rate_radps = _motion(before, frame)
+        started_ns = time.thread_time_ns()
+        track = tracker.update(
+            labels, confidence, table, frame.stamp_ns, speed_mps, yaw_rate_radps
+        )
+        cost_ms = (time.thread_time_ns() - started_ns) / NS_PER_MS
+        scores.add(track, frame, has_lane=has_lane, cost_ms=cost_ms)
+        if on_picture is not None and index == int(PICTURE_AT * (frames - 1)):
+            truth = frame.lane_centre if has_lane else None
+            on_picture(lane_picture(frame.image, labels, label_map, camera, track, truth))
+        world.step(1.0 / scenario.scene.rate_hz)
+        before = frame
+    return scores
+
+
+@dataclass(frozen=True)
+class TuSimpleCamera:
+    """What takes the images of a data set, and how its lanes are looked for.
+
+    Attributes:
+        camera: At the size of the images.
+        config: Of the lane track.
+        reach_m: How far lines are drawn out.
+    """
+
+    camera: Camera
+    config: LaneConfig
+    reach_m: float
+
+
+def play_frame(
+    frame: TuSimpleFrame,
+    setting: TuSimpleCamera,
+    segmenter: Segmenter,
+    on_picture: OnPicture | None = None,
+) -> tuple[LaneTrack, TuSimpleScore]:
+    """Returns lane and score of one labelled image, which stands for itself.
+
+    Raises:
+        ConfigurationError: The image cannot be read, or has not the camera's size.
+    """
+    picture = cv2.imread(str(frame.image), cv2.IMREAD_COLOR)
+    if picture is None:
+        raise ConfigurationError(
+            f'{frame.image} cannot be read. Unpack the images of the data set beside its label '
+            'files.'
+        )
+    image = cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
+    size_wh = setting.camera.intrinsics.width, setting.camera.intrinsics.height
+    if image.shape[1::-1] != size_wh:
+        raise ConfigurationError(
+            f'{frame.image} is {image.shape[1]}x{image.shape[0]}, the camera {size_wh[0]}x'
+            f'{size_wh[1]}. All images of a data set must have one size.'
+        )
+    labels, confidence = segmenter(image)
+    table = setting.camera.ground_table(segmenter.size_wh)
+    tracker = LaneTracker(setting.config, segmenter.label_map)
+    track = tracker.update(labels, confidence, table, 0, 0.0, 0.0)
+    found = lanes_of(track, setting.camera, frame.rows, setting.reach_m)
+    if on_picture is not None:
+        on_picture(lane_picture(image, labels, segmenter.label_map, setting.camera, track))
+    return track, score_frame(found, frame)
+
+
+def _labels(
+    frame: SimFrame, segmenter: Segmenter | None, scenario: LaneScenario
+) -> tuple[LabelImage, ConfidenceImage | None]:
+    if segmenter is not None:
+        return segmenter(frame.image)
+    if scenario.painted:
+        return frame.labels, None
+    return np.where(frame.labels == classes.LANE_MARKING, classes.ROAD, frame.labels), None
+
+
+def _motion(before: SimFrame | None, now: SimFrame) -> tuple[float, float]:
+    """Speed and yaw rate since the frame before, as wheel encoders and a gyro would tell."""
+    if before is None:
+        return now.ego.speed_mps, 0.0
+    dt_s = (now.stamp_ns - before.stamp_ns) / NS_PER_S
+    way_m = math.hypot(now.ego.x_m - before.ego.x_m, now.ego.y_m - before.ego.y_m)
+    return way_m / dt_s, math.remainder(now.ego.yaw_rad - before.ego.yaw_rad, math.tau) / dt_s
