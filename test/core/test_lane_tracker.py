@@ -244,7 +244,7 @@ def test_a_track_without_odometry_follows_too_but_is_less_sure_while_it_coasts()
     seen = standing(labels, STRAIGHT.view.table, subject)
     assert seen.offset_m == pytest.approx(0.3, abs=0.03)
     blank = np.full_like(labels, ROAD)
-    coasted = subject.update(blank, None, STRAIGHT.view.table, 4 * PERIOD_NS + 300_000_000)
+    coasted = subject.update(blank, None, STRAIGHT.view.table, 4 * PERIOD_NS + 50_000_000)
     assert coasted.valid
     assert coasted.covariance[0][0] > 4 * seen.covariance[0][0]
 
