@@ -158,23 +158,23 @@ class Sprite:
             self._board, [fixed], (colour[0], colour[1], colour[2], 255.0), cv2.LINE_8, SHIFT
         )
 
-    def stroke(self, a: NDArray[np.int32], b: NDArray[np.int32], px: float, colour: Rgb) -> None:
+    def stroke(self, a: Sequence[int], b: Sequence[int], px: float, colour: Rgb) -> None:
         """A line with round ends between two points that ``fixed`` has converted."""
         cv2.line(
             self._board,
-            (int(a[0]), int(a[1])),
-            (int(b[0]), int(b[1])),
+            a,
+            b,
             (colour[0], colour[1], colour[2], 255.0),
             max(1, round(px * self.scale)),
             cv2.LINE_8,
             SHIFT,
         )
 
-    def ball(self, centre: NDArray[np.int32], radius_px: float, colour: Rgb) -> None:
+    def ball(self, centre: Sequence[int], radius_px: float, colour: Rgb) -> None:
         """A disc around a point that ``fixed`` has converted."""
         cv2.circle(
             self._board,
-            (int(centre[0]), int(centre[1])),
+            centre,
             max(1, round(radius_px * self.scale * (1 << SHIFT))),
             (colour[0], colour[1], colour[2], 255.0),
             -1,

@@ -208,8 +208,8 @@ def _paint(
     clear = brush.light.clearness(place.depth_m)
     haze = np.array(brush.light.haze) * (1.0 - clear)
     lit = np.minimum(body.colours * factor, 255.0) * clear + haze
-    full = sprite.fixed(middle)
-    radii = body.radii * scale
+    full = sprite.fixed(middle).tolist()
+    radii = (body.radii * scale).tolist()
     if height_m * scale < SIMPLE_BELOW_PX:
         for index, colour in zip(order.tolist(), lit[order].tolist(), strict=True):
             thick = radii[2 * index] + radii[2 * index + 1]
@@ -218,13 +218,14 @@ def _paint(
             sprite.stroke(full[2 * index], full[2 * index + 1], thick, colour)
     else:
         from_right = brush.light.has_sun and float(brush.view.rotation[0] @ brush.sun) > 0.0
-        shift = (-0.42 if from_right else 0.42) * radii
-        part = sprite.fixed(middle + np.column_stack([shift, np.zeros_like(shift)]))
-        dim = np.minimum(body.colours * factor * 0.74, 255.0) * clear + haze
+        shift = (-0.42 if from_right else 0.42) * scale * body.radii
+        part = sprite.fixed(middle + np.column_stack([shift, np.zeros_like(shift)])).tolist()
+        dim = (np.minimum(body.colours * factor * 0.74, 255.0) * clear + haze).tolist()
+        bright = lit.tolist()
         for index in order.tolist():
             a, b = 2 * index, 2 * index + 1
-            _capsule(sprite, full[a], full[b], radii[a], radii[b], lit[index].tolist())
-            sprite.stroke(part[a], part[b], 0.58 * (radii[a] + radii[b]), dim[index].tolist())
+            _capsule(sprite, full[a], full[b], radii[a], radii[b], bright[index])
+            sprite.stroke(part[a], part[b], 0.58 * (radii[a] + radii[b]), dim[index])
     picture = sprite.picture()
     brush.canvas.paint(picture, sprite.x0, sprite.y0, code)
     return _extent(picture, sprite.x0, sprite.y0, brush.canvas.size_wh)
@@ -232,8 +233,8 @@ def _paint(
 
 def _capsule(
     sprite: Sprite,
-    a: NDArray[np.int32],
-    b: NDArray[np.int32],
+    a: Sequence[int],
+    b: Sequence[int],
     radius0: float,
     radius1: float,
     colour: Sequence[float],
@@ -244,7 +245,7 @@ def _capsule(
         return
     sprite.ball(a, radius0, colour)
     sprite.ball(b, radius1, colour)
-    dx, dy = float(b[0] - a[0]), float(b[1] - a[1])
+    dx, dy = b[0] - a[0], b[1] - a[1]
     length = math.hypot(dx, dy)
     if length < 1.0:
         return

@@ -19,7 +19,6 @@ __all__ = ['Sky']
 TEXELS_PER_PIXEL = 0.8
 LOWEST_RAD = -0.03
 HIGHEST_RAD = 0.95
-RISE_PX = 8
 
 FloatImage = NDArray[np.float32]
 
