@@ -9,7 +9,7 @@ READY := $(VENV)/.ready
 ENGINE ?=
 ARGS ?=
 
-.PHONY: help venv demo test test-kilted check format bench build engine clean
+.PHONY: help venv demo test test-kilted check format bench build engine gpu-check clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -52,6 +52,9 @@ build: $(READY)  ## build a colcon workspace in out/workspace, as on a ROS machi
 
 engine: $(READY)  ## make ENGINE=name.onnx ARGS='--spec …': wrap a network as an engine
 	$(BIN)/seg_ros wrap '$(ENGINE)' $(ARGS)
+
+gpu-check: $(READY)  ## on a machine with a GPU: all that only it can say, in out/gpu-check.json
+	$(BIN)/seg_ros gpu-check $(ARGS)
 
 clean:  ## remove what the other targets made
 	rm -rf .venv .venv-* out build install log *.egg-info

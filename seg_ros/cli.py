@@ -46,6 +46,7 @@ COMMANDS = {
         'seg_ros.tools.bench', 'measure the node against bare inference and a textbook node'
     ),
     'build-engine': Command('seg_ros.tools.build_engine', "make an engine's TensorRT plan"),
+    'gpu-check': Command('seg_ros.tools.gpu_check', "check this machine's GPU, with TensorRT"),
     'engines': Command('seg_ros.tools.engines', 'list, verify and prune TensorRT plans'),
     'wrap': Command(
         'seg_ros.tools.wrap', "put the engine contract around a third party's network"

@@ -59,6 +59,9 @@ class Engine:
         one, most = (1, *self.shape[1:]), (self.machine.max_batch, *self.shape[1:])
         return [one, one, most]
 
+    def create_engine_inspector(self) -> SimpleNamespace:
+        return SimpleNamespace(get_engine_information=lambda _: 'one\ntwo')
+
     def create_execution_context(self) -> Context | None:
         self.machine.memory.calls.append('create_execution_context')
         return None if self.machine.no_context else Context(self)
@@ -147,6 +150,7 @@ class FakeMachine:
             __version__=version,
             ILogger=Logger,
             Runtime=Runtime,
+            LayerInformationFormat=SimpleNamespace(ONELINE=1),
             BuilderFlag=SimpleNamespace(FP16=1, INT8=2, TF32=3),
         )
         self.stack = GpuStack(TensorrtApi(module, 'tensorrt'), gpu, self.open_memory)

@@ -7,13 +7,14 @@ from typing import NamedTuple
 
 from seg_ros.core.errors import BackendUnavailable
 
-__all__ = ['GpuInfo', 'find_gpu']
+__all__ = ['GpuClocks', 'GpuInfo', 'find_gpu', 'gpu_clocks']
 
 LIBRARY_NAMES = ('libcuda.so.1', 'libcuda.so')
 
 # cuda.h, CUresult and CUdevice_attribute
 CUDA_ERROR_NO_DEVICE = 100
 INTEGRATED, CAPABILITY_MAJOR, CAPABILITY_MINOR = 18, 75, 76
+CLOCK_KHZ, MULTIPROCESSORS, MEMORY_CLOCK_KHZ, BUS_BITS = 13, 16, 36, 37
 
 CONTAINER_FIX = (
     'Compare the driver with the kernel module (nvidia-smi); in a container start it with '
@@ -40,6 +41,15 @@ class GpuInfo(NamedTuple):
     def architecture(self) -> str:
         """'sm_87' for an Orin."""
         return f'sm_{self.capability[0]}{self.capability[1]}'
+
+
+class GpuClocks(NamedTuple):
+    """What a GPU can do at most, as its driver tells it; 0 for what it does not tell."""
+
+    clock_khz: int
+    multiprocessors: int
+    memory_clock_khz: int
+    bus_bits: int
 
 
 def find_gpu(index: int = 0) -> GpuInfo:
@@ -76,6 +86,19 @@ def find_gpu(index: int = 0) -> GpuInfo:
         for which in (CAPABILITY_MAJOR, CAPABILITY_MINOR, INTEGRATED)
     )
     return GpuInfo(title.value.decode(), (major, minor), bool(integrated), total.value)
+
+
+def gpu_clocks(index: int = 0) -> GpuClocks:
+    """Returns the clocks of the GPU of that index; ``find_gpu`` has found it.
+
+    Raises:
+        BackendUnavailable: There is no driver.
+    """
+    cuda = _library()
+    device = ctypes.c_int()
+    cuda.cuDeviceGet(ctypes.byref(device), index)
+    which = (CLOCK_KHZ, MULTIPROCESSORS, MEMORY_CLOCK_KHZ, BUS_BITS)
+    return GpuClocks(*(_attribute(cuda, device, row) for row in which))
 
 
 def _library() -> ctypes.CDLL:

@@ -20,9 +20,9 @@ from seg_ros.inference.gpu import GpuInfo
 __all__ = ['FIX', 'MODULES', 'TensorrtApi', 'load_tensorrt']
 
 FIX = (
-    'On a Jetson, TensorRT comes with JetPack: sudo apt install nvidia-jetpack, and a virtual '
-    'environment sees it with --system-site-packages. Elsewhere: '
-    'https://docs.nvidia.com/deeplearning/tensorrt, or for GeForce RTX: pip install '
+    'Only a machine with an NVIDIA GPU needs it. On a Jetson it comes with JetPack: sudo apt '
+    'install nvidia-jetpack, and a virtual environment sees it with --system-site-packages. '
+    'Elsewhere: https://docs.nvidia.com/deeplearning/tensorrt, or for GeForce RTX: pip install '
     "'tensorrt-rtx-cu13-bindings==1.7.1.116' 'tensorrt-rtx-cu13-libs==1.7.1.116'"
 )
 

@@ -14,7 +14,11 @@ from numpy.typing import NDArray
 from seg_ros.core.errors import BackendError
 from seg_ros.inference.base import InferenceBackend
 from seg_ros.inference.engine import Engine, load_engine
+from seg_ros.inference.engine_build import BuildOptions
+from seg_ros.inference.engine_cache import EngineCache
+from seg_ros.inference.plan_maker import make_plan, workshop
 from seg_ros.inference.registry import BACKENDS, create_backend, probe_backends
+from seg_ros.inference.tensorrt_backend import plan_precision
 from test.tiny_onnx import SIZE_WH, network, seeded_images, write_engine
 
 WHY_NOT = {row.name: row.detail for row in probe_backends() if not row.available}
@@ -48,6 +52,9 @@ WITHOUT_NETWORK = {'canned'}
 def made(name: str, engine: Engine, precision: str = 'auto') -> InferenceBackend:
     if name in WHY_NOT:
         pytest.skip(WHY_NOT[name])
+    if name == 'tensorrt':  # its plan must be there before it
+        options = BuildOptions(plan_precision(precision))
+        make_plan(workshop(), engine, options, EngineCache())
     try:
         return create_backend(name, engine, threads=1, precision=precision).backend
     except BackendError as error:
@@ -56,13 +63,20 @@ def made(name: str, engine: Engine, precision: str = 'auto') -> InferenceBackend
         pytest.skip(str(error))
 
 
+@pytest.fixture(autouse=True)
+def plans(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv('SEG_ROS_CACHE', str(tmp_path / 'plans'))
+
+
 @pytest.fixture(scope='module')
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
     return load_engine(write_engine(tmp_path_factory.mktemp('engines') / 'tiny'))
 
 
 @pytest.fixture(params=BACKENDS)
-def backend(request: pytest.FixtureRequest, engine: Engine) -> Iterator[InferenceBackend]:
+def backend(
+    request: pytest.FixtureRequest, engine: Engine, plans: None
+) -> Iterator[InferenceBackend]:
     made_backend = made(request.param, engine)
     yield made_backend
     made_backend.close()

@@ -310,7 +310,9 @@ def test_without_tensorrt_it_says_where_it_comes_from(monkeypatch: pytest.Monkey
         raise ModuleNotFoundError(f'No module named {name}', name=name)
 
     monkeypatch.setattr('seg_ros.inference.tensorrt_api.import_module', missing)
-    with pytest.raises(BackendUnavailable, match=r'needs TensorRT, which is not installed. On a '):
+    with pytest.raises(
+        BackendUnavailable, match=r'needs TensorRT, which is not installed\. Only a m'
+    ):
         load_tensorrt()
 
 
