@@ -45,7 +45,7 @@ from seg_ros.tools.progress import Progress
 
 __all__ = ['add_arguments', 'main']
 
-DEFAULT_SECONDS = 20.0
+DEFAULT_SECONDS = 15.0
 SAFE_DOMAINS = 102  # 0 to 101 leave the ephemeral ports alone on every system
 POLL_S = 0.1
 NODE_READY_S = 180.0  # an engine may have to be built first
@@ -72,7 +72,7 @@ class Cast(NamedTuple):
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_source_arguments(parser)
     parser.add_argument(
-        '--seconds', type=float, default=DEFAULT_SECONDS, metavar='S', help='at most (20)'
+        '--seconds', type=float, default=DEFAULT_SECONDS, metavar='S', help='at most (15)'
     )
     parser.add_argument('--engine', metavar='NAME', help="engine (default: the node's)")
     parser.add_argument('--backend', metavar='NAME', help="backend (default: the node's choice)")
@@ -84,6 +84,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(arguments: argparse.Namespace) -> int:
     """Runs the demo and returns the exit code."""
     signal.signal(signal.SIGTERM, _interrupt)
+    if arguments.seconds <= 0.0:
+        raise ConfigurationError(f'--seconds {arguments.seconds:g}: give more than 0.')
     options = options_from_arguments(arguments)
     source = open_source(options)
     folder: Path = arguments.output

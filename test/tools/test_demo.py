@@ -137,11 +137,18 @@ def test_no_child_is_left_behind(
     wait_for(lambda: not any(map(running, descendants)), 'all of them to end')
 
 
-def test_a_source_that_is_not_there_is_refused_before_anything_starts(
-    demo: Demo, folder: Path
+@pytest.mark.parametrize(
+    ('words', 'refusal'),
+    [
+        (('--video', '/nowhere.mp4'), '--video /nowhere.mp4: there is no such file'),
+        (('--seconds', '0'), '--seconds 0: give more than 0'),
+    ],
+)
+def test_what_cannot_be_shown_is_refused_before_anything_starts(
+    demo: Demo, folder: Path, words: tuple[str, ...], refusal: str
 ) -> None:
-    process = demo('--video', '/nowhere.mp4')
+    process = demo(*words)
     _, errors = process.communicate(timeout=20.0)
     assert process.returncode == 1
-    assert '--video /nowhere.mp4: there is no such file' in errors
+    assert refusal in errors
     assert not folder.exists()
