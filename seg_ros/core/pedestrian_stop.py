@@ -193,7 +193,9 @@ class PedestrianStop:
             # Nobody in the zone is left out for being far away
             reach_m = max(config.max_distance_m, zone.reach_m)
             near = [p for p in people if not p.distance_m > reach_m]
-            memory.people = self._tracker.update(near, stamp_ns, ego)
+            memory.people = self._tracker.update(
+                near, stamp_ns, ego, lambda person: self._finder.is_gone(person, labels)
+            )
             self._judge_ground(stamp_ns, zone)
         return self._decide(now_ns)
 

@@ -24,9 +24,12 @@ __all__ = ['PeopleFinder', 'SeenPerson']
 PERSON = PersonSize()
 FILLED_SHARE = 0.45  # of its box that a person covers
 FOOT_ROWS = 0.05  # of the height
+GONE_ROWS = 0.15  # of the height
+GONE_SHARE = 0.8
 FOOT_SIGMA_PX = 1.0
+FOOT_SIGMA = 0.07  # of the height: networks lose feet
 RANGE_SIGMA = 0.01  # of the distance: the vehicle nods
-SWAY_SIGMA_M = 0.05  # the middle of the feet against the middle of the step
+SWAY_SIGMA_M = 0.08  # arms, bags, what hides a side
 HIDDEN_SIGMA = 0.25  # of the distance: width of a person, clothes, what hides it
 CUT_SIGMA = 0.2  # of the distance
 
@@ -140,6 +143,14 @@ class PeopleFinder:
             )
         return tuple(found)
 
+    def is_gone(self, person: SeenPerson, labels: LabelImage) -> bool:
+        """Whether the ground is seen where the feet of somebody were, who is seen no more."""
+        x0, _, x1, y1 = person.bbox
+        rows = max(1, round(GONE_ROWS * (y1 - person.bbox[1])))
+        strip = labels[max(y1 - rows, 0) : y1, x0:x1]
+        kinds = np.bincount(self._surface_lut[strip].ravel(), minlength=IN_FRONT + 1)
+        return bool(kinds[GROUND] + kinds[PAVEMENT] > GONE_SHARE * strip.size)
+
     def _mask(self, labels: LabelImage) -> Mask:
         """1 where somebody is; a comparison per class is ten times faster than a table."""
         first, *others = self._ids
@@ -158,7 +169,9 @@ class PeopleFinder:
         height, width = blob.y1 - blob.y0, blob.x1 - blob.x0
         rows = max(1, round(FOOT_ROWS * height))
         foot = cv2.reduce(blob.mask[height - rows :], 0, cv2.REDUCE_MAX).ravel().nonzero()[0]
-        u = blob.x0 + 0.5 * float(foot[0] + foot[-1])
+        # The trunk is over the middle of the feet, and a network loses a leg now and then
+        moments = cv2.moments(blob.mask, binaryImage=True)
+        u = blob.x0 + moments['m10'] / moments['m00']
         v = blob.y1 - 0.5
         feet, on_pavement = self._below(blob, foot, labels)
         point = None
@@ -170,7 +183,7 @@ class PeopleFinder:
         if confidence is not None and confidence.shape == labels.shape:
             part = confidence[blob.y0 : blob.y1, blob.x0 : blob.x1]
             sure = cv2.mean(part, mask=blob.mask)[0] / 255.0
-        along, across = _sigmas(point, feet)
+        along, across = _sigmas(point, feet, height)
         return SeenPerson(
             x_m=math.nan if point is None else point.x_m,
             y_m=math.nan if point is None else point.y_m,
@@ -236,11 +249,12 @@ def _nearer(a: GroundPoint | None, b: GroundPoint | None) -> GroundPoint | None:
     return a if math.hypot(a.x_m, a.y_m) <= math.hypot(b.x_m, b.y_m) else b
 
 
-def _sigmas(point: GroundPoint | None, feet: str) -> tuple[float, float]:
+def _sigmas(point: GroundPoint | None, feet: str, height_px: int) -> tuple[float, float]:
     if point is None:
         return math.nan, math.nan
     distance = math.hypot(point.x_m, point.y_m)
-    along = math.hypot(FOOT_SIGMA_PX * point.along_m, RANGE_SIGMA * distance)
+    foot_px = FOOT_SIGMA_PX + FOOT_SIGMA * height_px
+    along = math.hypot(foot_px * point.along_m, RANGE_SIGMA * distance)
     if feet != 'seen':
         along += (HIDDEN_SIGMA if feet == 'hidden' else CUT_SIGMA) * distance
     return along, math.hypot(0.5 * point.across_m, SWAY_SIGMA_M)

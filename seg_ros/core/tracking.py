@@ -6,7 +6,7 @@ given, and against the vehicle where it is not. All tracks are one batch of smal
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -99,12 +99,17 @@ class PeopleTracker:
         self._covariances: Float64Array = np.zeros((0, 4, 4))
         self._ids: list[int] = []
         self._hits: list[int] = []
-        self._misses: list[int] = []
+        self._misses: list[int] = []  # frames in a row
+        self._gone: list[int] = []  # frames since it was last seen
         self._seen_ns: list[int] = []
         self._seen: list[SeenPerson] = []
 
     def update(
-        self, people: Sequence[SeenPerson], stamp_ns: int, ego: EgoStep | None = None
+        self,
+        people: Sequence[SeenPerson],
+        stamp_ns: int,
+        ego: EgoStep | None = None,
+        is_gone: Callable[[SeenPerson], bool] | None = None,
     ) -> tuple[TrackedPerson, ...]:
         """Everybody who is followed after a frame.
 
@@ -112,6 +117,8 @@ class PeopleTracker:
             people: Those of the frame; who has no ground point is left out.
             stamp_ns: Of the frame, not before that of the last one.
             ego: How the vehicle moved since the last frame, None if nobody knows.
+            is_gone: Whether the place where somebody was last seen is plainly empty now; who is
+                gone for ``confirm_frames`` frames is forgotten before ``coast_s`` is over.
         """
         dt_s = 0.0 if self._stamp_ns is None else (stamp_ns - self._stamp_ns) / NS_PER_S
         self._stamp_ns = stamp_ns
@@ -126,10 +133,12 @@ class PeopleTracker:
             if row in matched:
                 self._hits[row] += 1
                 self._misses[row] = 0
+                self._gone[row] = 0
                 self._seen_ns[row] = stamp_ns
                 self._seen[row] = people[matched[row]]
             else:
                 self._misses[row] += 1
+                self._gone[row] += is_gone is not None and is_gone(self._seen[row])
         self._forget(stamp_ns)
         used = set(matched.values())
         self._add([i for i in range(len(people)) if i not in used], people, places, noises)
@@ -203,7 +212,8 @@ class PeopleTracker:
         kept = []
         for row, hits in enumerate(self._hits):
             if hits >= self.confirm_frames:
-                keep = (stamp_ns - self._seen_ns[row]) / NS_PER_S <= self.coast_s
+                out_of_sight_s = (stamp_ns - self._seen_ns[row]) / NS_PER_S
+                keep = out_of_sight_s <= self.coast_s and self._gone[row] < self.confirm_frames
             else:
                 keep = self._misses[row] < UNCONFIRMED_MISSES
             if keep:
@@ -214,6 +224,7 @@ class PeopleTracker:
         self._ids = [self._ids[row] for row in kept]
         self._hits = [self._hits[row] for row in kept]
         self._misses = [self._misses[row] for row in kept]
+        self._gone = [self._gone[row] for row in kept]
         self._seen_ns = [self._seen_ns[row] for row in kept]
         self._seen = [self._seen[row] for row in kept]
 
@@ -238,6 +249,7 @@ class PeopleTracker:
             self._next_id += 1
             self._hits.append(1)
             self._misses.append(0)
+            self._gone.append(0)
             self._seen_ns.append(self._stamp_ns)
             self._seen.append(people[index])
 

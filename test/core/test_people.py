@@ -136,6 +136,14 @@ def test_the_ground_under_the_feet_is_told() -> None:
     assert not right.on_pavement
 
 
+def test_somebody_is_gone_when_the_ground_is_seen_in_its_place_and_not_behind_a_car() -> None:
+    finder = PeopleFinder(LABEL_MAP)
+    (person,) = finder.find(frame_with((10.0, 0.0)), None, ground())
+    assert finder.is_gone(person, empty_road())
+    assert not finder.is_gone(person, frame_with((10.0, 0.0)))
+    assert not finder.is_gone(person, add_box(empty_road(), 8.0, 0.0, CAR, width_m=2.0))
+
+
 def test_cyclists_count_when_asked_for() -> None:
     labels = add_person(empty_road(), 10.0, 0.0, label=CYCLIST)
     assert people_in(labels) == ()

@@ -78,6 +78,13 @@ def test_a_person_out_of_sight_walks_on_for_coast_s() -> None:
     assert follow(tracker, [], [], start=40) == ()
 
 
+def test_who_is_plainly_gone_is_forgotten_after_confirm_frames() -> None:
+    tracker = PeopleTracker(confirm_frames=3, coast_s=10.0)
+    follow(tracker, *[[seen(12.0, 0.0)]] * 5)
+    empty_place = [tracker.update([], i * FRAME_NS, None, lambda _: True) for i in range(5, 9)]
+    assert [len(tracks) for tracks in empty_place] == [1, 1, 0, 0]
+
+
 def test_a_person_comes_back_from_behind_a_pole_with_its_id() -> None:
     tracker = PeopleTracker()
     walk = [[seen(12.0, -3.0 + 1.4 * FRAME_S * i)] for i in range(50)]
