@@ -26,6 +26,7 @@ Sample = tuple[str, NDArray[np.uint8], NDArray[np.uint8]]
 
 CAMVID_UNLABELLED = 11
 KERB_PX = 4  # the soft lane labels mark kerbs too: none this close to pavement or fence
+NOT_THE_READERS = ('name', 'kind', 'share', 'from', 'network_size')  # keys of a config's row
 CACHE = Path(__file__).resolve().parents[1] / 'out' / 'cache'
 
 
@@ -147,7 +148,7 @@ READERS: dict[str, Callable[..., Iterator[Sample]]] = {
 
 def load(source: dict[str, Any]) -> LabelledSet:
     """A set from its config row: {name, kind, ...reader's arguments}; decoded at first use."""
-    arguments = {k: v for k, v in source.items() if k not in ('name', 'kind', 'share', 'from')}
+    arguments = {k: v for k, v in source.items() if k not in NOT_THE_READERS}
     cache = CACHE / source['name']
     stamp = json.dumps({'kind': source['kind'], **arguments}, sort_keys=True)
     if not (cache / 'source.json').exists() or (cache / 'source.json').read_text() != stamp:

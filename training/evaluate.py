@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -150,6 +151,26 @@ def robustness(
     return rows
 
 
+def at_other_sizes(run: Path, config: dict[str, Any], every: int) -> dict[str, Any]:
+    """The run's weights at the `network_size` of those evaluation rows that have one."""
+    from training.export import export_onnx, load_checkpoint
+
+    results = {}
+    for row in config['evaluation']:
+        if 'network_size' not in row:
+            continue
+        width, height = row['network_size']
+        with tempfile.TemporaryDirectory() as folder:
+            network, _ = load_checkpoint(run / 'last.pt')
+            export_onnx(network, Path(folder) / 'model.onnx', (width, height))
+            labels_of = OnnxLabels(Path(folder) / 'model.onnx')
+            result = evaluate(labels_of, load(row), classes_of(config), every=every)
+        result['network_size'] = [width, height]
+        results[f'{row["name"]} at {width}x{height}'] = result
+        print(row['name'], json.dumps(result), flush=True)
+    return results
+
+
 def main() -> None:
     from training.train import read_config
 
@@ -174,12 +195,16 @@ def main() -> None:
         if not path.exists():
             continue
         for row in config['evaluation']:
+            if 'network_size' in row:
+                continue
             labels_of = OnnxLabels(path, arguments.threads)
             result = evaluate(labels_of, load(row), classes, every=arguments.every)
             result['network_size'] = list(labels_of.size_wh)
             result['infer_ms'] = round(float(np.median(labels_of.infer_s)) * 1e3, 1)
             results[f'{row["name"]}{" int8" if "int8" in file else ""}'] = result
             print(file, row['name'], json.dumps(result), flush=True)
+    if arguments.run is not None:
+        results |= at_other_sizes(arguments.run, config, arguments.every)
     if arguments.robustness:
         hard = robustness(
             OnnxLabels(arguments.engine / 'model.onnx', arguments.threads),
