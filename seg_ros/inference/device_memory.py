@@ -217,7 +217,6 @@ class GpuMemory(ABC):
                     failure = error
         finally:
             self._leave()
-            self._closed()
         if failure is not None:
             raise failure
 
@@ -269,9 +268,6 @@ class GpuMemory(ABC):
 
     @abstractmethod
     def _reset(self) -> None: ...
-
-    def _closed(self) -> None:  # noqa: B027  most libraries have nothing left to do
-        """Lets go of the context."""
 
 
 def open_device_memory(index: int = 0) -> DeviceMemory:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
+from functools import cache, partial
 from importlib import import_module
 from typing import Any
 
@@ -30,10 +30,20 @@ def version() -> str:
     return f'pycuda {import_module("pycuda").VERSION_TEXT}'
 
 
+@cache
+def _primary_context(index: int) -> Any:
+    """Returns the context that TensorRT uses, too; it lasts as long as the process.
+
+    pycuda cannot let go of it in another thread than the one that asked for it.
+    """
+    return import_module('pycuda.driver').Device(index).retain_primary_context()
+
+
 class PycudaMemory(GpuMemory):
     """The memory of one GPU in CUDA's primary context; see ``DeviceMemory``.
 
-    pycuda has no capture of CUDA graphs.
+    pycuda has no capture of CUDA graphs, and no way to throw a context away: after an error that
+    sticks the process must be started again.
 
     Args:
         gpu: What is known of the device.
@@ -48,8 +58,7 @@ class PycudaMemory(GpuMemory):
         self.gpu = gpu
         with self._mapped('cuInit'):
             self._cuda.init()
-            # TensorRT uses the primary context, too: one context for both.
-            self._context: Any = self._cuda.Device(index).retain_primary_context()
+            self._context: Any = _primary_context(index)
         super().__init__(version(), gpu)
 
     def upload(self, array: NDArray[Any], address: int) -> None:
@@ -126,10 +135,7 @@ class PycudaMemory(GpuMemory):
         raise self._no_graphs()
 
     def _reset(self) -> None:
-        pass  # the primary context ends with its last user, and this one has let go
-
-    def _closed(self) -> None:
-        self._context.detach()
+        pass  # see above
 
     def _no_graphs(self) -> BackendError:
         return BackendError('pycuda has no CUDA graphs. Install cuda-bindings to have them.')

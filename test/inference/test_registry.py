@@ -84,7 +84,9 @@ def test_a_backend_that_is_asked_for_by_name_is_never_replaced(engine: Engine) -
 
 
 def test_words_that_mean_nothing_are_refused_with_those_that_do(engine: Engine) -> None:
-    with pytest.raises(ConfigurationError, match=r"'onnx'.*Choose one of auto, tensorrt, openvino"):
+    with pytest.raises(
+        ConfigurationError, match=r"'onnx'.*Choose one of auto, tensorrt, openvino"
+    ):
         create_backend('onnx', engine)
     with pytest.raises(ConfigurationError, match=r"'fp8'.*Choose one of auto, fp32, bf16"):
         create_backend('canned', engine, precision='fp8')

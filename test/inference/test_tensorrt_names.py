@@ -25,20 +25,22 @@ from seg_ros.inference import engine_build, plan_runner, tensorrt_api
 WHEELS = Path(__file__).parents[2] / 'out' / 'tensorrt-wheels'
 DOWNLOAD_TIMEOUT_S = 60
 
-WEAKLY_TYPED = {'BuilderFlag.FP16', 'BuilderFlag.INT8'}  # until 10
-FOR_RTX = {
-    'ComputeCapability',
-    'ComputeCapability.CURRENT',
-    'CudaGraphStrategy',
-    'CudaGraphStrategy.WHOLE_GRAPH_CAPTURE',
-    'IBuilderConfig.num_compute_capabilities',
-    'IBuilderConfig.set_compute_capability',
-    'IRuntimeConfig.create_runtime_cache',
-    'IRuntimeConfig.cuda_graph_strategy',
-    'IRuntimeConfig.set_runtime_cache',
-    'IRuntimeCache.deserialize',
-    'IRuntimeCache.serialize',
-}
+WEAKLY_TYPED = frozenset({'BuilderFlag.FP16', 'BuilderFlag.INT8'})  # until 10
+FOR_RTX = frozenset(
+    {
+        'ComputeCapability',
+        'ComputeCapability.CURRENT',
+        'CudaGraphStrategy',
+        'CudaGraphStrategy.WHOLE_GRAPH_CAPTURE',
+        'IBuilderConfig.num_compute_capabilities',
+        'IBuilderConfig.set_compute_capability',
+        'IRuntimeConfig.create_runtime_cache',
+        'IRuntimeConfig.cuda_graph_strategy',
+        'IRuntimeConfig.set_runtime_cache',
+        'IRuntimeCache.deserialize',
+        'IRuntimeCache.serialize',
+    }
+)
 
 
 class Bindings(NamedTuple):
@@ -51,16 +53,22 @@ class Bindings(NamedTuple):
 
 
 FULL = [
-    Bindings('tensorrt-cu12-bindings', '10.13.3.9', 'tensorrt_bindings', frozenset(FOR_RTX)),
-    Bindings('tensorrt-cu12-bindings', '10.16.1.11', 'tensorrt_bindings', frozenset(FOR_RTX)),
+    Bindings(
+        'tensorrt-cu12-bindings',
+        '10.3.0',
+        'tensorrt_bindings',
+        FOR_RTX | {'ICudaEngine.create_runtime_config'},
+    ),
+    Bindings('tensorrt-cu12-bindings', '10.13.3.9', 'tensorrt_bindings', FOR_RTX),
+    Bindings('tensorrt-cu12-bindings', '10.16.1.11', 'tensorrt_bindings', FOR_RTX),
     Bindings(
         'tensorrt-cu13-bindings',
         '11.4.0.106',
         'tensorrt_bindings',
-        frozenset(FOR_RTX | WEAKLY_TYPED),
+        FOR_RTX | WEAKLY_TYPED,
     ),
 ]
-RTX = Bindings('tensorrt-rtx', '', 'tensorrt_rtx_bindings', frozenset(WEAKLY_TYPED))
+RTX = Bindings('tensorrt-rtx', '', 'tensorrt_rtx_bindings', WEAKLY_TYPED)
 
 # Which class a variable of our code holds, file by file
 VARIABLES = {
