@@ -1,0 +1,97 @@
+"""Everything that navigation stacks are given of one frame, and nothing that nobody wants."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from seg_ros.core.camera import Camera, GroundTable
+from seg_ros.core.free_space import (
+    CostmapImages,
+    CostmapTable,
+    DrivableGrid,
+    FreeGrid,
+    FreeScan,
+    ScanTable,
+)
+from seg_ros.core.ground_scale import GroundScale
+from seg_ros.core.labels import LabelMap
+from seg_ros.core.navigation_config import NavigationConfig
+from seg_ros.core.obstacles import (
+    FREE,
+    GroundEdges,
+    Obstacles,
+    find_obstacles,
+    kinds_lut,
+    lowest_runs,
+)
+from seg_ros.core.types import ConfidenceImage, LabelImage
+
+__all__ = ['NAVIGATION', 'Navigation', 'Navigator']
+
+NAVIGATION = ('obstacles', 'scan', 'drivable', 'costmap')
+"""What a ``Navigator`` can make of a frame."""
+
+
+@dataclass(frozen=True)
+class Navigation:
+    """What was made of one frame, None where nobody wanted it or the ground is unknown."""
+
+    obstacles: Obstacles | None = None
+    scan: FreeScan | None = None
+    drivable: DrivableGrid | None = None
+    costmap: CostmapImages | None = None
+
+
+class Navigator:
+    """Makes obstacles and free space of the label images of one calibration.
+
+    Args:
+        config: Says what counts, and how far.
+        label_map: Its roles say what is ground and what stands on it.
+        camera: Lens and mounting.
+        table: Its ground table at the size of the label images.
+        scale: Made of that table.
+    """
+
+    def __init__(
+        self,
+        config: NavigationConfig,
+        label_map: LabelMap,
+        camera: Camera,
+        table: GroundTable,
+        scale: GroundScale,
+    ) -> None:
+        self._config = config
+        self._lut = kinds_lut(label_map, walkable_is_free=config.walkable_is_free)
+        self._edges = GroundEdges(table, scale, config)
+        self._scan = ScanTable(self._edges, config)
+        self._grid = FreeGrid(camera, self._edges.shape_hw, config)
+        self._costmap = CostmapTable(self._edges, table, config)
+        self._kinds = np.empty(self._edges.shape_hw, np.uint8)
+
+    def update(
+        self, labels: LabelImage, confidence: ConfidenceImage | None, wanted: Collection[str]
+    ) -> Navigation:
+        """Returns what is wanted, out of ``NAVIGATION``.
+
+        Args:
+            labels: ``(H, W)`` class ids.
+            confidence: ``(H, W)``, or None.
+            wanted: Names out of ``NAVIGATION``; others are left to others.
+        """
+        kinds = cv2.LUT(labels, self._lut, dst=self._kinds)
+        found = scan = grid = costmap = None
+        if {'obstacles', 'drivable', 'costmap'} & set(wanted):
+            found = find_obstacles(labels, kinds, self._edges, self._config)
+        if 'scan' in wanted:
+            blocked = cv2.compare(cv2.bitwise_and(kinds, FREE), 0, cv2.CMP_EQ)
+            scan = self._scan.scan(lowest_runs(blocked, self._edges))
+        if 'drivable' in wanted and found is not None:
+            grid = self._grid.grid(kinds, found)
+        if 'costmap' in wanted and found is not None:
+            costmap = self._costmap.images(labels, confidence, kinds, found)
+        return Navigation(found, scan, grid, costmap)
