@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seg_ros.core.camera import Camera
+from seg_ros.core.errors import ConfigurationError
 from seg_ros.sim import classes
 from seg_ros.sim.canvas import Canvas
 from seg_ros.sim.config import SceneConfig
@@ -48,6 +49,7 @@ from seg_ros.sim.weather import Light
 __all__ = ['Ground']
 
 FAR_M = 450.0
+LEAST_ROWS = 4
 COLUMN_STEP = 16
 DASH_STEP_M = 0.02
 DASH_BEHIND_M = 20.0
@@ -101,8 +103,15 @@ class Ground:
         table = camera.ground_table().astype(np.float64)
         seen = np.isfinite(table[..., 0])
         seen_rows = np.flatnonzero(seen.any(axis=1))
-        height, width = seen.shape
-        self.first_row = int(seen_rows[0]) if seen_rows.size else height
+        width = seen.shape[1]
+        if seen_rows.size < LEAST_ROWS:
+            msg = (
+                f'A camera that sees the road is needed, only {seen_rows.size} rows of the image '
+                f'are below the horizon with pitch {camera.mount.pitch} rad. Let it look further '
+                'down (a positive pitch) or give it a wider view.'
+            )
+            raise ConfigurationError(msg)
+        self.first_row = int(seen_rows[0])
         self._is_ground = seen[self.first_row :]
         self._is_complete = bool(self._is_ground.all())
         self._points = _within_reach(table[self.first_row :], camera)

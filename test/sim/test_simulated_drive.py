@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
+from seg_ros.core.camera import Mount
 from seg_ros.core.errors import ConfigurationError
 from seg_ros.sim import (
     SCENARIOS,
@@ -206,6 +207,11 @@ def test_every_named_scenario_is_valid(name: str) -> None:
 def test_a_scene_that_cannot_be_is_refused(changes: dict[str, object], message: str) -> None:
     with pytest.raises(ConfigurationError, match=message):
         SceneConfig(**changes)  # type: ignore[arg-type]
+
+
+def test_a_camera_that_sees_no_road_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match=r'Let it look further down'):
+        World(replace(FREE, mount=Mount(z=1.0, pitch=-0.3), horizontal_fov_deg=30.0))
 
 
 def test_a_step_that_is_too_long_is_refused() -> None:
