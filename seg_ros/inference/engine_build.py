@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from seg_ros.core.errors import BackendError, ConfigurationError, EngineError
@@ -26,6 +27,7 @@ __all__ = [
     'LayerReport',
     'build_plan',
     'network_data',
+    'network_path',
 ]
 
 HEALTH = 'health'
@@ -122,6 +124,22 @@ class BuiltPlan:
     timing_cache: bytes = b''
 
 
+def network_path(engine: Engine, precision: str) -> Path:
+    """Returns the file that a plan in a precision is built from.
+
+    Raises:
+        EngineError: INT8 without its file.
+    """
+    if precision != 'int8':
+        return engine.onnx_path
+    if engine.int8_path is None:
+        raise EngineError(
+            f"Engine '{engine.name}' has no model.int8.onnx in {engine.folder}. Make it: python "
+            f'-m training.quantize {engine.folder} --calibration CONFIG, or take precision fp16.'
+        )
+    return engine.int8_path
+
+
 def network_data(engine: Engine, precision: str, *, typed: bool) -> bytes:
     """Returns the ONNX model that a plan is built from.
 
@@ -133,15 +151,7 @@ def network_data(engine: Engine, precision: str, *, typed: bool) -> bytes:
     Raises:
         EngineError: INT8 without its file, or a network that cannot be converted.
     """
-    path = engine.onnx_path
-    if precision == 'int8':
-        if engine.int8_path is None:
-            raise EngineError(
-                f"Engine '{engine.name}' has no model.int8.onnx in {engine.folder}. Make it: "
-                f'python -m training.quantize {engine.folder} --calibration CONFIG, or take '
-                'precision fp16.'
-            )
-        path = engine.int8_path
+    path = network_path(engine, precision)
     data = path.read_bytes()
     if precision == 'fp16' and typed:
         return half_precision(data, str(path))

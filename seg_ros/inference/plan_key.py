@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from seg_ros.inference.engine import Engine
-from seg_ros.inference.engine_build import BUILD_REVISION, BuildOptions
+from seg_ros.inference.engine_build import BUILD_REVISION, BuildOptions, network_path
 from seg_ros.inference.gpu import GpuInfo
 from seg_ros.inference.tensorrt_api import TensorrtApi
 
@@ -113,9 +113,11 @@ def plan_key(
         options: What it is built for.
         api: By what.
         gpu: The GPU of this machine; needed only where the options name no targets.
+
+    Raises:
+        EngineError: INT8 without its file.
     """
-    is_int8 = options.precision == 'int8' and engine.int8_path is not None
-    path = engine.int8_path if is_int8 and engine.int8_path else engine.onnx_path
+    path = network_path(engine, options.precision)
     target = ','.join(sorted(options.targets))
     if not target:
         assert gpu is not None

@@ -13,6 +13,7 @@ from seg_ros.inference.engine_build import (
     BuildStep,
     BuiltPlan,
     build_plan,
+    network_path,
 )
 from seg_ros.inference.engine_cache import CachedPlan, EngineCache
 from seg_ros.inference.file_lock import LockBusy
@@ -121,9 +122,8 @@ def make_plan(
 
 
 def _notes(built: BuiltPlan, engine: Engine, options: BuildOptions) -> dict[str, Any]:
-    is_int8 = options.precision == 'int8' and engine.int8_path is not None
     return {
-        'onnx': str(engine.int8_path if is_int8 else engine.onnx_path),
+        'onnx': str(network_path(engine, options.precision)),
         'layers': built.report.layers,
         'layers_by_kind': dict(built.report.by_kind),
         'layers_by_type': dict(built.report.by_type),
@@ -138,10 +138,8 @@ def _checked(shop: Workshop, engine: Engine, options: BuildOptions, built: Built
     here = shop.stack.gpu.architecture
     if options.targets and here not in options.targets:
         return f'not compared with ONNX Runtime: this machine has {here}'
-    path = engine.onnx_path
-    if options.precision == 'int8' and engine.int8_path is not None:
-        path = engine.int8_path
+    model = network_path(engine, options.precision).read_bytes()
     try:
-        return str(check_plan(shop.stack, engine, options, built.data, path.read_bytes()))
+        return str(check_plan(shop.stack, engine, options, built.data, model))
     except ImportError as error:
         return f'not compared: ONNX Runtime cannot be imported ({error})'

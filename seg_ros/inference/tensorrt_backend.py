@@ -154,6 +154,7 @@ class TensorrtBackend:
             BackendUnavailable: No GPU, driver, TensorRT or library for GPU memory.
             PlanMissing: A plan must be built first.
             ConfigurationError: A precision or batch size that there is not.
+            EngineError: INT8 of an engine that has none.
             BackendError: The GPU fails, or has too little memory.
         """
         options = BuildOptions(plan_precision(precision), max_batch)
@@ -209,7 +210,7 @@ class TensorrtBackend:
         return result
 
     def close(self) -> None:
-        """Frees everything; a second call does nothing."""
+        """Frees everything, the arrays of the latest result too; a second call does nothing."""
         with self._lock:
             self._is_closed = True
             if self._runner is not None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from seg_ros.core.errors import BackendError
+from seg_ros.core.errors import BackendError, EngineError
 from seg_ros.inference import registry
 from seg_ros.inference.background_build import BackgroundBuild, build_command
 from seg_ros.inference.engine import Engine, load_engine
@@ -231,6 +231,30 @@ def test_who_does_not_want_to_build_is_told_what_is_missing(
     assert 'seg_ros build-engine tiny' in reason
     with pytest.raises(PlanMissing):
         create_backend('tensorrt', engine, plans=plans)
+    assert not stubs
+
+
+def test_a_gpu_without_memory_lets_auto_take_the_cpu_and_says_so(
+    machine: FakeMachine, engine: Engine, tmp_path: Path
+) -> None:
+    store(EngineCache(tmp_path / 'cache'), engine, machine)
+    machine.capacity = 4096
+    plans = PlanOptions(tmp_path / 'cache', build_in_background=True)
+    backend, reason = create_backend('auto', engine, threads=1, plans=plans)
+    assert backend.name in ('openvino', 'onnxruntime')
+    assert 'not tensorrt: allocate failed on no GPU' in reason
+    assert 'The GPU has no memory left.' in reason
+    with pytest.raises(BackendError, match='no memory left'):
+        create_backend('tensorrt', engine, plans=plans)
+
+
+def test_int8_of_an_engine_that_has_none_is_refused_at_once(
+    machine: FakeMachine, engine: Engine, tmp_path: Path
+) -> None:
+    plans = PlanOptions(tmp_path / 'cache', build_in_background=True)
+    for name in ('auto', 'tensorrt'):
+        with pytest.raises(EngineError, match=r'no model.int8.onnx .*precision fp16'):
+            create_backend(name, engine, precision='int8', plans=plans)
     assert not stubs
 
 

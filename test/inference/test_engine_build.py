@@ -11,7 +11,7 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper
 
-from seg_ros.core.errors import ConfigurationError, EngineError
+from seg_ros.core.errors import BackendUnavailable, ConfigurationError, EngineError
 from seg_ros.inference.engine import Engine, find_engines, load_engine
 from seg_ros.inference.engine_build import (
     BuildCancelled,
@@ -20,7 +20,10 @@ from seg_ros.inference.engine_build import (
     build_plan,
     network_data,
 )
+from seg_ros.inference.gpu import find_gpu
 from seg_ros.inference.half_precision import half_precision
+from seg_ros.inference.plan_runner import PlanRunner
+from seg_ros.inference.recording_memory import RecordingMemory
 from seg_ros.inference.tensorrt_api import TensorrtApi
 from test.tiny_onnx import network, seeded_images, write_engine
 
@@ -197,6 +200,34 @@ def test_a_network_that_tensorrt_does_not_take_is_refused_with_its_words(
     engine = load_engine(write_engine(tmp_path / 'tiny', made))
     with pytest.raises(EngineError, match=r"does not take engine 'tiny' in fp32: .*Telepathy"):
         build_plan(api, engine, BuildOptions('fp32', targets=TARGETS))
+
+
+@pytest.mark.parametrize(
+    ('damage', 'why'),
+    [
+        (lambda _: b'', ''),
+        (lambda plan: b'ftrt' + plan[4:], 'magicTag'),
+        (lambda _: bytes(4096), 'magicTag'),
+        (lambda plan: plan[:-100], 'blobSize'),
+        (lambda plan: plan, 'cudaError|CUDA'),  # whole, but this machine has no GPU
+    ],
+    ids=['empty', 'of another tool', 'zeros', 'truncated', 'without a GPU'],
+)
+def test_the_real_runtime_refuses_a_plan_with_its_words_and_does_not_crash(
+    damage: Any, why: str, api: TensorrtApi, engine: Engine
+) -> None:
+    if why.startswith('cuda'):
+        try:
+            find_gpu()
+        except BackendUnavailable:
+            pass
+        else:
+            pytest.skip('this machine has a GPU; make gpu-check looks at it')
+    plan = damage(build_plan(api, engine, BuildOptions('fp16', targets=TARGETS)).data)
+    memory = RecordingMemory()
+    with pytest.raises(EngineError, match=rf'{api.title} refuses the plan: .*({why})'):
+        PlanRunner(api, memory, plan, engine.network_size_wh)
+    assert memory.open_count == 0
 
 
 def labels_of(model: bytes, images: Any) -> Any:
