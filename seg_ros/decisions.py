@@ -1,4 +1,4 @@
-"""From labels to decisions: the pedestrian stop and the lane track of one camera."""
+"""From labels to decisions: the stop, the lane track and the free space of one camera."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ from seg_ros.core.labels import LabelMap
 from seg_ros.core.lane_config import LaneConfig
 from seg_ros.core.lane_track import LaneTrack
 from seg_ros.core.lane_tracker import LaneTracker
+from seg_ros.core.navigation import NAVIGATION, Navigation, Navigator
+from seg_ros.core.navigation_config import NavigationConfig
 from seg_ros.core.pedestrian_stop import PedestrianStop
+from seg_ros.core.picture_watch import PictureWatch
 from seg_ros.core.stop_config import StopConfig
 from seg_ros.core.stop_decision import StopDecision
 from seg_ros.core.timing import StageTimer
@@ -23,7 +26,7 @@ from seg_ros.pipeline import NetworkView
 
 __all__ = ['DECISIONS', 'CameraDecisions', 'FrameDecisions']
 
-DECISIONS = ('stop', 'lane')
+DECISIONS = ('stop', 'lane', *NAVIGATION)
 """What ``update`` can decide about a frame."""
 
 NO_GROUND = 'the camera has no calibration or no mounting'
@@ -39,12 +42,15 @@ class FrameDecisions:
         people: Everybody who is followed.
         zone: The zone on the ground that was judged.
         lane: The lane that the vehicle is in.
+        navigation: Obstacles and free space; None also while the ground is unknown or the
+            picture cannot be believed.
     """
 
     stop: StopDecision | None = None
     people: tuple[TrackedPerson, ...] = ()
     zone: GroundZone | None = None
     lane: LaneTrack | None = None
+    navigation: Navigation | None = None
 
 
 class CameraDecisions:
@@ -53,7 +59,13 @@ class CameraDecisions:
     All methods may be called from any thread.
     """
 
-    def __init__(self, stop: StopConfig, lane: LaneConfig, label_map: LabelMap) -> None:
+    def __init__(
+        self,
+        stop: StopConfig,
+        lane: LaneConfig,
+        label_map: LabelMap,
+        navigation: NavigationConfig | None = None,
+    ) -> None:
         self._lock = threading.Lock()
         self._stop = PedestrianStop(stop, label_map) if sees_people(label_map) else None
         self._lane = LaneTracker(lane, label_map)
@@ -61,18 +73,23 @@ class CameraDecisions:
         self._motion: Motion | None = None
         self._table: GroundTable | None = None
         self._ground: GroundScale | None = None
-        self._odometry_timeout_s = stop.odometry_timeout_s
+        self._stop_config = stop
+        self._label_map = label_map
+        self._navigation_config = navigation or NavigationConfig()
+        self._navigator: Navigator | None = None
+        self._pictures = PictureWatch()
 
     def calibrate(self, camera: Camera | None) -> None:
         """Takes the lens and the mounting, or None while they are unknown."""
         with self._lock:
             if camera != self._camera:
                 self._camera, self._table, self._ground = camera, None, None
+                self._navigator = None
 
     def configure(self, stop: StopConfig) -> None:
         """Takes other numbers for the stop; the way must be proven clear anew."""
         with self._lock:
-            self._odometry_timeout_s = stop.odometry_timeout_s
+            self._stop_config = stop
             if self._stop is not None and stop != self._stop.config:
                 self._stop.configure(stop)
 
@@ -111,7 +128,7 @@ class CameraDecisions:
             stamp_ns: Header stamp of the frame.
             now_ns: The clock that header stamps come from.
             wanted: Names out of ``DECISIONS``.
-            timer: Books the stages lane and stop.
+            timer: Books the stages lane, navigation and stop.
         """
         with self._lock:
             self._measure_ground(view)
@@ -120,20 +137,27 @@ class CameraDecisions:
             if 'lane' in wanted:
                 lane = self._find_lane(view, stamp_ns)
                 timer.stage('lane')
+            # Find what stands in the way, and where it is free
+            health = health_of(view.picture)
+            believed = self._pictures.believes(health, stamp_ns, self._stop_config)
+            navigation = None
+            if believed and not set(NAVIGATION).isdisjoint(wanted):
+                navigation = self._navigate(view, wanted)
+                timer.stage('navigation')
             # Judge the people on the road
             if 'stop' not in wanted or self._stop is None:
-                return FrameDecisions(lane=lane)
+                return FrameDecisions(lane=lane, navigation=navigation)
             stop = self._stop.update(
                 view.labels,
                 stamp_ns,
                 now_ns=now_ns,
                 confidence=view.confidence,
-                health=health_of(view.picture),
+                health=health,
                 ground=self._ground,
                 lane=lane.points()[:, :2] if lane is not None and lane.valid else None,
             )
             timer.stage('stop')
-            return FrameDecisions(stop, self._stop.people, self._stop.zone, lane)
+            return FrameDecisions(stop, self._stop.people, self._stop.zone, lane, navigation)
 
     def _measure_ground(self, view: NetworkView) -> None:
         """Makes the ground table of a new calibration or network size."""
@@ -143,12 +167,23 @@ class CameraDecisions:
             height, width = view.labels.shape
             self._table = self._camera.ground_table((width, height))
             self._ground = GroundScale(self._table)
+            self._navigator = None
+
+    def _navigate(self, view: NetworkView, wanted: Collection[str]) -> Navigation | None:
+        if self._camera is None or self._table is None or self._ground is None:
+            return None
+        if self._navigator is None:
+            self._navigator = Navigator(
+                self._navigation_config, self._label_map, self._camera, self._table, self._ground
+            )
+        return self._navigator.update(view.labels, view.confidence, wanted)
 
     def _find_lane(self, view: NetworkView, stamp_ns: int) -> LaneTrack:
         if self._table is None:
             return LaneTrack(False, NO_GROUND, 'markings', stamp_ns)
         motion = self._motion
-        if motion is None or abs(stamp_ns - motion.stamp_ns) > self._odometry_timeout_s * 1e9:
+        timeout_ns = self._stop_config.odometry_timeout_s * 1e9
+        if motion is None or abs(stamp_ns - motion.stamp_ns) > timeout_ns:
             return self._lane.update(view.labels, view.confidence, self._table, stamp_ns)
         return self._lane.update(
             view.labels,

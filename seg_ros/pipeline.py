@@ -111,7 +111,8 @@ class SegmentationPipeline:
 
         Args:
             frame: The camera's image with its identity.
-            wanted: Names out of ``IMAGES``; with 'stop' among them confidence is computed, too.
+            wanted: Names out of ``IMAGES``; with 'stop' or 'costmap' among them confidence is
+                computed, too.
             options: What may change between two frames.
             timer: Books the stages preprocess, infer and postprocess.
             allocate: Gives the arrays that the results are written to; by default the pipeline's
@@ -123,7 +124,9 @@ class SegmentationPipeline:
         """
         allocate = allocate or self._buffers
         size_wh = frame.image.width, frame.image.height
-        with_confidence = bool({'confidence', 'stop'} & set(wanted)) or options.min_confidence > 0
+        with_confidence = (
+            not {'confidence', 'stop', 'costmap'}.isdisjoint(wanted) or options.min_confidence > 0
+        )
 
         # Bring the camera's image to the network's size, as RGB
         width, height = self._backend.engine.network_size_wh

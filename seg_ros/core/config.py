@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from seg_ros.core.errors import ConfigurationError
 from seg_ros.core.lane_config import LaneConfig
 from seg_ros.core.mount_config import MountConfig
+from seg_ros.core.navigation_config import NavigationConfig
 from seg_ros.core.option import option
 from seg_ros.core.stop_config import StopConfig
 
@@ -111,6 +112,7 @@ class NodeConfig:
     mount: MountConfig = MountConfig()  # noqa: RUF009  frozen
     stop: StopConfig = StopConfig()  # noqa: RUF009  frozen
     lane: LaneConfig = LaneConfig()  # noqa: RUF009  frozen
+    navigation: NavigationConfig = NavigationConfig()  # noqa: RUF009  frozen
 
     def __post_init__(self) -> None:
         """Checks what concerns several fields.

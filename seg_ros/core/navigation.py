@@ -38,12 +38,21 @@ NAVIGATION = ('obstacles', 'scan', 'drivable', 'costmap')
 
 @dataclass(frozen=True)
 class Navigation:
-    """What was made of one frame, None where nobody wanted it or the ground is unknown."""
+    """What was made of one frame, None where nobody wanted it.
+
+    Attributes:
+        obstacles: What stands on the ground.
+        scan: Free space by bearing.
+        drivable: The ground from above.
+        costmap: The input of a semantic costmap.
+        obstacle_height_m: At which the obstacles are published.
+    """
 
     obstacles: Obstacles | None = None
     scan: FreeScan | None = None
     drivable: DrivableGrid | None = None
     costmap: CostmapImages | None = None
+    obstacle_height_m: float = 0.0
 
 
 class Navigator:
@@ -94,4 +103,4 @@ class Navigator:
             grid = self._grid.grid(kinds, found)
         if 'costmap' in wanted and found is not None:
             costmap = self._costmap.images(labels, confidence, kinds, found)
-        return Navigation(found, scan, grid, costmap)
+        return Navigation(found, scan, grid, costmap, self._config.obstacle_height_m)

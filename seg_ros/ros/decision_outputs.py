@@ -1,10 +1,9 @@
-"""People and lane of one camera on their topics: one row a topic."""
+"""Everything that is decided about a camera's frames on its topics: one row a topic."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, NamedTuple
 
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
@@ -25,6 +24,8 @@ from visualization_msgs.msg import Marker, MarkerArray
 
 from seg_ros.core.lane_track import LaneTrack
 from seg_ros.decisions import FrameDecisions
+from seg_ros.ros.decision_output import DecisionOutput
+from seg_ros.ros.navigation_outputs import NAVIGATION_OUTPUTS
 
 __all__ = ['DECISION_OUTPUTS', 'DecisionOutputs']
 
@@ -149,22 +150,6 @@ def quaternion_of(yaw: float) -> Quaternion:
     return Quaternion(x=0.0, y=0.0, z=math.sin(0.5 * yaw), w=math.cos(0.5 * yaw))
 
 
-class DecisionOutput(NamedTuple):
-    """One topic.
-
-    Attributes:
-        topic: Name below the node, or below the camera where there are several.
-        message: Its type.
-        needs: What must be decided for it, out of ``decisions.DECISIONS``.
-        make: Returns the message, or None when there is nothing to say.
-    """
-
-    topic: str
-    message: type
-    needs: tuple[str, ...]
-    make: Callable[[Header, FrameDecisions], Any]
-
-
 DECISION_OUTPUTS = (
     DecisionOutput('pedestrians', PoseArray, ('stop', 'lane'), people_message),
     DecisionOutput('lane_track', Path, ('lane',), lane_path('centre')),
@@ -173,16 +158,17 @@ DECISION_OUTPUTS = (
     DecisionOutput('lane_track/pose', PoseWithCovarianceStamped, ('lane',), lane_pose),
     DecisionOutput('lane_track/status', DiagnosticStatus, ('lane',), lane_status),
     DecisionOutput('markers', MarkerArray, ('stop', 'lane'), markers_message),
+    *NAVIGATION_OUTPUTS,
 )
 
 
 class DecisionOutputs:
-    """The publishers of one camera's decisions, all in the base frame.
+    """The publishers of one camera's decisions.
 
     Args:
         node: Creates the publishers.
         prefix: ``~`` or ``~/<camera>``.
-        base_frame: Frame of what is published.
+        base_frame: Frame of what is published in metres.
     """
 
     def __init__(self, node: Node, prefix: str, base_frame: str) -> None:
@@ -204,10 +190,13 @@ class DecisionOutputs:
 
     def publish(self, camera_header: Header, decisions: FrameDecisions) -> None:
         """Publishes under the stamp of the image."""
-        header = Header(stamp=camera_header.stamp, frame_id=self._base_frame)
+        headers = {
+            'base': Header(stamp=camera_header.stamp, frame_id=self._base_frame),
+            'camera': camera_header,
+        }
         for row, publisher in self._publishers:
             if publisher.get_subscription_count() > 0:
-                message = row.make(header, decisions)
+                message = row.make(headers[row.frame], decisions)
                 if message is not None:
                     publisher.publish(message)
 

@@ -130,7 +130,7 @@ class SegmentationNode(LifecycleNode):
             prefix = '~' if len(config.camera_names) == 1 else f'~/{camera}'
             self._ports[camera] = CameraPort(
                 CameraOutputs(self, prefix, engine),
-                CameraDecisions(config.stop, config.lane, engine.label_map),
+                CameraDecisions(config.stop, config.lane, engine.label_map, config.navigation),
                 DecisionOutputs(self, prefix, config.base_frame),
                 CameraGeometry(self, camera, topic, mounting),
                 CameraStatistics(),

@@ -52,7 +52,7 @@ def cell_at(navigation: Navigation, x_m: float, y_m: float) -> int:
 
 def test_nothing_is_made_that_nobody_wants() -> None:
     got = navigator().update(scene.empty_road(), None, {'stop', 'lane'})
-    assert got == Navigation()
+    assert got == Navigation(obstacle_height_m=CONFIG.obstacle_height_m)
 
 
 def test_the_scan_of_an_empty_road_is_infinite_where_the_camera_sees_and_nan_elsewhere() -> None:

@@ -1,0 +1,30 @@
+"""What a row of a table of topics says, for everything that is decided about a frame."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from std_msgs.msg import Header
+
+from seg_ros.decisions import FrameDecisions
+
+__all__ = ['DecisionOutput']
+
+
+class DecisionOutput(NamedTuple):
+    """One topic.
+
+    Attributes:
+        topic: Name below the node, or below the camera where there are several.
+        message: Its type.
+        needs: What must be decided for it, out of ``decisions.DECISIONS``.
+        make: Returns the message, or None when there is nothing to say.
+        frame: Whose header it gets: that of the ``base`` frame or of the ``camera``.
+    """
+
+    topic: str
+    message: type
+    needs: tuple[str, ...]
+    make: Callable[[Header, FrameDecisions], Any]
+    frame: str = 'base'

@@ -1,0 +1,139 @@
+"""Obstacles and free space of one camera as navigation stacks read them: one row a topic.
+
+While the ground is unknown or the picture cannot be believed nothing is published, so that the
+consumers' timeouts tell; an empty cloud says that the way is clear.
+"""
+
+from __future__ import annotations
+
+import array
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from geometry_msgs.msg import Point, Pose
+from nav_msgs.msg import MapMetaData, OccupancyGrid
+from numpy.typing import NDArray
+from sensor_msgs.msg import Image, LaserScan, PointCloud2, PointField
+from std_msgs.msg import Header
+
+from seg_ros.decisions import FrameDecisions
+from seg_ros.ros.decision_output import DecisionOutput
+
+__all__ = ['NAVIGATION_OUTPUTS']
+
+OBSTACLE_POINT = np.dtype([('x', '<f4'), ('y', '<f4'), ('z', '<f4'), ('label', '<u4')])
+XYZ_POINT = np.dtype([('x', '<f4'), ('y', '<f4'), ('z', '<f4')])
+DATATYPES = {'<f4': PointField.FLOAT32, '<u4': PointField.UINT32}
+
+
+def obstacles_message(header: Header, decisions: FrameDecisions) -> PointCloud2 | None:
+    """Returns where things stand on the ground, raised so that height filters keep them."""
+    navigation = decisions.navigation
+    if navigation is None or navigation.obstacles is None:
+        return None
+    found = navigation.obstacles
+    points = np.zeros(len(found.points), OBSTACLE_POINT)
+    points['x'], points['y'] = found.points.T
+    points['z'] = navigation.obstacle_height_m
+    points['label'] = found.class_ids
+    return cloud_message(header, points, (1, len(points)), is_dense=True)
+
+
+def scan_message(header: Header, decisions: FrameDecisions) -> LaserScan | None:
+    """Returns how far the ground is free along each bearing (REP 117)."""
+    if decisions.navigation is None or decisions.navigation.scan is None:
+        return None
+    scan = decisions.navigation.scan
+    return LaserScan(
+        header=header,
+        angle_min=scan.angle_min_rad,
+        angle_max=scan.angle_min_rad + scan.increment_rad * (scan.ranges_m.size - 1),
+        angle_increment=scan.increment_rad,
+        range_min=scan.range_min_m,
+        range_max=scan.range_max_m,
+        ranges=array.array('f', scan.ranges_m.tobytes()),
+    )
+
+
+def drivable_message(header: Header, decisions: FrameDecisions) -> OccupancyGrid | None:
+    """Returns the ground from above: 0 free, 100 not, -1 unknown."""
+    if decisions.navigation is None or decisions.navigation.drivable is None:
+        return None
+    grid = decisions.navigation.drivable
+    height, width = grid.cells.shape
+    x, y = grid.origin_m
+    info = MapMetaData(
+        map_load_time=header.stamp,
+        resolution=grid.resolution_m,
+        width=width,
+        height=height,
+        origin=Pose(position=Point(x=x, y=y, z=0.0)),
+    )
+    return OccupancyGrid(header=header, info=info, data=array.array('b', grid.cells.tobytes()))
+
+
+def costmap_mask(header: Header, decisions: FrameDecisions) -> Image | None:
+    """Returns the small label image, packed."""
+    if decisions.navigation is None or decisions.navigation.costmap is None:
+        return None
+    return mono8_message(header, decisions.navigation.costmap.mask)
+
+
+def costmap_confidence(header: Header, decisions: FrameDecisions) -> Image | None:
+    """Returns how sure each pixel of the small label image is, packed."""
+    if decisions.navigation is None or decisions.navigation.costmap is None:
+        return None
+    return mono8_message(header, decisions.navigation.costmap.confidence)
+
+
+def costmap_points(header: Header, decisions: FrameDecisions) -> PointCloud2 | None:
+    """Returns the ground point of each pixel of the small label image, NaN where it has none."""
+    if decisions.navigation is None or decisions.navigation.costmap is None:
+        return None
+    points = decisions.navigation.costmap.points
+    return cloud_message(header, points.view(XYZ_POINT), points.shape[:2], is_dense=False)
+
+
+def mono8_message(header: Header, pixels: NDArray[np.uint8]) -> Image:
+    height, width = pixels.shape
+    return Image(
+        header=header,
+        height=height,
+        width=width,
+        encoding='mono8',
+        step=width,
+        data=array.array('B', pixels.tobytes()),
+    )
+
+
+def cloud_message(
+    header: Header, points: NDArray[np.void], shape_hw: tuple[int, ...], *, is_dense: bool
+) -> PointCloud2:
+    """Returns points of a structured type as a cloud."""
+    height, width = shape_hw
+    fields: Mapping[str, Any] = points.dtype.fields or {}
+    return PointCloud2(
+        header=header,
+        height=height,
+        width=width,
+        fields=[
+            PointField(name=name, offset=row[1], datatype=DATATYPES[row[0].str], count=1)
+            for name, row in fields.items()
+        ],
+        is_bigendian=False,
+        point_step=points.dtype.itemsize,
+        row_step=points.dtype.itemsize * width,
+        data=array.array('B', points.tobytes()),
+        is_dense=is_dense,
+    )
+
+
+NAVIGATION_OUTPUTS = (
+    DecisionOutput('obstacles', PointCloud2, ('obstacles',), obstacles_message),
+    DecisionOutput('scan', LaserScan, ('scan',), scan_message),
+    DecisionOutput('drivable', OccupancyGrid, ('drivable',), drivable_message),
+    DecisionOutput('costmap/mask', Image, ('costmap',), costmap_mask, frame='camera'),
+    DecisionOutput('costmap/confidence', Image, ('costmap',), costmap_confidence, frame='camera'),
+    DecisionOutput('costmap/points', PointCloud2, ('costmap',), costmap_points),
+)
