@@ -60,6 +60,13 @@ setup(
         'cpu': ['onnxruntime>=1.17', 'opencv-python-headless>=4.6'],
         'openvino': ['openvino>=2025.0'],
         'wrap': ['onnx>=1.15'],
+        # GPU memory; on a Jetson TensorRT itself is JetPack's. JetPack 6: cuda-bindings<13
+        'cuda': ['cuda-bindings>=12.6'],
+        'rtx': [
+            'cuda-bindings>=13',
+            'tensorrt-rtx-cu13-bindings==1.7.1.116',
+            'tensorrt-rtx-cu13-libs==1.7.1.116',
+        ],
         'bags': ['rosbags>=0.11'],
     },
     entry_points={
