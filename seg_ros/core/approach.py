@@ -18,31 +18,28 @@ HORIZON_S = 3.0
 STEPS = 20
 LEAST_APPROACH_MPS = 0.3  # slower is swaying, or noise
 VELOCITY_DOUBT = 1.5  # standard deviations that are taken off a velocity before it is believed
-RANGE_DOUBT_M = 2.0  # at most so much nearer than it seems, by its standard deviation
+RANGE_DOUBT_M = 2.0  # at most so much nearer than it seems
+FRAME_DOUBT = 0.6  # of one frame's standard deviation stays: the next frame errs the same way
 PAVEMENT_LOOK_S = 0.5
 
 
 def times_to_zone_s(people: Sequence[TrackedPerson], zone: GroundZone) -> list[float]:
     """Seconds until each person is in the zone: 0 inside, infinite for who is not going there.
 
-    A velocity counts only as far as it is certain. So that noise of the range hides nobody, a
-    person is also inside where it would be one standard deviation nearer.
+    A velocity counts only as far as it is certain. A range is seen too long rather than too
+    short, because networks lose feet; so everybody is also looked for somewhat nearer.
     """
     if not people:
         return []
     places = _places(people)
     ahead_s = np.linspace(0.0, HORIZON_S, STEPS + 1)
     ahead = places[:, None] + _sure_velocities(people)[:, None] * ahead_s[:, None]
-    distance = np.maximum(np.hypot(places[:, 0], places[:, 1]), 1e-6)
-    doubt = np.minimum([person.sigma_along_m for person in people], RANGE_DOUBT_M)
-    nearer = places * (1.0 - np.minimum(doubt / distance, 0.5))[:, None]
-    points = np.concatenate([ahead, nearer[:, None]], axis=1)
-    inside = zone.contains(points.reshape(-1, 2)).reshape(len(people), -1)
-    inside[:, 0] |= inside[:, -1]
-    walked_in = inside[:, :-1]
-    first = np.argmax(walked_in, axis=1).tolist()
+    points = np.stack([ahead, ahead - _doubts(people, places)[:, None]])
+    found = zone.contains(points.reshape(-1, 2)).reshape(2, len(people), -1)
+    inside = found[0] | found[1]
+    first = np.argmax(inside, axis=1).tolist()
     return [
-        float(ahead_s[step]) if walked_in[row, step] else float('inf')
+        float(ahead_s[step]) if inside[row, step] else float('inf')
         for row, step in enumerate(first)
     ]
 
@@ -59,6 +56,15 @@ def keeps_to_the_pavement(person: TrackedPerson, zone: CorridorZone) -> bool:
 
 def _places(people: Sequence[TrackedPerson]) -> Float64Array:
     return np.array([(person.x_m, person.y_m) for person in people])
+
+
+def _doubts(people: Sequence[TrackedPerson], places: Float64Array) -> Float64Array:
+    """``(N, 2)`` metres by which people may be nearer, along the axis on which they are far."""
+    doubts = np.array([max(p.sigma_along_m, FRAME_DOUBT * p.seen.sigma_along_m) for p in people])
+    far = np.abs(places).max(axis=1)
+    doubts = np.minimum(np.minimum(doubts, RANGE_DOUBT_M), 0.5 * far)
+    is_far = np.abs(places) >= far[:, None]
+    return np.asarray(is_far * np.sign(places) * doubts[:, None])
 
 
 def _sure_velocities(people: Sequence[TrackedPerson]) -> Float64Array:

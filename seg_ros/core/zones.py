@@ -99,7 +99,7 @@ class CorridorZone:
         self.half_width_m = half_width_m
         self.length_m = length_m
         self.reach_m = length_m + half_width_m
-        self._centre = _without_repeats(np.asarray(centre, dtype=np.float64))
+        self._centre = _thinned(np.asarray(centre, dtype=np.float64))
         steps = np.diff(self._centre, axis=0)
         lengths = np.hypot(steps[:, 0], steps[:, 1])
         self._along = steps / np.maximum(lengths, 1e-9)[:, None]
@@ -204,11 +204,16 @@ def _inside(corners: Float64Array, points: Float64Array) -> NDArray[np.bool_]:
     return np.asarray((spans & (x < crossing)).sum(axis=1) % 2 == 1)
 
 
-def _without_repeats(centre: Float64Array) -> Float64Array:
-    """The points that are somewhere, each once; straight ahead where fewer than two are left."""
+def _thinned(centre: Float64Array) -> Float64Array:
+    """The points that are somewhere, at least ``ARC_STEP_M`` apart; fewer than two: ahead."""
     centre = centre.reshape(-1, 2)
     centre = centre[np.isfinite(centre).all(axis=1)]
     if len(centre) > 1:
-        steps = np.abs(np.diff(centre, axis=0)).sum(axis=1)
-        centre = centre[np.concatenate([[True], steps > 1e-6])]
+        steps = np.diff(centre, axis=0)
+        along = np.concatenate([[0.0], np.cumsum(np.hypot(steps[:, 0], steps[:, 1]))])
+        # One point for each step of the way that is begun, and the last one
+        begun = np.floor(along / ARC_STEP_M + 1e-6)
+        kept = np.concatenate([[True], np.diff(begun) > 0])
+        kept[-1] |= along[-1] > along[kept][-1] + 1e-6
+        centre = centre[kept]
     return centre if len(centre) > 1 else np.array([[0.0, 0.0], [1.0, 0.0]])
