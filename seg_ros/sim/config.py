@@ -163,7 +163,7 @@ _CITY = SceneConfig()
 SCENARIOS: Mapping[str, SceneConfig] = {
     'city': _CITY,
     'avenue': replace(_CITY, lanes_per_direction=2, lane_width_m=3.25, speed_mps=11.0, seed=2),
-    'busy': replace(_CITY, people_density=3.0, car_density=1.5, crossings_per_km=12.0, seed=3),
+    'busy': replace(_CITY, people_density=2.5, car_density=1.4, crossings_per_km=12.0, seed=3),
     'suburb': replace(_CITY, surroundings='suburb', weather='overcast', seed=4),
     'country': replace(
         _CITY, surroundings='country', max_curvature_per_m=0.015, speed_mps=12.0, seed=5

@@ -53,6 +53,7 @@ LEAST_ROWS = 4
 COLUMN_STEP = 16
 DASH_STEP_M = 0.02
 DASH_BEHIND_M = 20.0
+DASH_AHEAD_M = 260.0  # a dash farther away is thinner than a pixel
 SOLID_BEFORE_CROSSING_M = 16.0
 LINE_STEP_M = 0.01
 LINE_HALF_WIDTH_M = 20.0
@@ -213,7 +214,7 @@ class Ground:
             ``(count, 4)``: a row every ``DASH_STEP_M`` from ``DASH_BEHIND_M`` behind the
             vehicle, a column for each kind of line (the first means no line).
         """
-        count = round((FAR_M + DASH_BEHIND_M) / DASH_STEP_M)
+        count = round((DASH_AHEAD_M + DASH_BEHIND_M) / DASH_STEP_M)
         s = (np.arange(count) + 0.5) * DASH_STEP_M + (s_m - DASH_BEHIND_M)
         period_m = self._profile.dash_m + self._profile.gap_m
         painted = np.zeros((count, 4), dtype=np.float32)

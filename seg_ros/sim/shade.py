@@ -21,6 +21,7 @@ __all__ = ['Shade']
 SHIFT = 4
 SHADOW_REACH_M = 110.0
 CONTACT_REACH_M = 60.0
+SOFT_REACH_M = 25.0
 CAR_REACH_M = 90.0
 PERSON_REACH_M = 60.0
 
@@ -75,7 +76,8 @@ class Shade:
             return
         length, width, height = body_size_m(look)
         if depth < CONTACT_REACH_M:
-            for grow, value in ((0.12, 0.75), (-0.12, 1.0)):
+            soft = ((0.12, 0.75), (-0.12, 1.0)) if depth < SOFT_REACH_M else ((0.0, 0.9),)
+            for grow, value in soft:
                 box = _box(x, y, heading_rad, 0.5 * length + grow, 0.5 * width + grow)
                 self._fill(self.contact, box, round(value * self._contact_value))
         if self._has_sun:

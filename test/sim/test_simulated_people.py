@@ -20,7 +20,7 @@ CALM = replace(
 )
 
 
-PEOPLE = replace(SCENARIOS['busy'], car_density=0.0, weather='overcast')
+PEOPLE = replace(SCENARIOS['busy'], car_density=0.0, people_density=4.0, weather='overcast')
 
 
 def frames(config: SceneConfig, count: int, dt_s: float = 0.25) -> list[tuple[World, SimFrame]]:
