@@ -2,23 +2,48 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from seg_ros.core.lane_config import LaneConfig
 from seg_ros.core.lane_filter import std_of
-from seg_ros.core.lane_fit import TILT, WIDTH, LaneFit
+from seg_ros.core.lane_fit import TILT, WIDTH, Belief, LaneFit
 
-__all__ = ['fit_problem', 'path_problem']
+__all__ = ['Limits', 'fit_problem', 'path_problem']
 
 WIDTH_SLACK = 0.04  # of the limits, for noise
 MIN_AGREEMENT = 0.4
 MAX_WIDTH_STD = 0.07  # in lanes: of a width that places the line that is not seen
-MAX_TILT_STDS = 3.0
+MAX_BEND = 1.6  # of the tightest bend: the shape of one image is rough
+MAX_HEADING = 1.2  # of the largest heading at which a lane is looked for
+MAX_TILT = 3.0  # in expected pitch errors
+MAX_TILT_CHANGE = 2.0  # the same, from what is usual
 MAX_OFFSET = 0.9  # in lanes, from the middle of the lane
 
 
-def fit_problem(
-    fit: LaneFit, config: LaneConfig, limits_m: tuple[float, float], max_residual_m: float
-) -> str:
-    """Returns why a fit of one image is refused, empty when it is good."""
+@dataclass(frozen=True)
+class Limits:
+    """What a lane must be like.
+
+    Attributes:
+        narrowest_m: Least width.
+        widest_m: Greatest width.
+        residual_m: RMS distance of the points from the fitted lines that is still good.
+    """
+
+    narrowest_m: float
+    widest_m: float
+    residual_m: float
+
+
+def fit_problem(fit: LaneFit, config: LaneConfig, limits: Limits, usual_tilt: float | None) -> str:
+    """Returns why a fit of one image is refused, empty when it is good.
+
+    Args:
+        fit: What to judge.
+        config: What roads are like.
+        limits: What this kind of lane is like.
+        usual_tilt: Of the images before, None when there were none.
+    """
     width_m = float(fit.belief.mean[WIDTH])
     seen = [side for side in (fit.left, fit.right) if side.length_m >= config.min_line_m]
     if not seen:
@@ -26,15 +51,17 @@ def fit_problem(
             f'too few pixels: {fit.left.length_m:.1f} m of the left and {fit.right.length_m:.1f} '
             f'm of the right side, {config.min_line_m:.1f} m needed'
         )
-    low_m, high_m = limits_m
+    low_m, high_m = limits.narrowest_m, limits.widest_m
     if not low_m * (1.0 - WIDTH_SLACK) <= width_m <= high_m * (1.0 + WIDTH_SLACK):
         return f'implausible width {width_m:.2f} m, {low_m:.2f} to {high_m:.2f} m expected'
     if len(seen) < 2 and std_of(fit.belief, WIDTH) > MAX_WIDTH_STD * width_m:
         return 'only one side is seen and the width is not known yet'
-    if fit.residual_m > max_residual_m:
+    if bend := _bend_problem(fit.belief, config):
+        return bend
+    if fit.residual_m > limits.residual_m:
         return f'the pixels do not fit a lane: {fit.residual_m:.2f} m off'
-    if len(seen) > 1 and abs(fit.belief.mean[TILT]) > MAX_TILT_STDS * config.pitch_per_m:
-        return 'the two sides are not parallel'
+    if len(seen) > 1 and (fork := _fork_problem(fit.belief, config, usual_tilt)):
+        return fork
     for name, side in (('left', fit.left), ('right', fit.right)):
         if side.length_m >= config.min_line_m and side.agreement < MIN_AGREEMENT:
             other = 'right' if name == 'left' else 'left'
@@ -52,4 +79,29 @@ def path_problem(
         return f'the vehicle is outside of the lane, {abs(offset_m):.2f} m from its middle'
     if reach_m < config.path_start_m + config.min_reach_m:
         return f'the lane is seen to {reach_m:.1f} m only'
+    return ''
+
+
+def _bend_problem(belief: Belief, config: LaneConfig) -> str:
+    _, slope, curvature, rate = belief.mean[:4].tolist()
+    if abs(slope) > MAX_HEADING * config.max_heading_rad:
+        return f'implausible heading: the lane is {abs(slope):.2f} rad off the vehicle'
+    steepest = max(abs(curvature), abs(curvature + rate * config.look_ahead_m))
+    if steepest > MAX_BEND * config.max_curvature_per_m:
+        return f'implausible bend of {steepest:.3f} per m'
+    return ''
+
+
+def _fork_problem(belief: Belief, config: LaneConfig, usual_tilt: float | None) -> str:
+    """Lines that do not look parallel: the camera's pitch explains a little of that."""
+    tilt = float(belief.mean[TILT])
+    if usual_tilt is not None and abs(tilt - usual_tilt) > MAX_TILT_CHANGE * config.pitch_per_m:
+        return 'the two sides are not parallel any more'
+    if abs(tilt) > MAX_TILT * config.pitch_per_m:
+        direction = 'up' if tilt > 0.0 else 'down'
+        return (
+            'the two sides are not parallel: the road forks, or the camera looks '
+            f'{abs(tilt):.3f} rad per metre of its height further {direction} than mount.pitch '
+            'says'
+        )
     return ''

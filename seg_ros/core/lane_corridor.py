@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from seg_ros.core.lane_checks import Limits
 from seg_ros.core.lane_config import LaneConfig
-from seg_ros.core.lane_follower import LaneFollower, Limits
+from seg_ros.core.lane_follower import LaneFollower
 from seg_ros.core.lane_points import Points
 
 __all__ = ['CorridorFollower']

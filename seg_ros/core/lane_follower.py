@@ -4,33 +4,20 @@ from __future__ import annotations
 
 import numpy as np
 
-from seg_ros.core.lane_checks import fit_problem
+from seg_ros.core.lane_checks import Limits, fit_problem
 from seg_ros.core.lane_config import LaneConfig
 from seg_ros.core.lane_filter import LaneFilter
-from seg_ros.core.lane_fit import WIDTH, Belief, LaneFit, fit_lane
+from seg_ros.core.lane_fit import TILT, WIDTH, Belief, LaneFit, fit_lane
 from seg_ros.core.lane_points import Points
 from seg_ros.core.lane_shape import Float64Array
 
-__all__ = ['LaneFollower', 'Limits']
+__all__ = ['LaneFollower']
 
 NS_PER_S = 1e9
 MIN_POINTS = 4
+TILT_LEARNING = 0.01  # of a change, per image
+TILT_MEMORY_S = 5.0
 EXTRAPOLATED = 0.1  # of the look-ahead, beyond what is seen
-
-
-class Limits:
-    """What a lane of this kind must be like.
-
-    Attributes:
-        narrowest_m: Least width.
-        widest_m: Greatest width.
-        residual_m: RMS distance of the points from the fitted lines that is still good.
-    """
-
-    def __init__(self, narrowest_m: float, widest_m: float, residual_m: float) -> None:
-        self.narrowest_m = narrowest_m
-        self.widest_m = widest_m
-        self.residual_m = residual_m
 
 
 class LaneFollower:
@@ -58,6 +45,7 @@ class LaneFollower:
         self._filter = LaneFilter(config, width_m, width_known=width_known)
         self._seen_ns = 0
         self._hits = 0
+        self._usual_tilt: float | None = None
         self.width_m = width_m
         self.problem = 'no lane was found yet'
         self.both_sides = False
@@ -110,16 +98,15 @@ class LaneFollower:
         """
         expected = self.belief
         self.fit = None
+        if self.age_s(stamp_ns) > TILT_MEMORY_S:
+            self._usual_tilt = None
         if expected is None:
             return
         self.problem = 'too few pixels'
         if len(points) >= MIN_POINTS:
             width_m = float(expected.mean[WIDTH])
             fit = fit_lane(points, expected, width_m, eye_x_m, coarse=self._hits == 0)
-            limits = self._limits
-            self.problem = fit_problem(
-                fit, self._config, (limits.narrowest_m, limits.widest_m), limits.residual_m
-            )
+            self.problem = fit_problem(fit, self._config, self._limits, self._usual_tilt)
             if not self.problem:
                 self._accept(fit, stamp_ns)
                 return
@@ -135,5 +122,8 @@ class LaneFollower:
         self.both_sides = min(fit.left.length_m, fit.right.length_m) >= config.min_line_m
         seen_m = max(fit.left.reach_m, fit.right.reach_m) + EXTRAPOLATED * config.look_ahead_m
         self.reach_m = min(max(seen_m, self.reach_m), config.look_ahead_m)
+        tilt = float(fit.belief.mean[TILT])
+        usual = tilt if self._usual_tilt is None else self._usual_tilt
+        self._usual_tilt = usual + TILT_LEARNING * (tilt - usual)
         width_m = float(fit.belief.mean[WIDTH])
         self.width_m = float(np.clip(width_m, limits.narrowest_m, limits.widest_m))

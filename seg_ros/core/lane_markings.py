@@ -6,9 +6,10 @@ import math
 
 import numpy as np
 
+from seg_ros.core.lane_checks import Limits
 from seg_ros.core.lane_config import LaneConfig
 from seg_ros.core.lane_fit import WIDTH
-from seg_ros.core.lane_follower import LaneFollower, Limits
+from seg_ros.core.lane_follower import LaneFollower
 from seg_ros.core.lane_neighbours import Neighbour, find_neighbours
 from seg_ros.core.lane_points import Points
 from seg_ros.core.lane_shape import value_at

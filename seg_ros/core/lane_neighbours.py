@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from seg_ros.core.lane_config import LaneConfig
@@ -15,7 +17,7 @@ BINS_PER_LANE = 12
 SPREAD = 0.1  # in lanes: points of one line
 
 
-class Neighbour:
+class Neighbour(NamedTuple):
     """A line beside the lane.
 
     Attributes:
@@ -23,9 +25,8 @@ class Neighbour:
         length_m: Painted length of it.
     """
 
-    def __init__(self, left_m: float, length_m: float) -> None:
-        self.left_m = left_m
-        self.length_m = length_m
+    left_m: float
+    length_m: float
 
 
 def find_neighbours(

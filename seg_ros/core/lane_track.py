@@ -69,6 +69,8 @@ class LaneTrack:
         start_m: x where the path starts.
         reach_m: x where the path ends: as far as the lane was seen, at most the look-ahead.
         age_s: Time since the lane was last seen.
+        pitch_per_m: How much further up (rad) the camera looks than its mounting says, by the
+            lines, over its height (m): slopes, braking, or a calibration to be improved.
         boundaries: Every line that was told apart in this image.
     """
 
@@ -84,6 +86,7 @@ class LaneTrack:
     start_m: float = 0.0
     reach_m: float = 0.0
     age_s: float = 0.0
+    pitch_per_m: float = 0.0
     boundaries: tuple[Boundary, ...] = ()
 
     @property

@@ -12,7 +12,7 @@ from seg_ros.core.labels import LabelMap
 from seg_ros.core.lane_checks import path_problem
 from seg_ros.core.lane_config import LaneConfig
 from seg_ros.core.lane_corridor import CorridorFollower
-from seg_ros.core.lane_fit import WIDTH, Belief
+from seg_ros.core.lane_fit import TILT, WIDTH, Belief
 from seg_ros.core.lane_follower import LaneFollower
 from seg_ros.core.lane_markings import MarkingFollower
 from seg_ros.core.lane_points import LaneView
@@ -175,6 +175,7 @@ class LaneTracker:
             start_m=config.path_start_m,
             reach_m=reach_m,
             age_s=age_s,
+            pitch_per_m=float(belief.mean[TILT]),
             boundaries=self._boundaries(lane, belief, left, right),
         )
 

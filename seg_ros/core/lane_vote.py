@@ -6,6 +6,8 @@ them up at few lateral places.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from seg_ros.core.lane_config import LaneConfig
@@ -27,7 +29,7 @@ THREE = np.ones(3)
 WIDTH_COST = 2.0  # in shortest lines per relative deviation of the width
 
 
-class Peaks:
+class Peaks(NamedTuple):
     """Lateral places of lines, and how much of each is painted.
 
     Attributes:
@@ -35,9 +37,8 @@ class Peaks:
         length_m: ``(K,)``.
     """
 
-    def __init__(self, left_m: Float64Array, length_m: Float64Array) -> None:
-        self.left_m = left_m
-        self.length_m = length_m
+    left_m: Float64Array
+    length_m: Float64Array
 
 
 class LaneVote:
