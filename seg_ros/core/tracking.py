@@ -24,6 +24,7 @@ WALKING_SIGMA_MPS = 1.3  # of a velocity nobody has measured yet
 ACCELERATION_MPS2 = 1.2  # people start and turn about so fast
 UNKNOWN_EGO_MPS2 = 3.0  # without odometry the vehicle's own acceleration is in it
 GATE = 13.8  # chi-square, 2 degrees of freedom: one in a thousand right pairs is refused
+GATE_LOG_HEIGHT = np.log(4.0)  # from frame to frame nobody grows or shrinks so much
 UNCONFIRMED_MISSES = 2
 MEASURED = np.eye(2, 4)
 
@@ -126,7 +127,7 @@ class PeopleTracker:
         if self._ids:
             self._predict(max(dt_s, 0.0), ego)
         places, noises = _measurements(people)
-        pairs = self._pairs(places, noises)
+        pairs = self._pairs(people, places, noises)
         self._correct(pairs, places, noises)
         matched = dict(pairs)
         for row in range(len(self._ids)):
@@ -168,7 +169,9 @@ class PeopleTracker:
             self._states = self._states @ step.T
         self._covariances = step @ self._covariances @ step.T + noise
 
-    def _pairs(self, places: Float64Array, noises: Float64Array) -> list[tuple[int, int]]:
+    def _pairs(
+        self, people: Sequence[SeenPerson], places: Float64Array, noises: Float64Array
+    ) -> list[tuple[int, int]]:
         """Rows of tracks and people that belong together, the surest first."""
         if not len(places) or not self._ids:
             return []
@@ -181,7 +184,10 @@ class PeopleTracker:
         # A wide gate must not win against a narrow one, nor a newcomer against an old track
         cost = distance + np.log(determinant)
         cost += np.where(np.array(self._hits) >= self.confirm_frames, 0.0, 4.0)[:, None]
-        rows, columns = np.nonzero(distance < GATE)
+        was = np.log([p.bbox[3] - p.bbox[1] for p in self._seen])
+        looks = np.log([p.bbox[3] - p.bbox[1] for p in people])
+        alike = np.abs(was[:, None] - looks) < GATE_LOG_HEIGHT
+        rows, columns = np.nonzero((distance < GATE) & alike)
         order = np.argsort(cost[rows, columns], kind='stable')
         pairs: list[tuple[int, int]] = []
         taken_rows: set[int] = set()

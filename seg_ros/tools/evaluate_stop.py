@@ -35,7 +35,7 @@ from seg_ros.tools.stop_folder import FolderTally, labelled_pictures
 
 __all__ = ['add_arguments', 'evaluate_drives', 'evaluate_folder', 'main']
 
-EVENTS = 228
+EVENTS = 216
 QUIET_MINUTES = 10.5
 SEED = 7
 

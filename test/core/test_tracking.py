@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -132,6 +133,14 @@ def test_range_noise_far_away_makes_neither_speed_nor_new_people() -> None:
     assert track.id == 1
     assert vx < 1.5
     assert vy < 0.3
+
+
+def test_a_hand_far_away_is_not_taken_for_somebody_near() -> None:
+    tracker = PeopleTracker(coast_s=0.2)
+    follow(tracker, *[[seen(5.0, -1.5)]] * 5)
+    hand = replace(seen(19.0, -5.5, sigma_along=9.0), bbox=(467, 165, 471, 171))
+    tracks = follow(tracker, *[[hand]] * 6, start=5)
+    assert [track.id for track in tracks] == [2]
 
 
 def test_people_without_a_place_are_left_out() -> None:
