@@ -122,14 +122,14 @@ class TensorrtApi:
     def set_precision(self, config: Any, precision: str) -> None:
         """Allows a precision by flag; where there are none, the graph has it already."""
         flags = self.module.BuilderFlag
+        if precision == 'fp32':
+            config.clear_flag(flags.TF32)  # 10 bits of mantissa are not what was asked for
         if not self.has_precision_flags:
             return
         if precision in ('fp16', 'int8'):  # what int8 leaves out is faster in half than in float
             config.set_flag(flags.FP16)
         if precision == 'int8':
             config.set_flag(flags.INT8)
-        if precision == 'fp32':
-            config.clear_flag(flags.TF32)
 
     def check_targets(self, targets: Sequence[str]) -> None:
         """Checks that plans can be made for GPUs that are not here.

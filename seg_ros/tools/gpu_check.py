@@ -14,11 +14,11 @@ import time
 from collections.abc import Callable, Iterator
 from importlib import import_module
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from seg_ros.core.errors import BackendError, BackendUnavailable, EngineError, SegRosError
+from seg_ros.core.errors import BackendUnavailable, EngineError, SegRosError
 from seg_ros.inference.device_memory import open_device_memory
 from seg_ros.inference.engine import Engine, find_engines, load_engine
 from seg_ros.inference.engine_build import PLAN_PRECISIONS, BuildOptions, network_data
@@ -29,27 +29,21 @@ from seg_ros.inference.plan_maker import Workshop, make_plan
 from seg_ros.inference.plan_runner import PlanRunner
 from seg_ros.inference.registry import PlanOptions, create_backend
 from seg_ros.inference.tensorrt_backend import GpuStack, TensorrtBackend, gpu_stack
+from seg_ros.tools.gpu_memory_check import (
+    CYCLES,
+    MOST_DRIFT_BYTES,
+    CheckRow,
+    check_memory,
+    drift_bytes,
+)
 from seg_ros.tools.progress import Progress
 from seg_ros.tools.roofline import network_cost, roofline
 
-__all__ = ['CheckRow', 'add_arguments', 'check_memory', 'check_plan_of', 'main']
+__all__ = ['add_arguments', 'check_plan_of', 'main']
 
-CYCLES = 100
-WARM_UP_CYCLES = 5  # libraries keep something of their first ones
-MOST_DRIFT_BYTES = 1 << 20
-COPY_BYTES = 64 << 20
 RUNS, WARM_UP_RUNS = 200, 20
 BATCH = 4
 PERCENTILES = (50, 95, 99)
-GIGA = 1e9
-
-
-class CheckRow(NamedTuple):
-    """One thing that was looked at."""
-
-    check: str
-    ok: bool
-    value: str
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -112,70 +106,6 @@ def main(arguments: argparse.Namespace) -> int:
     return 0 if figures['ok'] else 1
 
 
-def check_memory(
-    open_memory: Callable[[], Any], keep: Callable[[CheckRow], None], cycles: int = CYCLES
-) -> dict[str, Any]:
-    """Looks at the memory of the GPU, without TensorRT; returns its figures.
-
-    Args:
-        open_memory: Opens it.
-        keep: Takes what was found.
-        cycles: How often it is opened and closed.
-    """
-    memory = open_memory()
-    with memory.current():
-        there, back = (memory.host_array((COPY_BYTES,), np.uint8) for _ in range(2))
-        address = memory.allocate(COPY_BYTES)
-        there[:] = np.random.default_rng(0).integers(0, 256, COPY_BYTES, np.uint8)
-
-        def both() -> None:
-            memory.upload(there, address)
-            memory.download(address, back)
-
-        both()
-        memory.synchronise()
-        keep(CheckRow('pinned copies', bool((there == back).all()), f'{COPY_BYTES >> 20} MB'))
-        events = [memory.record_event()]
-        memory.upload(there, address)
-        events.append(memory.record_event())
-        memory.download(address, back)
-        events.append(memory.record_event())
-        memory.synchronise()
-        up_ms = memory.elapsed_ms(events[0], events[1])
-        down_ms = memory.elapsed_ms(events[1], events[2])
-        keep(
-            CheckRow('events', up_ms > 0 and down_ms > 0, f'{up_ms:.2f} ms up, {down_ms:.2f} down')
-        )
-        if memory.can_capture:
-            graph = memory.capture(both)
-            there[:] ^= 0xFF
-            memory.launch(graph)
-            memory.synchronise()
-            keep(CheckRow('CUDA graph', bool((there == back).all()), 'copies, captured'))
-        mapped = memory.host_array((256,), np.uint8, mapped=True)
-        keep(CheckRow('mapped memory', memory.mapped_address(mapped) != 0, 'has an address'))
-        try:
-            memory.allocate(memory.gpu.total_bytes * 4)
-            keep(CheckRow('too much memory', False, 'it was given'))
-        except BackendError as error:
-            keep(CheckRow('too much memory', 'no memory left' in str(error), str(error)))
-        both()
-        memory.synchronise()
-    memory.close()
-    drift = _drift(open_memory, lambda: _open_and_close(open_memory), cycles)
-    keep(
-        CheckRow(
-            f'{cycles} memories', drift <= MOST_DRIFT_BYTES, f'{drift} bytes are gone after them'
-        )
-    )
-    return {
-        'library': memory.name,
-        'upload_gb_s': COPY_BYTES / GIGA / up_ms * 1e3,
-        'download_gb_s': COPY_BYTES / GIGA / down_ms * 1e3,
-        'drift_bytes': drift,
-    }
-
-
 def check_plan_of(
     stack: GpuStack,
     engine: Engine,
@@ -218,7 +148,7 @@ def check_plan_of(
     infer_ms = _percentiles(_wall_ms(lambda: made.infer(images, with_confidence=True)))
     detail = made.detail
     made.close()
-    drift = _drift(stack.open_memory, lambda: backend().close(), cycles)
+    drift = drift_bytes(stack.open_memory, lambda: backend().close(), cycles)
     keep(
         CheckRow(
             f'{title} {cycles} times', drift <= MOST_DRIFT_BYTES, f'{drift} bytes are gone after'
@@ -288,35 +218,6 @@ def _cpu_ms(engine: Engine, images: Any) -> dict[str, float]:
 
 def _percentiles(samples: list[float]) -> dict[str, float]:
     return {f'p{row}': float(np.percentile(samples, row)) for row in PERCENTILES}
-
-
-def _drift(open_memory: Callable[[], Any], cycle: Callable[[], object], cycles: int) -> int:
-    """Returns by how many bytes the free memory shrinks over the cycles."""
-    for _ in range(WARM_UP_CYCLES):
-        cycle()
-    before = _free_bytes(open_memory)
-    for _ in range(cycles):
-        cycle()
-    return before - _free_bytes(open_memory)
-
-
-def _free_bytes(open_memory: Callable[[], Any]) -> int:
-    memory = open_memory()
-    try:
-        with memory.current():
-            return int(memory.free_bytes())
-    finally:
-        memory.close()
-
-
-def _open_and_close(open_memory: Callable[[], Any]) -> None:
-    memory = open_memory()
-    with memory.current():
-        memory.allocate(1 << 20)
-        memory.host_array((1 << 20,), np.uint8)
-        memory.record_event()
-        memory.synchronise()
-    memory.close()
 
 
 def _words(share: float | None, gpu: GpuInfo) -> str:

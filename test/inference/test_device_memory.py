@@ -17,6 +17,7 @@ from seg_ros.inference.cuda_bindings_memory import CudaBindingsMemory
 from seg_ros.inference.device_memory import GpuMemory, open_device_memory
 from seg_ros.inference.gpu import find_gpu
 from seg_ros.inference.recording_memory import FAKE_GPU, RecordingMemory
+from seg_ros.tools.gpu_memory_check import CheckRow, check_memory
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -182,6 +183,17 @@ def test_every_call_of_cuda_bindings_reaches_the_driver_and_its_error_is_ours(
         match=rf'{function} failed on no GPU .* with cudaErrorInsufficientDriver .*Install a d',
     ):
         call(cuda)
+
+
+@pytest.mark.gpu
+def test_the_memory_of_this_machines_gpu_is_well() -> None:
+    try:
+        open_device_memory().close()
+    except BackendUnavailable as error:
+        pytest.skip(str(error))
+    rows: list[CheckRow] = []
+    check_memory(open_device_memory, rows.append)
+    assert [row for row in rows if not row.ok] == []
 
 
 def test_the_fake_and_both_libraries_have_the_same_face() -> None:

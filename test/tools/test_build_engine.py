@@ -18,8 +18,9 @@ from seg_ros.inference.engine_cache import EngineCache
 from seg_ros.inference.gpu import GpuClocks, GpuInfo
 from seg_ros.inference.plan_key import plan_key
 from seg_ros.inference.recording_memory import FAKE_GPU, RecordingMemory
-from seg_ros.tools import gpu_check, plan_rows
-from seg_ros.tools.gpu_check import CheckRow, check_memory, check_plan_of
+from seg_ros.tools import gpu_check, gpu_memory_check, plan_rows
+from seg_ros.tools.gpu_check import check_plan_of
+from seg_ros.tools.gpu_memory_check import CheckRow, check_memory
 from seg_ros.tools.plan_rows import Machine, plan_row
 from seg_ros.tools.roofline import Cost, network_cost, roofline
 from test.fake_tensorrt import MAGIC, FakeMachine
@@ -200,7 +201,7 @@ def test_without_a_gpu_the_check_says_so_and_writes_nothing(
 def test_the_check_of_the_memory_runs_on_the_fake_and_finds_a_leak(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(gpu_check, 'COPY_BYTES', 1 << 16)
+    monkeypatch.setattr(gpu_memory_check, 'COPY_BYTES', 1 << 16)
     rows: list[CheckRow] = []
     figures = check_memory(lambda: RecordingMemory(), rows.append, 5)
     assert [row.check for row in rows if not row.ok] == []
@@ -213,6 +214,14 @@ def test_the_check_of_the_memory_runs_on_the_fake_and_finds_a_leak(
     rows.clear()
     check_memory(lambda: RecordingMemory(capacity=next(shrinking)), rows.append, 5)
     assert [row.check for row in rows if not row.ok] == ['5 memories']
+
+
+def test_the_check_of_the_memory_alone_needs_a_gpu_too_and_says_so(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr('seg_ros.inference.gpu.LIBRARY_NAMES', ('libnothing_cuda.so',))
+    assert gpu_memory_check.main() == 1
+    assert 'Nothing can be checked here: it needs an NVIDIA GPU' in capsys.readouterr().err
 
 
 def test_the_check_of_a_plan_runs_on_the_fake(
