@@ -27,7 +27,7 @@ class CameraGeometry:
     Args:
         node: Creates the subscription.
         name: Name of the camera.
-        image_topic: Its CameraInfo is beside it.
+        image_topic: Its CameraInfo is beside it, after remapping.
         mounting: Knows where the cameras are.
     """
 
@@ -40,7 +40,10 @@ class CameraGeometry:
         self._camera: Camera | None = None
         self.reason = 'no CameraInfo has come yet'
         self._subscription = node.create_subscription(
-            CameraInfo, camera_info_topic(image_topic), self._on_info, qos_profile_sensor_data
+            CameraInfo,
+            camera_info_topic(node.resolve_topic_name(image_topic)),
+            self._on_info,
+            qos_profile_sensor_data,
         )
 
     @property

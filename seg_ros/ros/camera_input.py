@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from rclpy.impl.implementation_singleton import rclpy_implementation
@@ -26,7 +26,7 @@ TYPE_NAMES = {
 }
 REPEAT_WARNING_S = 30.0
 
-OnMessage = Callable[[str, 'Image | CompressedImage'], None]
+OnMessage = Callable[[str, 'Image | CompressedImage', int], None]
 
 
 class CameraInput:
@@ -37,7 +37,8 @@ class CameraInput:
         name: Name of the camera.
         topic: Image topic, before remapping.
         config: Says which transport and reliability to ask for.
-        on_message: Called with the camera's name and each message, in the executor's thread.
+        on_message: Called in the executor's thread with the camera's name, each message, and
+            how many before it never arrived here, by the publisher's own count.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class CameraInput:
         self._auto_reliability = self._reliability is None
         self._reliability = self._reliability or ReliabilityPolicy.BEST_EFFORT
         self._subscription: Any = None
+        self.number: int | None = None  # of the newest message, by the publisher's count
         self._heard_s = time.monotonic()
         self._heard_ros_ns = self._ros_ns()
         self._warned_s: float | None = None
@@ -98,12 +100,19 @@ class CameraInput:
         if self._subscription is not None:
             self._node.destroy_subscription(self._subscription)
             self._subscription = None
+            self.number = None
 
-    def _receive(self, message: Image | CompressedImage) -> None:
+    def receive(self, message: Image | CompressedImage, info: Mapping[str, Any]) -> None:
+        """Hands a message on, with how many were lost or replaced before it."""
+        number = info.get('publication_sequence_number')
+        missed = 0
+        if number is not None and self.number is not None and number > self.number:
+            missed = number - self.number - 1
+        self.number = number
         self._heard_s = time.monotonic()
         self._heard_ros_ns = self._ros_ns()
         self._warned_s = None
-        self._on_message(self.name, message)
+        self._on_message(self.name, message, missed)
 
     def _reliability_asked_for(self, config: NodeConfig) -> ReliabilityPolicy | None:
         """Returns what the user asks for, by qos_overrides or parameter; None leaves it to us.
@@ -148,7 +157,7 @@ class CameraInput:
             self._subscription = self._node.create_subscription(
                 TRANSPORTS[self._transport],
                 self._requested_topic,
-                self._receive,
+                self.receive,
                 QoSProfile(
                     history=HistoryPolicy.KEEP_LAST, depth=1, reliability=self._reliability
                 ),

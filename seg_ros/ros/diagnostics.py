@@ -21,6 +21,8 @@ class CameraStatistics:
     Attributes:
         received: Messages that arrived.
         dropped: Frames that a newer one replaced before they were processed.
+        missed: Frames that the camera sent, by its count, and that never arrived: lost on the
+            way, or replaced in the middleware while the node was busy.
         published: Frames of which something was published.
         idle: Frames that were not processed because nobody subscribed to a result.
         broken: Frames that could not be read, by kind.
@@ -32,6 +34,7 @@ class CameraStatistics:
 
     received: int = 0
     dropped: int = 0
+    missed: int = 0
     published: int = 0
     idle: int = 0
     broken: Counter[str] = field(default_factory=Counter)
@@ -105,6 +108,7 @@ def camera_status(
         'frames_received': str(statistics.received),
         'frames_published': str(statistics.published),
         'frames_dropped': str(statistics.dropped),
+        'frames_missed': str(statistics.missed),
         'frames_without_subscriber': str(statistics.idle),
         'frames_broken': str(statistics.broken.total()),
         'inference_failures': str(statistics.failures),

@@ -55,10 +55,10 @@ OUTPUTS: Mapping[str, Output] = {
     )
 }
 
-# Reliable serves best-effort and reliable subscribers alike; depth 2 lets a slow reader catch up
-# by one frame without ever seeing old ones.
+# Reliable serves best-effort and reliable subscribers alike. The depth is for readers that want
+# every image and are late at times, such as recorders.
 IMAGE_QOS = QoSProfile(
-    history=HistoryPolicy.KEEP_LAST, depth=2, reliability=ReliabilityPolicy.RELIABLE
+    history=HistoryPolicy.KEEP_LAST, depth=5, reliability=ReliabilityPolicy.RELIABLE
 )
 LATCHED_QOS = QoSProfile(
     history=HistoryPolicy.KEEP_LAST,

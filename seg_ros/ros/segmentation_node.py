@@ -234,9 +234,9 @@ class SegmentationNode(LifecycleNode):
             port.decisions.configure(self.config.stop)
         return SetParametersResult(successful=True)
 
-    def _on_image(self, camera: str, message: Image | CompressedImage) -> None:
+    def _on_image(self, camera: str, message: Image | CompressedImage, missed: int) -> None:
         if self._worker is not None:
-            self._worker.put(camera, message)
+            self._worker.put(camera, message, missed)
 
     def _on_motion(self, motion: Motion) -> None:
         for port in self._ports.values():

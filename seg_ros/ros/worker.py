@@ -89,11 +89,18 @@ class FrameWorker:
         """Whether the thread goes on; it ends by itself only if something is very wrong."""
         return self._thread.is_alive()
 
-    def put(self, camera: str, message: Image | CompressedImage) -> None:
-        """Stores a camera's newest frame; called in the executor's thread."""
+    def put(self, camera: str, message: Image | CompressedImage, missed: int = 0) -> None:
+        """Stores a camera's newest frame; called in the executor's thread.
+
+        Args:
+            camera: Its name.
+            message: The frame.
+            missed: Frames before it that never arrived.
+        """
         arrived_ns = time.monotonic_ns()
         statistics = self._ports[camera].statistics
         statistics.arrived(arrived_ns)
+        statistics.missed += missed
         if self._mailbox.put(camera, Received(message, arrived_ns)):
             statistics.dropped += 1
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from nav_msgs.msg import Odometry
 from numpy.typing import NDArray
+from sensor_msgs.msg import CameraInfo
 
 from test.ros.graph import Graph, image_message
 from test.ros.test_segmentation_node import PEDESTRIAN, ROAD, street
@@ -33,6 +34,7 @@ class Drive:
         offset_s: Added to the stamps.
         running: Whether images are published.
         odometry: Whether odometry is published.
+        info: The calibration that comes with every image, if any.
     """
 
     graph: Graph
@@ -41,10 +43,12 @@ class Drive:
     offset_s: float = 0.0
     running: bool = True
     odometry: bool = False
+    info: CameraInfo | None = None
 
     def __post_init__(self) -> None:
         self._camera = self.graph.publisher()
         self._odometry: Any = None
+        self._infos = self.graph.publisher(CameraInfo, '/camera_info')
         self._over = threading.Event()
         self._random = np.random.default_rng(1)
         self._thread = threading.Thread(target=self._publish, daemon=True)
@@ -59,7 +63,11 @@ class Drive:
             now_ns = self.graph.peer.get_clock().now().nanoseconds
             if self.running:
                 stamp_ns = max(0, now_ns + int(self.offset_s * 1e9))
-                self._camera.publish(image_message(self._picture(), stamp_ns=stamp_ns))
+                message = image_message(self._picture(), stamp_ns=stamp_ns)
+                self._camera.publish(message)
+                if self.info is not None:
+                    self.info.header = message.header
+                    self._infos.publish(self.info)
             if self.odometry:
                 if self._odometry is None:
                     self._odometry = self.graph.publisher(Odometry, '/odom')

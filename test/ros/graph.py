@@ -7,7 +7,7 @@ from __future__ import annotations
 import array
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -65,10 +65,14 @@ class Graph:
         self._theirs.executor.add_node(self.peer)
         self.nodes: list[SegmentationNode] = []
 
-    def node(self, *, started: bool = True, **parameters: Any) -> SegmentationNode:
+    def node(
+        self, *, started: bool = True, cli_args: Sequence[str] = (), **parameters: Any
+    ) -> SegmentationNode:
         """Returns the node, active unless it shall not be started."""
         overrides = [Parameter(name, value=value) for name, value in parameters.items()]
-        node = SegmentationNode(context=self._ours.context, parameter_overrides=overrides)
+        node = SegmentationNode(
+            context=self._ours.context, parameter_overrides=overrides, cli_args=list(cli_args)
+        )
         self.nodes.append(node)
         self._ours.executor.add_node(node)
         if started:

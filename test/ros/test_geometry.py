@@ -63,6 +63,12 @@ def test_the_camera_info_is_beside_the_image(image: str, info: str) -> None:
     assert camera_info_topic(image) == info
 
 
+def test_the_camera_info_follows_the_remapped_image(graph: Graph, engine: Path) -> None:
+    graph.node(cli_args=['--ros-args', '-r', 'image:=/front/image_raw'], **canned(engine))
+    info = graph.publisher(CameraInfo, '/front/camera_info')
+    wait_for(lambda: info.get_subscription_count() > 0, 'the node reads the calibration')
+
+
 def test_an_uncalibrated_camera_is_refused_with_a_sentence() -> None:
     with pytest.raises(ConfigurationError, match='not calibrated'):
         intrinsics_of(camera_info(k=[0.0] * 9), None)
@@ -100,12 +106,9 @@ def test_a_mounting_comes_back_from_its_transform(mount: Mount) -> None:
 
 def test_people_stand_where_they_stand_in_metres(graph: Graph, engine: Path) -> None:
     people = graph.collect(PoseArray, '/segmentation/pedestrians')
-    info = graph.publisher(CameraInfo, '/camera_info')
     graph.node(**canned(engine, **WHERE))
-    drive = Drive(graph, image=person_at(8.0, 1.0))
+    drive = Drive(graph, image=person_at(8.0, 1.0), info=camera_info())
     try:
-        wait_for(lambda: info.get_subscription_count() > 0, 'the node reads the calibration')
-        info.publish(camera_info())
         message = wait_for(lambda: next((row for row in people if row.poses), None), 'a person')
         position = message.poses[0].position
         assert message.header.frame_id == 'base_link'
@@ -139,7 +142,6 @@ def tf2_ros(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures('tf2_ros')
 def test_the_vehicle_stops_when_tf_is_lost(graph: Graph, engine: Path) -> None:
     status = graph.collect(DiagnosticStatus, '/segmentation/pedestrian_stop/status')
-    info = graph.publisher(CameraInfo, '/camera_info')
     graph.node(**canned(engine, **{'stop.require_geometry': True}))
     drive = Drive(graph)
 
@@ -148,8 +150,7 @@ def test_the_vehicle_stops_when_tf_is_lost(graph: Graph, engine: Path) -> None:
 
     try:
         wait_for(lambda: kind() == 'no_geometry', 'no calibration yet')
-        wait_for(lambda: info.get_subscription_count() > 0, 'the node reads the calibration')
-        info.publish(camera_info())
+        drive.info = camera_info()
         wait_for(lambda: kind() == 'clear', 'the way is clear')
         transform, Buffer.transform = Buffer.transform, None
         wait_for(lambda: kind() == 'no_geometry', 'TF is lost')

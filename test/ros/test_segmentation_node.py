@@ -188,6 +188,29 @@ def test_the_newest_frame_wins_and_what_it_replaced_is_counted(graph: Graph, eng
     )
 
 
+def test_frames_that_never_arrive_are_counted(graph: Graph, engine: Path) -> None:
+    node = graph.node(**canned(engine))
+    camera = graph.publisher()
+    diagnostics = graph.collect(DiagnosticArray, '/diagnostics')
+    graph.read(camera)
+    (camera_input,) = node.inputs
+    for number in (7, 8, 12, 13, 2, 3):  # 9 to 11 are lost; then the camera starts again
+        camera_input.receive(image_message(street()[0]), {'publication_sequence_number': number})
+    wait_for(
+        lambda: values_of(latest_status(diagnostics)).get('frames_missed') == '3', 'three missed'
+    )
+
+
+def test_the_publishers_count_comes_with_every_message(graph: Graph, engine: Path) -> None:
+    node = graph.node(**canned(engine))
+    camera = graph.publisher()
+    graph.read(camera)
+    (camera_input,) = node.inputs
+    for count in (1, 2):
+        camera.publish(image_message(street()[0]))
+        wait_for(lambda n=count: camera_input.number == n, 'the count of the publisher')
+
+
 def test_several_cameras_share_one_engine_and_each_has_its_topics(
     graph: Graph, engine: Path
 ) -> None:
