@@ -13,7 +13,7 @@ __all__ = ['Limits', 'fit_problem', 'path_problem']
 WIDTH_SLACK = 0.04  # of the limits, for noise
 MIN_AGREEMENT = 0.4
 MAX_WIDTH_STD = 0.07  # in lanes: of a width that places the line that is not seen
-MAX_BEND = 1.6  # of the tightest bend: the shape of one image is rough
+MAX_BEND = 2.0  # of the tightest bend: the shape of one image is rough
 MAX_HEADING = 1.2  # of the largest heading at which a lane is looked for
 MAX_TILT = 3.0  # in expected pitch errors
 MAX_TILT_CHANGE = 2.0  # the same, from what is usual
@@ -56,7 +56,7 @@ def fit_problem(fit: LaneFit, config: LaneConfig, limits: Limits, usual_tilt: fl
         return f'implausible width {width_m:.2f} m, {low_m:.2f} to {high_m:.2f} m expected'
     if len(seen) < 2 and std_of(fit.belief, WIDTH) > MAX_WIDTH_STD * width_m:
         return 'only one side is seen and the width is not known yet'
-    if bend := _bend_problem(fit.belief, config):
+    if bend := _bend_problem(fit, config):
         return bend
     if fit.residual_m > limits.residual_m:
         return f'the pixels do not fit a lane: {fit.residual_m:.2f} m off'
@@ -82,11 +82,12 @@ def path_problem(
     return ''
 
 
-def _bend_problem(belief: Belief, config: LaneConfig) -> str:
-    _, slope, curvature, rate = belief.mean[:4].tolist()
+def _bend_problem(fit: LaneFit, config: LaneConfig) -> str:
+    _, slope, curvature, rate = fit.belief.mean[:4].tolist()
     if abs(slope) > MAX_HEADING * config.max_heading_rad:
         return f'implausible heading: the lane is {abs(slope):.2f} rad off the vehicle'
-    steepest = max(abs(curvature), abs(curvature + rate * config.look_ahead_m))
+    seen_m = min(max(fit.left.reach_m, fit.right.reach_m), config.look_ahead_m)
+    steepest = max(abs(curvature), abs(curvature + rate * seen_m))
     if steepest > MAX_BEND * config.max_curvature_per_m:
         return f'implausible bend of {steepest:.3f} per m'
     return ''

@@ -12,7 +12,7 @@ from seg_ros.core.lane_points import Points
 __all__ = ['CorridorFollower']
 
 RAGGED = 2.0  # edges of ground are rougher than paint
-NEAR = 0.4  # of the look-ahead: where the corridor is looked for first
+MIN_ROWS = 8
 
 
 class CorridorFollower(LaneFollower):
@@ -43,16 +43,19 @@ class CorridorFollower(LaneFollower):
         self.look(left.joined(right), eye_x_m, stamp_ns)
 
     def _begin(self, left: Points, right: Points) -> bool:
-        near_m = NEAR * self._config.look_ahead_m
-        left_y, right_y = left.y[left.x < near_m], right.y[right.x < near_m]
-        if not len(left_y) or not len(right_y):
+        _, at_left, at_right = np.intersect1d(left.row, right.row, return_indices=True)
+        if len(at_left) < MIN_ROWS:
             self.problem = 'the drivable ground has no edge on both sides'
             return False
-        left_m, right_m = float(np.median(left_y)), float(np.median(right_y))
-        width_m = left_m - right_m
+        x = 0.5 * (left.x[at_left] + right.x[at_right])
+        across_m = left.y[at_left] - right.y[at_right]
+        middle_m = 0.5 * (left.y[at_left] + right.y[at_right])
+        half_curvature, slope, offset_m = np.polyfit(x, middle_m, 2).tolist()
+        cos = 1.0 / np.sqrt(1.0 + np.square(slope + 2.0 * half_curvature * x))
+        width_m = float(np.median(across_m * cos))
         limits = self._limits
         if not limits.narrowest_m <= width_m <= limits.widest_m:
             self.problem = f'the drivable ground is {width_m:.1f} m wide'
             return False
-        self.start(np.array([0.5 * (left_m + right_m), 0.0, 0.0, width_m]))
+        self.start(np.array([offset_m, slope, 2.0 * half_curvature, width_m]))
         return True

@@ -90,7 +90,7 @@ class LaneFilter:
         if self._belief is None:
             return
         mean = self._belief.mean.copy()
-        mean[:4] = parallel(mean[:4], left_m, 0.0, self._reach_m)
+        mean[:4] = parallel(mean[:4], left_m, self._reach_m)
         mean[WIDTH] = width_m
         covariance = self._belief.covariance.copy()
         covariance[0, 0] += (0.03 * width_m) ** 2

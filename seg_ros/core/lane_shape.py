@@ -7,6 +7,7 @@ long as the heading is small.
 from __future__ import annotations
 
 import math
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -72,16 +73,23 @@ def distances(shape: Float64Array, x: FloatArray, y: FloatArray) -> Distances:
     return Distances(signed, foot, slope)
 
 
-def parallel(shape: Float64Array, left_m: float, from_m: float, to_m: float) -> Float64Array:
-    """Returns the curve at a constant distance to the left, fitted between two places."""
-    x = np.linspace(from_m, to_m, PARALLEL_SAMPLES, dtype=np.float64)
+def parallel(shape: Float64Array, left_m: float, to_m: float) -> Float64Array:
+    """Returns the curve at a constant distance to the left, fitted from x = 0 to ``to_m``."""
+    x, fit = _fitter(to_m)
     slope = slope_at(shape, x)
-    tangent = np.sqrt(1.0 + slope * slope)
-    at = basis(x - left_m * slope / tangent)
-    y = value_at(shape, x) + left_m / tangent
-    scale = np.array([1.0, 1.0 / to_m, 1.0 / to_m**2, 1.0 / to_m**3])
-    at *= scale
-    return np.asarray(np.linalg.solve(at.T @ at, at.T @ y) * scale)
+    square = slope * slope
+    bend = shape[2] + shape[3] * x
+    # What the foot's place changes is of second order in the distance.
+    y = value_at(shape, x) + left_m * np.sqrt(1.0 + square)
+    y += 0.5 * left_m * left_m * bend * square / (1.0 + square)
+    return np.asarray(fit @ y)
+
+
+@cache
+def _fitter(to_m: float) -> tuple[Float64Array, Float64Array]:
+    """Places between 0 and ``to_m``, and what turns the values there into coefficients."""
+    x = np.linspace(0.0, to_m, PARALLEL_SAMPLES, dtype=np.float64)
+    return x, np.asarray(np.linalg.pinv(basis(x)), dtype=np.float64)
 
 
 def recentring(by_m: float) -> Float64Array:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 
@@ -125,7 +126,7 @@ class LaneTracker:
     def _corridor_track(self, marked: LaneTrack, stamp_ns: int) -> LaneTrack:
         corridor = self._corridor
         if corridor.belief is None:
-            return marked
+            return replace(marked, reason=f'{marked.reason}; no corridor: {corridor.problem}')
         return self._believed(
             corridor, corridor.belief, 'corridor', f'no lines ({marked.reason})', stamp_ns, 0.0
         )
@@ -145,9 +146,7 @@ class LaneTracker:
         reach_m = lane.reach_m
         far_m = config.look_ahead_m
         left, right, centre = (
-            Coefficients(
-                *(parallel(shape, to_left_m, 0.0, far_m) if to_left_m else shape).tolist()
-            )
+            Coefficients(*(parallel(shape, to_left_m, far_m) if to_left_m else shape).tolist())
             for to_left_m in (0.5 * width_m, -0.5 * width_m, glide_m)
         )
         covariance = belief.covariance
@@ -192,7 +191,7 @@ class LaneTracker:
         ]
         if isinstance(lane, MarkingFollower):
             for name, line in lane.neighbours.items():
-                shape = parallel(belief.mean[:4], line.left_m, 0.0, config.look_ahead_m)
+                shape = parallel(belief.mean[:4], line.left_m, config.look_ahead_m)
                 rows.append(
                     Boundary(f'{name}_neighbour', Coefficients(*shape.tolist()), line.length_m)
                 )

@@ -77,7 +77,7 @@ def test_a_parallel_line_keeps_its_distance(
     shape: np.ndarray[tuple[int, ...], np.dtype[np.float64]], left_m: float
 ) -> None:
     x = np.linspace(3.0, 25.0, 20)
-    beside = parallel(shape, left_m, 0.0, 30.0)
+    beside = parallel(shape, left_m, 30.0)
     signed = distances(shape, x, value_at(beside, x)).signed_m
     assert signed == pytest.approx(np.full(20, left_m), abs=0.05)
 
