@@ -28,6 +28,8 @@ __all__ = ['CostmapImages', 'CostmapTable', 'DrivableGrid', 'FreeGrid', 'FreeSca
 
 BLOCKED, UNKNOWN = 100, -1  # of nav_msgs/OccupancyGrid; 0 is free
 
+EDGE_M, EDGE_SHARE = 0.5, 0.1  # a longer step from column to column is from a thing to behind it
+
 Float32Array = NDArray[np.float32]
 Float64Array = NDArray[np.float64]
 
@@ -266,10 +268,12 @@ def _fill(
     nearest = np.rint(np.where(sees, place, -1.0)).astype(np.intp)
     inside = (nearest >= 0) & (nearest < ranges.size)
     np.minimum.at(ranges, nearest[inside], length[inside])
-    # The bearings between two columns: nobody sees behind the edge of a thing
+    # The bearings between two columns; those between a thing and what is seen beside it stay
+    # unknown, because the thing hides them
     first = np.minimum(place[:-1], place[1:])
     last = np.maximum(place[:-1], place[1:])
-    both = sees[:-1] & sees[1:]
+    beside = np.abs(np.diff(length)) <= EDGE_M + EDGE_SHARE * np.minimum(length[:-1], length[1:])
+    both = sees[:-1] & sees[1:] & beside
     low = np.ceil(np.where(both, first, 0.0)).astype(np.intp)
     count = np.where(both, np.floor(np.where(both, last, 0.0)).astype(np.intp) - low + 1, 0)
     count[count < 0] = 0

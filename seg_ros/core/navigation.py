@@ -21,12 +21,11 @@ from seg_ros.core.ground_scale import GroundScale
 from seg_ros.core.labels import LabelMap
 from seg_ros.core.navigation_config import NavigationConfig
 from seg_ros.core.obstacles import (
-    FREE,
     GroundEdges,
     Obstacles,
+    find_blocked,
     find_obstacles,
     kinds_lut,
-    lowest_runs,
 )
 from seg_ros.core.types import ConfidenceImage, LabelImage
 
@@ -97,8 +96,7 @@ class Navigator:
         if {'obstacles', 'drivable', 'costmap'} & set(wanted):
             found = find_obstacles(labels, kinds, self._edges, self._config)
         if 'scan' in wanted:
-            blocked = cv2.compare(cv2.bitwise_and(kinds, FREE), 0, cv2.CMP_EQ)
-            scan = self._scan.scan(lowest_runs(blocked, self._edges))
+            scan = self._scan.scan(find_blocked(labels, kinds, self._edges))
         if 'drivable' in wanted and found is not None:
             grid = self._grid.grid(kinds, found)
         if 'costmap' in wanted and found is not None:

@@ -56,10 +56,19 @@ class NavigationConfig:
         1.05, 'Last bearing of the scan.', unit='rad', low=0.0, high=3.1416
     )
     scan_increment_rad: float = option(
-        0.01, 'Angle between two bearings of the scan.', unit='rad', low=0.0005, high=0.2
+        0.005,
+        'Angle between two bearings of the scan; wider than a costmap cell at the greatest range '
+        'it leaves cells that are never cleared.',
+        unit='rad',
+        low=0.0005,
+        high=0.2,
     )
     scan_range_min_m: float = option(
-        0.1, 'What blocks nearer than this is -inf in the scan.', unit='m', low=0.0, high=50.0
+        0.0,
+        'What blocks nearer than this is -inf in the scan, which collision_monitor ignores.',
+        unit='m',
+        low=0.0,
+        high=50.0,
     )
     scan_range_max_m: float = option(
         20.0, 'What is free as far as this is +inf in the scan.', unit='m', low=0.5, high=300.0

@@ -19,8 +19,19 @@ from seg_ros.core.labels import LabelMap
 from seg_ros.core.navigation_config import NavigationConfig
 from seg_ros.core.types import LabelImage
 
-__all__ = ['FREE', 'GROUND', 'OBSTACLE', 'Contacts', 'GroundEdges', 'Obstacles', 'find_obstacles',
-           'kinds_lut', 'lowest_runs']  # fmt: skip
+__all__ = [
+    'FREE',
+    'GROUND',
+    'Contacts',
+    'GroundEdges',
+    'Mask',
+    'Obstacles',
+    'Rows',
+    'find_blocked',
+    'find_obstacles',
+    'kinds_lut',
+    'lowest_runs',
+]
 
 GROUND, FREE, OBSTACLE, BODY = 1, 2, 4, 8
 LEAST_ROWS = 2  # of a run, however far away
@@ -161,23 +172,49 @@ def find_obstacles(
         config: Says what counts and how far.
     """
     runs = lowest_runs(cv2.bitwise_and(kinds, OBSTACLE), edges)
-    columns, ends = runs.columns, runs.ends.copy()
-    class_ids = labels[ends - 1, columns]
-    starts_of_things = np.flatnonzero(_is_new_thing(runs, class_ids))
-    ends_of_things = np.append(starts_of_things, columns.size)[1:]
-    # Arms and shoulders stand where the feet stand
-    bodies = (kinds[ends - 1, columns] & BODY) != 0
-    for first, last in zip(starts_of_things.tolist(), ends_of_things.tolist(), strict=True):
-        if last - first > 1 and bodies[first]:
-            ends[first:last] = _on_their_feet(ends[first:last], int(columns[first]), edges)
+    things = _things(runs, labels)
+    class_ids = labels[runs.ends - 1, runs.columns]
+    columns, ends = runs.columns, _lowered(runs, things, kinds, edges)
     near = edges.range_m[ends, columns] <= config.max_range_m
     pieces = [
         _repeated(first + np.flatnonzero(near[first:last]), config.min_points)
-        for first, last in zip(starts_of_things.tolist(), ends_of_things.tolist(), strict=True)
+        for first, last in things
     ]
     chosen = np.concatenate(pieces) if pieces else np.zeros(0, np.intp)
     columns, ends = columns[chosen], ends[chosen]
     return Obstacles(edges.points[ends, columns], class_ids[chosen], columns, ends)
+
+
+def find_blocked(labels: LabelImage, kinds: Mask, edges: GroundEdges) -> Contacts:
+    """Where each column ceases to be free, seen from the camera; bodies end at their feet.
+
+    Args:
+        labels: ``(H, W)`` class ids.
+        kinds: ``(H, W)`` the same through ``kinds_lut``.
+        edges: For label images of this size.
+    """
+    runs = lowest_runs(cv2.compare(cv2.bitwise_and(kinds, FREE), 0, cv2.CMP_EQ), edges)
+    ends = _lowered(runs, _things(runs, labels), kinds, edges)
+    return Contacts(runs.columns, runs.starts, ends)
+
+
+def _things(runs: Contacts, labels: LabelImage) -> list[tuple[int, int]]:
+    """First and last (excluded) run of each thing."""
+    starts = np.flatnonzero(_is_new_thing(runs, labels[runs.ends - 1, runs.columns]))
+    ends = np.append(starts, runs.columns.size)[1:]
+    return list(zip(starts.tolist(), ends.tolist(), strict=True))
+
+
+def _lowered(
+    runs: Contacts, things: list[tuple[int, int]], kinds: Mask, edges: GroundEdges
+) -> Rows:
+    """The ends of runs; arms and shoulders stand where the feet stand."""
+    ends = runs.ends.copy()
+    bodies = (kinds[runs.ends - 1, runs.columns] & BODY) != 0
+    for first, last in things:
+        if last - first > 1 and bodies[first]:
+            ends[first:last] = _on_their_feet(ends[first:last], int(runs.columns[first]), edges)
+    return ends
 
 
 def _is_new_thing(runs: Contacts, class_ids: NDArray[np.uint8]) -> NDArray[np.bool_]:
