@@ -244,6 +244,44 @@ def test_the_check_of_a_plan_runs_on_the_fake(
     assert json.loads(json.dumps(figures)) == figures
 
 
+def test_the_whole_check_writes_its_evidence(
+    folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """On the fake, and so none of its figures means anything."""
+    machine = FakeMachine()
+    plan = MAGIC + load_engine(folder).onnx_path.read_bytes()
+    monkeypatch.setattr(plan_maker, 'build_plan', Counter(plan))
+    monkeypatch.setattr(gpu_memory_check, 'COPY_BYTES', 1 << 16)
+    for name, value in (
+        ('find_gpu', lambda: FAKE_GPU),
+        ('gpu_clocks', lambda: GpuClocks(1_000_000, 10, 1_000_000, 64)),
+        ('open_device_memory', machine.open_memory),
+        ('gpu_stack', lambda: machine.stack),
+        ('BATCH', 1),
+        ('RUNS', 2),
+    ):
+        monkeypatch.setattr(gpu_check, name, value)
+    output = tmp_path / 'out' / 'gpu-check.json'
+    words = ['gpu-check', str(folder), '-o', str(output), '--cycles', '2']
+    assert main(words) == 0, capsys.readouterr().out
+    figures = json.loads(output.read_text())
+    assert figures['ok']
+    assert [row['precision'] for row in figures['plans']] == ['fp16', 'fp32']
+    assert figures['gpu']['name'] == 'no GPU (recording fake)'
+
+    def missing() -> Any:
+        raise BackendUnavailable('it needs TensorRT, which is not installed')
+
+    monkeypatch.setattr(gpu_check, 'gpu_stack', missing)
+    assert main(words) == 1
+    figures = json.loads(output.read_text())
+    assert [row['check'] for row in figures['checks'] if not row['ok']] == ['TensorRT']
+    assert figures['memory']['drift_bytes'] == 0
+
+
 def test_the_cost_of_a_network_is_what_its_convolutions_multiply() -> None:
     cost = network_cost(network().SerializeToString())
     first = 8 * 3 * 9 * (16 * 32)
