@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -12,6 +14,7 @@ from seg_ros.core.camera import Mount
 from seg_ros.core.errors import ConfigurationError
 from seg_ros.core.lane_config import LaneConfig
 from seg_ros.core.lane_tracker import LaneTracker
+from seg_ros.core.option import config_from_values
 from seg_ros.sim.classes import LANE_MARKING, ROAD
 from seg_ros.sim.label_road import Stripe, lane_stripes
 from test.core.lane_scene import (
@@ -27,6 +30,9 @@ from test.core.lane_scene import (
     tracker,
 )
 
+SMALL_ROBOT = yaml.safe_load((Path(__file__).parents[2] / 'config/small_robot.yaml').read_text())[
+    '/**'
+]['ros__parameters']
 STRAIGHT = Scene()
 EGO_RIGHT_M = -LANE_M
 
@@ -276,23 +282,10 @@ def test_a_camera_that_sees_no_ground_gives_no_lane_and_says_so() -> None:
 
 
 def test_a_small_robot_follows_its_lane_on_the_floor() -> None:
-    config = LaneConfig(
-        width_min_m=0.3,
-        width_max_m=0.9,
-        width_expected_m=0.5,
-        marking_max_m=0.08,
-        path_start_m=0.2,
-        look_ahead_m=3.0,
-        max_curvature_per_m=0.5,
-        min_line_m=0.3,
-        min_reach_m=0.4,
-        max_residual_m=0.04,
-        max_offset_std_m=0.08,
-        pitch_per_m=0.04,
-    )
+    config = config_from_values(LaneConfig(), SMALL_ROBOT['lane'])
     scene = Scene(
         (Stripe(-0.5, 0.03), Stripe(0.0, 0.03, dash_m=0.2, gap_m=0.2)),
-        mount=Mount(x=0.1, z=0.2, pitch=0.25),
+        mount=Mount(**{name: values[0] for name, values in SMALL_ROBOT['mount'].items()}),
         fov_deg=75.0,
         lane_m=0.5,
     )
