@@ -59,12 +59,15 @@ def _places(people: Sequence[TrackedPerson]) -> Float64Array:
 
 
 def _doubts(people: Sequence[TrackedPerson], places: Float64Array) -> Float64Array:
-    """``(N, 2)`` metres by which people may be nearer, along the axis on which they are far."""
+    """``(N, 2)`` metres by which people may be nearer, forward only.
+
+    To the side the bearing decides, which is good to a few centimetres.
+    """
     doubts = np.array([max(p.sigma_along_m, FRAME_DOUBT * p.seen.sigma_along_m) for p in people])
-    far = np.abs(places).max(axis=1)
-    doubts = np.minimum(np.minimum(doubts, RANGE_DOUBT_M), 0.5 * far)
-    is_far = np.abs(places) >= far[:, None]
-    return np.asarray(is_far * np.sign(places) * doubts[:, None])
+    doubts = np.minimum(doubts, RANGE_DOUBT_M)
+    forward = places[:, 0] / np.maximum(np.hypot(places[:, 0], places[:, 1]), 1e-6)
+    nearer = np.minimum(doubts * np.abs(forward), 0.5 * np.abs(places[:, 0]))
+    return np.column_stack([np.sign(forward) * nearer, np.zeros(len(people))])
 
 
 def _sure_velocities(people: Sequence[TrackedPerson]) -> Float64Array:
