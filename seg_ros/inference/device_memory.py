@@ -125,6 +125,10 @@ class DeviceMemory(Protocol):
         """Queues a graph."""
         ...
 
+    def free_graph(self, graph: int) -> None:
+        """Frees a graph that is not running."""
+        ...
+
     def free_bytes(self) -> int:
         """Returns the device memory that nobody uses."""
         ...
@@ -198,6 +202,9 @@ class GpuMemory(ABC):
         graph, free = self._capture(queue)
         self._open['graph', graph] = free
         return graph
+
+    def free_graph(self, graph: int) -> None:
+        self._open.pop(('graph', graph))()
 
     def reset(self) -> None:
         self.close()

@@ -221,6 +221,8 @@ class PlanRunner:
 
     def _shape(self, count: int) -> None:
         """Prepares another batch size; a graph that was captured with the old one is stale."""
+        if self._graph is not None:
+            self._memory.free_graph(self._graph)
         self._asked = self._graph = None
         if not self._context.set_input_shape(IMAGE, (count, *self._shape_hwc)):
             raise BackendError(f'{self._api.title} refuses {count} images: {self._api.why()}.')

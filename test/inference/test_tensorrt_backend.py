@@ -93,13 +93,27 @@ def test_a_frame_is_uploaded_run_brought_back_and_only_then_waited_for(
     machine.memory.calls.clear()
     backend.infer(seeded_images(), with_confidence=True)
     run = ['upload', 'execute', *['download'] * 3, 'synchronise']
-    assert machine.memory.calls == ['set_input_shape', *run]
+    assert machine.memory.calls == ['free_graph', 'set_input_shape', *run]
     machine.memory.calls.clear()
     backend.infer(seeded_images(), with_confidence=True)
     assert machine.memory.calls == ['capture', *run[:-1], 'launch', 'synchronise']
     machine.memory.calls.clear()
     backend.infer(seeded_images(), with_confidence=True)
     assert machine.memory.calls == ['launch', 'synchronise']
+    backend.close()
+
+
+def test_a_graph_that_is_stale_is_freed(engine: Engine, cache: EngineCache) -> None:
+    machine = FakeMachine(max_batch=2)
+    store(cache, engine, machine)
+    backend = backend_on(machine, engine, cache)
+    counts = set()
+    for _ in range(3):
+        for count, with_confidence in ((1, True), (2, True), (2, False)):
+            for _ in range(2):
+                backend.infer(seeded_images(count), with_confidence=with_confidence)
+            counts.add(machine.memory.open_count)
+    assert len(counts) == 1
     backend.close()
 
 
