@@ -117,7 +117,12 @@ def joined(
     small_h = np.minimum.outer(y1 - y0, y1 - y0)
     beside = (gap_x >= 0) & (-gap_y >= JOIN_OVERLAP * small_h)
     above = (gap_y >= 0) & (-gap_x >= JOIN_OVERLAP * small_w)
-    candidates = np.argwhere(np.triu(beside | above, 1)).tolist()
+    scales = np.array([max(scale(blob), _least_scale(blob)) for blob in blobs])
+    px_per_m = np.maximum.outer(scales, scales)
+    width = np.maximum.outer(x1, x1) - np.minimum.outer(x0, x0)
+    height = np.maximum.outer(y1, y1) - np.minimum.outer(y0, y0)
+    fits = (width <= JOIN_WIDTH_M * px_per_m) & (height <= JOIN_HEIGHT_M * px_per_m)
+    candidates = np.argwhere(np.triu(fits & (beside | above), 1)).tolist()
     merged: dict[int, Blob] = dict(enumerate(blobs))
     home = list(range(len(blobs)))
     for first, second in candidates:

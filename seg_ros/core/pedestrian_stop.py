@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import cv2
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -237,7 +238,7 @@ class PedestrianStop:
         if config.require_geometry and (ground is None or not ground.is_known):
             return _Fault('no_geometry', 'the camera has no calibration, or sees no ground')
         if confidence is not None and config.min_frame_confidence > 0.0:
-            mean = float(confidence.mean()) / 255.0 if confidence.size else 0.0
+            mean = cv2.mean(confidence)[0] / 255.0 if confidence.size else 0.0
             if mean < config.min_frame_confidence:
                 return _Fault(
                     'low_confidence',
