@@ -23,6 +23,9 @@ TASKS = {
     ),
     'stop': Task('seg_ros.tools.evaluate_stop', 'the pedestrian stop on synthetic drives'),
     'lane': Task('seg_ros.tools.evaluate_lane', 'the lane track on synthetic drives'),
+    'navigation': Task(
+        'seg_ros.tools.evaluate_navigation', 'where obstacles are placed on synthetic drives'
+    ),
 }
 
 

@@ -1,0 +1,184 @@
+"""``seg_ros evaluate --task navigation``: how well obstacles are placed, on synthetic drives."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seg_ros.core.camera import Camera
+from seg_ros.core.ground_scale import GroundScale
+from seg_ros.core.navigation import NAVIGATION, Navigation, Navigator
+from seg_ros.core.navigation_config import NavigationConfig
+from seg_ros.sim import Person, SceneConfig, SimFrame
+from seg_ros.sim.classes import PEDESTRIAN
+from seg_ros.sim.label_renderer import LabelWorld
+from seg_ros.tools.progress import Progress
+from seg_ros.tools.stop_drives import EXACT_LABEL_MAP
+
+__all__ = ['NavigationTally', 'add_arguments', 'evaluate', 'main']
+
+SEED = 7
+FRAMES = 600
+STEP_S = 0.25  # between two frames that are judged
+FRAMES_PER_DRIVE = 60
+SEEN_SHARE = 0.9
+NEAREST_M, FARTHEST_M = 4.0, 25.0
+MISSED_SHARE = 0.3  # of the distance: what is placed worse counts as missed
+LANE_HALF_WIDTH_M = 1.2
+LANE_REACH_M = 20.0
+BARS = {
+    'range_error_rel.p50': 0.05,
+    'lateral_error_m.p50': 0.1,
+    'false_marks_per_1000_frames': 0.0,
+    'missed_share': 0.02,
+    'cost_ms.p50': 4.0,
+}
+
+Figures = dict[str, float | dict[str, float]]
+
+
+@dataclass
+class NavigationTally:
+    """What the frames add up to."""
+
+    range_errors: list[float] = field(default_factory=list)
+    lateral_errors_m: list[float] = field(default_factory=list)
+    missed: int = 0
+    empty_frames: int = 0
+    false_marks: int = 0
+    costs_ms: list[float] = field(default_factory=list)
+
+    def add_people(self, frame: SimFrame, found: Navigation) -> None:
+        """Books where people were placed who are in plain sight."""
+        assert found.obstacles is not None
+        mine = found.obstacles.class_ids == PEDESTRIAN
+        points, columns = found.obstacles.points[mine], found.obstacles.columns[mine]
+        for person in _in_plain_sight(frame):
+            assert person.bbox is not None
+            own = points[(columns >= person.bbox[0]) & (columns < person.bbox[2])]
+            true_m = math.hypot(person.x_m, person.y_m)
+            if not len(own):
+                self.missed += 1
+                continue
+            x, y = np.median(own, axis=0).tolist()
+            # Along the line of sight, and across it
+            along = (x * person.x_m + y * person.y_m) / true_m
+            across = (x * person.y_m - y * person.x_m) / true_m
+            if abs(along - true_m) > MISSED_SHARE * true_m:
+                self.missed += 1
+                continue
+            self.range_errors.append(abs(along - true_m) / true_m)
+            self.lateral_errors_m.append(abs(across) * true_m / along)
+
+    def add_empty(self, frame: SimFrame, found: Navigation) -> None:
+        """Books a frame in which nothing is on the road."""
+        assert found.obstacles is not None
+        self.empty_frames += 1
+        self.false_marks += int(_on_the_lane(found.obstacles.points, frame.lane_centre).any())
+
+    def figures(self) -> Figures:
+        """Returns the figures by name; NaN where nothing was measured."""
+        placed = len(self.range_errors)
+        return {
+            'people': placed + self.missed,
+            'empty_frames': self.empty_frames,
+            'range_error_rel': _percentiles(self.range_errors),
+            'lateral_error_m': _percentiles(self.lateral_errors_m),
+            'false_marks_per_1000_frames': 1000.0 * self.false_marks / max(self.empty_frames, 1),
+            'missed_share': self.missed / max(placed + self.missed, 1),
+            'cost_ms': _percentiles(self.costs_ms),
+        }
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        '--frames', type=int, default=FRAMES, help=f'with people, and as many without ({FRAMES})'
+    )
+    parser.add_argument('--seed', type=int, default=SEED, help=f'of the drives ({SEED})')
+    parser.add_argument('--json', action='store_true', help='print the figures as JSON')
+
+
+def main(arguments: argparse.Namespace) -> int:
+    """Measures and prints; returns 1 when a figure misses its bar, else 0."""
+    with Progress(sys.stderr) as progress:
+        figures = evaluate(arguments.frames, arguments.seed, progress)
+    missed = [name for name, bar in BARS.items() if not _value(figures, name) <= bar]
+    if arguments.json:
+        print(json.dumps(figures))
+    else:
+        for name in (*BARS, 'range_error_rel.p95', 'lateral_error_m.p95', 'cost_ms.p95'):
+            bar = f'at most {BARS[name]:g}' if name in BARS else ''
+            verdict = ' MISSED' if name in missed else ''
+            print(f'{name:30}{_value(figures, name):10.4f}  {bar}{verdict}')
+        print(f'{figures["people"]:g} people, {figures["empty_frames"]:g} frames of empty roads')
+    return 1 if missed else 0
+
+
+def evaluate(frames: int, seed: int, progress: Progress) -> Figures:
+    """Returns the figures over drives with people, and over empty roads, with exact labels."""
+    tally = NavigationTally()
+    busy = SceneConfig(seed=seed, people_density=2.0, car_density=0.5)
+    empty = replace(busy, people_density=0.0, car_density=0.0, cyclist_density=0.0)
+    for scene, add in ((busy, tally.add_people), (empty, tally.add_empty)):
+        for count, (frame, navigator) in enumerate(_frames(scene, frames)):
+            started_ns = time.perf_counter_ns()
+            found = navigator.update(frame.labels, None, NAVIGATION)
+            tally.costs_ms.append((time.perf_counter_ns() - started_ns) / 1e6)
+            add(frame, found)
+            progress.show(f'frame {count + 1} of {frames}')
+    return tally.figures()
+
+
+def _frames(scene: SceneConfig, count: int) -> Iterator[tuple[SimFrame, Navigator]]:
+    """Yields frames of several drives, each with what knows its camera."""
+    for drive in range(math.ceil(count / FRAMES_PER_DRIVE)):
+        world = LabelWorld(replace(scene, seed=scene.seed + drive))
+        camera = Camera(world.camera, world.mount)
+        table = camera.ground_table()
+        navigator = Navigator(
+            NavigationConfig(), EXACT_LABEL_MAP, camera, table, GroundScale(table)
+        )
+        for _ in range(min(FRAMES_PER_DRIVE, count - drive * FRAMES_PER_DRIVE)):
+            world.step(STEP_S)
+            yield world.render(), navigator
+
+
+def _in_plain_sight(frame: SimFrame) -> Iterator[Person]:
+    height, width = frame.labels.shape
+    boxes = [person.bbox for person in (*frame.people, *frame.cyclists) if person.bbox]
+    for person in frame.people:
+        box = person.bbox
+        if box is None or person.visible_share < SEEN_SHARE:
+            continue
+        inside = box[0] > 0 and box[2] < width and box[3] < height
+        beside = sum(other[0] < box[2] and box[0] < other[2] for other in boxes) > 1
+        if inside and not beside and NEAREST_M < math.hypot(person.x_m, person.y_m) < FARTHEST_M:
+            yield person
+
+
+def _on_the_lane(points: NDArray[np.float32], centre: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which points are within the lane that the vehicle is in."""
+    if not len(points):
+        return np.zeros(0, np.bool_)
+    near = points[np.hypot(points[:, 0], points[:, 1]) < LANE_REACH_M]
+    distance = np.linalg.norm(near[:, None] - centre[None], axis=2).min(axis=1)
+    return np.asarray(distance < LANE_HALF_WIDTH_M) if len(near) else np.zeros(0, np.bool_)
+
+
+def _percentiles(values: list[float]) -> dict[str, float]:
+    p50, p95 = np.percentile(values, [50, 95]).tolist() if values else (math.nan, math.nan)
+    return {'p50': p50, 'p95': p95}
+
+
+def _value(figures: Figures, name: str) -> float:
+    first, _, rest = name.partition('.')
+    value = figures[first]
+    return value[rest] if isinstance(value, dict) else value
