@@ -53,6 +53,10 @@ class NodeConfig:
         'What runs the network; auto takes the first that this machine can use and says why.',
         choices=('auto', 'tensorrt', 'onnxruntime', 'openvino', 'canned'),
     )
+    cache_path: str = option(
+        '',
+        'Folder of the built TensorRT plans; empty takes $SEG_ROS_CACHE, else ~/.cache/seg_ros.',
+    )
     precision: str = option(
         'auto',
         'Arithmetic of the network; auto lets the backend take what is fast and safe here.',

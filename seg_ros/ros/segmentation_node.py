@@ -35,7 +35,8 @@ from seg_ros.core.vehicle_stop import VehicleDecision, VehicleStop
 from seg_ros.core.zones import Motion
 from seg_ros.decisions import CameraDecisions
 from seg_ros.inference.engine import engine_search_path, load_engine
-from seg_ros.inference.registry import ChosenBackend, create_backend
+from seg_ros.inference.registry import ChosenBackend, PlanOptions, create_backend
+from seg_ros.inference.switchable_backend import BackendStatus, backend_status
 from seg_ros.middleware import prepare_process
 from seg_ros.pipeline import SegmentationPipeline
 from seg_ros.ros.camera_geometry import CameraGeometry
@@ -103,6 +104,7 @@ class SegmentationNode(LifecycleNode):
         self._worker: FrameWorker | None = None
         self._watch_timer: Timer | None = None
         self._diagnostics_timer: Timer | None = None
+        self._backend_state = ''
         self._odometry: OdometryInput | None = None
         self._vehicle: VehicleStop | None = None  # while the node is active
         self._idle = VehicleDecision(
@@ -121,8 +123,17 @@ class SegmentationNode(LifecycleNode):
         ours = [Path(config.engines_path)] if config.engines_path else []
         engine = load_engine(config.engine, [*ours, *engine_search_path()])
         self.chosen = create_backend(
-            config.backend, engine, threads=config.inference_threads, precision=config.precision
+            config.backend,
+            engine,
+            threads=config.inference_threads,
+            precision=config.precision,
+            plans=PlanOptions(
+                Path(config.cache_path) if config.cache_path else None,
+                max_batch=1,
+                build_in_background=True,
+            ),
         )
+        self._backend_state = backend_status(self.chosen.backend).state
         backend = self.chosen.backend
         self._pipeline = SegmentationPipeline(backend)
         mounting = Mounting(self, config)
@@ -277,6 +288,8 @@ class SegmentationNode(LifecycleNode):
     def _publish_diagnostics(self) -> None:
         if self.chosen is None:
             return
+        status = backend_status(self.chosen.backend)
+        self._log_backend(status)
         ros_now = self.get_clock().now()
         topics = {camera.name: camera.description for camera in self.inputs}
         message = DiagnosticArray(header=Header(stamp=ros_now.to_msg()))
@@ -288,6 +301,9 @@ class SegmentationNode(LifecycleNode):
                 'backend': self.chosen.backend.name,
                 'backend_detail': self.chosen.backend.detail,
                 'backend_reason': self.chosen.reason,
+                'backend_state': status.state,
+                'backend_progress': f'{status.progress:.2f}',
+                'backend_status': status.reason,
             }
             message.status.append(
                 camera_status(
@@ -300,6 +316,18 @@ class SegmentationNode(LifecycleNode):
                 )
             )
         self._diagnostics.publish(message)
+
+    def _log_backend(self, status: BackendStatus) -> None:
+        """Logs once that a plan is built, has taken over, or could not be had."""
+        if status.state == self._backend_state:
+            return
+        self._backend_state = status.state
+        log = self.get_logger()
+        text = f'TensorRT plan, {status.state}: {status.reason}'
+        if status.state == 'failed':
+            log.warning(text)
+        else:
+            log.info(text)
 
     def _steady_timer(self, period_s: float, callback: Callable[[], None]) -> Timer:
         """A timer that goes on while sim time stands still."""
