@@ -90,8 +90,6 @@ def test_the_command_measures_a_folder_and_leaves_pictures(
 
 def test_a_folder_without_labels_is_refused(tmp_path: Path) -> None:
     engine = write_engine(tmp_path / 'tiny')
+    words = ['--engine', str(engine), '--backend', 'canned', '--ids', 'engine']
     with pytest.raises(ConfigurationError, match='side by side'):
-        main(
-            ['--engine', str(engine), '--backend', 'canned', '--ids', 'engine']
-            + ['--dataset', str(tmp_path)]
-        )
+        main([*words, '--dataset', str(tmp_path)])
