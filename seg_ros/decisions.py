@@ -21,12 +21,14 @@ from seg_ros.core.stop_config import StopConfig
 from seg_ros.core.stop_decision import StopDecision
 from seg_ros.core.timing import StageTimer
 from seg_ros.core.tracking import TrackedPerson
+from seg_ros.core.zone_config import ZoneConfig
+from seg_ros.core.zone_monitor import ZoneMonitors, ZoneState
 from seg_ros.core.zones import GroundZone, Motion
 from seg_ros.pipeline import NetworkView
 
 __all__ = ['DECISIONS', 'CameraDecisions', 'FrameDecisions']
 
-DECISIONS = ('stop', 'lane', *NAVIGATION)
+DECISIONS = ('stop', 'lane', 'zones', *NAVIGATION)
 """What ``update`` can decide about a frame."""
 
 NO_GROUND = 'the camera has no calibration or no mounting'
@@ -44,6 +46,7 @@ class FrameDecisions:
         lane: The lane that the vehicle is in.
         navigation: Obstacles and free space; None also while the ground is unknown or the
             picture cannot be believed.
+        zones: The watched zones; none while the picture cannot be believed.
     """
 
     stop: StopDecision | None = None
@@ -51,6 +54,7 @@ class FrameDecisions:
     zone: GroundZone | None = None
     lane: LaneTrack | None = None
     navigation: Navigation | None = None
+    zones: tuple[ZoneState, ...] = ()
 
 
 class CameraDecisions:
@@ -65,6 +69,7 @@ class CameraDecisions:
         lane: LaneConfig,
         label_map: LabelMap,
         navigation: NavigationConfig | None = None,
+        zones: ZoneConfig | None = None,
     ) -> None:
         self._lock = threading.Lock()
         self._stop = PedestrianStop(stop, label_map) if sees_people(label_map) else None
@@ -77,6 +82,7 @@ class CameraDecisions:
         self._label_map = label_map
         self._navigation_config = navigation or NavigationConfig()
         self._navigator: Navigator | None = None
+        self._zones = ZoneMonitors(zones or ZoneConfig(), label_map)
         self._pictures = PictureWatch()
 
     def calibrate(self, camera: Camera | None) -> None:
@@ -128,7 +134,7 @@ class CameraDecisions:
             stamp_ns: Header stamp of the frame.
             now_ns: The clock that header stamps come from.
             wanted: Names out of ``DECISIONS``.
-            timer: Books the stages lane, navigation and stop.
+            timer: Books the stages lane, navigation, zones and stop.
         """
         with self._lock:
             self._measure_ground(view)
@@ -144,9 +150,14 @@ class CameraDecisions:
             if believed and not set(NAVIGATION).isdisjoint(wanted):
                 navigation = self._navigate(view, wanted)
                 timer.stage('navigation')
+            # Watch the zones
+            zones: tuple[ZoneState, ...] = ()
+            if believed and 'zones' in wanted:
+                zones = self._zones.update(view.labels, self._table, stamp_ns)
+                timer.stage('zones')
             # Judge the people on the road
             if 'stop' not in wanted or self._stop is None:
-                return FrameDecisions(lane=lane, navigation=navigation)
+                return FrameDecisions(lane=lane, navigation=navigation, zones=zones)
             stop = self._stop.update(
                 view.labels,
                 stamp_ns,
@@ -157,7 +168,9 @@ class CameraDecisions:
                 lane=lane.points()[:, :2] if lane is not None and lane.valid else None,
             )
             timer.stage('stop')
-            return FrameDecisions(stop, self._stop.people, self._stop.zone, lane, navigation)
+            return FrameDecisions(
+                stop, self._stop.people, self._stop.zone, lane, navigation, zones
+            )
 
     def _measure_ground(self, view: NetworkView) -> None:
         """Makes the ground table of a new calibration or network size."""

@@ -14,6 +14,7 @@ from seg_ros.core.mount_config import MountConfig
 from seg_ros.core.navigation_config import NavigationConfig
 from seg_ros.core.option import option
 from seg_ros.core.stop_config import StopConfig
+from seg_ros.core.zone_config import ZoneConfig
 
 __all__ = ['NodeConfig']
 
@@ -117,6 +118,7 @@ class NodeConfig:
     stop: StopConfig = StopConfig()  # noqa: RUF009  frozen
     lane: LaneConfig = LaneConfig()  # noqa: RUF009  frozen
     navigation: NavigationConfig = NavigationConfig()  # noqa: RUF009  frozen
+    zones: ZoneConfig = ZoneConfig()  # noqa: RUF009  frozen
 
     def __post_init__(self) -> None:
         """Checks what concerns several fields.

@@ -169,14 +169,21 @@ class DecisionOutputs:
         node: Creates the publishers.
         prefix: ``~`` or ``~/<camera>``.
         base_frame: Frame of what is published in metres.
+        more: Rows beside those of ``DECISION_OUTPUTS``, which the configuration asks for.
     """
 
-    def __init__(self, node: Node, prefix: str, base_frame: str) -> None:
+    def __init__(
+        self,
+        node: Node,
+        prefix: str,
+        base_frame: str,
+        more: tuple[DecisionOutput, ...] = (),
+    ) -> None:
         self._node = node
         self._base_frame = base_frame
         self._publishers = [
             (row, node.create_publisher(row.message, f'{prefix}/{row.topic}', QOS))
-            for row in DECISION_OUTPUTS
+            for row in (*DECISION_OUTPUTS, *more)
         ]
 
     def wanted(self) -> set[str]:

@@ -50,6 +50,7 @@ from seg_ros.ros.parameters import changed_config, declare_parameters, read_conf
 from seg_ros.ros.spinning import spin_while
 from seg_ros.ros.stop_heartbeat import StopHeartbeat
 from seg_ros.ros.worker import CameraPort, FrameWorker
+from seg_ros.ros.zone_outputs import zone_outputs
 
 __all__ = ['SegmentationNode', 'main', 'main_process']
 
@@ -141,8 +142,14 @@ class SegmentationNode(LifecycleNode):
             prefix = '~' if len(config.camera_names) == 1 else f'~/{camera}'
             self._ports[camera] = CameraPort(
                 CameraOutputs(self, prefix, engine),
-                CameraDecisions(config.stop, config.lane, engine.label_map, config.navigation),
-                DecisionOutputs(self, prefix, config.base_frame),
+                CameraDecisions(
+                    config.stop,
+                    config.lane,
+                    engine.label_map,
+                    config.navigation,
+                    config.zones,
+                ),
+                DecisionOutputs(self, prefix, config.base_frame, zone_outputs(config.zones)),
                 CameraGeometry(self, camera, topic, mounting),
                 CameraStatistics(),
             )

@@ -1,0 +1,41 @@
+"""Watched zones on the real graph."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from diagnostic_msgs.msg import DiagnosticStatus
+from std_msgs.msg import Bool
+
+from seg_ros.ros.segmentation_node import autostart
+from test.ros.drive import Drive
+from test.ros.graph import Graph, values_of, wait_for
+from test.ros.test_segmentation_node import canned, street
+
+
+def test_a_zone_tells_when_somebody_is_in_it(graph: Graph, engine: Path) -> None:
+    alarms = graph.collect(Bool, '/segmentation/zone/yard')
+    status = graph.collect(DiagnosticStatus, '/segmentation/zone/yard/status')
+    graph.node(
+        **canned(
+            engine,
+            **{'zones.names': ['yard'], 'zones.max_share': [0.0], 'zones.hold_s': [0.2]},
+        )
+    )
+    drive = Drive(graph)
+    try:
+        wait_for(lambda: alarms and not alarms[-1].data, 'nobody is there')
+        drive.image = street()[0]
+        wait_for(lambda: alarms[-1].data, 'somebody is there')
+        wait_for(lambda: values_of(status[-1])['alarm'] == 'true', 'the status says so')
+        assert 'pedestrian cover' in status[-1].message
+    finally:
+        drive.close()
+
+
+def test_a_class_that_the_engine_does_not_know_is_refused(graph: Graph, engine: Path) -> None:
+    node = graph.node(
+        started=False,
+        **canned(engine, **{'zones.names': ['yard'], 'zones.classes': ['unicorn']}),
+    )
+    assert not autostart(node)
