@@ -24,6 +24,7 @@ __all__ = ['PeopleFinder', 'SeenPerson']
 PERSON = PersonSize()
 FILLED_SHARE = 0.45  # of its box that a person covers
 FOOT_ROWS = 0.05  # of the height
+WIDEST_M = 0.65  # of one person; who is wider is nearer, and has lost its legs
 GONE_ROWS = 0.15  # of the height
 GONE_SHARE = 0.8
 FOOT_SIGMA_PX = 1.0
@@ -49,8 +50,8 @@ class SeenPerson:
         bbox: ``(x0, y0, x1, y1)`` pixels, the last row and column excluded.
         pixels: How many are its own.
         confidence: Mean of its pixels, 0 to 1; 1 where nobody told.
-        feet: ``seen``; ``hidden`` by something in front; ``cut`` by the lower border of the
-            image, so that it is at the given place or nearer.
+        feet: ``seen``; ``hidden`` by something in front, or lost by the network; ``cut`` by the
+            lower border of the image, so that it is at the given place or nearer.
         on_pavement: What it stands on is walkable and not drivable.
     """
 
@@ -177,8 +178,10 @@ class PeopleFinder:
         point = None
         if ground is not None:
             point = ground.at(u, v)
-            if feet == 'hidden' or point is None:
-                point = _nearer(point, _by_width(blob, u, ground))
+            is_unseen = feet == 'hidden' or point is None
+            bound = _by_width(blob, u, ground, PERSON.width_m if is_unseen else WIDEST_M)
+            if is_unseen or _is_nearer(bound, point):
+                point, feet = _nearer(point, bound), 'hidden' if feet == 'seen' else feet
         sure = 1.0
         if confidence is not None and confidence.shape == labels.shape:
             part = confidence[blob.y0 : blob.y1, blob.x0 : blob.x1]
@@ -236,11 +239,15 @@ def _surface_lut(label_map: LabelMap) -> NDArray[np.uint8]:
     return lut
 
 
-def _by_width(blob: Blob, u: float, ground: GroundScale) -> GroundPoint | None:
-    """Where a person as wide as the blob would stand, along the same line of sight."""
+def _by_width(blob: Blob, u: float, ground: GroundScale, width_m: float) -> GroundPoint | None:
+    """Where a person of a width would stand to look as wide as the blob."""
     widths = cv2.reduce(blob.mask, 1, cv2.REDUCE_SUM, dtype=cv2.CV_32F).ravel()
-    row = ground.row_with_scale(u, float(np.median(widths)) / PERSON.width_m)
+    row = ground.row_with_scale(u, float(np.median(widths)) / width_m)
     return None if row is None else ground.at(u, float(row))
+
+
+def _is_nearer(a: GroundPoint | None, b: GroundPoint | None) -> bool:
+    return a is not None and b is not None and math.hypot(a.x_m, a.y_m) < math.hypot(b.x_m, b.y_m)
 
 
 def _nearer(a: GroundPoint | None, b: GroundPoint | None) -> GroundPoint | None:

@@ -126,6 +126,13 @@ def test_feet_behind_a_car_are_not_taken_for_feet_far_away(x: float) -> None:
     assert abs(person.x_m - x) < 2.0 * person.sigma_along_m
 
 
+def test_who_has_lost_its_legs_is_nearer_than_its_lowest_row_says() -> None:
+    labels = add_box(empty_road(), 18.0, 0.0, PERSON, from_m=0.8)  # the lowest row is at 38 m
+    (person,) = people_in(labels)
+    assert person.feet == 'hidden'
+    assert 17.0 < person.x_m < 26.0
+
+
 def test_the_ground_under_the_feet_is_told() -> None:
     labels = empty_road()
     labels[:, :320][labels[:, :320] == ROAD] = PAVEMENT
