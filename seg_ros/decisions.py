@@ -6,6 +6,7 @@ import threading
 from collections.abc import Collection
 from dataclasses import dataclass
 
+from seg_ros.core.autoware_mask import AutowareEncoder, AutowareMask
 from seg_ros.core.camera import Camera, GroundTable
 from seg_ros.core.ground_scale import GroundScale
 from seg_ros.core.image_health import health_of
@@ -28,7 +29,7 @@ from seg_ros.pipeline import NetworkView
 
 __all__ = ['DECISIONS', 'CameraDecisions', 'FrameDecisions']
 
-DECISIONS = ('stop', 'lane', 'zones', *NAVIGATION)
+DECISIONS = ('stop', 'lane', 'zones', 'autoware', *NAVIGATION)
 """What ``update`` can decide about a frame."""
 
 NO_GROUND = 'the camera has no calibration or no mounting'
@@ -47,6 +48,7 @@ class FrameDecisions:
         navigation: Obstacles and free space; None also while the ground is unknown or the
             picture cannot be believed.
         zones: The watched zones; none while the picture cannot be believed.
+        autoware: The labels as Autoware reads them.
     """
 
     stop: StopDecision | None = None
@@ -55,6 +57,7 @@ class FrameDecisions:
     lane: LaneTrack | None = None
     navigation: Navigation | None = None
     zones: tuple[ZoneState, ...] = ()
+    autoware: AutowareMask | None = None
 
 
 class CameraDecisions:
@@ -83,6 +86,7 @@ class CameraDecisions:
         self._navigation_config = navigation or NavigationConfig()
         self._navigator: Navigator | None = None
         self._zones = ZoneMonitors(zones or ZoneConfig(), label_map)
+        self._autoware = AutowareEncoder(label_map)
         self._pictures = PictureWatch()
 
     def calibrate(self, camera: Camera | None) -> None:
@@ -134,7 +138,7 @@ class CameraDecisions:
             stamp_ns: Header stamp of the frame.
             now_ns: The clock that header stamps come from.
             wanted: Names out of ``DECISIONS``.
-            timer: Books the stages lane, navigation, zones and stop.
+            timer: Books the stages lane, navigation, autoware, zones and stop.
         """
         with self._lock:
             self._measure_ground(view)
@@ -150,6 +154,10 @@ class CameraDecisions:
             if believed and not set(NAVIGATION).isdisjoint(wanted):
                 navigation = self._navigate(view, wanted)
                 timer.stage('navigation')
+            autoware = None
+            if believed and 'autoware' in wanted:
+                autoware = self._autoware.encode(view.labels)
+                timer.stage('autoware')
             # Watch the zones
             zones: tuple[ZoneState, ...] = ()
             if believed and 'zones' in wanted:
@@ -157,7 +165,9 @@ class CameraDecisions:
                 timer.stage('zones')
             # Judge the people on the road
             if 'stop' not in wanted or self._stop is None:
-                return FrameDecisions(lane=lane, navigation=navigation, zones=zones)
+                return FrameDecisions(
+                    lane=lane, navigation=navigation, zones=zones, autoware=autoware
+                )
             stop = self._stop.update(
                 view.labels,
                 stamp_ns,
@@ -169,7 +179,7 @@ class CameraDecisions:
             )
             timer.stage('stop')
             return FrameDecisions(
-                stop, self._stop.people, self._stop.zone, lane, navigation, zones
+                stop, self._stop.people, self._stop.zone, lane, navigation, zones, autoware
             )
 
     def _measure_ground(self, view: NetworkView) -> None:

@@ -95,6 +95,21 @@ def costmap_points(header: Header, decisions: FrameDecisions) -> PointCloud2 | N
     return cloud_message(header, points.view(XYZ_POINT), points.shape[:2], is_dense=False)
 
 
+def autoware_mask(header: Header, decisions: FrameDecisions) -> Image | None:
+    """Returns the labels in Autoware's ids and runs, which it calls mono8."""
+    if decisions.autoware is None:
+        return None
+    width, height = decisions.autoware.size_wh
+    return Image(
+        header=header,
+        height=height,
+        width=width,
+        encoding='mono8',
+        step=width,
+        data=array.array('B', decisions.autoware.runs),
+    )
+
+
 def mono8_message(header: Header, pixels: NDArray[np.uint8]) -> Image:
     height, width = pixels.shape
     return Image(
@@ -136,4 +151,5 @@ NAVIGATION_OUTPUTS = (
     DecisionOutput('costmap/mask', Image, ('costmap',), costmap_mask, frame='camera'),
     DecisionOutput('costmap/confidence', Image, ('costmap',), costmap_confidence, frame='camera'),
     DecisionOutput('costmap/points', PointCloud2, ('costmap',), costmap_points),
+    DecisionOutput('autoware/mask', Image, ('autoware',), autoware_mask, frame='camera'),
 )

@@ -18,7 +18,9 @@ from nav_msgs.msg import OccupancyGrid
 from numpy.typing import NDArray
 from sensor_msgs.msg import CameraInfo, Image, LaserScan, PointCloud2
 
+from seg_ros.core.autoware_mask import AUTOWARE_IDS, AutowareMask
 from seg_ros.core.camera import Camera, CameraIntrinsics, Mount
+from test.core.test_autoware_mask import decoded
 from test.ros.drive import Drive
 from test.ros.graph import Graph, graph_of, pixels_of, wait_for
 from test.ros.nav2_consumers import (
@@ -50,6 +52,7 @@ TOPICS = {
     'costmap/mask': Image,
     'costmap/confidence': Image,
     'costmap/points': PointCloud2,
+    'autoware/mask': Image,
 }
 
 
@@ -166,7 +169,7 @@ class TestEveryMessage:
         frames = {topic: rows[0].header.frame_id for topic, rows in person.items()}
         for topic in ('obstacles', 'scan', 'drivable', 'costmap/points'):
             assert frames[topic] == 'base_link'
-        for topic in ('costmap/mask', 'costmap/confidence'):
+        for topic in ('costmap/mask', 'costmap/confidence', 'autoware/mask'):
             assert frames[topic] == 'camera_optical'
 
     def test_of_a_picture_is_packed_and_all_three_have_one_size(
@@ -330,6 +333,16 @@ class TestDrivable:
         road = np.abs(y) < 4.5
         assert_it_is_the_person(np.column_stack([x, y])[road], info.resolution)
         assert cells[round((0.0 + 10.0) / 0.1), round(6.0 / 0.1)] == 0
+
+
+class TestAutoware:
+    def test_the_fusion_node_decodes_the_person(self, person: dict[str, list[Any]]) -> None:
+        message = person['autoware/mask'][0]
+        assert message.encoding == 'mono8'
+        mask = decoded(AutowareMask((message.width, message.height), bytes(message.data)))
+        truth = (picture(PERSON_M) == COLOURS[IDS['pedestrian']]).all(axis=2)
+        np.testing.assert_array_equal(mask == AUTOWARE_IDS['PERSON'], truth)
+        assert AUTOWARE_IDS['UNKNOWN'] not in mask
 
 
 class TestSilence:
