@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from seg_ros.core.lane_config import LaneConfig
 from seg_ros.core.lane_filter import std_of
 from seg_ros.core.lane_fit import TILT, WIDTH, Belief, LaneFit
 
-__all__ = ['Limits', 'fit_problem', 'path_problem']
+__all__ = ['Known', 'Limits', 'fit_problem', 'path_problem']
 
 WIDTH_SLACK = 0.04  # of the limits, for noise
 MIN_AGREEMENT = 0.4
 MAX_WIDTH_STD = 0.07  # in lanes: of a width that places the line that is not seen
 MAX_BEND = 2.0  # of the tightest bend: the shape of one image is rough
 MAX_HEADING = 1.2  # of the largest heading at which a lane is looked for
-MAX_TILT = 3.0  # in expected pitch errors
-MAX_TILT_CHANGE = 2.0  # the same, from what is usual
+MAX_TILT = 4.5  # in expected pitch errors
+MAX_TILT_CHANGE = 3.0  # the same, from what is usual
+INSIDE = 0.5  # of the weaker side: more paint than that inside of a lane is a line
 MAX_OFFSET = 0.9  # in lanes, from the middle of the lane
 
 
@@ -35,14 +37,28 @@ class Limits:
     residual_m: float
 
 
-def fit_problem(fit: LaneFit, config: LaneConfig, limits: Limits, usual_tilt: float | None) -> str:
+class Known(NamedTuple):
+    """What the images before have shown.
+
+    Attributes:
+        lane: The lane was confirmed.
+        width: Its two lines were seen together, or its width is a parameter.
+        tilt: The usual one, None when there were no images.
+    """
+
+    lane: bool
+    width: bool
+    tilt: float | None
+
+
+def fit_problem(fit: LaneFit, config: LaneConfig, limits: Limits, known: Known) -> str:
     """Returns why a fit of one image is refused, empty when it is good.
 
     Args:
         fit: What to judge.
         config: What roads are like.
         limits: What this kind of lane is like.
-        usual_tilt: Of the images before, None when there were none.
+        known: What the images before have shown.
     """
     width_m = float(fit.belief.mean[WIDTH])
     seen = [side for side in (fit.left, fit.right) if side.length_m >= config.min_line_m]
@@ -54,14 +70,18 @@ def fit_problem(fit: LaneFit, config: LaneConfig, limits: Limits, usual_tilt: fl
     low_m, high_m = limits.narrowest_m, limits.widest_m
     if not low_m * (1.0 - WIDTH_SLACK) <= width_m <= high_m * (1.0 + WIDTH_SLACK):
         return f'implausible width {width_m:.2f} m, {low_m:.2f} to {high_m:.2f} m expected'
-    if len(seen) < 2 and std_of(fit.belief, WIDTH) > MAX_WIDTH_STD * width_m:
+    width_std_m = std_of(fit.belief, WIDTH)
+    if len(seen) < 2 and not (known.width and width_std_m < MAX_WIDTH_STD * width_m):
         return 'only one side is seen and the width is not known yet'
     if bend := _bend_problem(fit, config):
         return bend
     if fit.residual_m > limits.residual_m:
         return f'the pixels do not fit a lane: {fit.residual_m:.2f} m off'
-    if len(seen) > 1 and (fork := _fork_problem(fit.belief, config, usual_tilt)):
+    if len(seen) > 1 and (fork := _fork_problem(fit.belief, config, known.tilt)):
         return fork
+    weaker_m = min(fit.left.length_m, fit.right.length_m)
+    if not known.lane and fit.inside_m > max(2.0 * config.min_line_m, INSIDE * weaker_m):
+        return f'{fit.inside_m:.1f} m of a line run inside of the lane'
     for name, side in (('left', fit.left), ('right', fit.right)):
         if side.length_m >= config.min_line_m and side.agreement < MIN_AGREEMENT:
             other = 'right' if name == 'left' else 'left'

@@ -81,7 +81,7 @@ class LaneConfig:
         unit='m/s', low=0.05, high=20.0,
     )  # fmt: skip
     pitch_per_m: float = option(
-        0.006, 'Expected pitch error of the camera (rad) over its height (m), from slopes and '
+        0.004, 'Expected pitch error of the camera (rad) over its height (m), from slopes and '
         'braking; 0 trusts the calibration.', unit='rad/m', low=0.0, high=1.0,
     )  # fmt: skip
     corridor: bool = option(True, 'Without markings, follow the middle of the drivable corridor.')

@@ -28,6 +28,8 @@ SCALES = (0.14, 0.07, 0.045)  # in lanes: beyond it a point counts little (Geman
 SCALE_STDS = 2.0
 DOUBLE = 0.12  # in lanes: how far the inner of two lines may be from where a line is expected
 DOUBLED_TRUST = 0.05
+INSIDE = 0.3  # in lanes: a line so near to the middle is none of the two
+BINS_PER_LANE = 12
 NEAR_LINE = 0.2  # in lanes: what belongs to a line, well fitted or not
 
 
@@ -67,12 +69,14 @@ class LaneFit:
         left: The left line.
         right: The right line.
         residual_m: RMS distance of what lies on the lines.
+        inside_m: Painted length of the longest line inside of the lane.
     """
 
     belief: Belief
     left: Side
     right: Side
     residual_m: float
+    inside_m: float
 
 
 def untilted(points: Points, tilt: float, eye_x_m: float) -> tuple[Float64Array, Float64Array]:
@@ -178,8 +182,16 @@ def _judged(points: Points, belief: Belief, width_m: float, eye_x_m: float) -> L
         belief=belief,
         left=_side(foot, on, near, is_left),
         right=_side(foot, on, near, ~is_left),
+        inside_m=_inside_m(signed, points.length_m, width_m),
         residual_m=(square / max(float(near.sum()), 1e-9)) ** 0.5 if total else 0.0,
     )
+
+
+def _inside_m(signed: Float64Array, length_m: Float64Array, width_m: float) -> float:
+    place = np.abs(signed) < INSIDE * width_m
+    index = ((signed[place] / width_m + INSIDE) * BINS_PER_LANE).astype(np.intp)
+    votes = np.bincount(index, length_m[place], 2)
+    return float((votes[1:] + votes[:-1]).max())
 
 
 def _side(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from seg_ros.core.lane_checks import Limits, fit_problem
+from seg_ros.core.lane_checks import Known, Limits, fit_problem
 from seg_ros.core.lane_config import LaneConfig
 from seg_ros.core.lane_filter import LaneFilter
 from seg_ros.core.lane_fit import TILT, WIDTH, Belief, LaneFit, fit_lane
@@ -46,6 +46,7 @@ class LaneFollower:
         self._seen_ns = 0
         self._hits = 0
         self._usual_tilt: float | None = None
+        self._width_known = self._width_seen = width_known
         self.width_m = width_m
         self.problem = 'no lane was found yet'
         self.both_sides = False
@@ -80,6 +81,7 @@ class LaneFollower:
         """Forgets the lane, but for its width."""
         self._filter.drop()
         self._hits = 0
+        self._width_seen = self._width_known
         self.reach_m = 0.0
         self.fit = None
 
@@ -106,7 +108,8 @@ class LaneFollower:
         if len(points) >= MIN_POINTS:
             width_m = float(expected.mean[WIDTH])
             fit = fit_lane(points, expected, width_m, eye_x_m, coarse=self._hits == 0)
-            self.problem = fit_problem(fit, self._config, self._limits, self._usual_tilt)
+            known = Known(self.is_confirmed, self._width_seen, self._usual_tilt)
+            self.problem = fit_problem(fit, self._config, self._limits, known)
             if not self.problem:
                 self._accept(fit, stamp_ns)
                 return
@@ -120,6 +123,7 @@ class LaneFollower:
         self._seen_ns = stamp_ns
         self._hits += 1
         self.both_sides = min(fit.left.length_m, fit.right.length_m) >= config.min_line_m
+        self._width_seen |= self.both_sides
         seen_m = max(fit.left.reach_m, fit.right.reach_m) + EXTRAPOLATED * config.look_ahead_m
         self.reach_m = min(max(seen_m, self.reach_m), config.look_ahead_m)
         tilt = float(fit.belief.mean[TILT])

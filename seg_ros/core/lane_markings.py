@@ -8,7 +8,7 @@ import numpy as np
 
 from seg_ros.core.lane_checks import Limits
 from seg_ros.core.lane_config import LaneConfig
-from seg_ros.core.lane_fit import WIDTH
+from seg_ros.core.lane_fit import WIDTH, Belief
 from seg_ros.core.lane_follower import LaneFollower
 from seg_ros.core.lane_neighbours import Neighbour, find_neighbours
 from seg_ros.core.lane_points import Points
@@ -78,16 +78,16 @@ class MarkingFollower(LaneFollower):
             self._neighbours_ns[name] = stamp_ns
         for name in [n for n in self.neighbours if self._is_forgotten(n, stamp_ns)]:
             del self.neighbours[name]
-        self._change_lanes()
-        self._look_again(points)
+        self._look_again(points, self.belief)
+        if self.belief is not None:
+            self._change_lanes(self.belief)
 
     def _is_forgotten(self, name: str, stamp_ns: int) -> bool:
         return stamp_ns - self._neighbours_ns[name] > NEIGHBOUR_MEMORY_S * NS_PER_S
 
-    def _change_lanes(self) -> None:
+    def _change_lanes(self, belief: Belief) -> None:
         """Goes over to the lane beside once the vehicle is in it."""
-        assert self.belief is not None
-        middle_m, width_m = float(self.belief.mean[0]), float(self.belief.mean[WIDTH])
+        middle_m, width_m = float(belief.mean[0]), float(belief.mean[WIDTH])
         name = 'left' if middle_m < 0.0 else 'right'
         if abs(middle_m) < LANE_CHANGE * width_m or name not in self.neighbours:
             return
@@ -98,16 +98,15 @@ class MarkingFollower(LaneFollower):
         self.glide_m -= shift_m
         self.neighbours = {}
 
-    def _look_again(self, points: Points) -> None:
+    def _look_again(self, points: Points, belief: Belief) -> None:
         """Drops a lane that a look without memory contradicts several times."""
-        assert self.belief is not None
         if self._frame % SECOND_LOOK_FRAMES:
             return
         found = self._vote.find(points, self.width_m)
         if found is None:
             return
         at_m = np.array([DOUBT_AT * self._config.look_ahead_m])
-        tracked_m = float(value_at(self.belief.mean[:4], at_m)[0])
+        tracked_m = float(value_at(belief.mean[:4], at_m)[0])
         offset_m, slope, curvature, _ = found.tolist()
         found_m = float(value_at(np.array([offset_m, slope, curvature, 0.0]), at_m)[0])
         if abs(found_m - tracked_m) < DOUBT * self.width_m:

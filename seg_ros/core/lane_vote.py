@@ -25,6 +25,7 @@ VOTE_RANGE = 0.75  # of the look-ahead distance
 MIN_SHARE = 0.18  # of the longest line, what another line must have
 FULL_EVIDENCE = 4.0  # in shortest lines; more does not make a line better
 EFFORT = 0.05  # what the largest heading or curvature costs, as a share of the score
+INSIDE = 0.3  # in lanes: a line so near to the middle is none of the two
 THREE = np.ones(3)
 WIDTH_COST = 2.0  # in shortest lines per relative deviation of the width
 
@@ -138,6 +139,12 @@ class LaneVote:
                     continue
                 evidence = min(left_length_m, full_m) + min(right_length_m, full_m)
                 odd = abs(pair_m / width_m - 1.0) + 0.3 * abs(centre_m) / pair_m
+                between_m = sum(
+                    length_m
+                    for place_m, length_m in lines
+                    if abs(place_m - centre_m) < INSIDE * pair_m
+                )
+                evidence -= min(between_m, full_m)
                 score = evidence - WIDTH_COST * config.min_line_m * odd
                 if score > best_score:
                     best, best_score = (centre_m, pair_m), score

@@ -49,17 +49,18 @@ def lane_picture(
     picture = image.copy() if image.any() else cv2.resize(colours, image.shape[1::-1])
     draw_lane(picture, camera, track, truth)
     above = _from_above(colours, camera, picture.shape[0], track, truth)
-    return np.concatenate([picture, above], axis=1)
+    whole = np.concatenate([picture, above], axis=1)
+    _caption(whole, track)
+    return whole
 
 
 def draw_lane(
     picture: RgbImage, camera: Camera, track: LaneTrack, truth: Path | None = None
 ) -> None:
-    """Lays lane and reason over a camera image of the camera's size."""
+    """Lays the lane over a camera image of the camera's size."""
     for path, colour in _lines(track, truth):
         pixels, in_front = camera.project(np.column_stack([path, np.zeros(len(path))]))
         _polyline(picture, pixels[in_front], colour)
-    _caption(picture, track)
 
 
 def _lines(track: LaneTrack, truth: Path | None) -> list[tuple[Path, Rgb]]:
@@ -115,8 +116,12 @@ def _polyline(picture: RgbImage, pixels: Path, colour: Rgb) -> None:
 def _caption(picture: RgbImage, track: LaneTrack) -> None:
     words = f'{"valid" if track.valid else "not valid"} ({track.source}): {track.reason}'
     numbers = (
-        f'offset {track.offset_m:+.2f} m  heading {np.degrees(track.heading_rad):+.1f} deg  '
-        f'width {track.width_m:.2f} m  reach {track.reach_m:.0f} m'
+        ''
+        if not track.width_m
+        else (
+            f'offset {track.offset_m:+.2f} m  heading {np.degrees(track.heading_rad):+.1f} deg  '
+            f'width {track.width_m:.2f} m  reach {track.reach_m:.0f} m'
+        )
     )
     for row, text in enumerate((words, numbers)):
         place = (6, 16 + 16 * row)
