@@ -10,6 +10,7 @@ from seg_ros.core.autoware_mask import AutowareEncoder, AutowareMask
 from seg_ros.core.camera import Camera, GroundTable
 from seg_ros.core.ground_scale import GroundScale
 from seg_ros.core.image_health import health_of
+from seg_ros.core.instances import InstanceFinder, Instances
 from seg_ros.core.labels import LabelMap
 from seg_ros.core.lane_config import LaneConfig
 from seg_ros.core.lane_track import LaneTrack
@@ -29,7 +30,7 @@ from seg_ros.pipeline import NetworkView
 
 __all__ = ['DECISIONS', 'CameraDecisions', 'FrameDecisions']
 
-DECISIONS = ('stop', 'lane', 'zones', 'autoware', *NAVIGATION)
+DECISIONS = ('stop', 'lane', 'zones', 'autoware', 'instances', *NAVIGATION)
 """What ``update`` can decide about a frame."""
 
 NO_GROUND = 'the camera has no calibration or no mounting'
@@ -49,6 +50,7 @@ class FrameDecisions:
             picture cannot be believed.
         zones: The watched zones; none while the picture cannot be believed.
         autoware: The labels as Autoware reads them.
+        instances: Which pixels belong to which person.
     """
 
     stop: StopDecision | None = None
@@ -58,6 +60,7 @@ class FrameDecisions:
     navigation: Navigation | None = None
     zones: tuple[ZoneState, ...] = ()
     autoware: AutowareMask | None = None
+    instances: Instances | None = None
 
 
 class CameraDecisions:
@@ -87,6 +90,7 @@ class CameraDecisions:
         self._navigator: Navigator | None = None
         self._zones = ZoneMonitors(zones or ZoneConfig(), label_map)
         self._autoware = AutowareEncoder(label_map)
+        self._instances = InstanceFinder(label_map)
         self._pictures = PictureWatch()
 
     def calibrate(self, camera: Camera | None) -> None:
@@ -138,7 +142,8 @@ class CameraDecisions:
             stamp_ns: Header stamp of the frame.
             now_ns: The clock that header stamps come from.
             wanted: Names out of ``DECISIONS``.
-            timer: Books the stages lane, navigation, autoware, zones and stop.
+            timer: Books the stages lane, navigation, autoware, instances,
+                zones and stop.
         """
         with self._lock:
             self._measure_ground(view)
@@ -158,6 +163,10 @@ class CameraDecisions:
             if believed and 'autoware' in wanted:
                 autoware = self._autoware.encode(view.labels)
                 timer.stage('autoware')
+            instances = None
+            if believed and 'instances' in wanted:
+                instances = self._instances.find(view.labels, self._ground)
+                timer.stage('instances')
             # Watch the zones
             zones: tuple[ZoneState, ...] = ()
             if believed and 'zones' in wanted:
@@ -166,7 +175,11 @@ class CameraDecisions:
             # Judge the people on the road
             if 'stop' not in wanted or self._stop is None:
                 return FrameDecisions(
-                    lane=lane, navigation=navigation, zones=zones, autoware=autoware
+                    lane=lane,
+                    navigation=navigation,
+                    zones=zones,
+                    autoware=autoware,
+                    instances=instances,
                 )
             stop = self._stop.update(
                 view.labels,
@@ -179,7 +192,14 @@ class CameraDecisions:
             )
             timer.stage('stop')
             return FrameDecisions(
-                stop, self._stop.people, self._stop.zone, lane, navigation, zones, autoware
+                stop,
+                self._stop.people,
+                self._stop.zone,
+                lane,
+                navigation,
+                zones,
+                autoware,
+                instances,
             )
 
     def _measure_ground(self, view: NetworkView) -> None:

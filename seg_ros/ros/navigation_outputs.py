@@ -110,6 +110,23 @@ def autoware_mask(header: Header, decisions: FrameDecisions) -> Image | None:
     )
 
 
+def instances_message(header: Header, decisions: FrameDecisions) -> Image | None:
+    """Returns class and number of every pixel: ``class id * 1000 + number``."""
+    if decisions.instances is None:
+        return None
+    image = decisions.instances.image
+    height, width = image.shape
+    return Image(
+        header=header,
+        height=height,
+        width=width,
+        encoding='16UC1',
+        is_bigendian=0,
+        step=2 * width,
+        data=array.array('B', image.astype('<u2', copy=False).tobytes()),
+    )
+
+
 def mono8_message(header: Header, pixels: NDArray[np.uint8]) -> Image:
     height, width = pixels.shape
     return Image(
@@ -151,5 +168,6 @@ NAVIGATION_OUTPUTS = (
     DecisionOutput('costmap/mask', Image, ('costmap',), costmap_mask, frame='camera'),
     DecisionOutput('costmap/confidence', Image, ('costmap',), costmap_confidence, frame='camera'),
     DecisionOutput('costmap/points', PointCloud2, ('costmap',), costmap_points),
+    DecisionOutput('instances', Image, ('instances',), instances_message, frame='camera'),
     DecisionOutput('autoware/mask', Image, ('autoware',), autoware_mask, frame='camera'),
 )

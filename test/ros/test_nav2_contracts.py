@@ -53,6 +53,7 @@ TOPICS = {
     'costmap/confidence': Image,
     'costmap/points': PointCloud2,
     'autoware/mask': Image,
+    'instances': Image,
 }
 
 
@@ -343,6 +344,16 @@ class TestAutoware:
         truth = (picture(PERSON_M) == COLOURS[IDS['pedestrian']]).all(axis=2)
         np.testing.assert_array_equal(mask == AUTOWARE_IDS['PERSON'], truth)
         assert AUTOWARE_IDS['UNKNOWN'] not in mask
+
+
+class TestInstances:
+    def test_the_person_has_a_number(self, person: dict[str, list[Any]]) -> None:
+        message = person['instances'][0]
+        assert (message.encoding, message.step) == ('16UC1', 2 * message.width)
+        image = np.frombuffer(message.data, '<u2').reshape(message.height, message.width)
+        truth = (picture(PERSON_M) == COLOURS[IDS['pedestrian']]).all(axis=2)
+        np.testing.assert_array_equal(image == 1000 * IDS['pedestrian'] + 1, truth)
+        assert (image[~truth] % 1000 == 0).all()
 
 
 class TestSilence:
