@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from seg_ros.core.instances import Instances
 from seg_ros.core.navigation import Navigation
 from seg_ros.core.obstacles import Obstacles
 from seg_ros.sim import Person, SimFrame
@@ -58,6 +59,20 @@ def test_an_obstacle_on_the_empty_lane_is_a_false_mark_and_beside_it_is_none() -
     assert tally.figures()['false_marks_per_1000_frames'] == 500.0
 
 
+def test_panoptic_quality_counts_who_is_found_merged_and_missed() -> None:
+    codes = np.zeros((40, 60), np.uint8)
+    codes[5:25, 5:15], codes[5:25, 20:30], codes[5:25, 40:50] = 16, 17, 18
+    image = np.zeros(codes.shape, np.uint16)
+    image[5:25, 5:15] = 9001  # exact
+    image[5:25, 20:45] = 9002  # two people and what is between: overlaps none of them enough
+    instances = Instances(image, np.zeros((2, 4), np.intp), np.array([9001, 9002], np.uint16))
+    tally = NavigationTally()
+    tally.add_outlines(codes, instances)
+    assert tally.overlaps == [1.0]
+    assert tally.unmatched == 3
+    assert tally.figures()['panoptic_quality_person'] == pytest.approx(1.0 / 2.5)
+
+
 def test_the_drives_are_measured_and_printed_as_json(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -69,4 +84,5 @@ def test_the_drives_are_measured_and_printed_as_json(
     assert figures['range_error_rel']['p50'] < 0.05
     assert figures['lateral_error_m']['p50'] < 0.1
     assert figures['false_marks_per_1000_frames'] == 0.0
+    assert figures['panoptic_quality_person'] > 0.75
     assert math.isfinite(figures['cost_ms']['p95'])
