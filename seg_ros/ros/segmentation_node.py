@@ -230,11 +230,11 @@ class SegmentationNode(LifecycleNode):
         if self._odometry is not None:
             self._odometry.destroy()
             self._odometry = None
-        for port in self._ports.values():
+        ports, self._ports = self._ports, {}  # a timer may be at them in another thread
+        for port in ports.values():
             port.outputs.destroy()
             port.decision_outputs.destroy()
             port.geometry.destroy()
-        self._ports.clear()
         self._pipeline = None
         if self.chosen is not None:
             self.chosen.backend.close()
@@ -293,9 +293,10 @@ class SegmentationNode(LifecycleNode):
             camera.watch(self.config.silence_warn_s)
 
     def _publish_diagnostics(self) -> None:
-        if self.chosen is None:
+        chosen = self.chosen
+        if chosen is None:
             return
-        status = backend_status(self.chosen.backend)
+        status = backend_status(chosen.backend)
         self._log_backend(status)
         ros_now = self.get_clock().now()
         topics = {camera.name: camera.description for camera in self.inputs}
@@ -304,10 +305,10 @@ class SegmentationNode(LifecycleNode):
             facts = {
                 'camera': camera,
                 'input': topics.get(camera, 'none: the node is not active'),
-                'engine': self.chosen.backend.engine.name,
-                'backend': self.chosen.backend.name,
-                'backend_detail': self.chosen.backend.detail,
-                'backend_reason': self.chosen.reason,
+                'engine': chosen.backend.engine.name,
+                'backend': chosen.backend.name,
+                'backend_detail': chosen.backend.detail,
+                'backend_reason': chosen.reason,
                 'backend_state': status.state,
                 'backend_progress': f'{status.progress:.2f}',
                 'backend_status': status.reason,

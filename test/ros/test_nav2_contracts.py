@@ -119,17 +119,16 @@ def robot(domain_id: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
             topic: graph.collect(kind, f'/segmentation/{topic}', SENSOR_DATA_50)
             for topic, kind in TOPICS.items()
         }
-        info = graph.publisher(CameraInfo, '/camera_info')
         graph.node(**canned(engine, **mount))
-        drive = Drive(graph, image=picture())
-        wait_for(lambda: info.get_subscription_count() > 0, 'the node reads the calibration')
         lens = CAMERA.intrinsics
         message = CameraInfo(width=lens.width, height=lens.height, distortion_model='plumb_bob')
         message.k, message.d = lens.k.reshape(-1).tolist(), [0.0] * 5
-        info.publish(message)
-        wait_for(lambda: all(messages.values()), 'every topic reaches a best-effort reader')
-        yield Robot(graph, drive, messages)
-        drive.close()
+        drive = Drive(graph, image=picture(), info=message)
+        try:
+            wait_for(lambda: all(messages.values()), 'every topic reaches a best-effort reader')
+            yield Robot(graph, drive, messages)
+        finally:
+            drive.close()
 
 
 @pytest.fixture(scope='module')

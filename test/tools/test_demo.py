@@ -115,7 +115,7 @@ def test_a_node_that_dies_is_named_with_its_last_words(
 ) -> None:
     write_png(tmp_path / 'image.png', flat((200, 0, 0)))
     process = demo('--engine', '/no/such/engine', '--images', str(tmp_path))
-    _, errors = process.communicate(timeout=30.0)
+    _, errors = process.communicate(timeout=60.0)
     assert process.returncode == 1
     assert 'The node ended early' in errors
     assert f'The end of {folder}/node.log' in errors
@@ -148,7 +148,7 @@ def test_what_cannot_be_shown_is_refused_before_anything_starts(
     demo: Demo, folder: Path, words: tuple[str, ...], refusal: str
 ) -> None:
     process = demo(*words)
-    _, errors = process.communicate(timeout=20.0)
+    _, errors = process.communicate(timeout=60.0)
     assert process.returncode == 1
     assert refusal in errors
     assert not folder.exists()
