@@ -9,30 +9,26 @@ from __future__ import annotations
 import argparse
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import cv2
-import numpy as np
 
-from seg_ros.core.camera import Camera, CameraIntrinsics, Mount
-from seg_ros.core.errors import ConfigurationError
-from seg_ros.core.lane_config import LaneConfig
+from seg_ros.core.types import RgbImage
 from seg_ros.inference.engine import load_engine
 from seg_ros.inference.registry import BACKENDS, create_backend
-from seg_ros.tools.lane_drives import OnPicture, TuSimpleCamera, drive_scenario, play_frame
+from seg_ros.tools.lane_dataset import evaluate_dataset
+from seg_ros.tools.lane_drives import OnPicture, drive_scenario
 from seg_ros.tools.lane_labels import Network, Segmenter
 from seg_ros.tools.lane_loop import drive_loop
 from seg_ros.tools.lane_scenarios import LANE_SCENARIOS, SIM_LABEL_MAP
 from seg_ros.tools.lane_scores import AT_M, LaneScores, lane_figures
-from seg_ros.tools.tusimple import read_frames
 
-__all__ = ['BARS', 'add_arguments', 'evaluate_dataset', 'evaluate_drives', 'main']
+__all__ = ['BARS', 'add_arguments', 'evaluate_drives', 'main']
 
 FRAMES = 400
-DATASET_REACH_M = 60.0
 MAX_PICTURES = 20
 
 BARS: Mapping[str, Mapping[str, float]] = {
@@ -76,7 +72,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument('--dataset', type=Path, metavar='DIR', help="images in TuSimple's layout")
     parser.add_argument('--height-m', type=float, default=1.6, help='of the data set camera (1.6)')
-    parser.add_argument('--pitch-deg', type=float, default=0.0, help='of it, down positive (0)')
+    parser.add_argument(
+        '--pitch-deg', type=float, help='of it, down positive (found from the lanes)'
+    )
     parser.add_argument('--fov-deg', type=float, default=60.0, help='of it, horizontal (60)')
     parser.add_argument('--pictures', type=Path, metavar='DIR', help='leave a PNG of each drive')
     parser.add_argument('--json', action='store_true', help='print the figures as JSON')
@@ -87,13 +85,13 @@ def main(arguments: argparse.Namespace) -> int:
     if arguments.pictures:
         arguments.pictures.mkdir(parents=True, exist_ok=True)
     if arguments.dataset:
-        with_network = _network(arguments)
         figures = evaluate_dataset(
             arguments.dataset,
-            with_network,
-            Mount(z=arguments.height_m, pitch=math.radians(arguments.pitch_deg)),
+            _network(arguments),
+            arguments.height_m,
             math.radians(arguments.fov_deg),
-            arguments.pictures,
+            None if arguments.pitch_deg is None else math.radians(arguments.pitch_deg),
+            _dataset_writer(arguments.pictures),
         )
         print(json.dumps(figures) if arguments.json else _lines(figures))
         return 0
@@ -134,47 +132,6 @@ def evaluate_drives(
     return figures
 
 
-def evaluate_dataset(
-    folder: Path,
-    segmenter: Segmenter,
-    mount: Mount,
-    horizontal_fov_rad: float,
-    pictures: Path | None = None,
-) -> dict[str, Any]:
-    """Returns TuSimple's three figures, and the share of images with a valid lane.
-
-    Args:
-        folder: With the label files in it.
-        segmenter: Makes the labels.
-        mount: Of the camera, as well as it is known.
-        horizontal_fov_rad: Of the camera.
-        pictures: Folder for pictures of the first images.
-    """
-    config = LaneConfig(confirm_frames=1, look_ahead_m=DATASET_REACH_M, path_start_m=0.0)
-    setting: TuSimpleCamera | None = None
-    scores = []
-    valid = 0
-    for index, frame in enumerate(read_frames(folder)):
-        if setting is None:
-            size_wh = _size_of(frame.image)
-            intrinsics = CameraIntrinsics.from_field_of_view(size_wh, horizontal_fov_rad)
-            setting = TuSimpleCamera(Camera(intrinsics, mount), config, DATASET_REACH_M)
-        writer = _writer(pictures if index < MAX_PICTURES else None, f'dataset {index:04d}')
-        track, score = play_frame(frame, setting, segmenter, writer)
-        scores.append((score.accuracy, score.false_positive, score.false_negative))
-        valid += track.valid
-    if not scores:
-        raise ConfigurationError(f'The label files of {folder} are empty.')
-    accuracy, false_positive, false_negative = np.mean(scores, axis=0).tolist()
-    return {
-        'images': len(scores),
-        'tusimple_accuracy': accuracy,
-        'false_positive': false_positive,
-        'false_negative': false_negative,
-        'availability': valid / len(scores),
-    }
-
-
 def _network(arguments: argparse.Namespace) -> Network:
     engine = load_engine(arguments.engine)
     chosen = create_backend(arguments.backend, engine, threads=arguments.threads)
@@ -188,15 +145,19 @@ def _writer(folder: Path | None, name: str) -> OnPicture | None:
     return lambda picture: _write(path, picture)
 
 
-def _write(path: str, picture: np.ndarray[Any, np.dtype[np.uint8]]) -> None:
+def _dataset_writer(folder: Path | None) -> Callable[[int, RgbImage], None] | None:
+    if folder is None:
+        return None
+
+    def write(index: int, picture: RgbImage) -> None:
+        if index < MAX_PICTURES:
+            _write(str(folder / f'dataset_{index:04d}.png'), picture)
+
+    return write
+
+
+def _write(path: str, picture: RgbImage) -> None:
     cv2.imwrite(path, cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
-
-
-def _size_of(image: Path) -> tuple[int, int]:
-    picture = cv2.imread(str(image))
-    if picture is None:
-        raise ConfigurationError(f'{image} cannot be read. Unpack the images of the data set.')
-    return picture.shape[1], picture.shape[0]
 
 
 def _holds(figures: Mapping[str, Any], bars: Mapping[str, float]) -> bool:

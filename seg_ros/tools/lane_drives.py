@@ -1,19 +1,15 @@
-"""Drives the scenarios, and plays data sets, through the lane tracker."""
+"""Drives the scenarios, and lets the lane tracker watch."""
 
 from __future__ import annotations
 
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 
-import cv2
 import numpy as np
 
 from seg_ros.core.camera import Camera
-from seg_ros.core.errors import ConfigurationError
 from seg_ros.core.lane_config import LaneConfig
-from seg_ros.core.lane_track import LaneTrack
 from seg_ros.core.lane_tracker import LaneTracker
 from seg_ros.core.types import ConfidenceImage, LabelImage, RgbImage
 from seg_ros.sim import classes
@@ -24,14 +20,12 @@ from seg_ros.tools.lane_labels import Segmenter
 from seg_ros.tools.lane_picture import lane_picture
 from seg_ros.tools.lane_scenarios import SIM_LABEL_MAP, LaneScenario
 from seg_ros.tools.lane_scores import LaneScores
-from seg_ros.tools.tusimple import TuSimpleFrame, TuSimpleScore, lanes_of, score_frame
 
-__all__ = ['TuSimpleCamera', 'drive_scenario', 'play_frame']
+__all__ = ['OnPicture', 'drive_scenario']
 
 NS_PER_MS = 1e6
 NS_PER_S = 1e9
 PICTURE_AT = 0.6  # of the frames
-SINGLE_IMAGE_FRAMES = 1
 
 OnPicture = Callable[[RgbImage], None]
 
@@ -76,55 +70,6 @@ def drive_scenario(
         world.step(1.0 / scenario.scene.rate_hz)
         before = frame
     return scores
-
-
-@dataclass(frozen=True)
-class TuSimpleCamera:
-    """What takes the images of a data set, and how its lanes are looked for.
-
-    Attributes:
-        camera: At the size of the images.
-        config: Of the lane track.
-        reach_m: How far lines are drawn out.
-    """
-
-    camera: Camera
-    config: LaneConfig
-    reach_m: float
-
-
-def play_frame(
-    frame: TuSimpleFrame,
-    setting: TuSimpleCamera,
-    segmenter: Segmenter,
-    on_picture: OnPicture | None = None,
-) -> tuple[LaneTrack, TuSimpleScore]:
-    """Returns lane and score of one labelled image, which stands for itself.
-
-    Raises:
-        ConfigurationError: The image cannot be read, or has not the camera's size.
-    """
-    picture = cv2.imread(str(frame.image), cv2.IMREAD_COLOR)
-    if picture is None:
-        raise ConfigurationError(
-            f'{frame.image} cannot be read. Unpack the images of the data set beside its label '
-            'files.'
-        )
-    image = cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
-    size_wh = setting.camera.intrinsics.width, setting.camera.intrinsics.height
-    if image.shape[1::-1] != size_wh:
-        raise ConfigurationError(
-            f'{frame.image} is {image.shape[1]}x{image.shape[0]}, the camera {size_wh[0]}x'
-            f'{size_wh[1]}. All images of a data set must have one size.'
-        )
-    labels, confidence = segmenter(image)
-    table = setting.camera.ground_table(segmenter.size_wh)
-    tracker = LaneTracker(setting.config, segmenter.label_map)
-    track = tracker.update(labels, confidence, table, 0, 0.0, 0.0)
-    found = lanes_of(track, setting.camera, frame.rows, setting.reach_m)
-    if on_picture is not None:
-        on_picture(lane_picture(image, labels, segmenter.label_map, setting.camera, track))
-    return track, score_frame(found, frame)
 
 
 def _labels(

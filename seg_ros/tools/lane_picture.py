@@ -49,7 +49,7 @@ def lane_picture(
     picture = image.copy() if image.any() else cv2.resize(colours, image.shape[1::-1])
     draw_lane(picture, camera, track, truth)
     above = _from_above(colours, camera, picture.shape[0], track, truth)
-    whole = np.concatenate([picture, above], axis=1)
+    whole: RgbImage = np.concatenate([picture, above], axis=1)
     _caption(whole, track)
     return whole
 

@@ -18,7 +18,8 @@ from seg_ros.sim.follower import PurePursuit
 from seg_ros.sim.label_road import LabelRoad, Stripe
 from seg_ros.sim.road import Road
 from seg_ros.sim.vehicle import VehicleState
-from seg_ros.tools.evaluate_lane import add_arguments, evaluate_dataset, evaluate_drives, main
+from seg_ros.tools.evaluate_lane import add_arguments, evaluate_drives, main
+from seg_ros.tools.lane_dataset import evaluate_dataset
 from seg_ros.tools.lane_loop import drive_loop
 from seg_ros.tools.lane_scenarios import SIM_LABEL_MAP
 from seg_ros.tools.tusimple import Columns, TuSimpleFrame, read_frames, score_frame
@@ -129,14 +130,21 @@ def test_without_a_path_the_wheels_stay_where_they_are() -> None:
     assert follower.steering(bend * (1.0, -1.0), 8.0) == pytest.approx(-left_rad)
 
 
-def test_a_data_set_in_tusimples_layout_gets_its_accuracy(tmp_path: Path) -> None:
+@pytest.mark.parametrize('pitch_rad', [MOUNT.pitch, None])
+def test_a_data_set_in_tusimples_layout_gets_its_accuracy_also_with_an_unknown_pitch(
+    tmp_path: Path, pitch_rad: float | None
+) -> None:
     dataset(tmp_path, images=3)
-    figures = evaluate_dataset(tmp_path, Colours(), MOUNT, FOV_RAD, tmp_path)
+    pictures: list[int] = []
+    figures = evaluate_dataset(
+        tmp_path, Colours(), MOUNT.z, FOV_RAD, pitch_rad, lambda index, _: pictures.append(index)
+    )
     assert figures['images'] == 3
     assert figures['availability'] == 1.0
     assert figures['tusimple_accuracy'] > 0.9
     assert figures['false_negative'] < 0.05
-    assert len(list(tmp_path.glob('dataset_*.png'))) == 3
+    assert figures['pitch_rad'] == pytest.approx(MOUNT.pitch, abs=0.005)
+    assert pictures == [0, 1, 2]
 
 
 def test_accuracy_counts_points_within_twenty_pixels() -> None:
@@ -173,4 +181,4 @@ def test_an_image_that_is_missing_is_refused(tmp_path: Path) -> None:
     dataset(tmp_path, images=1)
     (tmp_path / '0.png').unlink()
     with pytest.raises(ConfigurationError, match='cannot be read'):
-        evaluate_dataset(tmp_path, Colours(), MOUNT, FOV_RAD)
+        evaluate_dataset(tmp_path, Colours(), MOUNT.z, FOV_RAD)
