@@ -97,7 +97,8 @@ class Moment(NamedTuple):
         stop: The signal.
         kind: Its reason.
         inside: Ids of the people who truly are in the zone and can be seen.
-        is_near: Whether somebody truly is in or about the zone, or on the way into it.
+        is_near: Whether somebody, on foot or on a bicycle, truly is in or about the zone, or on
+            the way into it.
         cost_ms: Time of the stop.
     """
 
@@ -285,7 +286,7 @@ def _somebody_near(frame: SimFrame, config: StopConfig) -> bool:
     ahead_s = np.linspace(0.0, NEAR_HORIZON * config.anticipate_s, 7)
     points = [
         (person.x_m + person.vx_mps * step, person.y_m + person.vy_mps * step)
-        for person in frame.people
+        for person in (*frame.people, *frame.cyclists)
         for step in ahead_s
     ]
     return bool(points) and bool(zone.contains(np.array(points)).any())
