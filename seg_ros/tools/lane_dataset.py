@@ -23,7 +23,14 @@ __all__ = ['evaluate_dataset']
 
 REACH_M = 60.0
 CALIBRATION_IMAGES = 20
-CONFIG = LaneConfig(confirm_frames=1, look_ahead_m=REACH_M, path_start_m=0.0)
+# Wide limits of the width: the height of the camera, which scales it, is a guess.
+CONFIG = LaneConfig(
+    width_min_m=1.8,
+    width_max_m=5.5,
+    confirm_frames=1,
+    look_ahead_m=REACH_M,
+    path_start_m=0.0,
+)
 
 OnPicture = Callable[[int, RgbImage], None]
 
