@@ -19,7 +19,7 @@ import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import Clock, ClockType
-from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile
@@ -240,6 +240,13 @@ class SegmentationNode(LifecycleNode):
             self.chosen.backend.close()
             self.chosen = None
 
+    def destroy_node(self) -> None:
+        """Ends everything, the heartbeat last."""
+        self.stop_working()
+        self.release()
+        self._heartbeat.destroy()
+        super().destroy_node()
+
     def _on_parameters(self, changes: Sequence[Parameter]) -> SetParametersResult:
         """Takes over changes that may happen now; refuses the others with the reason."""
         try:
@@ -384,8 +391,6 @@ def main(argv: Sequence[str]) -> int:
         return 1
     finally:
         if node is not None:
-            node.stop_working()
-            node.release()
             node.destroy_node()
         rclpy.try_shutdown()
     return 0
@@ -401,7 +406,7 @@ def autostart(node: SegmentationNode) -> bool:
 
 def spin(node: SegmentationNode) -> None:
     """Serves the graph until shutdown."""
-    executor = MultiThreadedExecutor(num_threads=2)  # the second one is for the heartbeat
+    executor = SingleThreadedExecutor()
     executor.add_node(node)
     spin_while(rclpy.ok, executor, node.get_logger().error)
 

@@ -126,6 +126,8 @@ class FrameWorker:
             except BackendError as error:
                 self._fail(camera, f'Inference failed: {error}', received)
             except Exception as error:
+                if not self._node.context.ok():
+                    return  # the process ends
                 self._fail(camera, f'{type(error).__name__}: {error}', received)
                 self._log(camera, 'unforeseen', traceback.format_exc(), received)
 
