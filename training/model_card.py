@@ -65,7 +65,7 @@ def write_card(
     if changed:
         parts += [
             '## Other cameras, other days',
-            f'Some images of {next(iter(results))}, evenly spread, and what becomes of the figures:',
+            f'Evenly spread images of {next(iter(results))}, changed:',
             figures({row['change']: row for row in changed}, names),
         ]
     if run is not None:
