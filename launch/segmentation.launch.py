@@ -1,6 +1,6 @@
 """Launches the segmentation node for one camera.
 
-ros2 launch seg_ros segmentation.launch.py image_topic:=/camera/image_raw engine:=roadsynth
+ros2 launch seg_ros segmentation.launch.py image_topic:=/camera/image_raw engine:=roadseg
 """
 
 from collections.abc import Mapping

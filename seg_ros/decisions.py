@@ -80,6 +80,7 @@ class CameraDecisions:
         self._lock = threading.Lock()
         self._stop = PedestrianStop(stop, label_map) if sees_people(label_map) else None
         self._lane = LaneTracker(lane, label_map)
+        self._lane_stale_s = lane.stale_after_s
         self._camera: Camera | None = None
         self._motion: Motion | None = None
         self._table: GroundTable | None = None
@@ -150,7 +151,7 @@ class CameraDecisions:
             # Find the lane, which is where people are looked for
             lane = None
             if 'lane' in wanted:
-                lane = self._find_lane(view, stamp_ns)
+                lane = self._find_lane(view, stamp_ns).checked(now_ns, self._lane_stale_s)
                 timer.stage('lane')
             # Find what stands in the way, and where it is free
             health = health_of(view.picture)

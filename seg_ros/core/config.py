@@ -45,7 +45,7 @@ class NodeConfig:
         'publisher offers it. A qos_overrides parameter of the topic wins.',
         choices=('auto', 'reliable', 'best_effort'),
     )
-    engine: str = option('roadsynth', 'Name of an engine (a folder in engines/) or path of one.')
+    engine: str = option('roadseg', 'Name of an engine (a folder in engines/) or path of one.')
     engines_path: str = option(
         '', 'Folder that is searched for engines first; empty searches the usual ones only.'
     )

@@ -13,7 +13,7 @@ from seg_ros.sim.vehicle import VehicleState
 
 __all__ = ['LabelGround']
 
-COLUMN_STEP = 16
+COLUMN_STEP = 32
 FAR_M = 200.0
 DASHED_CODE = 128
 

@@ -31,7 +31,7 @@ from seg_ros.sim.world import World
 
 __all__ = ['LabelRenderer', 'LabelWorld']
 
-AHEAD_M = 90.0
+AHEAD_M = 65.0
 BEHIND_M = 10.0
 NEAREST_M = 0.6
 CAR_LWH_M = (4.4, 1.8, 1.45)

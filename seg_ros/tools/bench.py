@@ -46,7 +46,7 @@ QUICK = Settings(
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument('--engine', default='roadsynth', help='name or folder (roadsynth)')
+    parser.add_argument('--engine', default='roadseg', help='name or folder (roadseg)')
     parser.add_argument('--backend', default='auto', choices=('auto', *BACKENDS))
     parser.add_argument('--precision', default='auto', choices=PRECISIONS)
     parser.add_argument(

@@ -99,11 +99,13 @@ def figures_of(raw: Samples) -> dict[str, float | None]:
 
     bare_ms = [row['bare']['infer_ms'] for row in raw.get('rounds', ())]
     bare_hz = [1e3 / (sum(times) / len(times)) for times in bare_ms]
+    bare_calm_ms = [row['bare_calm']['infer_ms'] for row in raw.get('rounds', ())]
     calm, busy, textbook = plays('calm'), plays('busy'), plays('textbook')
     values: dict[str, float | None] = dict.fromkeys(FIGURES)
     if calm:
         values['node_over_bare_latency'] = median(
-            play.percentile(50) / median(times) for play, times in zip(calm, bare_ms, strict=True)
+            play.percentile(50) / median(times)
+            for play, times in zip(calm, bare_calm_ms, strict=True)
         )
         values['node_over_bare_rate'] = median(
             play.rate_hz / hz for play, hz in zip(busy, bare_hz, strict=True)

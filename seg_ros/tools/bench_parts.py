@@ -72,7 +72,7 @@ def measure_speed(options: NodeOptions, settings: Settings) -> dict[str, Any]:
     """Bare inference, the node below and in saturation, the textbook node in saturation."""
     with Stage() as stage:
         bare, backend = stage.bare(options)
-        bare_hz = _rate_of(bare.ask(seconds=settings.bare_s))
+        bare_hz = _rate_of(bare.ask(seconds=settings.bare_s, rate_hz=0.0))
         calm_hz = min(CALM_MAX_HZ, CALM_SHARE * bare_hz)
         busy_hz = min(BUSY_MAX_HZ, BUSY_SHARE * bare_hz)
         say(f'speed: {backend["backend"]}, {backend["detail"]}, infers at {bare_hz:.1f} Hz')
@@ -84,7 +84,10 @@ def measure_speed(options: NodeOptions, settings: Settings) -> dict[str, Any]:
         rounds = []
         for index in range(settings.rounds):
             say(f'speed: round {index + 1} of {settings.rounds}')
-            samples = {'bare': bare.ask(seconds=settings.bare_s)}
+            samples = {
+                'bare': bare.ask(seconds=settings.bare_s, rate_hz=0.0),
+                'bare_calm': bare.ask(seconds=settings.bare_s, rate_hz=calm_hz),
+            }
             for name, topic, rate_hz, seconds, process in (
                 ('calm', '/ours/image', calm_hz, settings.calm_s, node),
                 ('busy', '/ours/image', busy_hz, settings.busy_s, node),
@@ -108,7 +111,7 @@ def measure_cameras(options: NodeOptions, settings: Settings) -> dict[str, Any]:
     cameras = {f'camera{index}': f'/camera{index}/image' for index in range(CAMERAS)}
     with Stage() as stage:
         bare, _ = stage.bare(options)
-        bare_hz = _rate_of(bare.ask(seconds=settings.bare_s))
+        bare_hz = _rate_of(bare.ask(seconds=settings.bare_s, rate_hz=0.0))
         say(f'cameras: {CAMERAS} at {CAMERA_HZ:g} Hz, bare inference at {bare_hz:.1f} Hz')
         node = stage.node(options, cameras)
         topics = list(cameras.values())

@@ -60,7 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default='exact',
         help="the simulation's own labels, or a network's (exact)",
     )
-    parser.add_argument('--engine', default='roadsynth', help='name or folder (roadsynth)')
+    parser.add_argument('--engine', default='roadseg', help='name or folder (roadseg)')
     parser.add_argument('--backend', default='auto', choices=('auto', *BACKENDS))
     parser.add_argument('--threads', type=int, default=0, help='of inference; 0: one per core')
     parser.add_argument('--frames', type=int, default=FRAMES, help=f'of each drive ({FRAMES})')

@@ -124,7 +124,7 @@ class Tally:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the options of the segmentation task."""
-    parser.add_argument('--engine', default='roadsynth', help='name or path of an engine')
+    parser.add_argument('--engine', default='roadseg', help='name or path of an engine')
     parser.add_argument('--backend', default='auto', choices=('auto', *BACKENDS))
     parser.add_argument('--precision', default='auto', help='auto, fp32 or bf16')
     parser.add_argument('--threads', type=int, default=0, help='0: one per free core')

@@ -47,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default='exact',
         help='judge the true labels of the drives (exact), or what the engine makes of them',
     )
-    parser.add_argument('--engine', default='roadsynth', help='name or folder (roadsynth)')
+    parser.add_argument('--engine', default='roadseg', help='name or folder (roadseg)')
     parser.add_argument('--backend', default='auto', help='what runs it (auto)')
     parser.add_argument(
         '--threads', type=int, default=0, help='of inference; 0: one per free core'

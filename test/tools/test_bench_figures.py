@@ -40,6 +40,7 @@ def test_every_ratio_is_taken_within_its_round() -> None:
     rounds = [
         {
             'bare': {'infer_ms': [20.0 * slow] * 50},
+            'bare_calm': {'infer_ms': [20.0 * slow] * 50},
             'calm': play(10, 24.0 * slow),
             'busy': play(60 // slow, 40.0 * slow, every=2),
             'textbook': play(60 // slow, 200.0 * slow, every=4),
