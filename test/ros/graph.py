@@ -26,7 +26,7 @@ from seg_ros.inference.canned_backend import CannedBackend
 from seg_ros.ros.segmentation_node import SegmentationNode, autostart
 from seg_ros.ros.spinning import spin_while
 
-TIMEOUT_S = 20.0
+TIMEOUT_S = 60.0  # discovery alone takes seconds on a loaded machine
 RELIABLE = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
 BEST_EFFORT = QoSProfile(depth=10, reliability=ReliabilityPolicy.BEST_EFFORT)
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
