@@ -7,6 +7,7 @@ import json
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -66,12 +67,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar='DIR',
         help='instead of drives: NAME.avif (png, jpg) with NAME.label.png, ids as in CamVid',
     )
+    parser.add_argument(
+        '--image-polygon',
+        type=float,
+        nargs='+',
+        metavar='SHARE',
+        help='u1 v1 u2 v2 … of the image zone that --dataset is judged with (stop.image_polygon)',
+    )
     parser.add_argument('--json', action='store_true', help='print the figures as JSON')
 
 
 def main(arguments: argparse.Namespace) -> int:
     """Measures and prints; returns 1 when a figure misses its bar, else 0."""
     config = StopConfig()
+    if arguments.image_polygon:
+        config = replace(config, image_polygon=tuple(arguments.image_polygon))
     labels = 'network' if arguments.dataset else arguments.labels
     with Progress(sys.stderr) as progress:
         if labels == 'exact':
