@@ -175,18 +175,18 @@ class FrameWorker:
         # Publish both, unless the node was stopped meanwhile
         if self._mailbox.closed:
             return
-        port.outputs.publish(message.header, result, config.jpeg_quality)
+        published_ns = port.outputs.publish(message.header, result, config.jpeg_quality)
+        ros_published_ns = clock.now().nanoseconds
         if decided is not None:
             port.decision_outputs.publish(message.header, decided)
         timer.stage('publish')
-        ros_now_ns = clock.now().nanoseconds
         port.statistics.processed(
             frame.stamp_ns,
             {
                 'wait': waited_ms,
                 **timer.stages_ms,
-                'received_to_published': (time.monotonic_ns() - received.arrived_ns) / NS_PER_MS,
-                'stamp_to_published': (ros_now_ns - frame.stamp_ns) / NS_PER_MS,
+                'received_to_published': (published_ns - received.arrived_ns) / NS_PER_MS,
+                'stamp_to_published': (ros_published_ns - frame.stamp_ns) / NS_PER_MS,
             },
         )
 
