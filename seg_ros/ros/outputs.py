@@ -96,7 +96,7 @@ class CameraOutputs:
             if row.message is Image
         }
         self._classes = node.create_publisher(String, f'{prefix}/classes', LATCHED_QOS)
-        self._vision_msgs = _vision_msgs()
+        self._vision_msgs = vision_msgs()
         self._label_info = None
         if self._vision_msgs is not None:
             self._label_info = node.create_publisher(
@@ -153,7 +153,7 @@ class CameraOutputs:
                 self._node.destroy_publisher(publisher)
 
 
-def _vision_msgs() -> ModuleType | None:
+def vision_msgs() -> ModuleType | None:
     """Returns ``vision_msgs.msg`` where it is installed and has LabelInfo (since Humble)."""
     try:
         module = importlib.import_module('vision_msgs.msg')
