@@ -94,6 +94,8 @@ class SegmentationNode(LifecycleNode):
         ConfigurationError: A parameter given at start cannot be declared.
     """
 
+    _heartbeat: StopHeartbeat | None = None  # until the node is whole
+
     def __init__(self, **node_arguments: object) -> None:
         super().__init__(NODE_NAME, **node_arguments)
         declare_parameters(self)
@@ -241,10 +243,11 @@ class SegmentationNode(LifecycleNode):
             self.chosen = None
 
     def destroy_node(self) -> None:
-        """Ends everything, the heartbeat last."""
-        self.stop_working()
-        self.release()
-        self._heartbeat.destroy()
+        """Ends everything, the heartbeat last; also of a node whose parameters were refused."""
+        if self._heartbeat is not None:
+            self.stop_working()
+            self.release()
+            self._heartbeat.destroy()
         super().destroy_node()
 
     def _on_parameters(self, changes: Sequence[Parameter]) -> SetParametersResult:
@@ -283,9 +286,10 @@ class SegmentationNode(LifecycleNode):
         self._vehicle, self._idle = None, VehicleDecision(decision, '', {})
 
     def _start_worker(self, pipeline: SegmentationPipeline) -> FrameWorker:
-        return FrameWorker(
-            self, pipeline, self._ports, lambda: self.config, self._heartbeat.is_wanted
-        )
+        return FrameWorker(self, pipeline, self._ports, lambda: self.config, self._is_stop_wanted)
+
+    def _is_stop_wanted(self) -> bool:
+        return self._heartbeat is not None and self._heartbeat.is_wanted()
 
     def _now_ns(self) -> int:
         return int(self.get_clock().now().nanoseconds)
