@@ -66,7 +66,8 @@ class FrameDecisions:
 class CameraDecisions:
     """Decides about the frames of one camera; the worker feeds it, the heartbeat asks it.
 
-    All methods may be called from any thread.
+    ``calibrate`` and ``update`` are the worker's; all others may be called from any thread. Only
+    the stop is behind the lock, so that nothing slow in ``update`` can hold the heartbeat up.
     """
 
     def __init__(
@@ -96,10 +97,9 @@ class CameraDecisions:
 
     def calibrate(self, camera: Camera | None) -> None:
         """Takes the lens and the mounting, or None while they are unknown."""
-        with self._lock:
-            if camera != self._camera:
-                self._camera, self._table, self._ground = camera, None, None
-                self._navigator = None
+        if camera != self._camera:
+            self._camera, self._table, self._ground = camera, None, None
+            self._navigator = None
 
     def configure(self, stop: StopConfig) -> None:
         """Takes other numbers for the stop; the way must be proven clear anew."""
@@ -143,65 +143,52 @@ class CameraDecisions:
             stamp_ns: Header stamp of the frame.
             now_ns: The clock that header stamps come from.
             wanted: Names out of ``DECISIONS``.
-            timer: Books the stages lane, navigation, autoware, instances,
-                zones and stop.
+            timer: Books the stages lane, stop, navigation, autoware, instances and zones.
         """
-        with self._lock:
-            self._measure_ground(view)
-            # Find the lane, which is where people are looked for
-            lane = None
-            if 'lane' in wanted:
-                lane = self._find_lane(view, stamp_ns).checked(now_ns, self._lane_stale_s)
-                timer.stage('lane')
-            # Find what stands in the way, and where it is free
-            health = health_of(view.picture)
-            believed = self._pictures.believes(health, stamp_ns, self._stop_config)
-            navigation = None
-            if believed and not set(NAVIGATION).isdisjoint(wanted):
-                navigation = self._navigate(view, wanted)
-                timer.stage('navigation')
-            autoware = None
-            if believed and 'autoware' in wanted:
-                autoware = self._autoware.encode(view.labels)
-                timer.stage('autoware')
-            instances = None
-            if believed and 'instances' in wanted:
-                instances = self._instances.find(view.labels, self._ground)
-                timer.stage('instances')
-            # Watch the zones
-            zones: tuple[ZoneState, ...] = ()
-            if believed and 'zones' in wanted:
-                zones = self._zones.update(view.labels, self._table, stamp_ns)
-                timer.stage('zones')
-            # Judge the people on the road
-            if 'stop' not in wanted or self._stop is None:
-                return FrameDecisions(
-                    lane=lane,
-                    navigation=navigation,
-                    zones=zones,
-                    autoware=autoware,
-                    instances=instances,
+        self._measure_ground(view)
+        health = health_of(view.picture)
+        # Find the lane, which is where people are looked for
+        lane = None
+        if 'lane' in wanted:
+            lane = self._find_lane(view, stamp_ns).checked(now_ns, self._lane_stale_s)
+            timer.stage('lane')
+        # Judge the people on the road
+        stop: StopDecision | None = None
+        people: tuple[TrackedPerson, ...] = ()
+        zone: GroundZone | None = None
+        if 'stop' in wanted and self._stop is not None:
+            with self._lock:
+                stop = self._stop.update(
+                    view.labels,
+                    stamp_ns,
+                    now_ns=now_ns,
+                    confidence=view.confidence,
+                    health=health,
+                    ground=self._ground,
+                    lane=lane.points()[:, :2] if lane is not None and lane.valid else None,
                 )
-            stop = self._stop.update(
-                view.labels,
-                stamp_ns,
-                now_ns=now_ns,
-                confidence=view.confidence,
-                health=health,
-                ground=self._ground,
-                lane=lane.points()[:, :2] if lane is not None and lane.valid else None,
-            )
+                people, zone = self._stop.people, self._stop.zone
             timer.stage('stop')
-            return FrameDecisions(
-                stop,
-                self._stop.people,
-                self._stop.zone,
-                lane,
-                navigation,
-                zones,
-                autoware,
-                instances,
-            )
+        # Find what stands in the way, and where it is free
+        believed = self._pictures.believes(health, stamp_ns, self._stop_config)
+        navigation = None
+        if believed and not set(NAVIGATION).isdisjoint(wanted):
+            navigation = self._navigate(view, wanted)
+            timer.stage('navigation')
+        autoware = None
+        if believed and 'autoware' in wanted:
+            autoware = self._autoware.encode(view.labels)
+            timer.stage('autoware')
+        instances = None
+        if believed and 'instances' in wanted:
+            instances = self._instances.find(view.labels, self._ground)
+            timer.stage('instances')
+        # Watch the zones
+        zones: tuple[ZoneState, ...] = ()
+        if believed and 'zones' in wanted:
+            zones = self._zones.update(view.labels, self._table, stamp_ns)
+            timer.stage('zones')
+        return FrameDecisions(stop, people, zone, lane, navigation, zones, autoware, instances)
 
     def _measure_ground(self, view: NetworkView) -> None:
         """Makes the ground table of a new calibration or network size."""

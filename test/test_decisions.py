@@ -1,0 +1,49 @@
+"""What is decided about a frame never holds the heartbeat up."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from seg_ros.core.lane_config import LaneConfig
+from seg_ros.core.lane_track import LaneTrack
+from seg_ros.core.stop_config import StopConfig
+from seg_ros.core.timing import StageTimer
+from seg_ros.decisions import CameraDecisions
+from seg_ros.inference.engine import load_engine
+from seg_ros.pipeline import NetworkView
+from test.tiny_onnx import SIZE_WH, write_engine
+
+VIEW = NetworkView(np.zeros((*SIZE_WH[::-1], 3), np.uint8), np.zeros(SIZE_WH[::-1], np.uint8))
+
+
+def test_the_heartbeat_is_answered_while_the_lane_hangs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    label_map = load_engine(write_engine(tmp_path / 'tiny')).label_map
+    decisions = CameraDecisions(StopConfig(), LaneConfig(), label_map)
+    hangs, may_go_on = threading.Event(), threading.Event()
+
+    def hang(*_arguments: object) -> LaneTrack:
+        hangs.set()
+        may_go_on.wait(60.0)
+        return LaneTrack(False, 'it hung', 'markings', 0)
+
+    monkeypatch.setattr(decisions, '_find_lane', hang)
+    timer = StageTimer(lambda: 0)
+    worker = threading.Thread(
+        target=decisions.update, args=(VIEW, 1, 1, {'lane', 'stop'}, timer), daemon=True
+    )
+    worker.start()
+    assert hangs.wait(60.0)
+    asked: list[bool] = []
+    heartbeat = threading.Thread(target=lambda: asked.append(decisions.check(2).stop), daemon=True)
+    heartbeat.start()
+    heartbeat.join(10.0)
+    answered = list(asked)  # while the lane still hangs
+    may_go_on.set()
+    worker.join(60.0)
+    assert answered == [True]
