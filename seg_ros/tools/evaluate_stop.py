@@ -20,6 +20,7 @@ from seg_ros.inference.engine import load_engine
 from seg_ros.inference.registry import create_backend
 from seg_ros.sim import SceneConfig, SimFrame, World
 from seg_ros.sim.label_renderer import LabelWorld
+from seg_ros.tools.labelled_folder import labelled_pictures
 from seg_ros.tools.progress import Progress
 from seg_ros.tools.stop_drives import (
     EXACT_LABEL_MAP,
@@ -32,7 +33,7 @@ from seg_ros.tools.stop_drives import (
     quiet_drives,
 )
 from seg_ros.tools.stop_figures import Figures, Tally, bars_for, missed_bars, table_of
-from seg_ros.tools.stop_folder import FolderTally, labelled_pictures
+from seg_ros.tools.stop_folder import FolderTally, at_network_size
 
 __all__ = ['add_arguments', 'evaluate_drives', 'evaluate_folder', 'main']
 
@@ -148,9 +149,9 @@ def evaluate_folder(
 ) -> Figures:
     """Returns the figures over a folder of labelled pictures, with the image zone."""
     tally = FolderTally(config, backend.engine.label_map)
-    pictures = list(labelled_pictures(folder, backend.engine.network_size_wh))
-    for count, read in enumerate(pictures, 1):
-        image, truth = read()
+    pictures = list(labelled_pictures(folder))
+    for count, picture in enumerate(pictures, 1):
+        image, truth = at_network_size(picture, backend.engine.network_size_wh)
         tally.add(truth, backend.infer(image[np.newaxis]).labels[0])
         progress.show(f'picture {count} of {len(pictures)}')
     return tally.figures()

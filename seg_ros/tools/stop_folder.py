@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
-
 import cv2
 import numpy as np
 
-from seg_ros.core.errors import ConfigurationError
 from seg_ros.core.labels import LabelClass, LabelMap
 from seg_ros.core.people import PeopleFinder
 from seg_ros.core.stop_config import StopConfig
 from seg_ros.core.types import LabelImage, RgbImage
 from seg_ros.core.zones import ImageZone
+from seg_ros.tools.labelled_folder import LabelledPicture
 
-__all__ = ['CAMVID_LABEL_MAP', 'FolderTally', 'labelled_pictures']
-
-PICTURES = ('.avif', '.png', '.jpg', '.jpeg')
+__all__ = ['CAMVID_LABEL_MAP', 'FolderTally', 'at_network_size']
 
 CAMVID_LABEL_MAP = LabelMap(
     tuple(
@@ -84,50 +79,16 @@ class FolderTally:
         return bool(self._zone.contains(feet, (labels.shape[1], labels.shape[0])).any())
 
 
-def labelled_pictures(
-    folder: Path, size_wh: tuple[int, int]
-) -> Iterator[Callable[[], tuple[RgbImage, LabelImage]]]:
-    """A function for each picture of a folder, in order, that reads it and its true labels.
-
-    Raises:
-        ConfigurationError: The folder has no picture with a label image beside it.
-    """
-    names = sorted(path.name.removesuffix('.label.png') for path in folder.glob('*.label.png'))
-    if not names:
-        raise ConfigurationError(
-            f'{folder} has no NAME.label.png. Give a folder in the layout of CamVid: NAME.avif '
-            'and NAME.label.png side by side.'
-        )
-    for name in names:
-        yield lambda name=name: _read(folder, name, size_wh)  # type: ignore[misc]
-
-
-def _read(folder: Path, name: str, size_wh: tuple[int, int]) -> tuple[RgbImage, LabelImage]:
-    paths = [folder / f'{name}{ending}' for ending in PICTURES]
-    path = next((path for path in paths if path.exists()), None)
-    if path is None:
-        raise ConfigurationError(f'{folder} has {name}.label.png and no picture of that name.')
-    image = _rgb_of(path)
-    labels = cv2.imread(str(folder / f'{name}.label.png'), cv2.IMREAD_UNCHANGED)
+def at_network_size(
+    picture: LabelledPicture, size_wh: tuple[int, int]
+) -> tuple[RgbImage, LabelImage]:
+    """Returns a picture and its true labels at the size of the network."""
+    image = picture.rgb()
     interpolation = cv2.INTER_LINEAR if size_wh[0] > image.shape[1] else cv2.INTER_AREA
     return (
         np.asarray(cv2.resize(image, size_wh, interpolation=interpolation)),
-        np.asarray(cv2.resize(labels, size_wh, interpolation=cv2.INTER_NEAREST)),
+        np.asarray(cv2.resize(picture.labels(), size_wh, interpolation=cv2.INTER_NEAREST)),
     )
-
-
-def _rgb_of(path: Path) -> RgbImage:
-    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    if image is not None:
-        return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB))
-    try:
-        from PIL import Image
-    except ImportError as error:
-        raise ConfigurationError(
-            f'{path} cannot be read without Pillow: pip install pillow'
-        ) from error
-    with Image.open(path) as picture:
-        return np.asarray(picture.convert('RGB'))
 
 
 def _finder(config: StopConfig, label_map: LabelMap) -> PeopleFinder:

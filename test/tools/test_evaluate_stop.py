@@ -15,10 +15,11 @@ from seg_ros.core.stop_config import StopConfig
 from seg_ros.core.zones import stopping_distance_m
 from seg_ros.tools import evaluate_stop
 from seg_ros.tools.evaluate_stop import evaluate_drives
+from seg_ros.tools.labelled_folder import labelled_pictures
 from seg_ros.tools.progress import Progress
 from seg_ros.tools.stop_drives import Moment, crossing_drives
 from seg_ros.tools.stop_figures import Bar, Tally, bars_for, missed_bars, table_of
-from seg_ros.tools.stop_folder import CAMVID_LABEL_MAP, FolderTally, labelled_pictures
+from seg_ros.tools.stop_folder import CAMVID_LABEL_MAP, FolderTally, at_network_size
 
 PEDESTRIAN, ROAD = 9, 3
 
@@ -167,14 +168,14 @@ def test_a_folder_is_read_in_order_and_at_the_size_of_the_network(tmp_path: Path
     for name in ('b', 'a'):
         cv2.imwrite(str(tmp_path / f'{name}.png'), np.full((36, 48, 3), ord(name), np.uint8))
         cv2.imwrite(str(tmp_path / f'{name}.label.png'), np.full((36, 48), ROAD, np.uint8))
-    pictures = [read() for read in labelled_pictures(tmp_path, (64, 32))]
+    pictures = [at_network_size(row, (64, 32)) for row in labelled_pictures(tmp_path)]
     assert [int(image[0, 0, 0]) for image, _ in pictures] == [ord('a'), ord('b')]
     assert {(image.shape, labels.shape) for image, labels in pictures} == {((32, 64, 3), (32, 64))}
 
 
 def test_a_folder_without_labels_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=r'NAME\.label\.png'):
-        list(labelled_pictures(tmp_path, (64, 32)))
+        list(labelled_pictures(tmp_path))
 
 
 def test_another_configuration_changes_the_plan() -> None:
