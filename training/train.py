@@ -47,14 +47,16 @@ def segmentation_loss(
     hard_share: float,
     auxiliary_weight: float = 0.2,
 ) -> Tensor:
-    """Cross entropy of the hardest pixels at half size, and of the auxiliary logits."""
-    fine = outputs[0].float()
-    enlarge = labels.shape[-1] // fine.shape[-1] // 2
-    if enlarge > 1:
-        fine = functional.interpolate(
-            fine, scale_factor=enlarge, mode='bilinear', align_corners=False
-        )
-    target = sampled(labels, fine.shape[-2:])
+    """Cross entropy of the hardest pixels, and of the auxiliary logits.
+
+    The logits are enlarged to the labels' size, as the exported graph does it. Picking every
+    second label instead is cheaper and teaches the network a shift of half a pixel, which costs
+    thin things (lane markings, poles) a point of IoU.
+    """
+    fine = functional.interpolate(
+        outputs[0].float(), labels.shape[-2:], mode='bilinear', align_corners=False
+    )
+    target = labels.long()
     pixels = functional.cross_entropy(
         fine, target, weights, ignore_index=UNLABELLED, reduction='none'
     )
