@@ -151,7 +151,7 @@ class SegmentationPipeline:
         # Bring labels and confidence back to the camera's size
         label_out = confidence_out = overlay_out = None
         if 'label' in wanted or 'overlay' in wanted:
-            label_out = _scaled(label, size_wh, cv2.INTER_NEAREST, allocate, 'label')
+            label_out = _scaled(label, size_wh, cv2.INTER_NEAREST_EXACT, allocate, 'label')
         if 'confidence' in wanted and confidence is not None:
             confidence_out = _scaled(confidence, size_wh, cv2.INTER_LINEAR, allocate, 'confidence')
         timer.stage('postprocess')

@@ -39,10 +39,16 @@ def frame(size_wh: tuple[int, int] = (128, 64)) -> Frame:
     return Frame('front', 7, 'front_optical', image)
 
 
-def process(backend: CannedBackend, wanted: Any, more: Any = None, **options: Any) -> Any:
+def process(
+    backend: CannedBackend,
+    wanted: Any,
+    more: Any = None,
+    size_wh: tuple[int, int] = (128, 64),
+    **options: Any,
+) -> Any:
     ticks = iter(range(100))
     return SegmentationPipeline(backend).process(
-        frame(), wanted, PipelineOptions(**options), StageTimer(lambda: next(ticks)), more
+        frame(size_wh), wanted, PipelineOptions(**options), StageTimer(lambda: next(ticks)), more
     )
 
 
@@ -57,6 +63,14 @@ def test_only_what_is_wanted_is_returned(backend: CannedBackend, wanted: list[st
 def test_labels_keep_their_values_at_the_cameras_size(backend: CannedBackend) -> None:
     label = process(backend, ['label']).label
     np.testing.assert_array_equal(label, LABELS.repeat(2, axis=0).repeat(2, axis=1))
+
+
+def test_labels_do_not_move_when_they_are_brought_to_a_smaller_camera(tmp_path: Path) -> None:
+    columns = np.tile(np.arange(SIZE_WH[0], dtype=np.uint8), (SIZE_WH[1], 1))
+    engine = load_engine(write_engine(tmp_path / 'tiny'))
+    label = process(CannedBackend(engine, labels=[columns]), ['label'], size_wh=(48, 24)).label
+    centres = (np.arange(48) + 0.5) * SIZE_WH[0] / 48 - 0.5
+    assert abs(np.mean(label - centres)) < 0.2  # plain INTER_NEAREST: half a pixel to the left
 
 
 def test_the_overlay_mixes_image_and_colours(backend: CannedBackend) -> None:

@@ -88,7 +88,7 @@ def folder(
         yield (
             path.stem,
             cv2.resize(image, tuple(size_wh), interpolation=cv2.INTER_AREA),
-            table[cv2.resize(labels, tuple(size_wh), interpolation=cv2.INTER_NEAREST)],
+            table[cv2.resize(labels, tuple(size_wh), interpolation=cv2.INTER_NEAREST_EXACT)],
         )
 
 

@@ -114,7 +114,9 @@ class OnnxLabels:
         if self.upsampler is None:
             self.upsampler = Upsampler(logits.shape, self.size_wh)
         labels = self.upsampler.labels(logits)
-        return np.asarray(cv2.resize(labels, image.shape[1::-1], interpolation=cv2.INTER_NEAREST))
+        return np.asarray(
+            cv2.resize(labels, image.shape[1::-1], interpolation=cv2.INTER_NEAREST_EXACT)
+        )
 
 
 def evaluate(

@@ -193,7 +193,9 @@ def _labels_of(image: RgbImage, backend: InferenceBackend) -> tuple[LabelImage, 
     labels = backend.infer(resized[np.newaxis]).labels[0]
     spent_s = time.perf_counter() - started_s
     size_back = image.shape[1], image.shape[0]
-    return np.asarray(cv2.resize(labels, size_back, interpolation=cv2.INTER_NEAREST)), spent_s
+    return np.asarray(
+        cv2.resize(labels, size_back, interpolation=cv2.INTER_NEAREST_EXACT)
+    ), spent_s
 
 
 def _leave_pictures(

@@ -87,7 +87,7 @@ def at_network_size(
     interpolation = cv2.INTER_LINEAR if size_wh[0] > image.shape[1] else cv2.INTER_AREA
     return (
         np.asarray(cv2.resize(image, size_wh, interpolation=interpolation)),
-        np.asarray(cv2.resize(picture.labels(), size_wh, interpolation=cv2.INTER_NEAREST)),
+        np.asarray(cv2.resize(picture.labels(), size_wh, interpolation=cv2.INTER_NEAREST_EXACT)),
     )
 
 
