@@ -135,7 +135,7 @@ def from_boxes(of: dict[str, Any], classes: Sequence[str]) -> Iterator[Sample]:
     arguments = {k: v for k, v in of.items() if k not in ('name', 'kind')}
     ids = [class_id(name) for name in classes]
     for name, image, labels in READERS[of['kind']](**arguments):
-        yield name, image, labels_from_boxes(image, labels, boxes_of(labels, ids))
+        yield name, image, labels_from_boxes(image, labels, boxes_of(labels, ids), ids)
 
 
 READERS: dict[str, Callable[..., Iterator[Sample]]] = {

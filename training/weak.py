@@ -74,15 +74,16 @@ def mask_in_box(image: Image, box: Box) -> NDArray[np.bool_]:
     return mask
 
 
-def labels_from_boxes(image: Image, labels: Image, boxes: Sequence[Box]) -> Image:
-    """`labels` with the boxes' classes taken away and drawn anew from the boxes alone.
+def labels_from_boxes(
+    image: Image, labels: Image, boxes: Sequence[Box], ids: Sequence[int]
+) -> Image:
+    """`labels` with the classes `ids` taken away and drawn anew from the boxes alone.
 
     Inside a box nothing else is known: what is not the object is unlabelled, and so is a band
     along the object's border.
     """
     result = labels.copy()
-    weak = np.isin(labels, sorted({box.class_id for box in boxes}))
-    result[weak] = UNLABELLED
+    result[np.isin(labels, ids)] = UNLABELLED
     kernel = np.ones((2 * BAND_PX + 1,) * 2, np.uint8)
     # large boxes first: what is small is mostly in front
     for box in sorted(boxes, key=lambda b: (b.left - b.right) * (b.bottom - b.top)):
@@ -93,9 +94,23 @@ def labels_from_boxes(image: Image, labels: Image, boxes: Sequence[Box]) -> Imag
     return result
 
 
+class MaskQuality(NamedTuple):
+    """How the drawn masks of a class compare with the true ones, by pixels."""
+
+    precision: float
+    recall: float
+
+
+def mask_quality(drawn: Image, truth: Image, class_id: int) -> MaskQuality:
+    """Of one class over whole label arrays; they are `[N,h,w]`."""
+    is_drawn, is_true = drawn == class_id, truth == class_id
+    right = float((is_drawn & is_true).sum())
+    return MaskQuality(right / max(1, is_drawn.sum()), right / max(1, is_true.sum()))
+
+
 def main() -> None:
     from training.classes import ROAD_SCENE
-    from training.data import READERS
+    from training.data import load
     from training.train import read_config
 
     parser = argparse.ArgumentParser(description=__doc__)
@@ -103,19 +118,10 @@ def main() -> None:
     arguments = parser.parse_args()
     rows = read_config(arguments.config)['sources']
     row = next(r for r in rows if r['kind'] == 'from_boxes')
-    ids = [ROAD_SCENE.id(name) for name in row['classes']]
-    right, drawn_pixels, true_pixels = (dict.fromkeys(ids, 0) for _ in range(3))
-    source = {k: v for k, v in row['of'].items() if k not in ('name', 'kind')}
-    for _, image, labels in READERS[row['of']['kind']](**source):
-        drawn = labels_from_boxes(image, labels, boxes_of(labels, ids))
-        for label in ids:
-            right[label] += int(((drawn == label) & (labels == label)).sum())
-            drawn_pixels[label] += int((drawn == label).sum())
-            true_pixels[label] += int((labels == label).sum())
-    for label in ids:
-        precision = right[label] / max(1, drawn_pixels[label])
-        recall = right[label] / max(1, true_pixels[label])
-        print(f'{ROAD_SCENE.names[label]}: precision {precision:.1%}, recall {recall:.1%}')
+    drawn, truth = load(row).labels, load(row['of']).labels
+    for name in row['classes']:
+        quality = mask_quality(drawn, truth, ROAD_SCENE.id(name))
+        print(f'{name}: precision {quality.precision:.1%}, recall {quality.recall:.1%}')
 
 
 if __name__ == '__main__':

@@ -5,7 +5,7 @@ import pytest
 
 pytest.importorskip('torch', reason='training needs torch: training/install.sh')
 
-from training.weak import Box, boxes_of, labels_from_boxes
+from training.weak import Box, boxes_of, labels_from_boxes, mask_quality
 
 ROAD, PEDESTRIAN, UNLABELLED = 3, 9, 255
 
@@ -22,7 +22,7 @@ def scene() -> tuple[np.ndarray, np.ndarray]:
 
 def test_a_box_becomes_the_mask_of_what_is_in_it() -> None:
     image, labels = scene()
-    drawn = labels_from_boxes(image, labels, [Box(30, 16, 50, 64, PEDESTRIAN)])
+    drawn = labels_from_boxes(image, labels, [Box(30, 16, 50, 64, PEDESTRIAN)], [PEDESTRIAN])
     assert set(np.unique(drawn)) == {ROAD, PEDESTRIAN, UNLABELLED}
     assert (labels[drawn == PEDESTRIAN] == PEDESTRIAN).mean() > 0.98
     assert (drawn[labels == PEDESTRIAN] == PEDESTRIAN).mean() > 0.6
@@ -30,7 +30,7 @@ def test_a_box_becomes_the_mask_of_what_is_in_it() -> None:
 
 def test_what_a_box_leaves_open_counts_in_no_loss() -> None:
     image, labels = scene()
-    drawn = labels_from_boxes(image, labels, [Box(30, 16, 50, 64, PEDESTRIAN)])
+    drawn = labels_from_boxes(image, labels, [Box(30, 16, 50, 64, PEDESTRIAN)], [PEDESTRIAN])
     inside = drawn[16:64, 30:50]
     assert not (inside == ROAD).any()
     assert (drawn[:, :30] == ROAD).all()
@@ -38,3 +38,16 @@ def test_what_a_box_leaves_open_counts_in_no_loss() -> None:
 
 def test_the_annotators_box_encloses_its_object() -> None:
     assert boxes_of(scene()[1], [PEDESTRIAN]) == [Box(34, 20, 46, 60, PEDESTRIAN)]
+
+
+def test_what_is_too_small_for_a_box_is_left_open() -> None:
+    image, labels = scene()
+    labels[2:4, 2:4] = PEDESTRIAN
+    drawn = labels_from_boxes(image, labels, boxes_of(labels, [PEDESTRIAN]), [PEDESTRIAN])
+    assert (drawn[2:4, 2:4] == UNLABELLED).all()
+
+
+def test_the_quality_of_masks_is_counted_by_pixels() -> None:
+    truth = np.array([[[PEDESTRIAN, PEDESTRIAN, PEDESTRIAN, PEDESTRIAN, ROAD]]], np.uint8)
+    drawn = np.array([[[ROAD, PEDESTRIAN, UNLABELLED, PEDESTRIAN, PEDESTRIAN]]], np.uint8)
+    assert mask_quality(drawn, truth, PEDESTRIAN) == (2 / 3, 1 / 2)
