@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -57,12 +58,24 @@ def enlarged(x: Tensor, factor: float) -> Tensor:
     return functional.interpolate(x, scale_factor=factor, mode='bilinear', align_corners=False)
 
 
-def load_checkpoint(path: str | Path) -> tuple[nn.Module, dict[str, Any]]:
-    """The averaged weights of a run as a network in eval mode, and the run's config."""
+def load_checkpoint(
+    path: str | Path, changes: Mapping[str, Any] | None = None
+) -> tuple[nn.Module, dict[str, Any]]:
+    """The averaged weights of a run as a network in eval mode, and the run's config.
+
+    Args:
+        path: The checkpoint.
+        changes: To the config's `model` that leave its weights as they are (`crf_steps`).
+    """
     state = torch.load(path, map_location='cpu', weights_only=False)
     config = state['config']
     network = models.create(
-        {'classes': len(classes_of(config)), **config['model'], 'pretrained': False}
+        {
+            'classes': len(classes_of(config)),
+            **config['model'],
+            **(changes or {}),
+            'pretrained': False,
+        }
     )
     network.load_state_dict(state['average'])
     return network.eval(), {**config, 'step': state['step']}
