@@ -17,9 +17,9 @@ from rclpy.publisher import Publisher
 from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image
 
+from seg_ros.messages.conversions import ReusedImage
 from seg_ros.middleware import prepare_process
 from seg_ros.ros.bench_orders import Order, Orders, answer
-from seg_ros.ros.conversions import ReusedImage
 
 __all__ = ['main']
 

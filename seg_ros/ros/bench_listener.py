@@ -20,9 +20,9 @@ from rclpy.node import Node
 from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image
 
+from seg_ros.messages.conversions import stamp_ns_of
 from seg_ros.middleware import prepare_process
 from seg_ros.ros.bench_orders import Order, Orders, answer
-from seg_ros.ros.conversions import stamp_ns_of
 
 __all__ = ['main']
 

@@ -16,7 +16,7 @@ from std_msgs.msg import Header, String
 
 from seg_ros.core.camera import CameraIntrinsics
 from seg_ros.media.sources import ImageSource, SourceFrame
-from seg_ros.ros.conversions import ReusedImage, compressed_message
+from seg_ros.messages.conversions import ReusedImage, compressed_message
 
 __all__ = ['TOPICS', 'CameraTopics']
 

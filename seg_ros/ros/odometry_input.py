@@ -9,7 +9,7 @@ from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data
 
 from seg_ros.core.zones import Motion
-from seg_ros.ros.conversions import stamp_ns_of
+from seg_ros.messages.conversions import stamp_ns_of
 
 __all__ = ['OdometryInput']
 

@@ -4,57 +4,29 @@ from __future__ import annotations
 
 import importlib
 import time
-from collections.abc import Mapping
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
-from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header, String
 
 from seg_ros.inference.engine import Engine
-from seg_ros.pipeline import FrameResult
-from seg_ros.ros.conversions import (
+from seg_ros.messages.conversions import (
     ReusedImage,
     classes_message,
     compressed_message,
     label_info_message,
 )
+from seg_ros.messages.image_outputs import OUTPUTS
+from seg_ros.messages.types import message_type
+from seg_ros.pipeline import FrameResult
 
-__all__ = ['OUTPUTS', 'CameraOutputs', 'Output']
+__all__ = ['CameraOutputs']
 
-
-class Output(NamedTuple):
-    """One topic.
-
-    Attributes:
-        topic: Name below the node, or below the camera where there are several.
-        image: Which image of ``pipeline.IMAGES`` it carries.
-        encoding: Its pixels; jpeg is published as CompressedImage.
-    """
-
-    topic: str
-    image: str
-    encoding: str
-
-    @property
-    def message(self) -> type:
-        return CompressedImage if self.encoding == 'jpeg' else Image
-
-
-OUTPUTS: Mapping[str, Output] = {
-    row.topic: row
-    for row in (
-        Output('label', 'label', 'mono8'),
-        Output('confidence', 'confidence', 'mono8'),
-        Output('overlay', 'overlay', 'rgb8'),
-        Output('overlay/compressed', 'overlay', 'jpeg'),
-    )
-}
 
 # Reliable serves best-effort and reliable subscribers alike. The depth is for readers that want
 # every image and are late at times, such as recorders.
@@ -83,7 +55,7 @@ class CameraOutputs:
         self._engine = engine
         self._publishers = {
             row.topic: node.create_publisher(
-                row.message,
+                message_type(row.type_name),
                 f'{prefix}/{row.topic}',
                 IMAGE_QOS,
                 qos_overriding_options=QoSOverridingOptions.with_default_policies(),
@@ -93,7 +65,7 @@ class CameraOutputs:
         self._images = {
             row.image: ReusedImage(row.encoding)
             for row in OUTPUTS.values()
-            if row.message is Image
+            if row.encoding != 'jpeg'
         }
         self._classes = node.create_publisher(String, f'{prefix}/classes', LATCHED_QOS)
         self._vision_msgs = vision_msgs()
@@ -129,7 +101,7 @@ class CameraOutputs:
             if pixels is None or publisher.get_subscription_count() == 0:
                 continue
             message: Any
-            if row.message is Image:
+            if row.encoding != 'jpeg':
                 message = self._images[row.image].message
             else:
                 message = compressed_message(pixels, jpeg_quality)

@@ -37,6 +37,7 @@ from seg_ros.decisions import CameraDecisions
 from seg_ros.inference.engine import engine_search_path, load_engine
 from seg_ros.inference.registry import ChosenBackend, PlanOptions, create_backend
 from seg_ros.inference.switchable_backend import BackendStatus, backend_status
+from seg_ros.messages.zone_outputs import zone_outputs
 from seg_ros.middleware import prepare_process
 from seg_ros.pipeline import SegmentationPipeline
 from seg_ros.ros.camera_geometry import CameraGeometry
@@ -50,7 +51,6 @@ from seg_ros.ros.parameters import changed_config, declare_parameters, read_conf
 from seg_ros.ros.spinning import spin_while
 from seg_ros.ros.stop_heartbeat import StopHeartbeat
 from seg_ros.ros.worker import CameraPort, FrameWorker
-from seg_ros.ros.zone_outputs import zone_outputs
 
 __all__ = ['SegmentationNode', 'main', 'main_process']
 

@@ -15,9 +15,9 @@ from seg_ros.core.config import NodeConfig
 from seg_ros.core.errors import BackendError, FrameError
 from seg_ros.core.timing import StageTimer
 from seg_ros.decisions import CameraDecisions
+from seg_ros.messages.conversions import frame_from_message, stamp_ns_of
 from seg_ros.pipeline import PipelineOptions, SegmentationPipeline
 from seg_ros.ros.camera_geometry import CameraGeometry
-from seg_ros.ros.conversions import frame_from_message, stamp_ns_of
 from seg_ros.ros.decision_outputs import DecisionOutputs
 from seg_ros.ros.diagnostics import CameraStatistics
 from seg_ros.ros.mailbox import Mailbox

@@ -12,7 +12,7 @@ from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import String
 
-from seg_ros.ros.conversions import compressed_message
+from seg_ros.messages.conversions import compressed_message
 from test.ros.graph import BEST_EFFORT, RELIABLE, Graph, image_message, wait_for
 from test.ros.test_segmentation_node import canned, street
 

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
-from seg_ros.ros.conversions import stamp_ns_of
+from seg_ros.messages.conversions import stamp_ns_of
 from test.media.pictures import flat, write_png
 from test.ros.graph import BEST_EFFORT, Graph, pixels_of, wait_for
 

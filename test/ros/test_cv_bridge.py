@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from seg_ros.ros.conversions import ReusedImage, compressed_message, frame_from_message
+from seg_ros.messages.conversions import ReusedImage, compressed_message, frame_from_message
 
 cv_bridge = pytest.importorskip(
     'cv_bridge', reason="cv_bridge is not installed: pip install 'cv_bridge==1.13.0.post0'"

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from seg_ros.inference.engine import load_engine
+from seg_ros.messages.conversions import label_info_message
 from seg_ros.ros import outputs
-from seg_ros.ros.conversions import label_info_message
 from test.ros.graph import header_of
 from test.tiny_onnx import NAMES
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from std_msgs.msg import Header
-
 from seg_ros.decisions import FrameDecisions
 
 __all__ = ['DecisionOutput']
@@ -17,14 +15,14 @@ class DecisionOutput(NamedTuple):
 
     Attributes:
         topic: Name below the node, or below the camera where there are several.
-        message: Its type.
+        type_name: Its type, like ``sensor_msgs/msg/Image``.
         needs: What must be decided for it, out of ``decisions.DECISIONS``.
         make: Returns the message, or None when there is nothing to say.
         frame: Whose header it gets: that of the ``base`` frame or of the ``camera``.
     """
 
     topic: str
-    message: type
+    type_name: str
     needs: tuple[str, ...]
-    make: Callable[[Header, FrameDecisions], Any]
+    make: Callable[[Any, FrameDecisions], Any]
     frame: str = 'base'

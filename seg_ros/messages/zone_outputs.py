@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
-from std_msgs.msg import Bool, Header
-
 from seg_ros.core.zone_config import ZoneConfig
 from seg_ros.core.zone_monitor import ZoneState
 from seg_ros.decisions import FrameDecisions
-from seg_ros.ros.decision_output import DecisionOutput
+from seg_ros.messages.decision_output import DecisionOutput
+from seg_ros.messages.types import message_type
 
 __all__ = ['zone_outputs']
+
+Header = message_type('std_msgs/msg/Header')
+Bool = message_type('std_msgs/msg/Bool')
+DiagnosticStatus = message_type('diagnostic_msgs/msg/DiagnosticStatus')
+KeyValue = message_type('diagnostic_msgs/msg/KeyValue')
 
 
 def zone_outputs(config: ZoneConfig) -> tuple[DecisionOutput, ...]:
@@ -21,9 +24,14 @@ def zone_outputs(config: ZoneConfig) -> tuple[DecisionOutput, ...]:
         row
         for zone in config.zones()
         for row in (
-            DecisionOutput(f'zone/{zone.name}', Bool, ('zones',), zone_alarm(zone.name)),
             DecisionOutput(
-                f'zone/{zone.name}/status', DiagnosticStatus, ('zones',), zone_status(zone.name)
+                f'zone/{zone.name}', 'std_msgs/msg/Bool', ('zones',), zone_alarm(zone.name)
+            ),
+            DecisionOutput(
+                f'zone/{zone.name}/status',
+                'diagnostic_msgs/msg/DiagnosticStatus',
+                ('zones',),
+                zone_status(zone.name),
             ),
         )
     )

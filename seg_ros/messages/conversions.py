@@ -9,22 +9,28 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from sensor_msgs.msg import CompressedImage, Image
-from std_msgs.msg import Header, String
 
 from seg_ros.core.encodings import CameraImage, decode_compressed, decode_raw
 from seg_ros.core.errors import FrameError
 from seg_ros.core.labels import LabelMap
 from seg_ros.core.types import Frame, RgbImage
+from seg_ros.messages.types import message_type, packed
 
 __all__ = [
     'ReusedImage',
     'classes_message',
     'compressed_message',
     'frame_from_message',
+    'image_message',
     'label_info_message',
     'stamp_ns_of',
+    'stamp_text',
 ]
+
+Header = message_type('std_msgs/msg/Header')
+String = message_type('std_msgs/msg/String')
+CompressedImage = message_type('sensor_msgs/msg/CompressedImage')
+Image = message_type('sensor_msgs/msg/Image')
 
 NS_PER_S = 1_000_000_000
 
@@ -34,6 +40,11 @@ def stamp_ns_of(header: Header) -> int:
     return int(header.stamp.sec) * NS_PER_S + int(header.stamp.nanosec)
 
 
+def stamp_text(stamp_ns: int) -> str:
+    """Returns a stamp as seconds with all nine decimals, for messages without a header."""
+    return f'{stamp_ns // NS_PER_S}.{stamp_ns % NS_PER_S:09d}'
+
+
 def frame_from_message(message: Image | CompressedImage, camera: str) -> Frame:
     """Returns the frame of an image message; its pixels are a view of the message where they can.
 
@@ -41,7 +52,7 @@ def frame_from_message(message: Image | CompressedImage, camera: str) -> Frame:
         FrameError: The message does not hold a readable picture.
     """
     image: CameraImage
-    if isinstance(message, CompressedImage):
+    if hasattr(message, 'format'):  # a CompressedImage, of whatever class
         image = decode_compressed(message.data, message.format)
     else:
         image = decode_raw(
@@ -77,6 +88,20 @@ class ReusedImage:
         return self._pixels
 
 
+def image_message(header: Header, pixels: NDArray[Any], encoding: str) -> Image:
+    """Returns a picture, ``(H, W)`` or ``(H, W, C)``, little endian, as a packed message."""
+    height, width = pixels.shape[:2]
+    return Image(
+        header=header,
+        height=height,
+        width=width,
+        encoding=encoding,
+        is_bigendian=0,
+        step=pixels.nbytes // height,
+        data=packed('B', pixels),
+    )
+
+
 def compressed_message(image: RgbImage, quality: int) -> CompressedImage:
     """Returns the picture as a JPEG message, without a header.
 
@@ -88,7 +113,7 @@ def compressed_message(image: RgbImage, quality: int) -> CompressedImage:
     if not done:
         raise FrameError('jpeg_refused', f'JPEG refused a picture of shape {image.shape}.')
     message = CompressedImage(format='rgb8; jpeg compressed bgr8')
-    message.data = array.array('B', data.tobytes())
+    message.data = packed('B', data)
     return message
 
 

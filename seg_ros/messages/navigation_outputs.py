@@ -6,21 +6,28 @@ consumers' timeouts tell; an empty cloud says that the way is clear.
 
 from __future__ import annotations
 
-import array
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from geometry_msgs.msg import Point, Pose
-from nav_msgs.msg import MapMetaData, OccupancyGrid
 from numpy.typing import NDArray
-from sensor_msgs.msg import Image, LaserScan, PointCloud2, PointField
-from std_msgs.msg import Header
 
 from seg_ros.decisions import FrameDecisions
-from seg_ros.ros.decision_output import DecisionOutput
+from seg_ros.messages.conversions import image_message
+from seg_ros.messages.decision_output import DecisionOutput
+from seg_ros.messages.types import message_type, packed
 
 __all__ = ['NAVIGATION_OUTPUTS']
+
+Header = message_type('std_msgs/msg/Header')
+Point = message_type('geometry_msgs/msg/Point')
+Pose = message_type('geometry_msgs/msg/Pose')
+MapMetaData = message_type('nav_msgs/msg/MapMetaData')
+OccupancyGrid = message_type('nav_msgs/msg/OccupancyGrid')
+Image = message_type('sensor_msgs/msg/Image')
+LaserScan = message_type('sensor_msgs/msg/LaserScan')
+PointCloud2 = message_type('sensor_msgs/msg/PointCloud2')
+PointField = message_type('sensor_msgs/msg/PointField')
 
 OBSTACLE_POINT = np.dtype([('x', '<f4'), ('y', '<f4'), ('z', '<f4'), ('label', '<u4')])
 XYZ_POINT = np.dtype([('x', '<f4'), ('y', '<f4'), ('z', '<f4')])
@@ -52,7 +59,7 @@ def scan_message(header: Header, decisions: FrameDecisions) -> LaserScan | None:
         angle_increment=scan.increment_rad,
         range_min=scan.range_min_m,
         range_max=scan.range_max_m,
-        ranges=array.array('f', scan.ranges_m.tobytes()),
+        ranges=packed('f', scan.ranges_m),
     )
 
 
@@ -70,21 +77,21 @@ def drivable_message(header: Header, decisions: FrameDecisions) -> OccupancyGrid
         height=height,
         origin=Pose(position=Point(x=x, y=y, z=0.0)),
     )
-    return OccupancyGrid(header=header, info=info, data=array.array('b', grid.cells.tobytes()))
+    return OccupancyGrid(header=header, info=info, data=packed('b', grid.cells))
 
 
 def costmap_mask(header: Header, decisions: FrameDecisions) -> Image | None:
     """Returns the small label image, packed."""
     if decisions.navigation is None or decisions.navigation.costmap is None:
         return None
-    return mono8_message(header, decisions.navigation.costmap.mask)
+    return image_message(header, decisions.navigation.costmap.mask, 'mono8')
 
 
 def costmap_confidence(header: Header, decisions: FrameDecisions) -> Image | None:
     """Returns how sure each pixel of the small label image is, packed."""
     if decisions.navigation is None or decisions.navigation.costmap is None:
         return None
-    return mono8_message(header, decisions.navigation.costmap.confidence)
+    return image_message(header, decisions.navigation.costmap.confidence, 'mono8')
 
 
 def costmap_points(header: Header, decisions: FrameDecisions) -> PointCloud2 | None:
@@ -106,7 +113,7 @@ def autoware_mask(header: Header, decisions: FrameDecisions) -> Image | None:
         width=width,
         encoding='mono8',
         step=width,
-        data=array.array('B', decisions.autoware.runs),
+        data=packed('B', np.frombuffer(decisions.autoware.runs, np.uint8)),
     )
 
 
@@ -114,29 +121,8 @@ def instances_message(header: Header, decisions: FrameDecisions) -> Image | None
     """Returns class and number of every pixel: ``class id * 1000 + number``."""
     if decisions.instances is None:
         return None
-    image = decisions.instances.image
-    height, width = image.shape
-    return Image(
-        header=header,
-        height=height,
-        width=width,
-        encoding='16UC1',
-        is_bigendian=0,
-        step=2 * width,
-        data=array.array('B', image.astype('<u2', copy=False).tobytes()),
-    )
-
-
-def mono8_message(header: Header, pixels: NDArray[np.uint8]) -> Image:
-    height, width = pixels.shape
-    return Image(
-        header=header,
-        height=height,
-        width=width,
-        encoding='mono8',
-        step=width,
-        data=array.array('B', pixels.tobytes()),
-    )
+    pixels = decisions.instances.image.astype('<u2', copy=False)
+    return image_message(header, pixels, '16UC1')
 
 
 def cloud_message(
@@ -156,18 +142,30 @@ def cloud_message(
         is_bigendian=False,
         point_step=points.dtype.itemsize,
         row_step=points.dtype.itemsize * width,
-        data=array.array('B', points.tobytes()),
+        data=packed('B', points),
         is_dense=is_dense,
     )
 
 
 NAVIGATION_OUTPUTS = (
-    DecisionOutput('obstacles', PointCloud2, ('obstacles',), obstacles_message),
-    DecisionOutput('scan', LaserScan, ('scan',), scan_message),
-    DecisionOutput('drivable', OccupancyGrid, ('drivable',), drivable_message),
-    DecisionOutput('costmap/mask', Image, ('costmap',), costmap_mask, frame='camera'),
-    DecisionOutput('costmap/confidence', Image, ('costmap',), costmap_confidence, frame='camera'),
-    DecisionOutput('costmap/points', PointCloud2, ('costmap',), costmap_points),
-    DecisionOutput('instances', Image, ('instances',), instances_message, frame='camera'),
-    DecisionOutput('autoware/mask', Image, ('autoware',), autoware_mask, frame='camera'),
+    DecisionOutput('obstacles', 'sensor_msgs/msg/PointCloud2', ('obstacles',), obstacles_message),
+    DecisionOutput('scan', 'sensor_msgs/msg/LaserScan', ('scan',), scan_message),
+    DecisionOutput('drivable', 'nav_msgs/msg/OccupancyGrid', ('drivable',), drivable_message),
+    DecisionOutput(
+        'costmap/mask', 'sensor_msgs/msg/Image', ('costmap',), costmap_mask, frame='camera'
+    ),
+    DecisionOutput(
+        'costmap/confidence',
+        'sensor_msgs/msg/Image',
+        ('costmap',),
+        costmap_confidence,
+        frame='camera',
+    ),
+    DecisionOutput('costmap/points', 'sensor_msgs/msg/PointCloud2', ('costmap',), costmap_points),
+    DecisionOutput(
+        'instances', 'sensor_msgs/msg/Image', ('instances',), instances_message, frame='camera'
+    ),
+    DecisionOutput(
+        'autoware/mask', 'sensor_msgs/msg/Image', ('autoware',), autoware_mask, frame='camera'
+    ),
 )

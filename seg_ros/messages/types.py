@@ -1,0 +1,63 @@
+"""The classes of the messages: those of the installed ROS packages, else plain ones like them.
+
+Whoever fills messages takes the classes from here, so that the node and a replay on a machine
+without ROS say the same with the same code.
+"""
+
+from __future__ import annotations
+
+import array
+import importlib
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ['HAS_ROS', 'message_type', 'packed']
+
+PACKAGES = (
+    'diagnostic_msgs',
+    'geometry_msgs',
+    'nav_msgs',
+    'sensor_msgs',
+    'std_msgs',
+    'visualization_msgs',
+)
+
+
+def _installed() -> bool:
+    """Whether ROS has every package; a message is never made of classes of both kinds."""
+    try:
+        for package in PACKAGES:
+            importlib.import_module(f'{package}.msg')
+    except ImportError:
+        return False
+    return True
+
+
+HAS_ROS = _installed()
+
+
+def message_type(name: str) -> Any:
+    """Returns the class of a type like ``sensor_msgs/msg/Image``.
+
+    Raises:
+        ConfigurationError: There is neither ROS nor rosbags, which knows the definitions.
+    """
+    if HAS_ROS:
+        package, _, kind = name.split('/')
+        return getattr(importlib.import_module(f'{package}.msg'), kind)
+    from seg_ros.messages.plain import plain_type
+
+    return plain_type(name)
+
+
+def packed(typecode: str, values: NDArray[Any]) -> Any:
+    """Returns a copy of the values as the field of a message takes them.
+
+    Args:
+        typecode: Of ``array.array`` and numpy, native byte order.
+        values: Any shape; the bytes count.
+    """
+    data = values.tobytes()
+    return array.array(typecode, data) if HAS_ROS else np.frombuffer(data, typecode)
