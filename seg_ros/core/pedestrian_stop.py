@@ -338,7 +338,15 @@ class PedestrianStop:
         if memory.since_ns is None or stop != memory.was_stop:
             memory.since_ns = now_ns
         memory.was_stop = stop
-        return StopDecision(stop, kind, reason, memory.person, memory.zone_name, memory.since_ns)
+        return StopDecision(
+            stop,
+            kind,
+            reason,
+            memory.person,
+            memory.zone_name,
+            memory.since_ns,
+            memory.stamp_ns,
+        )
 
     def _verdict(self, now_ns: int) -> tuple[str, str]:
         """The first condition of a clear way that does not hold."""

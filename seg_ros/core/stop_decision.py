@@ -56,6 +56,7 @@ class StopDecision:
             one anywhere; None if nobody is seen.
         zone: Name of the zone that was judged; empty before the first frame.
         since_ns: Since when ``stop`` has been what it is.
+        frame_ns: Stamp of the newest frame that was judged, None before the first.
     """
 
     stop: bool
@@ -64,3 +65,4 @@ class StopDecision:
     person: NearestPerson | None
     zone: str
     since_ns: int
+    frame_ns: int | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from seg_ros.core.stop_decision import KINDS, StopDecision
@@ -63,9 +63,7 @@ class VehicleStop:
             )
             return VehicleDecision(decision, '', {})
         reason = f'{name}: {chosen.reason}' if stop and len(found) > 1 else chosen.reason
-        decision = StopDecision(
-            stop, chosen.kind, reason, chosen.person, chosen.zone, self._since_ns
-        )
+        decision = replace(chosen, stop=stop, reason=reason, since_ns=self._since_ns)
         return VehicleDecision(decision, name, found)
 
 

@@ -19,6 +19,7 @@ from std_msgs.msg import Bool
 
 from seg_ros.core.stop_decision import StopDecision
 from seg_ros.core.vehicle_stop import VehicleDecision
+from seg_ros.messages.conversions import stamp_text
 
 __all__ = ['StopHeartbeat', 'stop_status']
 
@@ -118,6 +119,8 @@ def stop_status(name: str, decision: StopDecision, now_ns: int) -> DiagnosticSta
         'zone': decision.zone,
         'for_s': f'{max(0, now_ns - decision.since_ns) / 1e9:.2f}',
     }
+    if decision.frame_ns is not None:
+        values['frame_stamp'] = stamp_text(decision.frame_ns)
     if decision.person is not None:
         values['nearest.id'] = str(decision.person.id)
         values['nearest.distance_m'] = f'{decision.person.distance_m:.2f}'
