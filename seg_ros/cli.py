@@ -32,6 +32,9 @@ COMMANDS = {
     'camera': Command(
         'seg_ros.ros.camera_node', 'publish a drive, video, folder or bag as a camera'
     ),
+    'play': Command(
+        'seg_ros.ros.player_node', 'publish a recorded bag as it was, with its clock'
+    ),
     'demo': Command(
         'seg_ros.tools.demo', 'run camera, node and recorder; leave pictures and figures'
     ),

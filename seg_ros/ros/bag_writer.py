@@ -7,15 +7,15 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.qos import QoSProfile
 
 from seg_ros.core.errors import ConfigurationError
 from seg_ros.ros.message_types import learn_type
+from seg_ros.ros.recorded_qos import recorded_qos
 
 __all__ = ['BagWriter']
 
 BAG_VERSION = 8  # every distribution since Humble reads it
-FOREVER_S, FOREVER_NS = 9223372036, 854775807  # as rosbag2 writes an infinite duration
 
 
 class BagWriter:
@@ -73,7 +73,7 @@ class BagWriter:
                 topic,
                 type_name,
                 typestore=self._types,
-                offered_qos_profiles=[_recorded_qos(qos)],
+                offered_qos_profiles=[recorded_qos(qos)],
             )
         self.counts[topic] = 0
 
@@ -100,30 +100,3 @@ class BagWriter:
                     self._writer.write(*item)
             except Exception as error:  # it is reported by whoever looks at ``error``
                 self.error = error
-
-
-def _recorded_qos(qos: QoSProfile) -> Any:
-    """The profile as rosbags writes it, for ``ros2 bag play`` to offer the same again."""
-    from rosbags.interfaces import (
-        Qos,
-        QosDurability,
-        QosHistory,
-        QosLiveliness,
-        QosReliability,
-        QosTime,
-    )
-
-    reliable = qos.reliability == ReliabilityPolicy.RELIABLE
-    latched = qos.durability == DurabilityPolicy.TRANSIENT_LOCAL
-    forever = QosTime(FOREVER_S, FOREVER_NS)
-    return Qos(
-        history=QosHistory.KEEP_LAST,
-        depth=max(1, qos.depth),
-        reliability=QosReliability.RELIABLE if reliable else QosReliability.BEST_EFFORT,
-        durability=QosDurability.TRANSIENT_LOCAL if latched else QosDurability.VOLATILE,
-        deadline=forever,
-        lifespan=forever,
-        liveliness=QosLiveliness.AUTOMATIC,
-        liveliness_lease_duration=forever,
-        avoid_ros_namespace_conventions=False,
-    )

@@ -6,7 +6,7 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import rclpy
@@ -25,12 +25,12 @@ from seg_ros.media.sources import (
 from seg_ros.middleware import prepare_process
 from seg_ros.ros.camera_topics import TOPICS, CameraTopics
 from seg_ros.ros.stop_request import StopRequest
+from seg_ros.ros.subscriber_wait import wait_for_subscribers
 
 __all__ = ['add_arguments', 'main']
 
 AHEAD_BYTES, PREPARED_BYTES = 64 << 20, 512 << 20
 LATE_S = 0.1
-SETTLE_S = 0.5  # the node subscribes anew once it has seen what the camera offers
 WAIT_PERIOD_S = 0.05
 SWITCH_INTERVAL_S = 0.0005  # or the thread that runs ahead would hold a due image up for 5 ms
 NS_PER_S = 1_000_000_000
@@ -100,8 +100,10 @@ def main(arguments: argparse.Namespace) -> int:
             )
             topics = CameraTopics(node, source, arguments.frame_id, qos)
             if wanted is not None:
-                timeout_s = arguments.wait_timeout
-                _wait_for_subscribers(topics, wanted or ['image'], timeout_s, stop)
+                names = wanted or ['image']
+                wait_for_subscribers(
+                    lambda: topics.without_subscriber(names), arguments.wait_timeout, stop
+                )
             print(f'Playing {source.name} on {node.get_namespace()}', flush=True)
             print(_play(frames, topics, stop), flush=True)
             topics.finish()
@@ -156,25 +158,6 @@ def _prepare(frames: Ahead[TimedFrame], stop: StopRequest, progress: bool) -> No
         if progress and frames.waiting > reported:
             reported = frames.waiting
             print(json.dumps({'prepared': reported}), flush=True)
-
-
-def _wait_for_subscribers(
-    topics: CameraTopics, wanted: Sequence[str], timeout_s: float, stop: StopRequest
-) -> None:
-    """Returns once each topic has had a subscriber for a while, or a stop is wanted."""
-    now_s = time.monotonic()
-    give_up_s, settled_s = now_s + timeout_s, now_s + SETTLE_S
-    while now_s < settled_s and stop.sleep_until(now_s + WAIT_PERIOD_S):
-        now_s = time.monotonic()
-        missing = topics.without_subscriber(wanted)
-        if missing:
-            settled_s = now_s + SETTLE_S
-        if missing and now_s > give_up_s:
-            msg = (
-                f'Nobody subscribed to {", ".join(missing)} within {timeout_s} s. Start the '
-                'reader, with the same ROS_DOMAIN_ID, or leave --wait-for-subscriber out.'
-            )
-            raise ConfigurationError(msg)
 
 
 def _until_stopped(frames: Ahead[TimedFrame], stop: StopRequest) -> Iterator[TimedFrame]:

@@ -1,0 +1,110 @@
+"""The messages of a rosbag2 as they were recorded: serialised, in the order of their times."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from seg_ros.core.errors import ConfigurationError, SegRosError
+from seg_ros.media.bags import open_bag
+
+__all__ = ['BagMessages', 'RecordedMessage', 'RecordedTopic']
+
+NS_PER_S = 1e9
+
+
+class RecordedTopic(NamedTuple):
+    """A topic of a bag.
+
+    Attributes:
+        type_name: Like ``sensor_msgs/msg/Image``.
+        offers: ``rosbags.interfaces.Qos`` of each publisher; none where the bag does not tell.
+    """
+
+    type_name: str
+    offers: tuple[Any, ...]
+
+    @property
+    def latched(self) -> bool:
+        """Whether who comes late is to get what was published before."""
+        return any(offer.durability.name == 'TRANSIENT_LOCAL' for offer in self.offers)
+
+
+class RecordedMessage(NamedTuple):
+    """A serialised message and the time of its recording."""
+
+    topic: str
+    recorded_ns: int
+    data: bytes
+
+
+class BagMessages:
+    """Reads the messages of a bag.
+
+    Args:
+        path: Folder of a rosbag2, or a single ``.mcap`` or ``.db3`` file.
+        topics: Those that are wanted; empty wants all.
+
+    Attributes:
+        begin_ns: Time of the first message.
+        end_ns: Time after the last one.
+        topics: By name.
+
+    Raises:
+        ConfigurationError: It is no rosbag2, is empty, or has no such topic.
+    """
+
+    def __init__(self, path: Path, topics: Collection[str] = ()) -> None:
+        self.path = path
+        self.topics: dict[str, RecordedTopic] = {}
+        with open_bag(path) as reader:
+            if not reader.is2:
+                msg = (
+                    f'{path} is a ROS 1 bag, whose messages ROS 2 cannot read. Convert it: '
+                    f'rosbags-convert --src {path} --dst {path.with_suffix("")}'
+                )
+                raise ConfigurationError(msg)
+            names = {row.topic for row in reader.connections}
+            if unknown := sorted(set(topics) - names):
+                msg = f'--topics {unknown[0]}: {path} has {", ".join(sorted(names))}. Name these.'
+                raise ConfigurationError(msg)
+            if not reader.message_count:
+                raise ConfigurationError(f'{path} has no message in it. Name another bag.')
+            self.begin_ns, self.end_ns = reader.start_time, reader.end_time
+            for row in reader.connections:
+                if not topics or row.topic in topics:
+                    known = self.topics.get(row.topic, RecordedTopic(row.msgtype, ()))
+                    offers = (*known.offers, *row.ext.offered_qos_profiles)
+                    self.topics[row.topic] = known._replace(offers=offers)
+
+    def messages(
+        self, topics: Collection[str], from_ns: int, until_ns: int
+    ) -> Iterator[RecordedMessage]:
+        """Yields the messages of a span, first what was latched before it.
+
+        Args:
+            topics: Of ``self.topics``.
+            from_ns: Begin of the span.
+            until_ns: Its end, which is not in it.
+
+        Raises:
+            SegRosError: The bag is broken in the middle.
+        """
+        latched = {name for name in topics if self.topics[name].latched}
+        at_ns = self.begin_ns
+        with open_bag(self.path) as reader:
+            before = [row for row in reader.connections if row.topic in latched]
+            rows = [row for row in reader.connections if row.topic in topics]
+            try:
+                if before and from_ns > self.begin_ns:
+                    for row, _, data in reader.messages(before, stop=from_ns):
+                        yield RecordedMessage(row.topic, from_ns, bytes(data))
+                if rows:
+                    for row, at_ns, data in reader.messages(rows, from_ns, until_ns):
+                        yield RecordedMessage(row.topic, at_ns, bytes(data))
+            except Exception as error:  # whatever the storage raises
+                at_s = (at_ns - self.begin_ns) / NS_PER_S
+                raise SegRosError(
+                    f'{self.path} cannot be read beyond {at_s:.1f} s of it: {error}'
+                ) from error
