@@ -22,8 +22,9 @@ from seg_ros.core.pedestrian_stop import PedestrianStop
 from seg_ros.core.stop_config import StopConfig
 from seg_ros.core.types import ConfidenceImage, LabelImage
 from seg_ros.core.zones import CorridorZone, Motion, stopping_distance_m
-from seg_ros.sim import WEATHERS, CrossingEvent, Person, SceneConfig, SimFrame, World
+from seg_ros.sim import WEATHERS, CrossingEvent, SceneConfig, SimFrame, World
 from seg_ros.sim.classes import CLASS_NAMES, UNLABELLED
+from seg_ros.sim.encounters import is_inside, somebody_near, true_zone
 from seg_ros.sim.profile import profile_for
 from seg_ros.sim.vehicle import FRONT_M
 
@@ -51,10 +52,6 @@ QUIET_SPEED_MPS = 8.0
 EMERGENCY_MPS2 = 6.0
 EMERGENCY_ROOM_M = 1.5
 EMERGENCY_HALF_WIDTH_M = 1.6
-
-SEEN_SHARE = 0.3  # of a person, so that anybody could know of it
-NEAR_SIDE_M, NEAR_AHEAD_M = 0.25, 1.0  # as good as inside, when a stop is asked for its reason
-NEAR_HORIZON = 1.5  # times the anticipation
 
 ROLES = {
     'sky': ('sky',),
@@ -211,13 +208,13 @@ def moments_of(
         )
         decision = stop.check(frame.stamp_ns)
         cost_ms = 1e3 * (time.perf_counter() - started_s)
-        zone = _true_zone(frame, config)
+        zone = true_zone(frame, config)
         yield Moment(
             stamp_ns=frame.stamp_ns,
             stop=decision.stop,
             kind=decision.kind,
-            inside=tuple(person.id for person in frame.people if _is_inside(person, zone)),
-            is_near=_somebody_near(frame, config),
+            inside=tuple(person.id for person in frame.people if is_inside(person, zone)),
+            is_near=somebody_near(frame, config),
             cost_ms=cost_ms,
         )
         world.step(1.0 / RATE_HZ, acceleration_mps2=_last_moment_braking(frame))
@@ -262,34 +259,6 @@ def _with_crossings(
         length_m=length_m,
         limit_s=20.0 * count + 2.0 * length_m / speed,
     )
-
-
-def _true_zone(
-    frame: SimFrame, config: StopConfig, wider_m: float = 0.0, longer_m: float = 0.0
-) -> CorridorZone:
-    return CorridorZone(
-        frame.lane_centre,
-        config.corridor_half_width_m + wider_m,
-        stopping_distance_m(frame.ego.speed_mps, config) + longer_m,
-    )
-
-
-def _is_inside(person: Person, zone: CorridorZone) -> bool:
-    """In the zone, ahead of the bumper, and to be seen."""
-    if person.visible_share < SEEN_SHARE or person.bbox is None or person.x_m < FRONT_M:
-        return False
-    return bool(zone.contains(np.array([[person.x_m, person.y_m]]))[0])
-
-
-def _somebody_near(frame: SimFrame, config: StopConfig) -> bool:
-    zone = _true_zone(frame, config, NEAR_SIDE_M, NEAR_AHEAD_M)
-    ahead_s = np.linspace(0.0, NEAR_HORIZON * config.anticipate_s, 7)
-    points = [
-        (person.x_m + person.vx_mps * step, person.y_m + person.vy_mps * step)
-        for person in (*frame.people, *frame.cyclists)
-        for step in ahead_s
-    ]
-    return bool(points) and bool(zone.contains(np.array(points)).any())
 
 
 def _last_moment_braking(frame: SimFrame) -> float | None:

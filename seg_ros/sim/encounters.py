@@ -1,0 +1,52 @@
+"""Who is truly in the way of the vehicle: what the stop is judged against."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from seg_ros.core.stop_config import StopConfig
+from seg_ros.core.zones import CorridorZone, stopping_distance_m
+from seg_ros.sim.frame import Person, SimFrame
+from seg_ros.sim.vehicle import FRONT_M, HALF_WIDTH_M
+
+__all__ = ['is_inside', 'is_touched', 'somebody_near', 'true_zone']
+
+SEEN_SHARE = 0.3  # of a person, so that anybody could know of it
+NEAR_SIDE_M, NEAR_AHEAD_M = 0.25, 1.0  # as good as inside, when a stop is asked for its reason
+NEAR_HORIZON = 1.5  # times the anticipation
+REAR_M = 0.9  # from the rear axle to the rear bumper
+
+
+def true_zone(
+    frame: SimFrame, config: StopConfig, wider_m: float = 0.0, longer_m: float = 0.0
+) -> CorridorZone:
+    """Returns the corridor along the true lane as far as the vehicle needs to stop."""
+    return CorridorZone(
+        frame.lane_centre,
+        config.corridor_half_width_m + wider_m,
+        stopping_distance_m(frame.ego.speed_mps, config) + longer_m,
+    )
+
+
+def is_inside(person: Person, zone: CorridorZone) -> bool:
+    """Returns whether a person is in the zone, ahead of the bumper, and to be seen."""
+    if person.visible_share < SEEN_SHARE or person.bbox is None or person.x_m < FRONT_M:
+        return False
+    return bool(zone.contains(np.array([[person.x_m, person.y_m]]))[0])
+
+
+def somebody_near(frame: SimFrame, config: StopConfig) -> bool:
+    """Returns whether anybody is in or about the zone, or on the way into it."""
+    zone = true_zone(frame, config, NEAR_SIDE_M, NEAR_AHEAD_M)
+    ahead_s = np.linspace(0.0, NEAR_HORIZON * config.anticipate_s, 7)
+    points = [
+        (person.x_m + person.vx_mps * step, person.y_m + person.vy_mps * step)
+        for person in (*frame.people, *frame.cyclists)
+        for step in ahead_s
+    ]
+    return bool(points) and bool(zone.contains(np.array(points)).any())
+
+
+def is_touched(person: Person) -> bool:
+    """Returns whether a person is where the vehicle is."""
+    return -REAR_M < person.x_m < FRONT_M and abs(person.y_m) < HALF_WIDTH_M
