@@ -1,24 +1,17 @@
-"""The lens and the place of a camera: from its CameraInfo and its mounting."""
+"""The lens and the place of a camera of the graph."""
 
 from __future__ import annotations
 
-import numpy as np
 from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import CameraInfo
 
-from seg_ros.core.camera import Camera, CameraIntrinsics
+from seg_ros.core.camera import Camera
 from seg_ros.core.errors import ConfigurationError
-from seg_ros.ros.mounting import Mounting
+from seg_ros.messages.camera_info import Calibration, camera_info_topic
+from seg_ros.messages.mounting import Mounting
 
-__all__ = ['CameraGeometry', 'camera_info_topic']
-
-
-def camera_info_topic(image_topic: str) -> str:
-    """Returns where the CameraInfo of an image topic is, as image_transport has it."""
-    base = image_topic.removesuffix('/compressed')
-    namespace, slash, _ = base.rpartition('/')
-    return f'{namespace}{slash}camera_info'
+__all__ = ['CameraGeometry']
 
 
 class CameraGeometry:
@@ -34,11 +27,9 @@ class CameraGeometry:
     def __init__(self, node: Node, name: str, image_topic: str, mounting: Mounting) -> None:
         self._node = node
         self._name = name
-        self._mounting = mounting
-        self._intrinsics: CameraIntrinsics | None = None
-        self._frame_id = ''
-        self._camera: Camera | None = None
-        self.reason = 'no CameraInfo has come yet'
+        self._calibration = Calibration(
+            lambda frame_id, now_ns: mounting.mount(name, frame_id, now_ns)
+        )
         self._subscription = node.create_subscription(
             CameraInfo,
             camera_info_topic(node.resolve_topic_name(image_topic)),
@@ -50,50 +41,22 @@ class CameraGeometry:
     def topic(self) -> str:
         return str(self._subscription.topic_name)
 
+    @property
+    def reason(self) -> str:
+        """Why there is no camera; empty when there is one."""
+        return self._calibration.reason
+
     def camera(self) -> Camera | None:
         """Returns the calibrated camera at its place, None with ``reason`` set."""
-        if self._intrinsics is None:
-            return None
-        mount, reason = self._mounting.mount(self._name, self._frame_id)
-        if mount is None:
-            self.reason = reason
-            return None
-        if mount.z <= 0.0:
-            self.reason = f'the camera is {mount.z:.2f} m above the ground; it must be above it'
-            return None
-        self.reason = ''
-        if self._camera is None or (self._camera.intrinsics, self._camera.mount) != (
-            self._intrinsics,
-            mount,
-        ):
-            self._camera = Camera(self._intrinsics, mount)
-        return self._camera
+        return self._calibration.camera(self._node.get_clock().now().nanoseconds)
 
     def destroy(self) -> None:
         self._node.destroy_subscription(self._subscription)
 
     def _on_info(self, message: CameraInfo) -> None:
-        self._frame_id = message.header.frame_id
+        known = self._calibration.reason
         try:
-            self._intrinsics = intrinsics_of(message, self._intrinsics)
+            self._calibration.take(message)
         except ConfigurationError as error:
-            self._intrinsics, self._camera = None, None
-            if self.reason != str(error):
-                self.reason = str(error)
+            if known != str(error):
                 self._node.get_logger().error(f'Camera {self._name}, {self.topic}: {error}')
-
-
-def intrinsics_of(message: CameraInfo, known: CameraIntrinsics | None) -> CameraIntrinsics:
-    """Returns the lens of a CameraInfo; the known one where it is the same.
-
-    Raises:
-        ConfigurationError: The message does not describe a calibrated camera.
-    """
-    made = CameraIntrinsics(
-        width=int(message.width),
-        height=int(message.height),
-        k=np.array(message.k, np.float64).reshape(3, 3),
-        distortion_model=message.distortion_model,
-        d=np.array(message.d, np.float64),
-    )
-    return known if known == made else made

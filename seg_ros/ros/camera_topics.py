@@ -14,8 +14,8 @@ from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header, String
 
-from seg_ros.core.camera import CameraIntrinsics
 from seg_ros.media.sources import ImageSource, SourceFrame
+from seg_ros.messages.camera_info import camera_info_message
 from seg_ros.messages.conversions import ReusedImage, compressed_message
 
 __all__ = ['TOPICS', 'CameraTopics']
@@ -110,16 +110,3 @@ class CameraTopics:
         np.copyto(reused.pixels(pixels.shape), pixels)
         reused.message.header = header
         self._publishers[topic].publish(reused.message)
-
-
-def camera_info_message(camera: CameraIntrinsics | None, size_wh: tuple[int, int]) -> CameraInfo:
-    """Returns the lens as a message without a header; all zero means that nobody calibrated it."""
-    if camera is None:
-        return CameraInfo(width=size_wh[0], height=size_wh[1])
-    message = CameraInfo(width=camera.width, height=camera.height)
-    message.distortion_model = camera.distortion_model or 'plumb_bob'
-    message.d = camera.d.tolist() if camera.distortion_model else [0.0] * 5
-    message.k = camera.k.ravel().tolist()
-    message.r = np.eye(3).ravel().tolist()
-    message.p = np.hstack([camera.k, np.zeros((3, 1))]).ravel().tolist()
-    return message

@@ -44,7 +44,7 @@ from seg_ros.ros.camera_geometry import CameraGeometry
 from seg_ros.ros.camera_input import CameraInput
 from seg_ros.ros.decision_outputs import DecisionOutputs
 from seg_ros.ros.diagnostics import CameraStatistics, camera_status
-from seg_ros.ros.mounting import Mounting
+from seg_ros.ros.mounting import node_mounting
 from seg_ros.ros.odometry_input import OdometryInput
 from seg_ros.ros.outputs import CameraOutputs
 from seg_ros.ros.parameters import changed_config, declare_parameters, read_config
@@ -139,7 +139,7 @@ class SegmentationNode(LifecycleNode):
         self._backend_state = backend_status(self.chosen.backend).state
         backend = self.chosen.backend
         self._pipeline = SegmentationPipeline(backend)
-        mounting = Mounting(self, config)
+        mounting = node_mounting(self, config)
         for camera, topic in zip(config.camera_names, config.image_topics, strict=True):
             prefix = '~' if len(config.camera_names) == 1 else f'~/{camera}'
             self._ports[camera] = CameraPort(

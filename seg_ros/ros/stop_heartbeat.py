@@ -12,16 +12,16 @@ import time
 import traceback
 from collections.abc import Callable, Mapping
 
-from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
+from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from std_msgs.msg import Bool
 
 from seg_ros.core.stop_decision import StopDecision
 from seg_ros.core.vehicle_stop import VehicleDecision
-from seg_ros.messages.conversions import stamp_text
+from seg_ros.messages.stop_status import stop_status
 
-__all__ = ['StopHeartbeat', 'stop_status']
+__all__ = ['StopHeartbeat']
 
 HEARTBEAT_QOS = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)
 
@@ -105,30 +105,3 @@ class StopHeartbeat:
             self._was = decision.kind
             word = 'Stop' if decision.stop else 'Go'
             self._node.get_logger().info(f'{word}: {decision.reason}.')
-
-
-def stop_status(name: str, decision: StopDecision, now_ns: int) -> DiagnosticStatus:
-    """Returns a decision as a status: OK is go, WARN a person, ERROR a fault."""
-    level = DiagnosticStatus.OK
-    if decision.stop:
-        people = decision.kind in ('person', 'approaching', 'hold')
-        level = DiagnosticStatus.WARN if people else DiagnosticStatus.ERROR
-    values = {
-        'stop': str(decision.stop).lower(),
-        'kind': decision.kind,
-        'zone': decision.zone,
-        'for_s': f'{max(0, now_ns - decision.since_ns) / 1e9:.2f}',
-    }
-    if decision.frame_ns is not None:
-        values['frame_stamp'] = stamp_text(decision.frame_ns)
-    if decision.person is not None:
-        values['nearest.id'] = str(decision.person.id)
-        values['nearest.distance_m'] = f'{decision.person.distance_m:.2f}'
-        values['nearest.lateral_m'] = f'{decision.person.lateral_m:.2f}'
-        values['nearest.time_to_zone_s'] = f'{decision.person.time_to_zone_s:.2f}'
-    return DiagnosticStatus(
-        level=level,
-        name=name,
-        message=decision.reason,
-        values=[KeyValue(key=key, value=value) for key, value in values.items()],
-    )

@@ -16,8 +16,8 @@ from sensor_msgs.msg import CameraInfo, Image
 
 from seg_ros.core.camera import Camera, CameraIntrinsics, Mount
 from seg_ros.core.errors import ConfigurationError
-from seg_ros.ros.camera_geometry import camera_info_topic, intrinsics_of
-from seg_ros.ros.mounting import mount_of_transform
+from seg_ros.messages.camera_info import camera_info_topic, intrinsics_of
+from seg_ros.messages.mounting import mount_of_transform
 from test.ros.drive import Drive
 from test.ros.graph import Graph, values_of, wait_for
 from test.ros.test_segmentation_node import canned

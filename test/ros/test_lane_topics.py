@@ -14,7 +14,7 @@ from sensor_msgs.msg import CameraInfo
 
 from seg_ros.core.camera import Camera, CameraIntrinsics, Mount
 from seg_ros.inference.engine import load_engine
-from seg_ros.ros.camera_topics import camera_info_message
+from seg_ros.messages.camera_info import camera_info_message
 from seg_ros.sim.label_road import LabelRoad
 from seg_ros.sim.road import Road
 from seg_ros.sim.vehicle import VehicleState
