@@ -29,6 +29,7 @@ class WatchedZone(NamedTuple):
         max_share: Alarm when more of the zone is covered.
         confirm_s: How long it must be so before the alarm.
         hold_s: How long it must be otherwise before the alarm ends.
+        speed_percent: Of the full speed, while there is an alarm.
     """
 
     name: str
@@ -39,6 +40,7 @@ class WatchedZone(NamedTuple):
     max_share: float
     confirm_s: float
     hold_s: float
+    speed_percent: float
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,12 @@ class ZoneConfig:
     )
     hold_s: tuple[float, ...] = option(
         (1.0,), 'How long it must be otherwise before the alarm ends.', unit='s'
+    )
+    speed_percent: tuple[float, ...] = option(
+        (100.0,),
+        'A zone of less than 100 makes ~/speed_limit, for which nav2_msgs must be installed: at '
+        'most this share of the full speed while there is an alarm.',
+        unit='%',
     )
 
     def __post_init__(self) -> None:
@@ -111,6 +119,7 @@ class ZoneConfig:
             float(of(self.max_share)),
             float(of(self.confirm_s)),
             float(of(self.hold_s)),
+            float(of(self.speed_percent)),
         )
         if not zone.classes:
             raise ConfigurationError(f'Zone {name} counts no class. Name some in zones.classes.')
@@ -121,6 +130,11 @@ class ZoneConfig:
             )
         if zone.confirm_s < 0.0 or zone.hold_s < 0.0:
             raise ConfigurationError(f'Zone {name} has a negative time. Use 0 or more seconds.')
+        if not 1.0 <= zone.speed_percent <= 100.0:
+            raise ConfigurationError(
+                f'Zone {name} has a speed of {zone.speed_percent} %; 1 to 100 are possible. 0 '
+                'would mean "no limit" to Nav2: to stop, use the alarm or ~/pedestrian_stop.'
+            )
         return zone
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ['HAS_ROS', 'message_type', 'packed']
+__all__ = ['HAS_ROS', 'has_type', 'message_type', 'packed']
 
 PACKAGES = (
     'diagnostic_msgs',
@@ -50,6 +50,15 @@ def message_type(name: str) -> Any:
     from seg_ros.messages.plain import plain_type
 
     return plain_type(name)
+
+
+def has_type(name: str) -> bool:
+    """Returns whether there is a class of a type of a package that not every machine has."""
+    try:
+        message_type(name)
+    except (ImportError, AttributeError, KeyError):
+        return False
+    return True
 
 
 def packed(typecode: str, values: NDArray[Any]) -> Any:

@@ -9,7 +9,7 @@ from std_msgs.msg import Header
 from seg_ros.decisions import FrameDecisions
 from seg_ros.messages.decision_output import DecisionOutput
 from seg_ros.messages.decision_outputs import DECISION_OUTPUTS
-from seg_ros.messages.types import message_type
+from seg_ros.messages.types import has_type, message_type
 
 __all__ = ['DecisionOutputs']
 
@@ -24,6 +24,8 @@ class DecisionOutputs:
         prefix: ``~`` or ``~/<camera>``.
         base_frame: Frame of what is published in metres.
         more: Rows beside those of ``DECISION_OUTPUTS``, which the configuration asks for.
+
+    What needs a package that is not installed is left out, and the log says so.
     """
 
     def __init__(
@@ -38,6 +40,7 @@ class DecisionOutputs:
         self._publishers = [
             (row, node.create_publisher(message_type(row.type_name), f'{prefix}/{row.topic}', QOS))
             for row in (*DECISION_OUTPUTS, *more)
+            if self._is_possible(row)
         ]
 
     def wanted(self) -> set[str]:
@@ -60,6 +63,16 @@ class DecisionOutputs:
                 message = row.make(headers[row.frame], decisions)
                 if message is not None:
                     publisher.publish(message)
+
+    def _is_possible(self, row: DecisionOutput) -> bool:
+        if has_type(row.type_name):
+            return True
+        package = row.type_name.partition('/')[0]
+        self._node.get_logger().warning(
+            f'There is no {row.topic}, because {package} is not installed. Install '
+            f'ros-$ROS_DISTRO-{package.replace("_", "-")} and start the node again.'
+        )
+        return False
 
     def destroy(self) -> None:
         """Removes the publishers from the graph."""

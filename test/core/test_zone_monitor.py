@@ -1,4 +1,4 @@
-"""Four zones that people watch, and the rules that all zones share."""
+"""Zones that people watch, each a file of config/zones, and the rules that all zones share."""
 
 from __future__ import annotations
 
@@ -84,6 +84,15 @@ def test_a_doorway_that_is_blocked() -> None:
     assert watch.see(blocked, seconds=2.0).alarm
 
 
+@pytest.mark.parametrize(('x', 'y'), [(4.0, 0.0), (10.0, 2.3), (15.0, -1.0)])
+def test_somebody_near_whom_one_drives_slowly(x: float, y: float) -> None:
+    watch = Watch('slow.yaml')
+    assert not watch.see(scene.empty_road(), seconds=2.5).alarm
+    assert not watch.see(scene.frame_with((18.0, 0.0), (10.0, 3.5))).alarm
+    assert watch.see(scene.frame_with((x, y)), seconds=0.4).alarm
+    assert not watch.see(scene.empty_road(), seconds=2.2).alarm
+
+
 def test_it_is_an_alarm_until_the_zone_is_proven_right() -> None:
     watch = Watch(max_share=0.0, hold_s=1.0)
     assert watch.see(scene.empty_road(), seconds=0.5).alarm
@@ -140,6 +149,7 @@ def test_any_number_of_zones_and_none() -> None:
         ({'classes': ('',)}, 'counts no class'),
         ({'min_share': (0.5,), 'max_share': (0.2,)}, 'not above'),
         ({'hold_s': (-1.0,)}, 'negative time'),
+        ({'speed_percent': (0.0,)}, '0 would mean "no limit" to Nav2'),
     ],
 )
 def test_a_zone_that_cannot_be_is_refused(changes: dict[str, Any], words: str) -> None:
