@@ -138,6 +138,16 @@ class StopConfig:
         high=60.0,
         live=True,
     )
+    clock_timeout_s: float = option(
+        1.0,
+        'How long sim time may stand still, by the watch on the wall, before the way counts as '
+        'unproven: a pause, or a clock that is gone; 0 allows it for ever (a simulation in lock '
+        'step).',
+        unit='s',
+        low=0.0,
+        high=60.0,
+        live=True,
+    )
     min_frame_confidence: float = option(
         0.4,
         'Mean confidence of the whole frame below which nothing is believed; 0 believes all.',

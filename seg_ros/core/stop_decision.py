@@ -22,6 +22,7 @@ KINDS = {
     'low_contrast': 'the picture shows nothing',
     'frozen': 'the same picture comes again and again',
     'no_odometry': 'odometry is missing',
+    'clock_stopped': 'the clock stands still',
     'no_camera': 'no camera is watched',
     'inactive': 'the node is not active',
 }

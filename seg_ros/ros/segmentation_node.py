@@ -11,6 +11,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -27,6 +28,7 @@ from rclpy.timer import Timer
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
+from seg_ros.core.clock_watch import ClockWatch
 from seg_ros.core.config import NodeConfig
 from seg_ros.core.errors import ConfigurationError, SegRosError
 from seg_ros.core.parameter_text import parameters_help
@@ -109,6 +111,7 @@ class SegmentationNode(LifecycleNode):
         self._diagnostics_timer: Timer | None = None
         self._backend_state = ''
         self._odometry: OdometryInput | None = None
+        self._clock_watch = ClockWatch()
         self._vehicle: VehicleStop | None = None  # while the node is active
         self._idle = VehicleDecision(
             StopDecision(True, 'inactive', KINDS['inactive'], None, '', self._now_ns()), '', {}
@@ -278,7 +281,22 @@ class SegmentationNode(LifecycleNode):
         if not worker.is_alive:
             reason = 'the worker thread has ended; it is started again'
             return VehicleDecision(StopDecision(True, 'failed', reason, None, '', now_ns), '', {})
-        return vehicle.check(now_ns)
+        return self._if_the_clock_goes(vehicle.check(now_ns), now_ns)
+
+    def _if_the_clock_goes(self, decision: VehicleDecision, now_ns: int) -> VehicleDecision:
+        """By a clock that stands still no frame ever is old: then nothing proves the way clear."""
+        standing_s = self._clock_watch.standing_s(now_ns, time.monotonic_ns())
+        timeout_s = self.config.stop.clock_timeout_s
+        if decision.stop or not 0.0 < timeout_s < standing_s:
+            return decision
+        stopped = replace(
+            decision.decision,
+            stop=True,
+            kind='clock_stopped',
+            reason=f'{KINDS["clock_stopped"]}, for {standing_s:.1f} s',
+            since_ns=now_ns,
+        )
+        return replace(decision, decision=stopped)
 
     def _become_idle(self, reason: str) -> None:
         """From now on the stop is true for this reason."""

@@ -1,0 +1,51 @@
+"""Writes small bags for the tests: messages with their times and their quality of service."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from rclpy.qos import QoSProfile
+from rclpy.serialization import serialize_message
+
+from seg_ros.ros.bag_writer import BagWriter
+from test.ros.drive import empty_road
+from test.ros.graph import RELIABLE, image_message
+
+
+class Recorded(NamedTuple):
+    """A message of a bag."""
+
+    topic: str
+    at_ns: int
+    message: Any
+
+
+def write_bag(
+    path: Path, rows: Iterable[Recorded], qos: dict[str, QoSProfile] | None = None
+) -> Path:
+    """Writes a bag; a topic is offered reliably unless ``qos`` has it."""
+    writer = BagWriter(path)
+    for row in rows:
+        if row.topic not in writer.counts:
+            package = type(row.message).__module__.split('.')[0]
+            kind = f'{package}/msg/{type(row.message).__name__}'
+            writer.add_topic(row.topic, kind, (qos or {}).get(row.topic, RELIABLE))
+        writer.write(row.topic, row.at_ns, serialize_message(row.message))
+    writer.close()
+    assert writer.error is None
+    return path
+
+
+def road_images(begin_ns: int, seconds: float, rate_hz: float = 20.0) -> list[Recorded]:
+    """Returns an empty road with the noise of a camera, stamped with the time of its recording."""
+    random = np.random.default_rng(1)
+    road = empty_road()
+    rows = []
+    for index in range(round(seconds * rate_hz)):
+        at_ns = begin_ns + round(index * 1e9 / rate_hz)
+        picture = np.clip(road + random.integers(-2, 3, road.shape), 0, 255).astype(np.uint8)
+        rows.append(Recorded('/image', at_ns, image_message(picture, stamp_ns=at_ns)))
+    return rows
