@@ -27,7 +27,7 @@ Sample = tuple[str, NDArray[np.uint8], NDArray[np.uint8]]
 CAMVID_UNLABELLED = 11
 KERB_PX = 4  # the soft lane labels mark kerbs too: none this close to pavement or fence
 NOT_THE_READERS = ('name', 'kind', 'share', 'from', 'network_size')  # keys of a config's row
-CACHE = Path(__file__).resolve().parents[1] / 'out' / 'cache'
+CACHE = Path('out/cache')
 
 
 @dataclass(frozen=True)

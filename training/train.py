@@ -34,7 +34,7 @@ from training.data import LabelledSet, load
 from training.normalise import normalise
 from training.score import score
 
-RUNS = Path(__file__).resolve().parents[1] / 'out' / 'train'
+RUNS = Path('out/train')
 LOG_EVERY = 20  # steps
 MAX_GRADIENT_NORM = 5.0
 ALL_PIXELS_UNTIL = 0.1  # of the schedule: at first every pixel is hard
