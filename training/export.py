@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import argparse
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ from training.normalise import MEAN, STD
 __all__ = ['Deployment', 'export_onnx', 'load_checkpoint', 'write_spec']
 
 OPSET = 17
+OUTPUTS = ['logits', 'label', 'confidence']
 MIN_AGREEMENT = 0.999
 MIN_HALF_ELEMENTS = 256  # smaller tensors stay float: nothing to save
 
@@ -89,10 +90,8 @@ def export_onnx(
     module = Deployment(network).eval()
     example = torch.zeros(1, height, width, 3, dtype=torch.uint8)
     with torch.no_grad():
-        stride_y, stride_x = (
-            size / logits
-            for size, logits in zip((height, width), module(example)[0].shape[2:], strict=True)
-        )
+        shapes = [tuple(output.shape[1:]) for output in module(example)]
+    stride_y, stride_x = height / shapes[0][1], width / shapes[0][2]
     if stride_y != stride_x or stride_y != int(stride_y):
         raise ValueError(
             f'The logits of this network do not cover {width}x{height} exactly (strides '
@@ -109,16 +108,22 @@ def export_onnx(
             opset_version=OPSET,
             dynamo=False,
             input_names=['image'],
-            output_names=['logits', 'label', 'confidence'],
-            dynamic_axes={
-                name: {0: 'batch'} for name in ('image', 'logits', 'label', 'confidence')
-            },
+            output_names=OUTPUTS,
+            dynamic_axes={name: {0: 'batch'} for name in ('image', *OUTPUTS)},
         )
-    graph = onnx.load(path)
+    model = onnx.load(path)
+    name_sizes(model, shapes)
     if half_weights:
-        store_half(graph)
-    onnx.checker.check_model(graph)
-    onnx.save(graph, path)
+        store_half(model)
+    onnx.checker.check_model(model)
+    onnx.save(model, path)
+
+
+def name_sizes(model: onnx.ModelProto, shapes: Sequence[Sequence[int]]) -> None:
+    """Say in the graph how large its outputs are: torch leaves open what went through a Pad."""
+    for output, shape in zip(model.graph.output, shapes, strict=True):
+        for axis, size in zip(output.type.tensor_type.shape.dim[1:], shape, strict=True):
+            axis.dim_value = size
 
 
 def store_half(model: onnx.ModelProto) -> None:

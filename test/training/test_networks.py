@@ -7,21 +7,19 @@ import pytest
 
 torch = pytest.importorskip('torch', reason='training needs torch: training/install.sh')
 
+from test.training.zoo import CLASSES, KINDS, SIZE_WH, images, row_of  # noqa: E402
 from training.export import Deployment, agreement, export_onnx  # noqa: E402
 from training.models import MODELS, create  # noqa: E402
 from training.train import segmentation_loss  # noqa: E402
 
-KINDS = [*sorted(MODELS), 'deeplab with crf']
-CLASSES = 5
-# 56 and 72 are multiples of 8 and of nothing more: every deeper stride has to round
-SIZE_WH = (72, 56)
-
 
 def network(kind: str) -> torch.nn.Module:
     torch.manual_seed(0)
-    kind, _, crf = kind.partition(' with ')
-    extra = {'crf_steps': 1} if crf else {}
-    return create({'kind': kind, 'classes': CLASSES, 'pretrained': False, **extra}).eval()
+    return create(row_of(kind)).eval()
+
+
+def test_every_architecture_is_in_the_zoo() -> None:
+    assert {row_of(kind)['kind'] for kind in KINDS} == set(MODELS)
 
 
 @pytest.mark.parametrize('kind', KINDS)
@@ -30,9 +28,7 @@ def test_onnx_runtime_gives_the_labels_of_torch_whatever_the_architecture(
 ) -> None:
     module = network(kind)
     export_onnx(module, tmp_path / 'model.onnx', SIZE_WH)
-    random = np.random.default_rng(0)
-    images = random.integers(0, 255, (2, SIZE_WH[1], SIZE_WH[0], 3), dtype=np.uint8)
-    assert agreement(module, tmp_path / 'model.onnx', images) >= 0.999
+    assert agreement(module, tmp_path / 'model.onnx', images()) >= 0.999
 
 
 @pytest.mark.parametrize('kind', KINDS)
@@ -48,7 +44,7 @@ def test_one_step_down_the_gradient_lowers_the_loss(kind: str) -> None:
     def loss() -> torch.Tensor:
         outputs = module(x)
         outputs = [outputs] if isinstance(outputs, torch.Tensor) else outputs
-        return segmentation_loss(outputs, labels, torch.ones(CLASSES), 1.0)
+        return segmentation_loss(outputs, labels, torch.ones(len(CLASSES)), 1.0)
 
     before = loss()
     before.backward()

@@ -1,0 +1,58 @@
+"""Every architecture at a tiny size as an engine, with torch's labels of some images beside it.
+
+.venv-train/bin/python -m test.training.zoo FOLDER
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+KINDS = ('deeplab', 'deeplab with crf', 'fast_scnn', 'fcn', 'roadseg', 'segnet', 'unet')
+CLASSES = ('sky', 'road', 'person', 'crate', 'vehicle')
+# multiples of 8 and of nothing more: every deeper stride has to round
+SIZE_WH = (72, 56)
+IMAGES, LABELS = 'images.npy', 'labels.npy'
+
+
+def row_of(kind: str) -> dict[str, Any]:
+    """The kind as a config's `model`."""
+    kind, _, crf = kind.partition(' with ')
+    extra = {'crf_steps': 1} if crf else {}
+    return {'kind': kind, 'classes': len(CLASSES), 'pretrained': False, **extra}
+
+
+def images(count: int = 2) -> NDArray[np.uint8]:
+    """`uint8 [N,H,W,3]`."""
+    width, height = SIZE_WH
+    random = np.random.default_rng(0)
+    return random.integers(0, 255, (count, height, width, 3), dtype=np.uint8)
+
+
+def export(kind: str, folder: Path) -> None:
+    """Write the engine, int8 included, and what torch says of `images()`."""
+    import torch
+
+    from training.export import Deployment, export_onnx, write_spec
+    from training.models import create
+    from training.quantize import quantize
+
+    torch.manual_seed(0)
+    network = create(row_of(kind)).eval()
+    export_onnx(network, folder / 'model.onnx', SIZE_WH)
+    classes = [{'name': name, 'colour': [40 * i, 90, 90]} for i, name in enumerate(CLASSES)]
+    write_spec(folder, folder.name, SIZE_WH, {'classes': classes, 'sources': [], 'step': 0})
+    quantize(folder, list(images()))
+    with torch.no_grad():
+        _, labels, _ = Deployment(network).eval()(torch.from_numpy(images()))
+    np.save(folder / IMAGES, images())
+    np.save(folder / LABELS, labels.numpy())
+
+
+if __name__ == '__main__':
+    for each in KINDS:
+        export(each, Path(sys.argv[1]) / each)
