@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,11 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seg_ros.core.errors import SegRosError
-from seg_ros.core.labels import LabelClass, LabelMap
+from seg_ros.core.labels import LabelMap
 from seg_ros.core.timing import Percentiles
 from seg_ros.core.types import LabelImage, RgbImage
 from seg_ros.media.bags import open_bag
 from seg_ros.media.moment import Moment
+from seg_ros.media.recorded import json_of, label_map_of, label_pixels, message_stamp_ns
 from seg_ros.tools.demo_topics import (
     CLASSES,
     DIAGNOSTICS,
@@ -118,13 +118,11 @@ def read_recording(bag: Path) -> DemoRecording:
         SegRosError: The bag cannot be read, or the node never said what its classes are.
     """
     with open_bag(bag) as reader:
-        classes = _latched(reader, CLASSES)
+        classes = json_of(reader, CLASSES)
         if classes is None:
             raise SegRosError(f'{bag} has no message on {CLASSES}: the node never was active.')
-        recording = DemoRecording(_label_map(classes))
-        engine_from_truth = _engine_from_truth(
-            recording.label_map, _latched(reader, TRUTH_CLASSES)
-        )
+        recording = DemoRecording(label_map_of(classes))
+        engine_from_truth = _engine_from_truth(recording.label_map, json_of(reader, TRUTH_CLASSES))
         pairs = _Pairs(engine_from_truth, recording.accuracy)
         for row, received_ns, data in reader.messages():
             if row.topic == DIAGNOSTICS:
@@ -135,13 +133,13 @@ def read_recording(bag: Path) -> DemoRecording:
                 pictures = (
                     recording.images if row.topic == IMAGE_COMPRESSED else recording.overlays
                 )
-                pictures[_stamp_ns(message)] = message.data.tobytes()
+                pictures[message_stamp_ns(message)] = message.data.tobytes()
             elif row.topic in (LABEL, TRUTH):
                 message = reader.deserialize(data, row.msgtype)
-                stamp_ns = _stamp_ns(message)
+                stamp_ns = message_stamp_ns(message)
                 if row.topic == LABEL:
                     recording.received_ns[stamp_ns] = received_ns
-                pairs.add(row.topic, stamp_ns, _labels(message))
+                pairs.add(row.topic, stamp_ns, label_pixels(message))
     return recording
 
 
@@ -172,14 +170,6 @@ class _Pairs:
             self._accuracy[stamp_ns] = float((label == truth)[known].mean())
 
 
-def _label_map(classes: Mapping[str, Any]) -> LabelMap:
-    rows = tuple(
-        LabelClass(row['id'], row['name'], tuple(row['colour']), tuple(row['roles']))
-        for row in classes['classes']
-    )
-    return LabelMap(rows, classes['unlabelled'])
-
-
 def _engine_from_truth(label_map: LabelMap, truth: Mapping[str, Any] | None) -> NDArray[np.uint8]:
     """The engine's class of each true class, by name; true classes it has not are not counted."""
     ids = {row.name: row.id for row in label_map.classes}
@@ -189,31 +179,12 @@ def _engine_from_truth(label_map: LabelMap, truth: Mapping[str, Any] | None) -> 
     return table
 
 
-def _latched(reader: Any, topic: str) -> dict[str, Any] | None:
-    """The first message of a topic of JSON strings."""
-    rows = [row for row in reader.connections if row.topic == topic]
-    for row, _, data in reader.messages(rows) if rows else ():
-        found: dict[str, Any] = json.loads(reader.deserialize(data, row.msgtype).data)
-        return found
-    return None
-
-
 def _camera_status(message: Any) -> dict[str, str] | None:
     for status in message.status:
         values = {row.key: row.value for row in status.values}
         if 'frames_received' in values:
             return values
     return None
-
-
-def _stamp_ns(message: Any) -> int:
-    return int(message.header.stamp.sec) * NS_PER_S + int(message.header.stamp.nanosec)
-
-
-def _labels(message: Any) -> LabelImage:
-    return np.asarray(message.data, np.uint8).reshape(message.height, message.step)[
-        :, : message.width
-    ]
 
 
 def _decoded(jpeg: bytes) -> RgbImage:

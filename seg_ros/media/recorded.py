@@ -1,0 +1,52 @@
+"""What messages of a bag hold, as arrays and labels."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import cv2
+import numpy as np
+
+from seg_ros.core.labels import LabelClass, LabelMap
+from seg_ros.core.types import LabelImage, RgbImage
+
+__all__ = ['jpeg_pixels', 'json_of', 'label_map_of', 'label_pixels', 'message_stamp_ns']
+
+NS_PER_S = 1_000_000_000
+
+
+def message_stamp_ns(message: Any) -> int:
+    """Returns the stamp of a message with a header."""
+    return int(message.header.stamp.sec) * NS_PER_S + int(message.header.stamp.nanosec)
+
+
+def label_pixels(message: Any) -> LabelImage:
+    """Returns the ``(H, W)`` class ids of a ``mono8`` image, a view of the message."""
+    pixels = np.asarray(message.data, np.uint8).reshape(message.height, message.step)
+    return pixels[:, : message.width]
+
+
+def jpeg_pixels(message: Any) -> RgbImage:
+    """Returns the picture of a ``CompressedImage``."""
+    bgr = cv2.imdecode(np.asarray(message.data, np.uint8), cv2.IMREAD_COLOR)
+    return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8)
+
+
+def label_map_of(classes: Mapping[str, Any]) -> LabelMap:
+    """Returns the classes of a ``~/classes`` message."""
+    rows = tuple(
+        LabelClass(row['id'], row['name'], tuple(row['colour']), tuple(row['roles']))
+        for row in classes['classes']
+    )
+    return LabelMap(rows, classes['unlabelled'])
+
+
+def json_of(reader: Any, topic: str) -> dict[str, Any] | None:
+    """Returns the first message of a topic of JSON strings, None without any."""
+    rows = [row for row in reader.connections if row.topic == topic]
+    for row, _, data in reader.messages(rows) if rows else ():
+        found: dict[str, Any] = json.loads(reader.deserialize(data, row.msgtype).data)
+        return found
+    return None
