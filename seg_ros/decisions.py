@@ -5,9 +5,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Collection
 from dataclasses import dataclass
+from typing import Any
 
 from seg_ros.core.autoware_mask import AutowareEncoder, AutowareMask
 from seg_ros.core.camera import Camera, GroundTable
+from seg_ros.core.detections import Detection, find_detections
 from seg_ros.core.ground_scale import GroundScale
 from seg_ros.core.image_health import health_of
 from seg_ros.core.instances import InstanceFinder, Instances
@@ -30,7 +32,7 @@ from seg_ros.pipeline import NetworkView
 
 __all__ = ['DECISIONS', 'CameraDecisions', 'FrameDecisions']
 
-DECISIONS = ('stop', 'lane', 'zones', 'autoware', 'instances', *NAVIGATION)
+DECISIONS = ('stop', 'lane', 'zones', 'autoware', 'instances', 'detections', *NAVIGATION)
 """What ``update`` can decide about a frame."""
 
 NO_GROUND = 'the camera has no calibration or no mounting'
@@ -51,6 +53,8 @@ class FrameDecisions:
         zones: The watched zones; none while the picture cannot be believed.
         autoware: The labels as Autoware reads them.
         instances: Which pixels belong to which person.
+        detections: The same people as boxes; who is followed is known only together with the
+            stop.
     """
 
     stop: StopDecision | None = None
@@ -61,6 +65,7 @@ class FrameDecisions:
     zones: tuple[ZoneState, ...] = ()
     autoware: AutowareMask | None = None
     instances: Instances | None = None
+    detections: tuple[Detection, ...] | None = None
 
 
 class CameraDecisions:
@@ -94,6 +99,13 @@ class CameraDecisions:
         self._autoware = AutowareEncoder(label_map)
         self._instances = InstanceFinder(label_map)
         self._pictures = PictureWatch()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Returns everything but the lock, for a replay that will be resumed."""
+        return {name: value for name, value in vars(self).items() if name != '_lock'}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state, _lock=threading.Lock())
 
     def calibrate(self, camera: Camera | None) -> None:
         """Takes the lens and the mounting, or None while they are unknown."""
@@ -143,7 +155,8 @@ class CameraDecisions:
             stamp_ns: Header stamp of the frame.
             now_ns: The clock that header stamps come from.
             wanted: Names out of ``DECISIONS``.
-            timer: Books the stages lane, stop, navigation, autoware, instances and zones.
+            timer: Books the stages lane, stop, navigation, autoware, instances, detections and
+                zones.
         """
         self._measure_ground(view)
         health = health_of(view.picture)
@@ -180,15 +193,21 @@ class CameraDecisions:
             autoware = self._autoware.encode(view.labels)
             timer.stage('autoware')
         instances = None
-        if believed and 'instances' in wanted:
+        if believed and not {'instances', 'detections'}.isdisjoint(wanted):
             instances = self._instances.find(view.labels, self._ground)
             timer.stage('instances')
+        detections = None
+        if instances is not None and 'detections' in wanted:
+            detections = self._detect(instances, view, people)
+            timer.stage('detections')
         # Watch the zones
         zones: tuple[ZoneState, ...] = ()
         if believed and 'zones' in wanted:
             zones = self._zones.update(view.labels, self._table, stamp_ns)
             timer.stage('zones')
-        return FrameDecisions(stop, people, zone, lane, navigation, zones, autoware, instances)
+        return FrameDecisions(
+            stop, people, zone, lane, navigation, zones, autoware, instances, detections
+        )
 
     def _measure_ground(self, view: NetworkView) -> None:
         """Makes the ground table of a new calibration or network size."""
@@ -208,6 +227,13 @@ class CameraDecisions:
                 self._navigation_config, self._label_map, self._camera, self._table, self._ground
             )
         return self._navigator.update(view.labels, view.confidence, wanted)
+
+    def _detect(
+        self, instances: Instances, view: NetworkView, people: tuple[TrackedPerson, ...]
+    ) -> tuple[Detection, ...]:
+        height, width = view.labels.shape
+        size_wh = view.image_size_wh or (width, height)
+        return find_detections(instances, view.confidence, people, self._camera, size_wh)
 
     def _find_lane(self, view: NetworkView, stamp_ns: int) -> LaneTrack:
         if self._table is None:

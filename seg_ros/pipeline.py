@@ -47,11 +47,13 @@ class NetworkView:
         picture: The image that went in.
         labels: What came out, uncertain pixels included.
         confidence: How sure it is, None unless asked for.
+        image_size_wh: Of the camera's image; None where it is that of the picture.
     """
 
     picture: RgbImage
     labels: LabelImage
     confidence: ConfidenceImage | None = None
+    image_size_wh: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -138,7 +140,7 @@ class SegmentationPipeline:
         result = self._backend.infer(pixels[np.newaxis], with_confidence=with_confidence)
         label = result.labels[0]
         confidence = None if result.confidence is None else result.confidence[0]
-        view = NetworkView(pixels, label, confidence)
+        view = NetworkView(pixels, label, confidence, size_wh)
         timer.stage('infer')
 
         # Unlabel what is less certain than asked for

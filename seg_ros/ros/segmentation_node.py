@@ -39,6 +39,7 @@ from seg_ros.decisions import CameraDecisions
 from seg_ros.inference.engine import engine_search_path, load_engine
 from seg_ros.inference.registry import ChosenBackend, PlanOptions, create_backend
 from seg_ros.inference.switchable_backend import BackendStatus, backend_status
+from seg_ros.messages.detection_outputs import detection_outputs
 from seg_ros.messages.zone_outputs import zone_outputs
 from seg_ros.middleware import prepare_process
 from seg_ros.pipeline import SegmentationPipeline
@@ -154,7 +155,12 @@ class SegmentationNode(LifecycleNode):
                     config.navigation,
                     config.zones,
                 ),
-                DecisionOutputs(self, prefix, config.base_frame, zone_outputs(config.zones)),
+                DecisionOutputs(
+                    self,
+                    prefix,
+                    config.base_frame,
+                    (*detection_outputs(), *zone_outputs(config.zones)),
+                ),
                 CameraGeometry(self, camera, topic, mounting),
                 CameraStatistics(),
             )
