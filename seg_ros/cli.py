@@ -44,6 +44,9 @@ COMMANDS = {
         'measure labels, pedestrian stop or lane track',
         takes_all_arguments=True,
     ),
+    'simulate': Command(
+        'seg_ros.tools.simulate', 'drive a vehicle by what the node publishes, in a closed loop'
+    ),
     'doctor': Command('seg_ros.tools.doctor', 'check this machine and say what to fix'),
     'bench': Command(
         'seg_ros.tools.bench', 'measure the node against bare inference and a textbook node'
