@@ -6,13 +6,14 @@ VENV := $(if $(filter jazzy,$(DISTRO)),.venv,.venv-$(DISTRO))
 PYTHON ?= python3
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+TRAINING := .venv-train
 ENGINE ?=
 ARGS ?=
 
-.PHONY: help venv demo test test-kilted check format bench build engine gpu-check clean
+.PHONY: help venv demo test test-kilted test-training check format bench build engine gpu-check clean
 
 help:  ## list the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 venv: $(READY)  ## make the virtual environment and install everything into it
 
@@ -33,6 +34,15 @@ test: $(READY)  ## run all tests
 
 test-kilted:  ## run all tests on ROS 2 Kilted
 	$(MAKE) test DISTRO=kilted
+
+$(TRAINING)/.ready: training/install.sh training/requirements.txt
+	PYTHON=$(PYTHON) training/install.sh $(TRAINING)
+	touch $@
+
+test-training: $(READY) $(TRAINING)/.ready  ## install torch, test the training and its networks in the node
+	$(TRAINING)/bin/python -m pytest test/training $(ARGS)
+	SEG_ROS_TRAINING_PYTHON=$(CURDIR)/$(TRAINING)/bin/python $(BIN)/python -m pytest \
+	    test/training/test_zoo.py test/training/test_own_classes.py $(ARGS)
 
 check: $(READY)  ## format, lint, types, import contract
 	$(BIN)/ruff format --check .
