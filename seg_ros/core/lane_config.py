@@ -84,6 +84,19 @@ class LaneConfig:
         0.004, 'Expected pitch error of the camera (rad) over its height (m), from slopes and '
         'braking; 0 trusts the calibration.', unit='rad/m', low=0.0, high=1.0,
     )  # fmt: skip
+    frame: str = option(
+        '',
+        'Frame of the paths of the lane, such as odom, reached through TF at the stamp of the '
+        'image; while there is no such transform there is no valid lane. Empty is base_frame.',
+    )
+    departure_s: float = option(
+        0.0, 'lane_track/departure is true when the front will be over a line within this time; '
+        '0: there is no such topic.', unit='s', low=0.0, high=10.0,
+    )  # fmt: skip
+    vehicle_half_width_m: float = option(
+        0.95, 'Half the width of the vehicle, for lane_track/departure.', unit='m',
+        low=0.01, high=5.0,
+    )  # fmt: skip
     corridor: bool = option(True, 'Without markings, follow the middle of the drivable corridor.')
     corridor_min_m: float = option(1.5, 'Narrowest corridor.', unit='m', low=0.05, high=50.0)
     corridor_max_m: float = option(

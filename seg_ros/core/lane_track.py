@@ -9,7 +9,7 @@ import numpy as np
 
 from seg_ros.core.lane_shape import Float64Array, FloatArray, slope_at, value_at
 
-__all__ = ['SOURCES', 'Boundary', 'Coefficients', 'LaneTrack']
+__all__ = ['SOURCES', 'Boundary', 'Coefficients', 'LaneTrack', 'Placement']
 
 SOURCES = ('markings', 'one_boundary', 'corridor')
 NS_PER_S = 1e9
@@ -51,6 +51,33 @@ class Boundary(NamedTuple):
     length_m: float
 
 
+class Placement(NamedTuple):
+    """Where the base frame of one instant is in another frame; the ground is flat.
+
+    Attributes:
+        frame_id: The other frame.
+        x_m: Of the base origin there.
+        y_m: The same.
+        z_m: The same.
+        yaw_rad: Of the base frame there.
+    """
+
+    frame_id: str
+    x_m: float = 0.0
+    y_m: float = 0.0
+    z_m: float = 0.0
+    yaw_rad: float = 0.0
+
+    def placed(self, points: Float64Array) -> Float64Array:
+        """Returns ``(N, 3)`` points x, y, yaw of the base frame in the other frame."""
+        cos, sin = np.cos(self.yaw_rad), np.sin(self.yaw_rad)
+        x, y, yaw = points.T
+        return np.stack(
+            [self.x_m + cos * x - sin * y, self.y_m + sin * x + cos * y, self.yaw_rad + yaw],
+            axis=-1,
+        )
+
+
 @dataclass(frozen=True)
 class LaneTrack:
     """The lane at one instant, in the base frame of that instant.
@@ -72,6 +99,10 @@ class LaneTrack:
         pitch_per_m: How much further up (rad) the camera looks than its mounting says, by the
             lines, over its height (m): slopes, braking, or a calibration to be improved.
         boundaries: Every line that was told apart in this image.
+        departure: Side of the line that the vehicle is about to cross, ``left`` or ``right``;
+            empty for neither, None where it is not known or not asked for.
+        placement: Where the base frame is in the frame that the paths are published in; None is
+            the base frame itself. Everything else here is in the base frame.
     """
 
     valid: bool
@@ -88,6 +119,8 @@ class LaneTrack:
     age_s: float = 0.0
     pitch_per_m: float = 0.0
     boundaries: tuple[Boundary, ...] = ()
+    departure: str | None = None
+    placement: Placement | None = None
 
     @property
     def offset_m(self) -> float:
@@ -137,4 +170,4 @@ class LaneTrack:
         if not self.valid or old_s <= stale_after_s:
             return self
         reason = f'stale: the image is {old_s:.2f} s old'
-        return replace(self, valid=False, reason=reason, age_s=self.age_s + old_s)
+        return replace(self, valid=False, reason=reason, age_s=self.age_s + old_s, departure=None)

@@ -13,6 +13,7 @@ from seg_ros.core.labels import LabelMap
 from seg_ros.core.lane_checks import path_problem
 from seg_ros.core.lane_config import LaneConfig
 from seg_ros.core.lane_corridor import CorridorFollower
+from seg_ros.core.lane_departure import DepartureWarning
 from seg_ros.core.lane_fit import TILT, WIDTH, Belief
 from seg_ros.core.lane_follower import LaneFollower
 from seg_ros.core.lane_markings import MarkingFollower
@@ -47,6 +48,7 @@ class LaneTracker:
         """Forgets everything that images have shown."""
         self._markings = MarkingFollower(self._config)
         self._corridor = CorridorFollower(self._config)
+        self._departure = DepartureWarning(self._config)
         self._stamp_ns: int | None = None
 
     def update(
@@ -74,6 +76,19 @@ class LaneTracker:
         """
         view = self._view_of(ground_table, labels)
         self._go_on(stamp_ns, speed_mps, yaw_rate_radps)
+        track = self._track(view, labels, confidence, stamp_ns)
+        if not self._config.departure_s:
+            return track
+        side = self._departure.update(track, speed_mps, yaw_rate_radps)
+        return replace(track, departure=side)
+
+    def _track(
+        self,
+        view: LaneView,
+        labels: LabelImage,
+        confidence: ConfidenceImage | None,
+        stamp_ns: int,
+    ) -> LaneTrack:
         if not view.sees_ground:
             return LaneTrack(False, 'the camera sees no ground', 'markings', stamp_ns)
         # Follow the painted lines

@@ -58,12 +58,16 @@ def lane_path(line: str) -> Callable[[Header, FrameDecisions], Path | None]:
         lane = decisions.lane
         if lane is None or not lane.valid:  # never an empty path for "no lane"
             return None
+        points, height_m = lane.points(line=line), 0.0
+        if lane.placement is not None:
+            points, height_m = lane.placement.placed(points), lane.placement.z_m
+            header = Header(stamp=header.stamp, frame_id=lane.placement.frame_id)
         poses = [
             PoseStamped(
                 header=header,
-                pose=Pose(position=Point(x=x, y=y, z=0.0), orientation=quaternion_of(yaw)),
+                pose=Pose(position=Point(x=x, y=y, z=height_m), orientation=quaternion_of(yaw)),
             )
-            for x, y, yaw in lane.points(line=line).tolist()
+            for x, y, yaw in points.tolist()
         ]
         return Path(header=header, poses=poses)
 
@@ -101,6 +105,8 @@ def lane_status(header: Header, decisions: FrameDecisions) -> DiagnosticStatus |
         'reach_m': f'{lane.reach_m:.1f}',
         'age_s': f'{lane.age_s:.2f}',
     }
+    if lane.departure is not None:
+        values['departure'] = lane.departure or 'none'
     return DiagnosticStatus(
         level=DiagnosticStatus.OK if lane.valid else DiagnosticStatus.WARN,
         name=f'lane track, {header.frame_id}',

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from std_msgs.msg import Header
 
+from seg_ros.core.lane_track import LaneTrack
 from seg_ros.decisions import FrameDecisions
 from seg_ros.messages.decision_output import DecisionOutput
 from seg_ros.messages.decision_outputs import DECISION_OUTPUTS
@@ -24,6 +28,7 @@ class DecisionOutputs:
         prefix: ``~`` or ``~/<camera>``.
         base_frame: Frame of what is published in metres.
         more: Rows beside those of ``DECISION_OUTPUTS``, which the configuration asks for.
+        place: Puts a lane into the frame of its paths; None leaves them in the base frame.
 
     What needs a package that is not installed is left out, and the log says so.
     """
@@ -34,8 +39,10 @@ class DecisionOutputs:
         prefix: str,
         base_frame: str,
         more: tuple[DecisionOutput, ...] = (),
+        place: Callable[[LaneTrack], LaneTrack] | None = None,
     ) -> None:
         self._node = node
+        self._place = place
         self._base_frame = base_frame
         self._publishers = [
             (row, node.create_publisher(message_type(row.type_name), f'{prefix}/{row.topic}', QOS))
@@ -58,11 +65,20 @@ class DecisionOutputs:
             'base': Header(stamp=camera_header.stamp, frame_id=self._base_frame),
             'camera': camera_header,
         }
+        lane = decisions.lane
+        if self._place is not None and lane is not None and lane.valid and self._is_lane_wanted():
+            decisions = replace(decisions, lane=self._place(lane))
         for row, publisher in self._publishers:
             if publisher.get_subscription_count() > 0:
                 message = row.make(headers[row.frame], decisions)
                 if message is not None:
                     publisher.publish(message)
+
+    def _is_lane_wanted(self) -> bool:
+        return any(
+            row.topic.startswith('lane_track') and publisher.get_subscription_count() > 0
+            for row, publisher in self._publishers
+        )
 
     def _is_possible(self, row: DecisionOutput) -> bool:
         if has_type(row.type_name):

@@ -40,6 +40,7 @@ from seg_ros.inference.engine import engine_search_path, load_engine
 from seg_ros.inference.registry import ChosenBackend, PlanOptions, create_backend
 from seg_ros.inference.switchable_backend import BackendStatus, backend_status
 from seg_ros.messages.detection_outputs import detection_outputs
+from seg_ros.messages.lane_outputs import lane_outputs
 from seg_ros.messages.zone_outputs import zone_outputs
 from seg_ros.middleware import prepare_process
 from seg_ros.pipeline import SegmentationPipeline
@@ -47,12 +48,12 @@ from seg_ros.ros.camera_geometry import CameraGeometry
 from seg_ros.ros.camera_input import CameraInput
 from seg_ros.ros.decision_outputs import DecisionOutputs
 from seg_ros.ros.diagnostics import CameraStatistics, camera_status
-from seg_ros.ros.mounting import node_mounting
 from seg_ros.ros.odometry_input import OdometryInput
 from seg_ros.ros.outputs import CameraOutputs
 from seg_ros.ros.parameters import changed_config, declare_parameters, read_config
 from seg_ros.ros.spinning import spin_while
 from seg_ros.ros.stop_heartbeat import StopHeartbeat
+from seg_ros.ros.transforms import lane_placing, node_mounting, node_transforms
 from seg_ros.ros.worker import CameraPort, FrameWorker
 
 __all__ = ['SegmentationNode', 'main', 'main_process']
@@ -128,7 +129,9 @@ class SegmentationNode(LifecycleNode):
         """Reads the parameters, loads the engine, creates the publishers."""
         self.config = config = read_config(self)
         ours = [Path(config.engines_path)] if config.engines_path else []
-        engine = load_engine(config.engine, [*ours, *engine_search_path()])
+        engine = load_engine(
+            config.engine, [*ours, *engine_search_path()], config.network_size
+        )
         self.chosen = create_backend(
             config.backend,
             engine,
@@ -143,7 +146,8 @@ class SegmentationNode(LifecycleNode):
         self._backend_state = backend_status(self.chosen.backend).state
         backend = self.chosen.backend
         self._pipeline = SegmentationPipeline(backend)
-        mounting = node_mounting(self, config)
+        transforms = node_transforms(self, config)
+        mounting = node_mounting(config, transforms)
         for camera, topic in zip(config.camera_names, config.image_topics, strict=True):
             prefix = '~' if len(config.camera_names) == 1 else f'~/{camera}'
             self._ports[camera] = CameraPort(
@@ -159,7 +163,12 @@ class SegmentationNode(LifecycleNode):
                     self,
                     prefix,
                     config.base_frame,
-                    (*detection_outputs(), *zone_outputs(config.zones)),
+                    (
+                        *detection_outputs(),
+                        *lane_outputs(config.lane),
+                        *zone_outputs(config.zones),
+                    ),
+                    lane_placing(config, transforms),
                 ),
                 CameraGeometry(self, camera, topic, mounting),
                 CameraStatistics(),

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -8,7 +10,7 @@ from hypothesis import strategies as st
 from seg_ros.core.errors import ConfigurationError
 from seg_ros.core.lane_config import LaneConfig
 from seg_ros.core.lane_shape import distances, moved, parallel, value_at
-from seg_ros.core.lane_track import Coefficients, LaneTrack
+from seg_ros.core.lane_track import Coefficients, LaneTrack, Placement
 
 SHAPES = st.builds(
     lambda c0, c1, c2, c3: np.array([c0, c1, c2, c3]),
@@ -111,3 +113,9 @@ def test_a_configuration_that_cannot_work_is_refused(
 ) -> None:
     with pytest.raises(ConfigurationError, match=message):
         LaneConfig(**changes)  # type: ignore[arg-type]
+
+
+def test_points_are_placed_in_a_frame_that_does_not_move() -> None:
+    placement = Placement('odom', x_m=10.0, y_m=-2.0, yaw_rad=math.pi / 2)
+    points = placement.placed(np.array([[3.0, 0.5, 0.1]]))
+    assert points == pytest.approx(np.array([[9.5, 1.0, math.pi / 2 + 0.1]]))

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import math
+import sys
 import time
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import cv2
 import pytest
 from diagnostic_msgs.msg import DiagnosticStatus
-from nav_msgs.msg import Path
+from geometry_msgs.msg import PoseWithCovarianceStamped, TransformStamped
+from nav_msgs.msg import Odometry, Path
 from sensor_msgs.msg import CameraInfo
+from std_msgs.msg import Bool, Header
 
 from seg_ros.core.camera import Camera, CameraIntrinsics, Mount
 from seg_ros.inference.engine import load_engine
@@ -81,3 +85,92 @@ def test_statuses_tell_the_stamp_of_the_frame_that_they_are_about(graph: Graph) 
     assert paths[-1].header == header_of(drive.stamp_ns, 'base_link')
     assert paths[-1].poses[0].pose.position.y == pytest.approx(-0.3, abs=0.05)
     wait_for(lambda: values_of(stops[-1]).get('frame_stamp') == stamp, 'the stop knows the frame')
+
+
+class Buffer:
+    """The part of tf2_ros.Buffer that is used: odom, ten metres ahead and turned to the left."""
+
+    is_known = True
+
+    def lookup_transform(self, target: str, source: str, time: Any, timeout: Any) -> Any:
+        assert (target, source) == ('odom', 'base_link')
+        assert timeout.nanoseconds > 0
+        if not Buffer.is_known:
+            raise LookupError('odom does not exist')
+        made = TransformStamped(header=Header(stamp=time.to_msg(), frame_id=target))
+        made.transform.translation.x = 10.0
+        made.transform.rotation.z = made.transform.rotation.w = math.sqrt(0.5)
+        return made
+
+
+@pytest.fixture
+def tf2_ros(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stand-in: PyPI has no tf2_ros."""
+    module: Any = ModuleType('tf2_ros')
+    module.Buffer = Buffer
+    module.TransformListener = lambda _buffer, _node: SimpleNamespace()
+    monkeypatch.setitem(sys.modules, 'tf2_ros', module)
+    monkeypatch.setattr(Buffer, 'is_known', True)
+
+
+@pytest.mark.usefixtures('tf2_ros')
+def test_the_paths_are_in_the_frame_that_is_asked_for_while_tf_knows_it(graph: Graph) -> None:
+    paths = graph.collect(Path, '/segmentation/lane_track')
+    poses = graph.collect(PoseWithCovarianceStamped, '/segmentation/lane_track/pose')
+    drive = LaneDrive(graph, **{'lane.frame': 'odom'})
+    drive.see_until_valid(offset_m=0.3)
+    wait_for(lambda: paths and poses, 'path and pose')
+    assert paths[-1].header == header_of(drive.stamp_ns, 'odom')
+    first = paths[-1].poses[0]
+    assert first.header.frame_id == 'odom'
+    assert first.pose.position.x == pytest.approx(10.3, abs=0.05)
+    assert first.pose.position.y == pytest.approx(3.6, abs=0.05)
+    assert first.pose.orientation.z == pytest.approx(math.sqrt(0.5), abs=0.01)
+    assert poses[-1].header.frame_id == 'base_link'  # it says where the vehicle is in its lane
+    seen = len(paths)
+    Buffer.is_known = False
+    status = drive.see(offset_m=0.3)
+    assert values_of(status)['valid'] == 'false'
+    assert status.message.startswith('no transform from base_link to odom')
+    assert status.message.endswith('odom does not exist')
+    Buffer.is_known = True
+    assert values_of(drive.see(offset_m=0.3))['valid'] == 'true'
+    wait_for(lambda: len(paths) > seen, 'a path again')
+    assert paths[seen].header == header_of(drive.stamp_ns, 'odom')
+
+
+def test_a_frame_for_which_tf_would_be_needed_is_refused_without_it(
+    graph: Graph, capfd: pytest.CaptureFixture[str]
+) -> None:
+    node = graph.node(
+        started=False, engine=ENGINE.name, backend='canned', **{'lane.frame': 'odom'}
+    )
+    assert node.trigger_configure().name == 'FAILURE'
+    assert 'lane.frame is odom: leave it empty, or install' in capfd.readouterr().err
+
+
+def test_a_departure_is_told_while_lane_and_speed_are_known(graph: Graph) -> None:
+    warnings = graph.collect(Bool, '/segmentation/lane_track/departure')
+    drive = LaneDrive(graph, **{'lane.departure_s': 1.0})
+    odometry = graph.publisher(Odometry, '/odom')
+    wait_for(odometry.get_subscription_count, 'the node reads odometry')
+    assert 'departure' not in values_of(drive.see_until_valid())  # no odometry yet
+    assert warnings == []
+
+    def drives(offset_m: float) -> str:
+        message = Odometry(header=header_of(drive.stamp_ns))
+        odometry.publish(message)
+        return values_of(drive.see(offset_m)).get('departure', 'unknown')
+
+    wait_for(lambda: drives(0.0) == 'none', 'odometry is known')
+    wait_for(lambda: drives(-0.85) == 'right', 'the right line is crossed')
+    wait_for(lambda: warnings and warnings[-1].data, 'the warning')
+    wait_for(lambda: drives(0.0) == 'none', 'the vehicle is back')
+    wait_for(lambda: not warnings[-1].data, 'the end of the warning')
+
+
+def test_without_a_warning_time_there_is_no_departure_topic(graph: Graph) -> None:
+    graph.node(engine=ENGINE.name, backend='canned')
+    names = {name for name, _ in graph.nodes[0].get_topic_names_and_types()}
+    assert '/segmentation/lane_track/status' in names
+    assert '/segmentation/lane_track/departure' not in names
