@@ -35,6 +35,9 @@ COMMANDS = {
     'play': Command(
         'seg_ros.ros.player_node', 'publish a recorded bag as it was, with its clock'
     ),
+    'replay': Command(
+        'seg_ros.tools.replay', 'replay a recording into a finished bag, without a graph'
+    ),
     'demo': Command(
         'seg_ros.tools.demo', 'run camera, node and recorder; leave pictures and figures'
     ),

@@ -53,9 +53,10 @@ class AnnotatedFrame:
         canvas = self._empty.copy()
         paste(canvas, moment.image, self._left)
         paste(canvas, moment.overlay, self._right)
+        latency = '' if moment.latency_ms is None else f'{moment.latency_ms:.0f} ms'
         for box, text, colour in (
             (self._left, f'{moment.elapsed_s:.1f} s', MUTED),
-            (self._right, f'{moment.latency_ms:.0f} ms', TEXT),
+            (self._right, latency, TEXT),
         ):
             at_xy = box.x + box.width - MARGIN, _baseline()
             draw_text(canvas, text, at_xy, FONT_PX, colour, align='right')

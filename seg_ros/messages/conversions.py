@@ -14,6 +14,7 @@ from seg_ros.core.encodings import CameraImage, decode_compressed, decode_raw
 from seg_ros.core.errors import FrameError
 from seg_ros.core.labels import LabelMap
 from seg_ros.core.types import Frame, RgbImage
+from seg_ros.core.zones import Motion
 from seg_ros.messages.types import message_type, packed
 
 __all__ = [
@@ -21,8 +22,10 @@ __all__ = [
     'classes_message',
     'compressed_message',
     'frame_from_message',
+    'header_of',
     'image_message',
     'label_info_message',
+    'motion_of',
     'stamp_ns_of',
     'stamp_text',
 ]
@@ -38,6 +41,13 @@ NS_PER_S = 1_000_000_000
 def stamp_ns_of(header: Header) -> int:
     """Returns a header's stamp in nanoseconds."""
     return int(header.stamp.sec) * NS_PER_S + int(header.stamp.nanosec)
+
+
+def header_of(stamp_ns: int, frame_id: str) -> Header:
+    """Returns a header."""
+    header = Header(frame_id=frame_id)
+    header.stamp.sec, header.stamp.nanosec = divmod(stamp_ns, NS_PER_S)
+    return header
 
 
 def stamp_text(stamp_ns: int) -> str:
@@ -64,6 +74,12 @@ def frame_from_message(message: Image | CompressedImage, camera: str) -> Frame:
             is_bigendian=bool(message.is_bigendian),
         )
     return Frame(camera, stamp_ns_of(message.header), message.header.frame_id, image)
+
+
+def motion_of(message: Any) -> Motion:
+    """Returns what a nav_msgs/Odometry says; its twist is in the base frame."""
+    twist = message.twist.twist
+    return Motion(stamp_ns_of(message.header), twist.linear.x, twist.angular.z)
 
 
 class ReusedImage:

@@ -10,7 +10,7 @@ from seg_ros.core.camera import Mount
 from seg_ros.core.config import NodeConfig
 from seg_ros.messages.conversions import stamp_ns_of
 
-__all__ = ['LookUp', 'Mounting', 'mount_of_transform', 'product', 'wants_transforms']
+__all__ = ['LookUp', 'Mounting', 'Quaternion', 'mount_of_transform', 'product', 'wants_transforms']
 
 # The optical frame (z forward, x right, y down) turned into the body frame (x forward, y left).
 OPTICAL_FROM_BODY_QUATERNION = (0.5, -0.5, 0.5, 0.5)  # x, y, z, w

@@ -9,13 +9,13 @@ from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data
 
 from seg_ros.core.zones import Motion
-from seg_ros.messages.conversions import stamp_ns_of
+from seg_ros.messages.conversions import motion_of
 
 __all__ = ['OdometryInput']
 
 
 class OdometryInput:
-    """Subscribes to odometry; its twist is in the base frame, as nav_msgs has it."""
+    """Subscribes to odometry."""
 
     def __init__(self, node: Node, topic: str, on_motion: Callable[[Motion], None]) -> None:
         self._node = node
@@ -28,5 +28,4 @@ class OdometryInput:
         self._node.destroy_subscription(self._subscription)
 
     def _receive(self, message: Odometry) -> None:
-        twist = message.twist.twist
-        self._on_motion(Motion(stamp_ns_of(message.header), twist.linear.x, twist.angular.z))
+        self._on_motion(motion_of(message))

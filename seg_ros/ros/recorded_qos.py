@@ -14,38 +14,21 @@ from rclpy.qos import (
     ReliabilityPolicy,
 )
 
+from seg_ros.media.bag_qos import bag_qos
+
 __all__ = ['offered_again', 'recorded_qos']
 
 LEAST_DEPTH = 10
-FOREVER_S, FOREVER_NS = 9223372036, 854775807  # as rosbag2 writes an infinite duration
 LONG_S = 2147483647  # as older rosbag2 did
 NS_PER_S = 1_000_000_000
 
 
 def recorded_qos(qos: QoSProfile) -> Any:
     """Returns a profile as rosbags writes it, for a player to offer the same again."""
-    from rosbags.interfaces import (
-        Qos,
-        QosDurability,
-        QosHistory,
-        QosLiveliness,
-        QosReliability,
-        QosTime,
-    )
-
-    reliable = qos.reliability == ReliabilityPolicy.RELIABLE
-    latched = qos.durability == DurabilityPolicy.TRANSIENT_LOCAL
-    forever = QosTime(FOREVER_S, FOREVER_NS)
-    return Qos(
-        history=QosHistory.KEEP_LAST,
-        depth=max(1, qos.depth),
-        reliability=QosReliability.RELIABLE if reliable else QosReliability.BEST_EFFORT,
-        durability=QosDurability.TRANSIENT_LOCAL if latched else QosDurability.VOLATILE,
-        deadline=forever,
-        lifespan=forever,
-        liveliness=QosLiveliness.AUTOMATIC,
-        liveliness_lease_duration=forever,
-        avoid_ros_namespace_conventions=False,
+    return bag_qos(
+        reliable=qos.reliability == ReliabilityPolicy.RELIABLE,
+        latched=qos.durability == DurabilityPolicy.TRANSIENT_LOCAL,
+        depth=qos.depth,
     )
 
 

@@ -1,0 +1,160 @@
+"""A ROS bag as a recording: rosbag2 of any storage, or ROS 1."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from seg_ros.core.errors import ConfigurationError, FrameError
+from seg_ros.media.bags import is_truncated, open_bag
+from seg_ros.messages.plain import typestore
+from seg_ros.replay.recording import RecordedMessage, RecordedTopic, Span
+
+__all__ = ['BagRecording', 'is_bag']
+
+SUFFIXES = ('.mcap', '.db3', '.bag')
+NEWEST_COUNTS = 'sensor_msgs/msg/CameraInfo'
+
+
+def is_bag(path: Path) -> bool:
+    """Returns whether a path looks like a bag."""
+    if not path.is_dir():
+        return path.suffix in SUFFIXES
+    return (path / 'metadata.yaml').exists() or any(
+        file.suffix in SUFFIXES[:2] for file in path.iterdir()
+    )
+
+
+class BagRecording:
+    """Reads a bag.
+
+    Args:
+        path: Folder of a rosbag2, or a single ``.mcap``, ``.db3`` or ROS 1 ``.bag`` file.
+
+    Raises:
+        ConfigurationError: It is no bag, or is empty.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.name = path.resolve().name
+        self.trouble: list[str] = []
+        with open_bag(path) as reader:
+            if not reader.message_count:
+                raise ConfigurationError(f'{path} has no message in it. Name another bag.')
+            self.is_ros1 = not reader.is2
+            self.begin_ns, self.end_ns = reader.start_time, reader.end_time
+            self._types = typestore() if self.is_ros1 else reader.typestore
+            self._types1 = reader.typestore
+            self.topics: dict[str, RecordedTopic] = {}
+            for row in reader.connections:
+                known = self.topics.get(row.topic, RecordedTopic(row.msgtype))
+                offers = getattr(row.ext, 'offered_qos_profiles', ())
+                self.topics[row.topic] = RecordedTopic(
+                    row.msgtype,
+                    known.count + row.msgcount,
+                    (*known.offers, *offers),
+                    (row.msgdef.data, row.digest)
+                    if row.msgdef.data and row.digest.startswith('RIHS01')
+                    else None,
+                )
+            if is_truncated(reader):
+                self.trouble.append(f'{path} is cut off; it is read as far as it goes.')
+        if self.is_ros1:
+            self._leave_out_what_ros2_lacks()
+
+    def messages(self, topics: Sequence[str], span: Span) -> Iterator[RecordedMessage]:
+        first_ns, end_ns = span.limits_ns(self.begin_ns, self.end_ns)
+        numbers: Counter[str] = Counter()
+        with open_bag(self._path) as reader:
+            rows = [row for row in reader.connections if row.topic in topics]
+            if first_ns > self.begin_ns:
+                yield from self._before(reader, rows, first_ns)
+            messages = reader.messages(rows, first_ns, end_ns) if rows else iter(())
+            while True:
+                try:
+                    row, recorded_ns, data = next(messages)
+                except StopIteration:
+                    return
+                except Exception as error:  # whatever the storage raises
+                    count = sum(numbers.values())
+                    self.trouble.append(
+                        f'{self._path} cannot be read beyond its message {count} of the topics '
+                        f'{", ".join(topics)}: {error}'
+                    )
+                    return
+                yield self._message(row, numbers[row.topic], recorded_ns, data)
+                numbers[row.topic] += 1
+
+    def read(self, message: RecordedMessage) -> Any:
+        try:
+            return self._types.deserialize_cdr(message.data, self.topics[message.topic].type_name)
+        except Exception as error:  # rosbags raises several kinds
+            raise FrameError('message_broken', f'its bytes are no message: {error}') from error
+
+    def typestore(self) -> Any:
+        return self._types
+
+    def _before(
+        self, reader: Any, rows: Sequence[Any], first_ns: int
+    ) -> Iterator[RecordedMessage]:
+        """Yields what a node that starts late is told: what is latched, and lenses."""
+        newest: dict[str, RecordedMessage] = {}
+        latched = [row for row in rows if self._is_latched(row.topic)]
+        lenses = [row for row in rows if row.msgtype == NEWEST_COUNTS]
+        if not latched and not lenses:
+            return
+        for row, _, data in reader.messages([*latched, *lenses], stop=first_ns):
+            message = self._message(row, 0, first_ns, data)
+            if row.msgtype == NEWEST_COUNTS:
+                newest[row.topic] = message
+            else:
+                yield message
+        yield from newest.values()
+
+    def _is_latched(self, topic: str) -> bool:
+        if topic == '/tf_static':
+            return True
+        return any(row.durability.name == 'TRANSIENT_LOCAL' for row in self.topics[topic].offers)
+
+    def _message(self, row: Any, number: int, recorded_ns: int, data: Any) -> RecordedMessage:
+        if self.is_ros1:
+            data = self._types1.ros1_to_cdr(data, row.msgtype)
+        return RecordedMessage(row.topic, number, recorded_ns, bytes(data))
+
+    def _leave_out_what_ros2_lacks(self) -> None:
+        """ROS 1 types can be carried over where ROS 2 has one of the same name and fields."""
+        for topic, row in list(self.topics.items()):
+            if not self._is_same_in_ros2(row.type_name):
+                self.trouble.append(
+                    f'{topic} is left out: ROS 2 has no {row.type_name} of the same fields.'
+                )
+                del self.topics[topic]
+
+    def _is_same_in_ros2(self, name: str) -> bool:
+        ours, theirs = self._types.fielddefs.get(name), self._types1.fielddefs.get(name)
+        if ours is None or theirs is None:
+            return False
+        # ROS 1 has CameraInfo.K for k, and a sequence number in every header, which is dropped
+        shapes = [
+            [(field.lower(), what) for field, what in row[1] if (name, field) != HEADER_SEQUENCE]
+            for row in (ours, theirs)
+        ]
+        return shapes[0] == shapes[1] and all(
+            self._is_same_in_ros2(part) for part in _names_in(ours[1])
+        )
+
+
+HEADER_SEQUENCE = ('std_msgs/msg/Header', 'seq')
+
+
+def _names_in(fields: Sequence[Any]) -> set[str]:
+    """The message types that fields are made of."""
+    names = set()
+    for _, (_, detail) in fields:
+        inner = detail[0][1] if isinstance(detail[0], tuple) else detail
+        if isinstance(inner, str):
+            names.add(inner)
+    return names

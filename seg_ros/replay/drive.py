@@ -1,0 +1,165 @@
+"""What the node would know at each moment of a recording, and what it would decide."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import logging
+import pickle
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from seg_ros.core.camera import CameraIntrinsics
+from seg_ros.core.config import NodeConfig
+from seg_ros.core.errors import ConfigurationError
+from seg_ros.core.labels import LabelMap
+from seg_ros.core.timing import StageTimer
+from seg_ros.core.types import Frame, LabelImage
+from seg_ros.core.vehicle_stop import VehicleDecision, VehicleStop
+from seg_ros.decisions import CameraDecisions, FrameDecisions
+from seg_ros.messages.camera_info import Calibration, camera_info_message
+from seg_ros.messages.conversions import motion_of
+from seg_ros.messages.mounting import Mounting, wants_transforms
+from seg_ros.pipeline import NetworkView
+from seg_ros.replay.transforms import TransformTree
+
+__all__ = ['Beat', 'Counts', 'Drive']
+
+LOGGER = logging.getLogger(__name__)
+
+NS_PER_S = 1e9
+
+
+class Beat(NamedTuple):
+    """The stop at one beat of the heartbeat."""
+
+    at_ns: int
+    decision: VehicleDecision
+
+
+@dataclass
+class Counts:
+    """What has come of a recording so far.
+
+    Attributes:
+        frames: Images that were to be segmented.
+        skipped: Those of them that could not be read.
+        written: Messages in the new bag.
+        labels_sha256: Of the label images: each one's SHA-256 is hashed on top of the last sum.
+    """
+
+    frames: int = 0
+    skipped: int = 0
+    written: int = 0
+    labels_sha256: str = ''
+
+    def count_label(self, label: LabelImage) -> None:
+        inner = hashlib.sha256(label.data).hexdigest()
+        self.labels_sha256 = hashlib.sha256((self.labels_sha256 + inner).encode()).hexdigest()
+
+
+@dataclass
+class _CameraState:
+    decisions: CameraDecisions
+    calibration: Calibration
+    images: int = 0  # of which every n-th is segmented
+
+
+class Drive:
+    """Follows cameras, odometry and transforms of one recording; can be pickled at any moment.
+
+    Nothing takes time here: a frame is judged at the very time at which it was recorded, and the
+    heartbeat beats by the times of the recording, the first time with its first message.
+
+    Args:
+        config: The node's parameters.
+        label_map: The engine's classes.
+        lens: Of the camera, where a file says so; the recording's CameraInfo counts no more then.
+        has_transforms: Whether the recording has any.
+    """
+
+    def __init__(
+        self,
+        config: NodeConfig,
+        label_map: LabelMap,
+        lens: CameraIntrinsics | None,
+        *,
+        has_transforms: bool,
+    ) -> None:
+        self._transforms = TransformTree()
+        from_tf = wants_transforms(config) and (has_transforms or config.mount.source == 'tf')
+        mounting = Mounting(config, self._transforms.look_up if from_tf else None)
+        self.cameras = {
+            name: _CameraState(
+                CameraDecisions(
+                    config.stop, config.lane, label_map, config.navigation, config.zones
+                ),
+                Calibration(functools.partial(mounting.mount, name)),
+            )
+            for name in config.camera_names
+        }
+        self._lens = lens
+        self._vehicle = VehicleStop({name: row.decisions for name, row in self.cameras.items()})
+        self._period_ns = round(NS_PER_S / config.heartbeat_hz)
+        self._next_beat_ns: int | None = None
+        self._now_ns: int | None = None
+        self.counts = Counts()
+
+    @classmethod
+    def unpickled(cls, data: bytes) -> Drive:
+        """Returns what ``pickled`` gave."""
+        drive: Drive = pickle.loads(data)  # noqa: S301  of our own folder
+        return drive
+
+    def pickled(self) -> bytes:
+        """Returns all of it, to go on from."""
+        return pickle.dumps(self)
+
+    def beats_before(self, now_ns: int) -> Iterator[Beat]:
+        """Yields the heartbeats up to a time, without it; time goes on."""
+        if self._next_beat_ns is None or (self._now_ns is not None and now_ns < self._now_ns):
+            self._next_beat_ns = now_ns  # the first one, or the clock went back
+        while self._next_beat_ns < now_ns:
+            at_ns = self._next_beat_ns
+            self._next_beat_ns += self._period_ns
+            yield Beat(at_ns, self._vehicle.check(at_ns))
+        self._now_ns = now_ns
+
+    def judge(
+        self, frame: Frame, view: NetworkView, now_ns: int, wanted: Collection[str]
+    ) -> FrameDecisions:
+        """Returns what is decided about a frame; see ``CameraDecisions.update``."""
+        state = self.cameras[frame.camera]
+        if self._lens is not None:
+            message = camera_info_message(self._lens, (self._lens.width, self._lens.height))
+            message.header.frame_id = frame.frame_id
+            state.calibration.take(message)
+        state.decisions.calibrate(state.calibration.camera(now_ns))
+        return state.decisions.update(view, frame.stamp_ns, now_ns, wanted, StageTimer(_no_clock))
+
+    def lens(self, camera: str, message: Any) -> None:
+        """Takes a CameraInfo."""
+        if self._lens is not None:
+            return
+        calibration = self.cameras[camera].calibration
+        known = calibration.reason
+        try:
+            calibration.take(message)
+        except ConfigurationError as error:
+            if known != str(error):
+                LOGGER.warning('Camera %s: %s', camera, error)
+
+    def odometry(self, message: Any) -> None:
+        """Takes a nav_msgs/Odometry."""
+        motion = motion_of(message)
+        for camera in self.cameras.values():
+            camera.decisions.moved(motion)
+
+    def transforms(self, message: Any, *, static: bool) -> None:
+        """Takes a tf2_msgs/TFMessage."""
+        self._transforms.take(message, static=static)
+
+
+def _no_clock() -> int:
+    return 0

@@ -1,0 +1,119 @@
+"""One recording to replay: all that is asked for, and all that is to say about it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from seg_ros.core.config import NodeConfig
+from seg_ros.core.option import values_of
+from seg_ros.inference.engine import Engine
+from seg_ros.replay.recording import Span
+
+__all__ = ['ReplayJob', 'ReplaySummary']
+
+COPIED = ('used',)
+
+
+@dataclass(frozen=True)
+class ReplayJob:
+    """What to replay, and how.
+
+    Attributes:
+        source: The recording.
+        output: Folder of the new bag.
+        config: The node's parameters.
+        topics: Image topic of each camera; none takes those of the parameters if they are there,
+            else the first camera of the recording.
+        odometry: Its topic; empty takes that of the parameters, else the only one there is.
+        outputs: Patterns of what is written; none is everything but the large images.
+        copied: Patterns of the input topics that are copied; ``used`` are those that are read.
+        lens: Calibration file that counts instead of the recording's.
+        span: Part of the recording.
+        every: Only each n-th image of a camera is taken.
+        rate_hz: Of a video or folder of images; None takes its own.
+        by_stamps: Whether messages are judged at their header stamps, not when they were recorded.
+        overlay: Video to make of it; None makes none.
+        resume: Whether an interrupted run may be gone on with.
+        measure: Whether bare inference is timed, too.
+        checkpoint_images: So many images lie between two checkpoints.
+    """
+
+    source: Path
+    output: Path
+    config: NodeConfig = field(default_factory=NodeConfig)
+    topics: tuple[str, ...] = ()
+    odometry: str = ''
+    outputs: tuple[str, ...] = ()
+    copied: tuple[str, ...] = COPIED
+    lens: Path | None = None
+    span: Span = Span()  # noqa: RUF009  frozen
+    every: int = 1
+    rate_hz: float | None = None
+    by_stamps: bool = False
+    overlay: Path | None = None
+    resume: bool = False
+    measure: bool = False
+    checkpoint_images: int = 250
+
+    def work(self, engine: Engine, backend: str, version: str) -> dict[str, Any]:
+        """Returns what makes the new bag what it is, as JSON values."""
+        lens = None if self.lens is None else self.lens.read_text(encoding='utf-8')
+        files = [
+            [str(path.resolve()), path.stat().st_size, path.stat().st_mtime_ns]
+            for path in (self.source, *sorted(self.source.glob('*')), engine.onnx_path)
+        ]
+        parameters = {
+            name: list(value) if isinstance(value, tuple) else value
+            for name, value in values_of(self.config).items()
+            if name != 'inference_threads'  # they change no label
+        }
+        return {
+            'version': version,
+            'files': files,
+            'backend': backend,
+            'parameters': parameters,
+            'lens': lens,
+            'options': [
+                list(self.topics), self.odometry, list(self.outputs), list(self.copied),
+                list(self.span), self.every, self.rate_hz, self.by_stamps, self.checkpoint_images,
+            ],
+        }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class ReplaySummary:
+    """What came of a recording.
+
+    Attributes:
+        source: The recording.
+        output: The new bag.
+        frames: Images that were segmented, in all runs together.
+        written: Messages in the new bag.
+        skipped: Images that could not be read.
+        frames_per_s: Of this run, from the first image to the last message; without loading.
+        over_bare_rate: Its ratio to that of bare inference on the same images; None unless
+            measured.
+        io_share: Share of the run in which the network did not work.
+        peak_rss_mb: Most memory that the process ever had.
+        sha256_labels: Of all label images.
+        backend: What ran the network.
+        trouble: What went wrong without ending it, in sentences.
+    """
+
+    source: str
+    output: str
+    frames: int
+    written: int
+    skipped: int
+    frames_per_s: float
+    over_bare_rate: float | None
+    io_share: float
+    peak_rss_mb: float
+    sha256_labels: str
+    backend: str
+    trouble: tuple[str, ...] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)

@@ -1,0 +1,111 @@
+"""The bag that a replay writes: MCAP, compressed by the chunk, the same bytes every time."""
+
+from __future__ import annotations
+
+import os
+import pickle
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
+
+from seg_ros.media.bag_qos import bag_qos
+from seg_ros.replay.recording import RecordedTopic
+
+__all__ = ['OutputBag', 'cut_short']
+
+BAG_VERSION = 8  # every distribution since Humble reads it
+DEPTH = 10
+
+
+class OutputBag:
+    """Writes messages; what fails raises ``OSError``, and then ``cut_short`` makes it readable.
+
+    Args:
+        folder: Of the bag; new, unless it is continued.
+        state: Of ``checkpoint``, to go on from there; what was written later is cut off.
+    """
+
+    def __init__(self, folder: Path, state: bytes | None = None) -> None:
+        if state is None:
+            self._writer = Writer(folder, version=BAG_VERSION, storage_plugin=StoragePlugin.MCAP)
+            self._writer.set_compression(CompressionMode.STORAGE, CompressionFormat.ZSTD)
+            self._writer.open()
+        else:
+            self._writer, end = pickle.loads(state)  # noqa: S301  of our own folder
+            file = self._storage.path.open('r+b')
+            file.truncate(end)
+            file.seek(end)
+            self._storage.bio = file
+            (folder / 'metadata.yaml').unlink(missing_ok=True)
+        self._rows = {row.topic: row for row in self._writer.connections}
+
+    def add_output(self, topic: str, type_name: str, typestore: Any, *, latched: bool) -> None:
+        """Adds a topic of the node."""
+        offer = bag_qos(reliable=True, latched=latched, depth=1 if latched else DEPTH)
+        self._rows[topic] = self._writer.add_connection(
+            topic, type_name, typestore=typestore, offered_qos_profiles=[offer]
+        )
+
+    def add_copy(self, topic: str, recorded: RecordedTopic, typestore: Any) -> None:
+        """Adds a topic that is copied from a recording, with its definition and its QoS."""
+        text, digest = recorded.definition or (None, None)
+        self._rows[topic] = self._writer.add_connection(
+            topic,
+            recorded.type_name,
+            typestore=typestore,
+            msgdef=text,
+            rihs01=digest,
+            offered_qos_profiles=recorded.offers,
+        )
+
+    def write(self, topic: str, recorded_ns: int, data: bytes) -> None:
+        self._writer.write(self._rows[topic], recorded_ns, data)
+
+    def checkpoint(self) -> bytes:
+        """Puts all so far on the disk; returns what ``__init__`` goes on from."""
+        storage = self._storage
+        if storage.chunk.bio.tell():
+            storage.close_chunk()
+        storage.bio.flush()
+        os.fsync(storage.bio.fileno())
+        file, storage.bio = storage.bio, None
+        try:
+            return pickle.dumps((self._writer, file.tell()))
+        finally:
+            storage.bio = file
+
+    def close(self) -> None:
+        """Writes the index and the metadata."""
+        self._writer.close()
+
+    def abandon(self) -> None:
+        """Lets the file go as it is, without what waits to be written."""
+        if self._storage is not None and self._storage.bio is not None:
+            self._storage.bio.raw.close()
+
+    @property
+    def _storage(self) -> Any:
+        return self._writer.storage
+
+
+def cut_short(folder: Path, states: Sequence[bytes]) -> bool:
+    """Ends a bag at a checkpoint, with index and metadata, so that everybody can read it.
+
+    Args:
+        folder: Of the bag, which nobody writes to any more.
+        states: Of its checkpoints, newest first; on a full disk an older one makes room.
+
+    Returns:
+        Whether it was done.
+    """
+    for state in states:
+        bag = OutputBag(folder, state)
+        try:
+            bag.close()
+        except OSError:
+            bag.abandon()
+        else:
+            return True
+    return False

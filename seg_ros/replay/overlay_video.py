@@ -1,0 +1,92 @@
+"""The annotated video of a finished replay: its images beside its labels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from seg_ros.core.types import Frame, LabelImage
+from seg_ros.inference.engine import Engine
+from seg_ros.media.annotated_frame import AnnotatedFrame
+from seg_ros.media.bags import open_bag
+from seg_ros.media.moment import Moment
+from seg_ros.media.video_writer import VideoWriter, best_format
+from seg_ros.replay.outputs import NODE
+from seg_ros.replay.stages import Event
+
+__all__ = ['overlay_video']
+
+DEFAULT_RATE_HZ = 10.0
+
+
+def overlay_video(
+    path: Path, bag: Path, events: Iterator[Event], engine: Engine, alpha: float
+) -> Path:
+    """Writes the video of the first camera; returns the file, whose suffix is the format's.
+
+    Args:
+        path: The file, with any suffix.
+        bag: The finished bag, which has the labels.
+        events: Of the recording, which has the images.
+        engine: Names the classes.
+        alpha: Opacity of the label colours.
+    """
+    colours = engine.label_map.colour_lut_rgb()
+    video_format = best_format()
+    rate_hz, every = _rate(bag, video_format.max_rate_hz)
+    writer = layout = None
+    first_ns = 0
+    try:
+        for index, (frame, label) in enumerate(_pairs(events, bag)):
+            if index % every:
+                continue
+            image = np.ascontiguousarray(frame.image.rgb())
+            if writer is None or layout is None:
+                first_ns = frame.stamp_ns
+                title = f'{engine.name}, replayed'
+                layout = AnnotatedFrame(title, engine.label_map, (label.shape[1], label.shape[0]))
+                writer = VideoWriter(path, video_format, layout.size_wh, rate_hz / every)
+            painted = cv2.applyColorMap(label, colours)
+            overlay = cv2.addWeighted(painted, alpha, image, 1.0 - alpha, 0.0)
+            elapsed_s = (frame.stamp_ns - first_ns) / 1e9
+            writer.write(layout.draw(Moment(image, overlay, elapsed_s)))
+    finally:
+        if writer is not None:
+            writer.__exit__(None, None, None)
+    return path if writer is None else writer.path
+
+
+def _pairs(events: Iterator[Event], bag: Path) -> Iterator[tuple[Frame, LabelImage]]:
+    """Yields each image of the first camera with its labels, by their stamps."""
+    with open_bag(bag) as reader:
+        rows = [row for row in reader.connections if _is_label(row.topic)][:1]
+        labels = reader.messages(rows)
+        camera = ''
+        for event in events:
+            if not isinstance(event.content, Frame):
+                continue
+            camera = camera or event.content.camera
+            if event.content.camera != camera:
+                continue
+            stamp_ns = -1
+            while stamp_ns != event.content.stamp_ns:
+                row, _, data = next(labels)
+                message = reader.deserialize(data, row.msgtype)
+                stamp_ns = message.header.stamp.sec * 1_000_000_000 + message.header.stamp.nanosec
+            yield event.content, message.data.reshape(message.height, message.width)
+
+
+def _is_label(topic: str) -> bool:
+    return topic.startswith(f'{NODE}/') and topic.endswith('/label')
+
+
+def _rate(bag: Path, max_rate_hz: float) -> tuple[float, int]:
+    """The rate of the labels, and how many of them make one picture of the video."""
+    with open_bag(bag) as reader:
+        count = max(row.msgcount for row in reader.connections if _is_label(row.topic))
+        seconds = (reader.end_time - reader.start_time) / 1e9
+    rate_hz = (count - 1) / seconds if count > 1 and seconds > 0.0 else DEFAULT_RATE_HZ
+    return rate_hz, max(1, round(rate_hz / max_rate_hz))

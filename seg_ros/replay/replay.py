@@ -1,0 +1,231 @@
+"""The story of a replay: read, segment, decide, write, each in a thread of its own.
+
+The stages are iterators that run ahead of each other as far as a budget of memory allows, so that
+the network never waits, and the memory does not depend on the length of the recording. Each stage
+goes by the order of the recording, which is why two runs write the same bytes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import pickle
+import resource
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from seg_ros import __version__
+from seg_ros.core.errors import ConfigurationError, SegRosError
+from seg_ros.core.types import Frame
+from seg_ros.inference.engine import engine_search_path, load_engine
+from seg_ros.inference.registry import PlanOptions, create_backend
+from seg_ros.media.ahead import Ahead
+from seg_ros.messages.plain import typestore
+from seg_ros.pipeline import SegmentationPipeline
+from seg_ros.replay.bare_rate import bare_seconds_per_frame
+from seg_ros.replay.drive import Drive
+from seg_ros.replay.job import ReplayJob, ReplaySummary
+from seg_ros.replay.lens_file import read_lens
+from seg_ros.replay.output_bag import OutputBag, cut_short
+from seg_ros.replay.outputs import ReplayOutputs
+from seg_ros.replay.overlay_video import overlay_video
+from seg_ros.replay.recording import Recording, open_recording
+from seg_ros.replay.roles import Roles, roles_of
+from seg_ros.replay.stages import Event, Said, Stages
+from seg_ros.replay.unfinished import Unfinished
+
+__all__ = ['Progress', 'replay']
+
+AHEAD_BYTES = 24 << 20  # of what each stage may be ahead
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+class Progress(NamedTuple):
+    """How far a replay is.
+
+    Attributes:
+        share: Of the recording, 0 to 1.
+        frames: Images so far, those of an interrupted run included.
+        frames_per_s: Of this run.
+        remaining_s: Until it is done, at this rate.
+    """
+
+    share: float
+    frames: int
+    frames_per_s: float
+    remaining_s: float
+
+
+Tell = Callable[[Progress], None]
+
+
+def replay(job: ReplayJob, tell: Tell = lambda _: None) -> ReplaySummary:
+    """Replays one recording into one bag.
+
+    Args:
+        job: What to do.
+        tell: Is called now and then.
+
+    Raises:
+        ConfigurationError: Something that is asked for cannot be done.
+        SegRosError: It ends before it is done, on a full disk, say; what was written is readable.
+    """
+    if job.output.exists():  # before anything is loaded
+        msg = f'{job.output} exists and is not overwritten. Name another output, or remove it.'
+        raise ConfigurationError(msg)
+    config = job.config
+    recording = open_recording(job.source, job.rate_hz)
+    roles = roles_of(recording, config, job.topics, job.odometry, job.copied)
+    ours = [Path(config.engines_path)] if config.engines_path else []
+    engine = load_engine(config.engine, [*ours, *engine_search_path()])
+    outputs = ReplayOutputs(config, engine, job.outputs)
+    lens = None if job.lens is None else read_lens(job.lens)
+    backend = create_backend(
+        config.backend,
+        engine,
+        threads=config.inference_threads,
+        precision=config.precision,
+        plans=PlanOptions(Path(config.cache_path) if config.cache_path else None),
+    ).backend
+    with contextlib.closing(backend):
+        stages = Stages(job, recording, roles, outputs, SegmentationPipeline(backend))
+        drive = Drive(config, engine.label_map, lens, has_transforms=roles.has_transforms)
+        work = job.work(engine, backend.name, __version__)
+        with Unfinished(job.output, work, resume=job.resume) as unfinished:
+            run = _Run(job, recording, roles, outputs, stages)
+            run.write(unfinished, drive, tell)
+        bare_s = None
+        if job.measure:
+            frames = (row.content for row in stages.read() if isinstance(row.content, Frame))
+            bare_s = bare_seconds_per_frame(
+                backend, frames, with_confidence=outputs.needs_confidence
+            )
+    if job.overlay is not None:
+        overlay_video(job.overlay, job.output, stages.read(), engine, config.overlay_alpha)
+    return run.summary(bare_s, f'{backend.name}, {backend.detail}')
+
+
+class _Run:
+    """One run: from the checkpoint, if there is one, to the end of the recording."""
+
+    def __init__(
+        self,
+        job: ReplayJob,
+        recording: Recording,
+        roles: Roles,
+        outputs: ReplayOutputs,
+        stages: Stages,
+    ) -> None:
+        self._job = job
+        self._recording = recording
+        self._roles = roles
+        self._outputs = outputs
+        self._stages = stages
+        self._drive: Drive
+        self._frames_before = 0
+        self._seconds = 0.0
+
+    def write(self, unfinished: Unfinished, drive: Drive, tell: Tell) -> None:
+        """Writes the new bag and gives it its name."""
+        bag, drive, first = self._begin(unfinished, drive)
+        self._drive = drive
+        self._frames_before = drive.counts.frames
+        started_s = time.monotonic()
+        try:
+            for said in self._sayings(drive, first):
+                for record in said.records:
+                    bag.write(*record)
+                if said.resumable:
+                    done = said.event.number + 1
+                    unfinished.save(pickle.dumps((done, said.resumable, bag.checkpoint())))
+                self._tell(said, time.monotonic() - started_s, tell)
+            if not drive.counts.frames:
+                raise ConfigurationError(
+                    f'{self._job.source} has no image to segment in what was asked for. Check '
+                    '--start, --duration and --topic.'
+                )
+            bag.close()
+            unfinished.finish()
+        except BaseException as error:
+            bag.abandon()
+            states = [pickle.loads(row)[2] for row in unfinished.checkpoints()]  # noqa: S301
+            cut_short(unfinished.bag, states)
+            if isinstance(error, OSError):
+                raise SegRosError(_sentence(error, unfinished, self._job)) from error
+            raise
+        self._seconds = time.monotonic() - started_s
+
+    def summary(self, bare_s: float | None, backend: str) -> ReplaySummary:
+        """Returns what came of it."""
+        counts = self._drive.counts
+        rate = (counts.frames - self._frames_before) / self._seconds
+        inferred_s = self._stages.inferred_ns / 1e9
+        return ReplaySummary(
+            source=str(self._job.source),
+            output=str(self._job.output),
+            frames=counts.frames,
+            written=counts.written,
+            skipped=counts.skipped,
+            frames_per_s=round(rate, 2),
+            over_bare_rate=None if bare_s is None else round(rate * bare_s, 3),
+            io_share=round(max(0.0, 1.0 - inferred_s / self._seconds), 3),
+            peak_rss_mb=round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
+            sha256_labels=counts.labels_sha256,
+            backend=backend,
+            trouble=tuple(self._recording.trouble),
+        )
+
+    def _begin(self, unfinished: Unfinished, drive: Drive) -> tuple[OutputBag, Drive, int]:
+        """Goes on from the newest checkpoint, or begins; the number is the first message's."""
+        for checkpoint in unfinished.checkpoints():
+            done, resumable, bag_state = pickle.loads(checkpoint)  # noqa: S301  our own folder
+            return OutputBag(unfinished.bag, bag_state), Drive.unpickled(resumable), done
+        bag = OutputBag(unfinished.bag)
+        for row in self._outputs.topics():
+            bag.add_output(row.topic, row.type_name, typestore(), latched=row.latched)
+        for topic in self._roles.copied:
+            bag.add_copy(topic, self._recording.topics[topic], self._recording.typestore())
+        for record in self._outputs.begin(self._recording.begin_ns):
+            bag.write(*record)
+            drive.counts.written += 1
+        unfinished.save(pickle.dumps((0, drive.pickled(), bag.checkpoint())))
+        return bag, drive, 0
+
+    def _sayings(self, drive: Drive, first: int) -> Iterator[Said]:
+        """Runs the stages, each ahead of the next."""
+        stages = self._stages
+        with contextlib.ExitStack() as stack:
+            events = stack.enter_context(Ahead(stages.read(first), AHEAD_BYTES, _weight))
+            results = stack.enter_context(Ahead(stages.segment(events), AHEAD_BYTES, _weight))
+            yield from stack.enter_context(
+                Ahead(stages.decide(results, drive), AHEAD_BYTES, _weight)
+            )
+
+    def _tell(self, said: Said, elapsed_s: float, tell: Tell) -> None:
+        recording = self._recording
+        begin_ns, end_ns = self._job.span.limits_ns(recording.begin_ns, recording.end_ns)
+        share = (said.event.message.recorded_ns - begin_ns) / max(1, end_ns - begin_ns)
+        share = min(1.0, max(1e-6, share))
+        tell(
+            Progress(
+                share,
+                said.frames,
+                (said.frames - self._frames_before) / max(1e-6, elapsed_s),
+                elapsed_s * (1.0 - share) / share,
+            )
+        )
+
+
+def _weight(item: Event | Said) -> int:
+    return item.weight
+
+
+def _sentence(error: OSError, unfinished: Unfinished, job: ReplayJob) -> str:
+    """What happened, what is left, and what to do."""
+    what = 'the disk is full' if error.errno in FULL else str(error)
+    return (
+        f'{job.output} could not be finished: {what}. What was written until then can be read in '
+        f'{unfinished.bag}. Make room, and go on with: --resume'
+    )

@@ -1,0 +1,223 @@
+"""What is done with each message of a recording: read, segment, decide."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seg_ros.core.errors import FrameError
+from seg_ros.core.timing import StageTimer
+from seg_ros.core.types import Frame
+from seg_ros.messages.conversions import frame_from_message, stamp_ns_of
+from seg_ros.pipeline import FrameResult, NetworkView, PipelineOptions, SegmentationPipeline
+from seg_ros.replay.drive import Drive
+from seg_ros.replay.job import ReplayJob
+from seg_ros.replay.outputs import Record, ReplayOutputs
+from seg_ros.replay.picture_recording import picture_copy
+from seg_ros.replay.recording import RecordedMessage, Recording
+from seg_ros.replay.roles import Roles
+
+__all__ = ['Event', 'Said', 'Stages']
+
+
+class Event(NamedTuple):
+    """A message of the recording on its way.
+
+    Attributes:
+        number: Of all messages that are read.
+        message: As it was recorded.
+        now_ns: The time at which it is judged.
+        role: What it is for; empty if it is only copied.
+        content: Its fields, or the frame; None where nobody asks, or it is broken.
+        result: What the pipeline made of the frame.
+    """
+
+    number: int
+    message: RecordedMessage
+    now_ns: int
+    role: str
+    content: Any = None
+    result: FrameResult | None = None
+
+    @property
+    def weight(self) -> int:
+        """Bytes that it holds, more or less."""
+        picture = self.message.picture
+        result = self.result
+        parts = () if result is None else (
+            result.view.picture, result.view.labels, result.view.confidence,
+            result.label, result.confidence, result.overlay,
+        )  # fmt: skip
+        return len(self.message.data) + sum(
+            part.nbytes for part in (picture, *parts) if part is not None
+        )
+
+
+class Said(NamedTuple):
+    """What came of one message.
+
+    Attributes:
+        event: The message.
+        records: For the new bag.
+        frames: Images so far.
+        resumable: What ``Stages.decide`` can go on from, after this message; empty but sometimes.
+    """
+
+    event: Event
+    records: list[Record]
+    frames: int
+    resumable: bytes = b''
+
+    @property
+    def weight(self) -> int:
+        return sum(len(record.data) for record in self.records)
+
+
+class Stages:
+    """The three stages, each an iterator over what the one before gives.
+
+    Args:
+        job: What was asked for.
+        recording: Is read.
+        roles: Of its topics.
+        outputs: Make the messages.
+        pipeline: Makes the labels.
+
+    Attributes:
+        inferred_ns: Time that the pipeline has taken so far.
+    """
+
+    def __init__(
+        self,
+        job: ReplayJob,
+        recording: Recording,
+        roles: Roles,
+        outputs: ReplayOutputs,
+        pipeline: SegmentationPipeline,
+    ) -> None:
+        self._job = job
+        self._recording = recording
+        self._roles = roles
+        self._outputs = outputs
+        self._pipeline = pipeline
+        self._options = PipelineOptions(job.config.min_confidence, job.config.overlay_alpha)
+        self._wanted = outputs.images | outputs.decisions
+        self.inferred_ns = 0
+
+    def read(self, first: int = 0) -> Iterator[Event]:
+        """Yields the messages, decoded as far as they are used.
+
+        Args:
+            first: Number of the first one; those before are only counted.
+        """
+        images = dict.fromkeys(self._roles.cameras, 0)
+        messages = self._recording.messages(self._roles.topics, self._job.span)
+        for number, message in enumerate(messages):
+            if message.topic in images:
+                images[message.topic] += 1
+                if (images[message.topic] - 1) % self._job.every:
+                    continue
+            if number >= first:
+                yield self._event(number, message)
+
+    def segment(self, events: Iterator[Event]) -> Iterator[Event]:
+        """Makes labels of the images."""
+        for event in events:
+            if not isinstance(event.content, Frame):
+                yield event
+                continue
+            began_ns = time.monotonic_ns()
+            try:
+                result = self._pipeline.process(
+                    event.content,
+                    self._wanted,
+                    self._options,
+                    StageTimer(time.monotonic_ns),
+                    _new_array,
+                )
+            except FrameError as error:
+                self._report(event.message, error)
+                yield event._replace(content=None)
+                continue
+            self.inferred_ns += time.monotonic_ns() - began_ns
+            yield event._replace(result=_kept(result))
+
+    def decide(self, events: Iterator[Event], drive: Drive) -> Iterator[Said]:
+        """Decides what they mean, and says it."""
+        images = 0
+        for event in events:
+            records = list(self._records(event, drive))
+            drive.counts.written += len(records)
+            resumable = b''
+            if event.role == 'image':
+                images += 1
+                if images % self._job.checkpoint_images == 0:
+                    resumable = drive.pickled()
+            yield Said(event, records, drive.counts.frames, resumable)
+
+    def _event(self, number: int, message: RecordedMessage) -> Event:
+        role = self._roles.of(message.topic)
+        content: Any = None
+        now_ns = message.recorded_ns
+        if role:
+            try:
+                content = self._recording.read(message)
+                if self._job.by_stamps and hasattr(content, 'header'):
+                    now_ns = stamp_ns_of(content.header)
+                if role == 'image':
+                    content = frame_from_message(content, self._roles.cameras[message.topic])
+            except FrameError as error:
+                self._report(message, error)
+                content = None
+        if message.picture is not None and message.topic in self._roles.copied:
+            message = message._replace(data=picture_copy(message))
+        return Event(number, message, now_ns, role, content)
+
+    def _records(self, event: Event, drive: Drive) -> Iterator[Record]:
+        """Yields what is written because of a message."""
+        message, outputs, content = event.message, self._outputs, event.content
+        for beat in drive.beats_before(event.now_ns):
+            yield from outputs.beat(beat, beat.at_ns + message.recorded_ns - event.now_ns)
+        if message.topic in self._roles.copied:
+            yield Record(message.topic, message.recorded_ns, message.data)
+        if content is None:
+            drive.counts.skipped += event.role == 'image'
+        elif event.role == 'lens':
+            drive.lens(self._roles.lenses[message.topic], content)
+        elif event.role == 'odometry':
+            drive.odometry(content)
+        elif event.role in ('tf', 'tf_static'):
+            drive.transforms(content, static=event.role == 'tf_static')
+        elif event.result is not None:
+            drive.counts.frames += 1
+            assert event.result.label is not None
+            drive.counts.count_label(event.result.label)
+            decided = drive.judge(
+                content, event.result.view, event.now_ns, self._outputs.decisions
+            )
+            yield from outputs.frame(content, event.result, decided, message.recorded_ns)
+
+    def _report(self, message: RecordedMessage, error: FrameError) -> None:
+        sentence = (
+            f'Message {message.number} of {message.topic}, at {message.recorded_ns / 1e9:.3f} s, '
+            f'is skipped: {error}'
+        )
+        if sentence not in self._recording.trouble:
+            self._recording.trouble.append(sentence)
+
+
+def _new_array(_name: str, shape: tuple[int, ...]) -> NDArray[np.uint8]:
+    """What the pipeline writes to: it lives as long as somebody down the line needs it."""
+    return np.empty(shape, np.uint8)
+
+
+def _kept(result: FrameResult) -> FrameResult:
+    """Returns the result with a view that outlives the next frame."""
+    view = result.view
+    confidence = None if view.confidence is None else view.confidence.copy()
+    kept = NetworkView(view.picture.copy(), view.labels.copy(), confidence)
+    return FrameResult(result.frame, kept, result.label, result.confidence, result.overlay)
