@@ -32,11 +32,12 @@ COMMANDS = {
     'camera': Command(
         'seg_ros.ros.camera_node', 'publish a drive, video, folder or bag as a camera'
     ),
-    'play': Command(
-        'seg_ros.ros.player_node', 'publish a recorded bag as it was, with its clock'
-    ),
+    'play': Command('seg_ros.ros.player_node', 'publish a recorded bag as it was, with its clock'),
     'replay': Command(
         'seg_ros.tools.replay', 'replay a recording into a finished bag, without a graph'
+    ),
+    'report': Command(
+        'seg_ros.tools.report', 'show what happened on a recorded drive, or what changed'
     ),
     'demo': Command(
         'seg_ros.tools.demo', 'run camera, node and recorder; leave pictures and figures'

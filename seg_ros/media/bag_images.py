@@ -15,7 +15,7 @@ from seg_ros.core.errors import ConfigurationError, FrameError
 from seg_ros.media.bags import open_bag
 from seg_ros.media.sources import SourceFrame, SourceOptions
 
-__all__ = ['BagImages', 'open_source']
+__all__ = ['BagImages', 'decoded_image', 'open_source']
 
 LOGGER = logging.getLogger(__name__)
 
@@ -57,7 +57,7 @@ class BagImages:
             for row, recorded_ns, data in reader.messages(rows):
                 message = reader.deserialize(data, row.msgtype)
                 try:
-                    image = _decoded(message, row.msgtype).rgb()
+                    image = decoded_image(message, row.msgtype).rgb()
                 except FrameError as error:
                     LOGGER.warning('An image of %s is skipped: %s', self.topic, error)
                     continue
@@ -86,7 +86,12 @@ def _chosen(path: Path, images: Sequence[str], topic: str) -> str:
     return topic or images[0]
 
 
-def _decoded(message: Any, msgtype: str) -> CameraImage:
+def decoded_image(message: Any, msgtype: str) -> CameraImage:
+    """Returns the picture of a deserialised ``Image`` or ``CompressedImage``.
+
+    Raises:
+        FrameError: It holds none that can be read.
+    """
     if msgtype == COMPRESSED:
         return decode_compressed(message.data, message.format)
     return decode_raw(

@@ -1,0 +1,231 @@
+"""Reads a drive out of a bag: every frame, heartbeat and lane status, as plain numbers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from seg_ros.core.errors import ConfigurationError
+from seg_ros.core.labels import LabelMap
+from seg_ros.media.bags import open_bag
+from seg_ros.media.recorded import json_of, label_map_of, label_pixels, message_stamp_ns
+from seg_ros.report.topics import DriveTopics, find_topics
+
+__all__ = ['Beat', 'Drive', 'LabelledFrame', 'LaneMoment', 'read_drive']
+
+NS_PER_S = 1e9
+NS_PER_MS = 1e6
+STAMP_BYTES = slice(4, 12)  # behind the head of CDR: seconds and nanoseconds of the header
+LITTLE_ENDIAN = 1
+NO_LATENCY_MS = 60_000.0  # stamps and times of the recording come from different clocks
+TAIL_S, TAIL_KEPT_S = 2.0, 0.2  # images that cease for less at the end are no fault
+NAN = float('nan')
+
+
+class LabelledFrame(NamedTuple):
+    """A label image.
+
+    Attributes:
+        at_s: When it was recorded, since the begin of the bag.
+        stamp_ns: Of the camera's image.
+        shares: Share of each class of the picture, in the order of the label map.
+    """
+
+    at_s: float
+    stamp_ns: int
+    shares: tuple[float, ...]
+
+
+class Beat(NamedTuple):
+    """A heartbeat of the stop: when, whether to stop, why, and how far the nearest person is."""
+
+    at_s: float
+    stop: bool
+    kind: str
+    reason: str
+    person_m: float
+
+
+class LaneMoment(NamedTuple):
+    """A status of the lane track; numbers are NaN while it is not valid."""
+
+    at_s: float
+    valid: bool
+    reason: str
+    offset_m: float
+    heading_rad: float
+    curvature_per_m: float
+    width_m: float
+
+
+@dataclass
+class Drive:
+    """What a bag says about a drive. Times are seconds since the begin of the bag.
+
+    Attributes:
+        path: Of the bag.
+        begin_ns: Of the bag.
+        topics: Of the node and its camera.
+        label_map: None where the bag does not tell.
+        frames: Label images in the order of their arrival.
+        beats: Of the stop.
+        lanes: Of the lane track.
+        latency_ms: From the stamp of each frame to the recording of its labels; None where the
+            bag is stamped with the stamps of the images, or by another clock.
+        images_at_s: Recording time of the camera's images, by stamp.
+        node: The last diagnostics of the node.
+    """
+
+    path: Path
+    begin_ns: int
+    topics: DriveTopics
+    label_map: LabelMap | None = None
+    frames: list[LabelledFrame] = field(default_factory=list)
+    beats: list[Beat] = field(default_factory=list)
+    lanes: list[LaneMoment] = field(default_factory=list)
+    latency_ms: list[float] | None = None
+    images_at_s: dict[int, float] = field(default_factory=dict)
+    node: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def span_s(self) -> tuple[float, float]:
+        """From the first frame to the last thing that was said."""
+        firsts = [frame.at_s for frame in self.frames[:1]] or [row.at_s for row in self.beats[:1]]
+        lasts = [rows[-1].at_s for rows in (self.frames, self.beats, self.lanes) if rows]
+        return (min(firsts), max(lasts)) if firsts else (0.0, 0.0)
+
+    @property
+    def dropped_at_s(self) -> list[float]:
+        """When images came that never got labels, between the first labels and the last."""
+        known = {frame.stamp_ns for frame in self.frames}
+        if not known:
+            return []
+        first, last = min(known), max(known)
+        return sorted(
+            at_s
+            for stamp_ns, at_s in self.images_at_s.items()
+            if first < stamp_ns < last and stamp_ns not in known
+        )
+
+
+def read_drive(path: Path, camera: str = '') -> Drive:
+    """Returns the drive of a bag that has the node's topics.
+
+    Raises:
+        ConfigurationError: It is no bag, or the node has left nothing in it.
+    """
+    with open_bag(path) as reader:
+        types = {row.topic: row.msgtype for row in reader.connections if row.msgcount}
+        topics = find_topics(path, types, camera)
+        drive = Drive(path, reader.start_time, topics)
+        if topics.classes and (classes := json_of(reader, topics.classes)) is not None:
+            drive.label_map = label_map_of(classes)
+        wanted = {
+            topics.label, topics.stop, topics.stop_status, topics.lane_status, topics.diagnostics,
+            *topics.images,
+        }  # fmt: skip
+        stamps: dict[str, dict[int, float]] = {name: {} for name in topics.images}
+        rows = [row for row in reader.connections if row.topic in wanted]
+        statuses = _Statuses(drive)
+        for row, recorded_ns, data in reader.messages(rows):
+            at_s = (recorded_ns - drive.begin_ns) / NS_PER_S
+            if row.topic in stamps:
+                stamps[row.topic][_header_stamp_ns(data)] = at_s
+                continue
+            message = reader.deserialize(data, row.msgtype)
+            if row.topic == topics.label:
+                shares = _shares(label_pixels(message), drive.label_map)
+                drive.frames.append(LabelledFrame(at_s, message_stamp_ns(message), shares))
+            else:
+                statuses.add(row.topic, at_s, message)
+    if not drive.frames and not drive.beats:
+        raise ConfigurationError(f'{path} has no message of the node in it. Name another bag.')
+    drive.images_at_s = _camera_of(stamps, drive)
+    _cut_tail(drive)
+    drive.latency_ms = _latency_ms(drive)
+    return drive
+
+
+def _cut_tail(drive: Drive) -> None:
+    """Leaves out how the node waited for images while the recording was being ended."""
+    last_s = max(
+        [*drive.images_at_s.values(), *(row.at_s for row in drive.frames[-1:])], default=0
+    )
+    if drive.frames and drive.span_s[1] - last_s < TAIL_S:
+        drive.beats = [row for row in drive.beats if row.at_s <= last_s + TAIL_KEPT_S]
+
+
+class _Statuses:
+    """Takes what the node says in words and numbers."""
+
+    def __init__(self, drive: Drive) -> None:
+        self._drive = drive
+        self._said: tuple[str, str, float] = ('', '', NAN)
+
+    def add(self, topic: str, at_s: float, message: Any) -> None:
+        drive, topics = self._drive, self._drive.topics
+        if topic == topics.stop:
+            if not topics.stop_status:
+                kind = 'stop' if message.data else 'clear'
+                drive.beats.append(Beat(at_s, bool(message.data), kind, kind, NAN))
+        elif topic == topics.stop_status:
+            values = _values(message)
+            person_m = float(values.get('nearest.distance_m', 'nan'))
+            stop = values.get('stop') != 'false'
+            kind = values.get('kind', 'stop')
+            drive.beats.append(Beat(at_s, stop, kind, message.message, person_m))
+        elif topic == topics.lane_status:
+            drive.lanes.append(_lane_moment(at_s, message))
+        else:
+            for status in message.status:
+                values = _values(status)
+                if 'frames_received' in values:
+                    drive.node = values
+
+
+def _lane_moment(at_s: float, message: Any) -> LaneMoment:
+    values = _values(message)
+    valid = values.get('valid') == 'true'
+    names = ('offset_m', 'heading_rad', 'curvature_per_m', 'width_m')
+    numbers = [float(values.get(name, 'nan')) if valid else NAN for name in names]
+    return LaneMoment(at_s, valid, message.message, *numbers)
+
+
+def _values(status: Any) -> dict[str, str]:
+    return {row.key: row.value for row in status.values}
+
+
+def _header_stamp_ns(data: Any) -> int:
+    """The stamp of a serialised message that begins with a header, without reading the rest."""
+    order = 'little' if bytes(data[1:2])[0] == LITTLE_ENDIAN else 'big'
+    head = bytes(data[STAMP_BYTES])
+    seconds = int.from_bytes(head[:4], order, signed=True)  # type: ignore[arg-type]
+    return seconds * 1_000_000_000 + int.from_bytes(head[4:], order)  # type: ignore[arg-type]
+
+
+def _shares(labels: np.ndarray[Any, Any], label_map: LabelMap | None) -> tuple[float, ...]:
+    if label_map is None or labels.size == 0:
+        return ()
+    counts = np.bincount(labels.ravel(), minlength=256)
+    return tuple(float(counts[row.id]) / labels.size for row in label_map.classes)
+
+
+def _camera_of(stamps: Mapping[str, dict[int, float]], drive: Drive) -> dict[int, float]:
+    """The images that the labels were made from: those that share most stamps with them."""
+    labelled = {frame.stamp_ns for frame in drive.frames}
+    best = max(stamps.values(), key=lambda row: len(labelled & row.keys()), default={})
+    return best if labelled & best.keys() else {}
+
+
+def _latency_ms(drive: Drive) -> list[float] | None:
+    found = [
+        (drive.begin_ns - frame.stamp_ns) / NS_PER_MS + frame.at_s * 1e3 for frame in drive.frames
+    ]
+    if not found or not 0.001 < float(np.median(found)) < NO_LATENCY_MS:
+        return None
+    return [round(value, 3) if math.isfinite(value) else NAN for value in found]

@@ -1,0 +1,89 @@
+"""The pictures of chosen frames of a drive: the camera's image under the colours of its labels."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+import cv2
+import numpy as np
+
+from seg_ros.core.errors import FrameError
+from seg_ros.core.labels import LabelMap
+from seg_ros.core.types import LabelImage, RgbImage
+from seg_ros.media.bag_images import decoded_image
+from seg_ros.media.bags import open_bag
+from seg_ros.media.recorded import jpeg_pixels, label_pixels, message_stamp_ns
+from seg_ros.report.drive import Drive
+
+__all__ = ['jpeg_bytes', 'pictures_of']
+
+ALPHA = 0.5
+WIDTH = 480
+JPEG_QUALITY = 80
+NS_PER_S = 1_000_000_000
+EARLY_S, LATE_S = 2, 15  # how far from its stamp in the bag a frame is looked for
+
+
+def pictures_of(drive: Drive, stamps_ns: Collection[int]) -> dict[int, RgbImage]:
+    """Returns what can be shown of frames, by stamp; nothing for those without a picture.
+
+    An overlay of the node is taken as it is; else the labels are laid over the camera's image,
+    and where that was not recorded they are shown alone.
+    """
+    wanted = set(stamps_ns)
+    images: dict[int, RgbImage] = {}
+    labels: dict[int, LabelImage] = {}
+    overlays: dict[int, RgbImage] = {}
+    topics = drive.topics
+    if not wanted:
+        return {}
+    at_s = [frame.at_s for frame in drive.frames if frame.stamp_ns in wanted]
+    first_ns = drive.begin_ns + int((min(at_s, default=0.0) - LATE_S) * NS_PER_S)
+    last_ns = drive.begin_ns + int((max(at_s, default=0.0) + EARLY_S) * NS_PER_S)
+    with open_bag(drive.path) as reader:
+        names = {topics.overlay} if topics.overlay else {topics.label, *topics.images}
+        rows = [row for row in reader.connections if row.topic in names]
+        for row, _, data in reader.messages(rows, first_ns, last_ns):
+            message = reader.deserialize(data, row.msgtype)
+            stamp_ns = message_stamp_ns(message)
+            if stamp_ns not in wanted:
+                continue
+            if row.topic == topics.overlay:
+                overlays[stamp_ns] = jpeg_pixels(message)
+            elif row.topic == topics.label:
+                labels[stamp_ns] = label_pixels(message)
+            elif stamp_ns not in images:
+                try:
+                    images[stamp_ns] = decoded_image(message, row.msgtype).rgb()
+                except FrameError:  # the report says elsewhere that it has no labels
+                    continue
+    found = overlays or _laid_over(images, labels, drive.label_map)
+    return {stamp_ns: _small(picture) for stamp_ns, picture in found.items()}
+
+
+def jpeg_bytes(picture: RgbImage) -> bytes:
+    """Returns a picture as a JPEG file."""
+    bgr = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
+    _, data = cv2.imencode('.jpg', bgr, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+    return data.tobytes()
+
+
+def _laid_over(
+    images: Mapping[int, RgbImage], labels: Mapping[int, LabelImage], label_map: LabelMap | None
+) -> dict[int, RgbImage]:
+    found = dict(images)
+    for stamp_ns, label in labels.items() if label_map is not None else ():
+        colours = cv2.applyColorMap(label, label_map.colour_lut_rgb()) if label_map else label
+        image = images.get(stamp_ns)
+        if image is None or image.shape[:2] != label.shape:
+            found[stamp_ns] = np.asarray(colours, np.uint8)
+        else:
+            mixed = cv2.addWeighted(colours, ALPHA, image, 1.0 - ALPHA, 0.0)
+            found[stamp_ns] = np.asarray(mixed, np.uint8)
+    return found
+
+
+def _small(picture: RgbImage) -> RgbImage:
+    height, width = picture.shape[:2]
+    size_wh = WIDTH, max(1, round(height * WIDTH / width))
+    return np.asarray(cv2.resize(picture, size_wh, interpolation=cv2.INTER_AREA), np.uint8)
