@@ -1,10 +1,10 @@
 """Train many networks by the same short schedule and put their figures side by side.
 
-    python -m training.compare training/configs/compare.yaml [--write]
+    python -m training.compare training/configs/compare.yaml [--write] [--finished]
 
 Trains every row of the config that is not finished yet (a stopped one goes on), exports it, and
 scores it through ONNX Runtime on the validation set. `--write` puts the tables into
-training/README.md.
+training/README.md; `--finished` leaves out what is not trained to the end instead of training it.
 """
 
 from __future__ import annotations
@@ -103,6 +103,13 @@ def trained(config: dict[str, Any], device: str) -> Path:
             )
     train(config, device)
     return last
+
+
+def is_finished(row: Mapping[str, Any]) -> bool:
+    last = RUNS / row['run'] / 'last.pt'
+    if not last.exists():
+        return False
+    return float(torch.load(last, map_location='cpu', weights_only=False)['progress']) >= 1.0
 
 
 def measured(
@@ -219,7 +226,7 @@ def report(
             intro,
             architecture_table(architectures, times_ms),
             boxes,
-            supervision_table(supervision, shared),
+            supervision_table(supervision, config),
         ]
     )
 
@@ -243,15 +250,22 @@ def main() -> None:
     parser.add_argument('config')
     parser.add_argument('--every', type=int, default=1, help='score every n-th image only')
     parser.add_argument('--write', action='store_true', help=f'into {README.name}')
+    parser.add_argument('--finished', action='store_true', help='train nothing')
     parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
     arguments = parser.parse_args()
     torch.set_num_threads(int(os.environ.get('OMP_NUM_THREADS', os.cpu_count() or 1)))
     cv2.setNumThreads(1)
     config = read_config(arguments.config)
     found = {
-        kind: [measured(row, config, arguments.device, arguments.every) for row in config[kind]]
+        kind: [
+            measured(row, config, arguments.device, arguments.every)
+            for row in config[kind]
+            if not arguments.finished or is_finished(row)
+        ]
         for kind in ('supervision', 'architectures')
     }
+    if not found['architectures']:
+        raise SystemExit('No network of the table is trained to the end yet.')
     times_ms = cpu_ms([one.labels_of for one in found['architectures']])
     text = report(config, found['architectures'], times_ms, found['supervision'])
     print(text)

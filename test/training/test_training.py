@@ -38,8 +38,7 @@ def warehouse(seed: int) -> tuple[np.ndarray, np.ndarray]:
 @pytest.fixture
 def own_config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, object]:
     """The README's walk-through: a folder of images, one of masks, one config."""
-    monkeypatch.setattr(data, 'CACHE', tmp_path / 'cache')
-    monkeypatch.setattr(train, 'RUNS', tmp_path / 'runs')
+    monkeypatch.chdir(tmp_path)  # runs and caches lie below
     (tmp_path / 'images').mkdir()
     (tmp_path / 'masks').mkdir()
     for seed in range(8):
