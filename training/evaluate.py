@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from seg_ros.core.metrics import ConfusionMatrix
 from seg_ros.core.upsample import Upsampler
-from seg_ros.inference.graph import logits_only
+from seg_ros.inference.graph import logits_only, read_model
 from training.classes import ROAD_SCENE, ClassTable, classes_of
 from training.data import LabelledSet, load
 from training.model_card import write_card, write_metrics
@@ -98,7 +98,7 @@ class OnnxLabels:
         options.intra_op_num_threads = threads
         options.add_session_config_entry('session.intra_op.allow_spinning', '0')
         self.session = onnxruntime.InferenceSession(
-            logits_only(path), options, providers=['CPUExecutionProvider']
+            logits_only(read_model(path), path), options, providers=['CPUExecutionProvider']
         )
         self.size_wh = tuple(self.session.get_inputs()[0].shape[2:0:-1])
         self.upsampler: Upsampler | None = None

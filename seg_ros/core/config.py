@@ -46,6 +46,11 @@ class NodeConfig:
         choices=('auto', 'reliable', 'best_effort'),
     )
     engine: str = option('roadseg', 'Name of an engine (a folder in engines/) or path of one.')
+    network_size: str = option(
+        '',
+        "Width and height that the network runs at, such as '480x272': smaller is faster and sees "
+        "less far; empty takes the engine's own.",
+    )
     engines_path: str = option(
         '', 'Folder that is searched for engines first; empty searches the usual ones only.'
     )

@@ -45,6 +45,7 @@ def build_command(
     engine: Engine, options: BuildOptions, cache_path: Path, *, force: bool = False
 ) -> list[str]:
     """Returns the command line that builds a plan and tells its progress as JSON lines."""
+    width, height = engine.network_size_wh
     return [
         sys.executable,
         '-m',
@@ -53,6 +54,8 @@ def build_command(
         str(engine.folder.resolve()),
         '--precision',
         options.precision,
+        '--network-size',
+        f'{width}x{height}',
         '--max-batch',
         str(options.max_batch),
         '--cache',

@@ -13,7 +13,13 @@ import seg_ros
 from seg_ros.core.errors import EngineError
 from seg_ros.core.labels import LabelMap
 from seg_ros.inference.graph import check_contract
-from seg_ros.inference.spec import SPEC_FILE, label_map_of, network_size_of, read_spec
+from seg_ros.inference.spec import (
+    SPEC_FILE,
+    label_map_of,
+    network_size_of,
+    parse_network_size,
+    read_spec,
+)
 
 __all__ = [
     'INT8_FILE',
@@ -39,6 +45,8 @@ class Engine:
         int8_path: The same with quantisation for TensorRT, or None.
         label_map: Names, colours and roles of its classes; class id = channel of the logits.
         network_size_wh: Width and height of the images that it takes.
+        exported_size_wh: The size that its files were exported with; where that is another,
+            ``network_size.model_of`` changes them.
         description: One sentence for people.
         training: What it was trained on, as the spec tells it.
         metrics: What was measured, as the spec tells it.
@@ -50,19 +58,24 @@ class Engine:
     int8_path: Path | None
     label_map: LabelMap
     network_size_wh: tuple[int, int]
+    exported_size_wh: tuple[int, int]
     description: str = ''
     training: Mapping[str, Any] = field(default_factory=dict)
     metrics: Mapping[str, Any] = field(default_factory=dict)
 
 
-def load_engine(name_or_path: str | Path, search_path: Sequence[Path] | None = None) -> Engine:
+def load_engine(
+    name_or_path: str | Path, search_path: Sequence[Path] | None = None, network_size: str = ''
+) -> Engine:
     """Returns an engine whose files were read and found to fit each other.
 
     Args:
         name_or_path: A folder's name on the search path, or the path of a folder.
         search_path: Folders of engines, the first one wins; ``engine_search_path()`` by default.
+        network_size: Width and height that it shall run at, '480x272'; empty for its own.
 
     Raises:
+        ConfigurationError: A network size that is none.
         EngineError: No such engine, or a wrong spec or network; the message says what to do.
     """
     folder = _folder(name_or_path, search_path)
@@ -81,7 +94,8 @@ def load_engine(name_or_path: str | Path, search_path: Sequence[Path] | None = N
         onnx_path=folder / ONNX_FILE,
         int8_path=int8_path,
         label_map=label_map,
-        network_size_wh=size_wh,
+        network_size_wh=parse_network_size(network_size) if network_size else size_wh,
+        exported_size_wh=size_wh,
         description=spec.get('description', ''),
         training=spec.get('training', {}),
         metrics=spec.get('metrics', {}),

@@ -13,6 +13,7 @@ from seg_ros.core.errors import BackendError, ConfigurationError, EngineError
 from seg_ros.inference.engine import Engine
 from seg_ros.inference.graph import CONFIDENCE, IMAGE, LABEL, LOGITS
 from seg_ros.inference.half_precision import half_precision
+from seg_ros.inference.network_size import model_of
 from seg_ros.inference.onnx_file import cut_to_outputs, read_inputs_and_outputs
 from seg_ros.inference.tensorrt_api import TensorrtApi
 
@@ -37,7 +38,7 @@ PLAN_PRECISIONS = ('fp16', 'fp32', 'int8')
 """What a plan can be built in; the first is what 'auto' means."""
 
 BUILD_REVISION = '1'
-"""Changes when this module makes another plan of the same network."""
+"""Changes when this module, or one that it uses, makes another plan of the same network."""
 
 LARGEST_BATCH = 64
 
@@ -152,7 +153,7 @@ def network_data(engine: Engine, precision: str, *, typed: bool) -> bytes:
         EngineError: INT8 without its file, or a network that cannot be converted.
     """
     path = network_path(engine, precision)
-    data = path.read_bytes()
+    data = model_of(engine, path)
     if precision == 'fp16' and typed:
         return half_precision(data, str(path))
     return data
@@ -170,7 +171,7 @@ def build_plan(
 
     Args:
         api: The builder.
-        engine: Its network, at the size that it was exported with.
+        engine: Its network, at the size that the engine runs at.
         options: What to build it for.
         timing_cache: What an earlier build of the same TensorRT on the same GPU measured.
         progress: Is told how far it is; False cancels.

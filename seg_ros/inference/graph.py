@@ -15,7 +15,7 @@ from pathlib import Path
 from seg_ros.core.errors import EngineError
 from seg_ros.inference.onnx_file import TensorInfo, cut_to_outputs, read_inputs_and_outputs
 
-__all__ = ['CONFIDENCE', 'IMAGE', 'LABEL', 'LOGITS', 'check_contract', 'logits_only']
+__all__ = ['CONFIDENCE', 'IMAGE', 'LABEL', 'LOGITS', 'check_contract', 'logits_only', 'read_model']
 
 IMAGE = 'image'
 LOGITS = 'logits'
@@ -74,31 +74,45 @@ def check_contract(onnx_path: Path, class_count: int, network_size_wh: tuple[int
             raise _broken(onnx_path, f"output '{tensor}' came", f"'{name}: {expected}'")
 
 
-def logits_only(onnx_path: Path) -> bytes:
+def logits_only(model: bytes, onnx_path: Path) -> bytes:
     """Returns the model cut to its logits: what a CPU backend loads.
 
+    Args:
+        model: An ONNX model.
+        onnx_path: The file that it comes from, for messages.
+
     Raises:
-        EngineError: The file is missing or no whole ONNX model.
+        EngineError: It is no whole ONNX model.
     """
     try:
-        return cut_to_outputs(onnx_path.read_bytes(), [LOGITS])
-    except (OSError, ValueError) as error:
-        raise _unreadable(onnx_path, error) from error
+        return cut_to_outputs(model, [LOGITS])
+    except ValueError as error:
+        raise _not_whole(onnx_path, error) from error
+
+
+def read_model(onnx_path: Path) -> bytes:
+    """Returns the bytes of an ONNX file.
+
+    Raises:
+        EngineError: It cannot be read.
+    """
+    try:
+        return onnx_path.read_bytes()
+    except OSError as error:
+        raise EngineError(
+            f'Cannot read {onnx_path}: {error.strerror}. Copy the engine folder again, or make '
+            'the engine: make engine'
+        ) from error
 
 
 def _read(onnx_path: Path) -> tuple[list[TensorInfo], list[TensorInfo]]:
     try:
-        return read_inputs_and_outputs(onnx_path.read_bytes())
-    except (OSError, ValueError) as error:
-        raise _unreadable(onnx_path, error) from error
+        return read_inputs_and_outputs(read_model(onnx_path))
+    except ValueError as error:
+        raise _not_whole(onnx_path, error) from error
 
 
-def _unreadable(onnx_path: Path, error: OSError | ValueError) -> EngineError:
-    if isinstance(error, OSError):
-        return EngineError(
-            f'Cannot read {onnx_path}: {error.strerror}. Copy the engine folder again, or make '
-            'the engine: make engine'
-        )
+def _not_whole(onnx_path: Path, error: ValueError) -> EngineError:
     return EngineError(
         f'{onnx_path} ({onnx_path.stat().st_size} bytes) is not a whole ONNX model: {error}. It '
         'is truncated or something else; copy it again (git lfs pull?), or make it: make engine'

@@ -14,6 +14,7 @@ from seg_ros.inference.cpu import inference_threads
 from seg_ros.inference.engine import Engine
 from seg_ros.inference.graph import IMAGE, LOGITS, logits_only
 from seg_ros.inference.logits_backend import LogitsBackend, one_line
+from seg_ros.inference.network_size import model_of
 
 __all__ = ['FIX', 'OnnxruntimeBackend', 'auto_verdict', 'version']
 
@@ -69,9 +70,10 @@ class OnnxruntimeBackend(LogitsBackend):
         options.add_session_config_entry('session.inter_op.allow_spinning', '0')
         options.log_severity_level = 3  # errors only; its warnings are about its own optimiser
         self._failures = _failures()
+        network = logits_only(model_of(engine, engine.onnx_path), engine.onnx_path)
         try:
             self._session: Any = onnxruntime.InferenceSession(
-                logits_only(engine.onnx_path), options, providers=['CPUExecutionProvider']
+                network, options, providers=['CPUExecutionProvider']
             )
         except self._failures as error:
             raise EngineError(

@@ -14,6 +14,7 @@ from seg_ros.inference.cpu import bf16_instructions, inference_threads
 from seg_ros.inference.engine import Engine
 from seg_ros.inference.graph import IMAGE, LOGITS, logits_only
 from seg_ros.inference.logits_backend import LogitsBackend, one_line
+from seg_ros.inference.network_size import model_of
 
 __all__ = ['FIX', 'OpenvinoBackend', 'auto_verdict', 'version']
 
@@ -77,9 +78,10 @@ class OpenvinoBackend(LogitsBackend):
             precision = 'bf16' if flags else 'fp32'
         threads = inference_threads(threads)
         width, height = engine.network_size_wh
+        network = logits_only(model_of(engine, engine.onnx_path), engine.onnx_path)
         try:
             core = openvino.Core()
-            model = core.read_model(model=logits_only(engine.onnx_path), weights=b'')
+            model = core.read_model(model=network, weights=b'')
             model.reshape({IMAGE: [1, height, width, 3]})
             compiled = core.compile_model(
                 model,

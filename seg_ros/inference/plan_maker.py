@@ -17,6 +17,7 @@ from seg_ros.inference.engine_build import (
 )
 from seg_ros.inference.engine_cache import CachedPlan, EngineCache
 from seg_ros.inference.file_lock import LockBusy
+from seg_ros.inference.network_size import model_of
 from seg_ros.inference.plan_check import check_plan
 from seg_ros.inference.plan_key import plan_key
 from seg_ros.inference.tensorrt_api import TensorrtApi, load_tensorrt
@@ -138,7 +139,7 @@ def _checked(shop: Workshop, engine: Engine, options: BuildOptions, built: Built
     here = shop.stack.gpu.architecture
     if options.targets and here not in options.targets:
         return f'not compared with ONNX Runtime: this machine has {here}'
-    model = network_path(engine, options.precision).read_bytes()
+    model = model_of(engine, network_path(engine, options.precision))
     try:
         return str(check_plan(shop.stack, engine, options, built.data, model))
     except ImportError as error:

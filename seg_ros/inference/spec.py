@@ -16,7 +16,14 @@ import yaml
 from seg_ros.core.errors import ConfigurationError, EngineError
 from seg_ros.core.labels import LabelClass, LabelMap
 
-__all__ = ['SPEC_FILE', 'Spec', 'label_map_of', 'network_size_of', 'read_spec']
+__all__ = [
+    'SPEC_FILE',
+    'Spec',
+    'label_map_of',
+    'network_size_of',
+    'parse_network_size',
+    'read_spec',
+]
 
 SPEC_FILE = 'spec.yaml'
 
@@ -105,6 +112,20 @@ def network_size_of(spec: Spec, path: Path) -> tuple[int, int]:
             '[640, 360].'
         )
     return size[0], size[1]
+
+
+def parse_network_size(text: str) -> tuple[int, int]:
+    """Returns width and height that a text such as '640x360' names.
+
+    Raises:
+        ConfigurationError: It names none.
+    """
+    width, _, height = text.lower().partition('x')
+    if not (width.isdecimal() and height.isdecimal()) or not int(width) * int(height):
+        raise ConfigurationError(
+            f"The network size is '{text}'. Give width and height in pixels, such as 640x360."
+        )
+    return int(width), int(height)
 
 
 def _label_class(row: object) -> LabelClass:

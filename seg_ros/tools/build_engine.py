@@ -22,7 +22,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from seg_ros.core.errors import ConfigurationError, SegRosError
-from seg_ros.inference.engine import Engine, load_engine
+from seg_ros.inference.engine import load_engine
 from seg_ros.inference.engine_build import PLAN_PRECISIONS, BuildOptions, BuildStep
 from seg_ros.inference.engine_cache import CachedPlan, EngineCache
 from seg_ros.inference.plan_maker import make_plan, workshop
@@ -46,7 +46,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--precision', choices=('auto', *PLAN_PRECISIONS), default='auto', help='auto is fp16'
     )
     parser.add_argument(
-        '--network-size', metavar='WxH', help='must be the size that the engine was exported with'
+        '--network-size',
+        default='',
+        metavar='WxH',
+        help="another size than the engine's own, as the node's parameter network_size",
     )
     parser.add_argument(
         '--max-batch', type=int, default=1, metavar='N', help='images that run together at most'
@@ -97,22 +100,9 @@ def _made(arguments: argparse.Namespace, progress: Callable[[BuildStep], bool]) 
     options = BuildOptions(
         plan_precision(arguments.precision), arguments.max_batch, targets_of(arguments.targets)
     )
-    engine = load_engine(arguments.engine)
-    if arguments.network_size is not None:
-        _check_size(engine, arguments.network_size)
+    engine = load_engine(arguments.engine, network_size=arguments.network_size)
     cache = EngineCache(arguments.cache)
     return make_plan(workshop(), engine, options, cache, progress=progress, force=arguments.force)
-
-
-def _check_size(engine: Engine, text: str) -> None:
-    width, height = engine.network_size_wh
-    if text.lower() != f'{width}x{height}':
-        raise ConfigurationError(
-            f"--network-size {text} was asked, but the network of engine '{engine.name}' was "
-            f'exported for {width}x{height}, and its size is fixed in the file. Export it again '
-            f'at that size (python -m training.export RUN engines/NAME --size {text}, or seg_ros '
-            f'wrap RAW.onnx --network-size {text}), and build that engine.'
-        )
 
 
 def _show(progress: Progress, step: BuildStep) -> bool:

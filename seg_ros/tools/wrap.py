@@ -39,7 +39,14 @@ from seg_ros.inference.raw_network import (
     merge_rows_of,
     normalisation_of,
 )
-from seg_ros.inference.spec import SPEC_FILE, Spec, label_map_of, network_size_of, read_spec
+from seg_ros.inference.spec import (
+    SPEC_FILE,
+    Spec,
+    label_map_of,
+    network_size_of,
+    parse_network_size,
+    read_spec,
+)
 from seg_ros.inference.wrapping import build_contract, onnx
 from seg_ros.tools.wrap_check import compare, expected_logits, normalised, run, seeded_images
 
@@ -89,7 +96,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(arguments: argparse.Namespace) -> int:
     """Makes the engine and says where it is."""
     options = WrapOptions(
-        network_size_wh=_size(arguments.network_size) if arguments.network_size else None,
+        network_size_wh=parse_network_size(arguments.network_size)
+        if arguments.network_size
+        else None,
         normalisation=_normalisation_of_flags(arguments),
         outputs=tuple(arguments.logits),
         are_probabilities=arguments.softmaxed,
@@ -301,12 +310,3 @@ def _shape_of(path: Path, name: str, array: NDArray[Any]) -> tuple[int, int, int
 
 def _listed(tensors: Sequence[TensorInfo]) -> str:
     return ', '.join(f"'{row}'" for row in tensors)
-
-
-def _size(text: str) -> tuple[int, int]:
-    width, cross, height = text.lower().partition('x')
-    if not cross or not (width.isdigit() and height.isdigit()) or not int(width) * int(height):
-        raise ConfigurationError(
-            f"--network-size is '{text}'. Give width and height in pixels, such as 640x360."
-        )
-    return int(width), int(height)

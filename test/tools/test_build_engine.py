@@ -116,7 +116,8 @@ def test_the_row_has_the_keys_of_the_issue_in_both_commands(
 @pytest.mark.parametrize(
     ('words', 'said'),
     [
-        (['--network-size', '800x448'], r'--network-size 800x448 was asked.*for 64x32, and its s'),
+        (['--network-size', '66x33'], r"cannot run at 66x33: its output 'label' would be 68x36"),
+        (['--network-size', 'large'], "The network size is 'large'"),
         (['--for', '86'], "--for has '86'; it takes THIS, or architectures such as sm_86,sm_89"),
         (['--for', 'THIS'], 'A plan for the GPU of this machine was asked for'),
         (['--precision', 'int8'], 'no model.int8.onnx'),
@@ -140,8 +141,12 @@ def test_what_cannot_be_is_refused_with_a_sentence(
     assert 'Traceback' not in error
 
 
-def test_the_size_of_the_engine_may_be_named(rtx: None, folder: Path, cache: Path) -> None:
-    assert build(folder, cache, '--network-size', '64x32') == 0
+def test_each_network_size_is_a_plan_of_its_own(rtx: None, folder: Path, cache: Path) -> None:
+    for size in ('64x32', '96x48', '64x32'):
+        assert build(folder, cache, '--network-size', size) == 0
+    keys = [plan.key for plan in EngineCache(cache).plans()]
+    assert {key.network_size for key in keys if key} == {'64x32', '96x48'}
+    assert len(keys) == 2
 
 
 def test_programs_get_json_lines(

@@ -280,7 +280,7 @@ def test_two_heads_become_one_label_image(bench: Bench) -> None:
             ['--logits', 'aux', '--network-size', '64x32', *IMAGENET],
             'names 5 classes, .* 2 channels',
         ),
-        (['--network-size', '64'], "--network-size is '64'"),
+        (['--network-size', '64'], "network size is '64'"),
         (['--mean', '123,117,104'], 'looks like one of bytes.*add scale 1'),
         (['--mean', '0.5,0.5'], 'not three numbers'),
         (['--scale', 'x'], 'Invalid literal for Fraction'),
