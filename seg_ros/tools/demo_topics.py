@@ -41,6 +41,10 @@ DECISIONS = (
     'lane_track/pose',
     'lane_track/status',
     'markers',
+    'obstacles',
+    'scan',
+    'drivable',
+    'costmap/mask',
 )
 
 # The raw image goes to the node alone: as JPEG beside it a bag of 20 s has 30 MB, not 300.
