@@ -25,7 +25,7 @@ from seg_ros.tools.confusion_picture import confusion_picture
 from seg_ros.tools.labelled_folder import LabelledPicture, labelled_pictures
 from seg_ros.tools.progress import Progress
 
-__all__ = ['CAMVID_CLASSES', 'Tally', 'add_arguments', 'main']
+__all__ = ['CAMVID_CLASSES', 'Tally', 'add_arguments', 'labels_of', 'main']
 
 # The names of CamVid's 11 classes as the engines here have them, by id; 11 is unlabelled.
 CAMVID_CLASSES = (
@@ -48,6 +48,11 @@ class Score(NamedTuple):
 class Tally:
     """Books label images against the truth.
 
+    Attributes:
+        names: Class names of the truth by id.
+        matrix: What was booked.
+        engine_from_truth: ``uint8 (256,)``, the engine's id of each id of the truth.
+
     Args:
         label_map: Of the engine.
         truth_names: Class names of the truth by id; None where it has the engine's own ids.
@@ -68,6 +73,9 @@ class Tally:
         self.matrix = ConfusionMatrix(len(self.names))
         self.lane = np.zeros(2, np.int64)  # intersection, union
         self._truth_from_engine = self._lookup()
+        ids = {row.name: row.id for row in label_map.classes}
+        self.engine_from_truth = np.full(256, UNLABELLED, np.uint8)
+        self.engine_from_truth[: len(self.names)] = [ids[name] for name in self.names]
 
     def add(self, truth: LabelImage, labels: LabelImage) -> float:
         """Books one picture; returns the share of its pixels that is right."""
@@ -159,7 +167,7 @@ def main(arguments: argparse.Namespace) -> int:
     scores, seconds = [], 0.0
     with Progress(sys.stderr) as progress:
         for count, picture in enumerate(pictures, start=1):
-            labels, spent_s = _labels_of(picture.rgb(), backend)
+            labels, spent_s = labels_of(picture.rgb(), backend)
             seconds += spent_s
             truth = picture.labels()
             scores.append(Score(tally.add(truth, labels), picture))
@@ -182,7 +190,7 @@ def main(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _labels_of(image: RgbImage, backend: InferenceBackend) -> tuple[LabelImage, float]:
+def labels_of(image: RgbImage, backend: InferenceBackend) -> tuple[LabelImage, float]:
     """Returns the labels at the picture's own size, and the seconds that inference took."""
     size_wh = backend.engine.network_size_wh
     shrinks = size_wh[0] < image.shape[1]
@@ -201,17 +209,21 @@ def _labels_of(image: RgbImage, backend: InferenceBackend) -> tuple[LabelImage, 
 def _leave_pictures(
     folder: Path, tally: Tally, scores: list[Score], backend: InferenceBackend
 ) -> None:
-    """Writes the confusion matrix and the worst pictures, truth and answer over them."""
+    """Writes the confusion matrix and the worst pictures: the picture, its truth, the answer."""
     folder.mkdir(parents=True, exist_ok=True)
     square = tally.matrix.counts[:, : tally.matrix.classes]
     _write(folder / 'confusion.png', confusion_picture(square, tally.names))
     colours = backend.engine.label_map.colour_lut_rgb()
     for rank, score in enumerate(sorted(scores, key=lambda s: s.accuracy)[:WORST_PICTURES]):
         image = score.picture.rgb()
-        labels, _ = _labels_of(image, backend)
-        overlay = cv2.addWeighted(cv2.applyColorMap(labels, colours), 0.5, image, 0.5, 0.0)
+        answer, _ = labels_of(image, backend)
+        truth = cv2.LUT(score.picture.labels(), tally.engine_from_truth)
+        overlays = [
+            cv2.addWeighted(cv2.applyColorMap(labels, colours), 0.5, image, 0.5, 0.0)
+            for labels in (truth, answer)
+        ]
         name = f'worst_{rank + 1}_{score.picture.name}_{100 * score.accuracy:.0f}.png'
-        _write(folder / name, np.hstack([image, overlay]))
+        _write(folder / name, np.hstack([image, *overlays]))
 
 
 def _write(path: Path, image: RgbImage) -> None:

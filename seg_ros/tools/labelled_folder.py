@@ -1,6 +1,8 @@
-"""A folder of pictures with label images beside them: NAME.avif (png, jpg) and NAME.label.png.
+"""A folder of pictures with label images.
 
-A NAME.lane.png, where there is one, is the probability (0 to 255) of a lane marking or kerb line.
+Either they lie beside the pictures, NAME.avif (png, jpg) and NAME.label.png, and a NAME.lane.png,
+where there is one, is the probability (0 to 255) of a lane marking or kerb line. Or the folder
+has two sub-folders, `images` and `masks`, with NAME.jpg (png, avif) and NAME.png.
 """
 
 from __future__ import annotations
@@ -55,19 +57,21 @@ def labelled_pictures(folder: Path) -> Iterator[LabelledPicture]:
     Raises:
         ConfigurationError: There is none, or one of them has no picture.
     """
-    labels = sorted(folder.glob('*.label.png'))
+    masks = folder / 'masks'
+    pictures, ending = (folder / 'images', '.png') if masks.is_dir() else (folder, '.label.png')
+    labels = sorted((masks if masks.is_dir() else folder).glob(f'*{ending}'))
     if not labels:
         raise ConfigurationError(
             f'{folder} has no NAME.label.png. Give a folder with NAME.avif (or png, jpg) and '
-            'NAME.label.png side by side.'
+            'NAME.label.png side by side, or one with images/NAME.jpg and masks/NAME.png.'
         )
     for label in labels:
-        name = label.name.removesuffix('.label.png')
-        paths = [folder / f'{name}{ending}' for ending in PICTURES]
+        name = label.name.removesuffix(ending)
+        paths = [pictures / f'{name}{kind}' for kind in PICTURES]
         picture = next((path for path in paths if path.exists()), None)
         if picture is None:
-            raise ConfigurationError(f'{label} has no picture {name} beside it.')
-        lane = folder / f'{name}.lane.png'
+            raise ConfigurationError(f'{label} has no picture {pictures / name}.')
+        lane = label.with_name(f'{name}.lane.png')
         yield LabelledPicture(name, picture, label, lane if lane.exists() else None)
 
 

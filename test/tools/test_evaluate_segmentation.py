@@ -14,6 +14,7 @@ from seg_ros.core.errors import ConfigurationError
 from seg_ros.core.labels import LabelClass, LabelMap
 from seg_ros.tools.evaluate import main
 from seg_ros.tools.evaluate_segmentation import CAMVID_CLASSES, Tally
+from seg_ros.tools.labelled_folder import labelled_pictures
 from test.tiny_onnx import COLOURS, NAMES, SIZE_WH, write_engine
 
 LANE = len(CAMVID_CLASSES)
@@ -85,7 +86,26 @@ def test_the_command_measures_a_folder_and_leaves_pictures(
     assert figures['pixel_accuracy'] == pytest.approx((1 + share) / 2, abs=0.001)
     assert (tmp_path / 'out/confusion.png').exists()
     worst = next((tmp_path / 'out').glob('worst_1_bad_*.png'))
-    assert cv2.imread(str(worst)).shape[:2] == (SIZE_WH[1], 2 * SIZE_WH[0])
+    picture, truth, answer = np.split(cv2.imread(str(worst)).astype(int), 3, axis=1)
+    assert picture.shape[:2] == SIZE_WH[::-1]
+    colours = np.array(COLOURS)[labels][..., ::-1]
+    assert np.abs(truth - (picture + colours) / 2).max() <= 1
+    assert np.abs(answer - picture).max() <= 1  # the picture shows its own wrong labels
+
+
+def test_pictures_and_masks_may_lie_in_folders_of_their_own(tmp_path: Path) -> None:
+    for name in ('images', 'masks'):
+        (tmp_path / name).mkdir()
+    cv2.imwrite(str(tmp_path / 'images/a.jpg'), np.full((4, 6, 3), 90, np.uint8))
+    cv2.imwrite(str(tmp_path / 'masks/a.png'), np.full((4, 6), 2, np.uint8))
+    (picture,) = labelled_pictures(tmp_path)
+    assert picture.name == 'a'
+    assert picture.rgb().shape == (4, 6, 3)
+    assert (picture.labels() == 2).all()
+    assert picture.lane is None
+    (tmp_path / 'images/a.jpg').unlink()
+    with pytest.raises(ConfigurationError, match=r'masks/a\.png has no picture .*images/a'):
+        list(labelled_pictures(tmp_path))
 
 
 def test_a_folder_without_labels_is_refused(tmp_path: Path) -> None:
