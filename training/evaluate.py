@@ -1,4 +1,4 @@
-"""Score engines through ONNX Runtime as the node runs them.
+"""Score engines as the node runs them: through ONNX Runtime, and in bf16 through OpenVINO.
 
     python -m training.evaluate engines/NAME --config CONFIG [--write]
 
@@ -14,7 +14,7 @@ import argparse
 import json
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,15 +23,20 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
+from seg_ros.core.errors import BackendUnavailable
 from seg_ros.core.metrics import ConfusionMatrix
 from seg_ros.core.upsample import Upsampler
+from seg_ros.inference.base import InferenceBackend
+from seg_ros.inference.engine import load_engine
 from seg_ros.inference.graph import logits_only, read_model
+from seg_ros.inference.registry import create_backend
+from seg_ros.tools import evaluate_segmentation
 from training.classes import ROAD_SCENE, ClassTable, classes_of
 from training.data import LabelledSet, load
 from training.model_card import write_card, write_metrics
 from training.score import score
 
-__all__ = ['CORRUPTIONS', 'OnnxLabels', 'evaluate']
+__all__ = ['CORRUPTIONS', 'BackendLabels', 'OnnxLabels', 'evaluate', 'ways_through']
 
 Image = NDArray[np.uint8]
 
@@ -120,6 +125,35 @@ class OnnxLabels:
         )
 
 
+class BackendLabels:
+    """Label images through one of the node's backends; `infer_s` collects run times."""
+
+    def __init__(self, backend: InferenceBackend) -> None:
+        self.backend = backend
+        self.size_wh = backend.engine.network_size_wh
+        self.infer_s: list[float] = []
+
+    def __call__(self, image: Image) -> Image:
+        labels, spent_s = evaluate_segmentation.labels_of(image, self.backend)
+        self.infer_s.append(spent_s)
+        return labels
+
+
+def ways_through(
+    engine: Path, threads: int = 1
+) -> Iterator[tuple[str, OnnxLabels | BackendLabels]]:
+    """Yields how an engine can be run, each with what it adds to the name of a row."""
+    yield '', OnnxLabels(engine / 'model.onnx', threads)
+    if (engine / 'model.int8.onnx').exists():
+        yield ' int8', OnnxLabels(engine / 'model.int8.onnx', threads)
+    try:
+        chosen = create_backend('openvino', load_engine(engine), threads=threads, precision='bf16')
+    except BackendUnavailable as error:
+        print(f'No rows in bf16: {error}')
+        return
+    yield ' openvino bf16', BackendLabels(chosen.backend)
+
+
 def evaluate(
     labels_of: Callable[[Image], Image],
     data: LabelledSet,
@@ -193,19 +227,16 @@ def main() -> None:
     cv2.setNumThreads(1)
     results: dict[str, Any] = {}
     hard: list[dict[str, Any]] = []
-    for file in ('model.onnx', 'model.int8.onnx'):
-        path = arguments.engine / file
-        if not path.exists():
-            continue
+    for way, labels in ways_through(arguments.engine, arguments.threads):
         for row in config['evaluation']:
             if 'network_size' in row:
                 continue
-            labels_of = OnnxLabels(path, arguments.threads)
-            result = evaluate(labels_of, load(row), classes, every=arguments.every)
-            result['network_size'] = list(labels_of.size_wh)
-            result['infer_ms'] = round(float(np.median(labels_of.infer_s)) * 1e3, 1)
-            results[f'{row["name"]}{" int8" if "int8" in file else ""}'] = result
-            print(file, row['name'], json.dumps(result), flush=True)
+            labels.infer_s.clear()
+            result = evaluate(labels, load(row), classes, every=arguments.every)
+            result['network_size'] = list(labels.size_wh)
+            result['infer_ms'] = round(float(np.median(labels.infer_s)) * 1e3, 1)
+            results[f'{row["name"]}{way}'] = result
+            print(f'{row["name"]}{way}', json.dumps(result), flush=True)
     if arguments.run is not None:
         results |= at_other_sizes(arguments.run, config, arguments.every)
     if arguments.robustness:

@@ -15,9 +15,10 @@ Results = Mapping[str, Mapping[str, Any]]
 KEPT = ('miou', 'pixel_accuracy', 'images', 'network_size', 'infer_ms', 'iou')
 LOG_ROWS = 24
 MEASURED = """\
-Through ONNX Runtime, as the node runs it: `python -m training.evaluate`. mIoU is over the classes
-that occur, lane markings counted as road; the lane IoU on CamVid is against the soft lane labels
-at 0.5, which are no human's. None of these images were trained on, selected on or calibrated on.
+Through ONNX Runtime (rows "openvino bf16": through OpenVINO in bf16), as the node runs it:
+`python -m training.evaluate`. mIoU is over the classes that occur, lane markings counted as road;
+the lane IoU on CamVid is against the soft lane labels at 0.5, which are no human's. None of these
+images were trained on, selected on or calibrated on.
 """
 
 

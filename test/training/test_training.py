@@ -10,11 +10,12 @@ import yaml
 
 torch = pytest.importorskip('torch', reason='training needs torch: training/install.sh')
 
+from seg_ros.inference.cpu import bf16_instructions  # noqa: E402
 from training import data, train  # noqa: E402
 from training.augment import Augmentation, Sampler  # noqa: E402
 from training.classes import ROAD_SCENE, UNLABELLED, ClassRow, ClassTable  # noqa: E402
 from training.data import LabelledSet  # noqa: E402
-from training.evaluate import OnnxLabels, evaluate  # noqa: E402
+from training.evaluate import OnnxLabels, evaluate, ways_through  # noqa: E402
 from training.export import export_onnx, load_checkpoint, write_spec  # noqa: E402
 from training.model_card import write_card, write_metrics  # noqa: E402
 from training.quantize import quantize  # noqa: E402
@@ -81,7 +82,7 @@ def own_config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, obj
 def test_own_images_and_masks_become_an_engine_that_finds_the_crate(
     own_config: dict[str, object], tmp_path: Path
 ) -> None:
-    run = train.train({**own_config, 'steps': 60})
+    run = train.train({**own_config, 'steps': 60, 'checkpoint_every': 60})
     network, config = load_checkpoint(run / 'last.pt')
     engine = tmp_path / 'engine'
     export_onnx(network, engine / 'model.onnx', SIZE_WH)
@@ -97,6 +98,13 @@ def test_own_images_and_masks_become_an_engine_that_finds_the_crate(
     quantize(engine, list(images))
     small = evaluate(OnnxLabels(engine / 'model.int8.onnx'), unseen, CLASSES)
     assert small['iou']['crate'] > plain['iou']['crate'] - 0.1
+
+    ways = dict(ways_through(engine))
+    assert list(ways) == ['', ' int8', *([' openvino bf16'] if bf16_instructions() else [])]
+    for way, labels_of in ways.items():
+        expected = small if way == ' int8' else plain
+        iou = evaluate(labels_of, unseen, CLASSES)['iou']['crate']
+        assert iou == pytest.approx(expected['iou']['crate'], abs=0.02)
 
 
 def test_a_stopped_run_goes_on_where_it_was(own_config: dict[str, object]) -> None:
