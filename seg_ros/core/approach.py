@@ -21,27 +21,26 @@ VELOCITY_DOUBT = 1.5  # standard deviations that are taken off a velocity before
 RANGE_DOUBT_M = 2.0  # at most so much nearer than it seems
 FRAME_DOUBT = 0.6  # of one frame's standard deviation stays: the next frame errs the same way
 PAVEMENT_LOOK_S = 0.5
+INF = float('inf')
 
 
 def times_to_zone_s(people: Sequence[TrackedPerson], zone: GroundZone) -> list[float]:
     """Seconds until each person is in the zone: 0 inside, infinite for who is not going there.
 
     A velocity counts only as far as it is certain. A range is seen too long rather than too
-    short, because networks lose feet; so everybody is also looked for somewhat nearer.
+    short, because networks lose feet; so everybody is also looked for somewhat nearer, and who
+    may have lost its legs where it would stand with them.
     """
     if not people:
         return []
     places = _places(people)
     ahead_s = np.linspace(0.0, HORIZON_S, STEPS + 1)
     ahead = places[:, None] + _sure_velocities(people)[:, None] * ahead_s[:, None]
-    points = np.stack([ahead, ahead - _doubts(people, places)[:, None]])
-    found = zone.contains(points.reshape(-1, 2)).reshape(2, len(people), -1)
-    inside = found[0] | found[1]
+    nearer = (_doubts(people, places), _legs(people, places))
+    points = np.stack([ahead, *(ahead - offset[:, None] for offset in nearer)])
+    inside = zone.contains(points.reshape(-1, 2)).reshape(*points.shape[:3]).any(axis=0)
     first = np.argmax(inside, axis=1).tolist()
-    return [
-        float(ahead_s[step]) if inside[row, step] else float('inf')
-        for row, step in enumerate(first)
-    ]
+    return [float(ahead_s[step]) if inside[row, step] else INF for row, step in enumerate(first)]
 
 
 def keeps_to_the_pavement(person: TrackedPerson, zone: CorridorZone) -> bool:
@@ -68,6 +67,17 @@ def _doubts(people: Sequence[TrackedPerson], places: Float64Array) -> Float64Arr
     forward = places[:, 0] / np.maximum(np.hypot(places[:, 0], places[:, 1]), 1e-6)
     nearer = np.minimum(doubts * np.abs(forward), 0.5 * np.abs(places[:, 0]))
     return np.column_stack([np.sign(forward) * nearer, np.zeros(len(people))])
+
+
+def _legs(people: Sequence[TrackedPerson], places: Float64Array) -> Float64Array:
+    """``(N, 2)`` metres along the line of sight to where people may stand by the newest frame.
+
+    Feet that are seen once count more than those that were lost a few times before.
+    """
+    distance = np.maximum(np.hypot(places[:, 0], places[:, 1]), 1e-6)
+    newest = np.array([INF if p.is_coasting else p.seen.distance_m for p in people])
+    nearest = np.minimum(distance, newest) - [person.seen.nearer_m for person in people]
+    return np.asarray(np.clip(1.0 - nearest / distance, 0.0, 0.5)[:, None] * places)
 
 
 def _sure_velocities(people: Sequence[TrackedPerson]) -> Float64Array:

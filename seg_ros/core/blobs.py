@@ -21,8 +21,7 @@ MAX_LABELS_16U = 65_000
 
 JOIN_GAP_M = 0.35  # a lamp post, seen at a person's distance
 JOIN_WIDTH_M = 0.95
-JOIN_RAIL_M = 0.6
-JOIN_CRACK_M = 0.12  # between head and shoulders: a slip of the network, whatever is behind
+JOIN_RAIL_M = 0.6  # a rail, or thighs that the network lost, whatever it says is there
 JOIN_HEIGHT_M = 2.1
 JOIN_OVERLAP = 0.5
 JOIN_FILLED = 0.6
@@ -171,7 +170,7 @@ def _gap_in_one_person(a: Blob, b: Blob, scale: Scale) -> tuple[slice, slice] | 
     gap_px, gap_m = (right - left, JOIN_GAP_M) if is_beside else (bottom - top, JOIN_RAIL_M)
     if gap_px > gap_m * px_per_m:
         return None
-    if not is_beside and gap_px <= JOIN_CRACK_M * px_per_m:
+    if not is_beside:
         return slice(0), slice(0)
     return slice(top, bottom), slice(left, right)
 

@@ -25,6 +25,7 @@ PERSON = PersonSize()
 FILLED_SHARE = 0.45  # of its box that a person covers
 FOOT_ROWS = 0.05  # of the height
 WIDEST_M = 0.65  # of one person; who is wider is nearer, and has lost its legs
+UPRIGHT = 3.4  # height by width; nine of ten are slimmer, who is stouter may have lost its legs
 GONE_ROWS = 0.15  # of the height
 GONE_SHARE = 0.8
 FOOT_SIGMA_PX = 1.0
@@ -53,6 +54,7 @@ class SeenPerson:
         feet: ``seen``; ``hidden`` by something in front, or lost by the network; ``cut`` by the
             lower border of the image, so that it is at the given place or nearer.
         on_pavement: What it stands on is walkable and not drivable.
+        nearer_m: How much nearer it would be if it stood upright on legs that are not seen.
     """
 
     x_m: float
@@ -65,6 +67,7 @@ class SeenPerson:
     confidence: float
     feet: str
     on_pavement: bool
+    nearer_m: float = 0.0
 
     @property
     def distance_m(self) -> float:
@@ -175,13 +178,16 @@ class PeopleFinder:
         u = blob.x0 + moments['m10'] / moments['m00']
         v = blob.y1 - 0.5
         feet, on_pavement = self._below(blob, foot, labels)
-        point = None
+        point, nearer_m = None, 0.0
         if ground is not None:
+            width_px = _width_px(blob)
             point = ground.at(u, v)
             is_unseen = feet == 'hidden' or point is None
-            bound = _by_width(blob, u, ground, PERSON.width_m if is_unseen else WIDEST_M)
+            bound = _by_width(width_px, u, ground, PERSON.width_m if is_unseen else WIDEST_M)
             if is_unseen or _is_nearer(bound, point):
                 point, feet = _nearer(point, bound), 'hidden' if feet == 'seen' else feet
+            upright = ground.at(u, v + max(UPRIGHT * width_px - height, 0.0))
+            nearer_m = _nearer_by_m(upright, point)
         sure = 1.0
         if confidence is not None and confidence.shape == labels.shape:
             part = confidence[blob.y0 : blob.y1, blob.x0 : blob.x1]
@@ -198,6 +204,7 @@ class PeopleFinder:
             confidence=sure,
             feet=feet,
             on_pavement=on_pavement,
+            nearer_m=nearer_m,
         )
 
     def _below(self, blob: Blob, foot: NDArray[np.intp], labels: LabelImage) -> tuple[str, bool]:
@@ -239,15 +246,29 @@ def _surface_lut(label_map: LabelMap) -> NDArray[np.uint8]:
     return lut
 
 
-def _by_width(blob: Blob, u: float, ground: GroundScale, width_m: float) -> GroundPoint | None:
-    """Where a person of a width would stand to look as wide as the blob."""
+def _width_px(blob: Blob) -> float:
+    """Of most rows: neither of arms that are held out, nor of a stride."""
     widths = cv2.reduce(blob.mask, 1, cv2.REDUCE_SUM, dtype=cv2.CV_32F).ravel()
-    row = ground.row_with_scale(u, float(np.median(widths)) / width_m)
+    return float(np.median(widths))
+
+
+def _by_width(
+    width_px: float, u: float, ground: GroundScale, width_m: float
+) -> GroundPoint | None:
+    """Where a person of a width would stand to look as wide as the blob."""
+    row = ground.row_with_scale(u, width_px / width_m)
     return None if row is None else ground.at(u, float(row))
 
 
 def _is_nearer(a: GroundPoint | None, b: GroundPoint | None) -> bool:
-    return a is not None and b is not None and math.hypot(a.x_m, a.y_m) < math.hypot(b.x_m, b.y_m)
+    return _nearer_by_m(a, b) > 0.0
+
+
+def _nearer_by_m(a: GroundPoint | None, b: GroundPoint | None) -> float:
+    """Metres that one is nearer to the base origin than the other, at least 0."""
+    if a is None or b is None:
+        return 0.0
+    return max(math.hypot(b.x_m, b.y_m) - math.hypot(a.x_m, a.y_m), 0.0)
 
 
 def _nearer(a: GroundPoint | None, b: GroundPoint | None) -> GroundPoint | None:

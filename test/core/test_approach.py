@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -59,6 +60,20 @@ def test_the_time_to_the_zone_is_that_of_a_walk_as_far_as_it_is_certain(
 def test_who_seems_just_beyond_the_end_counts_as_inside() -> None:
     assert times_to_zone_s([person(15.8, 0.0, sigma_along_m=1.0)], ZONE) == [0.0]
     assert times_to_zone_s([person(15.8, 0.0, sigma_along_m=0.2)], ZONE) == [math.inf]
+
+
+def test_who_may_have_lost_its_legs_is_looked_for_nearer_along_the_line_of_sight() -> None:
+    doubtful = person(20.0, 2.0)
+    doubtful = replace(doubtful, seen=replace(doubtful.seen, nearer_m=6.0))
+    assert times_to_zone_s([doubtful], ZONE) == [0.0]
+    assert times_to_zone_s([replace(doubtful, y_m=3.0)], ZONE) == [math.inf]
+
+
+def test_feet_that_are_seen_once_count_more_than_where_somebody_was_followed() -> None:
+    followed = person(20.0, 0.0)
+    followed = replace(followed, seen=replace(followed.seen, x_m=14.0))
+    assert times_to_zone_s([followed], ZONE) == [0.0]
+    assert times_to_zone_s([replace(followed, is_coasting=True)], ZONE) == [math.inf]
 
 
 def test_a_doubtful_range_does_not_pull_in_who_is_beside_the_vehicle() -> None:

@@ -90,6 +90,13 @@ def test_a_person_cut_by_a_rail_is_joined() -> None:
     assert person.x_m == pytest.approx(10.0, abs=0.4)
 
 
+def test_who_has_lost_its_thighs_is_one_person_that_stands_on_its_feet() -> None:
+    labels = add_person(empty_road(), 18.0, 0.0)
+    add_box(labels, 18.0, 0.0, ROAD, width_m=1.0, from_m=0.3, to_m=0.7)
+    (person,) = people_in(labels)
+    assert person.x_m == pytest.approx(18.0, abs=0.8)
+
+
 def test_two_people_with_road_between_them_are_not_joined() -> None:
     assert len(people_in(frame_with((10.0, 0.3), (10.0, -0.3)))) == 2
 
@@ -131,6 +138,14 @@ def test_who_has_lost_its_legs_is_nearer_than_its_lowest_row_says() -> None:
     (person,) = people_in(labels)
     assert person.feet == 'hidden'
     assert 17.0 < person.x_m < 26.0
+
+
+def test_who_is_too_stout_to_stand_upright_may_be_nearer() -> None:
+    (upright,) = people_in(frame_with((18.0, 0.0)))
+    (stout,) = people_in(add_box(empty_road(), 18.0, 0.0, PERSON, from_m=0.4))
+    assert upright.nearer_m == pytest.approx(0.0, abs=0.5)
+    assert stout.x_m > 22.0
+    assert stout.x_m - stout.nearer_m < 19.0
 
 
 def test_the_ground_under_the_feet_is_told() -> None:
