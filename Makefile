@@ -10,7 +10,7 @@ TRAINING := .venv-train
 ENGINE ?=
 ARGS ?=
 
-.PHONY: help venv demo test test-kilted test-training check format bench build engine gpu-check clean
+.PHONY: help venv demo test test-kilted test-training check format bench replay build engine gpu-check clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -56,6 +56,9 @@ format: $(READY)  ## let the tool format
 
 bench: $(READY)  ## measure the node against bare inference and the textbook node
 	$(BIN)/seg_ros bench $(ARGS)
+
+replay: $(READY)  ## replay the golden drives; UPDATE=1 shows what moved and expects it from now on
+	$(BIN)/seg_ros golden $(if $(UPDATE),--update) $(if $(ENGINE),--engine '$(ENGINE)') $(ARGS)
 
 build: $(READY)  ## build a colcon workspace in out/workspace, as on a ROS machine
 	bash .ci/colcon-build

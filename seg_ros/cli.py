@@ -43,6 +43,9 @@ COMMANDS = {
         'seg_ros.tools.demo', 'run camera, node and recorder; leave pictures and figures'
     ),
     'gate': Command('seg_ros.ros.gate_node', 'stop cmd_vel for people', takes_all_arguments=True),
+    'golden': Command(
+        'seg_ros.tools.golden', 'replay three simulated drives and compare with what is expected'
+    ),
     'evaluate': Command(
         'seg_ros.tools.evaluate',
         'measure labels, pedestrian stop or lane track',

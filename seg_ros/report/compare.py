@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import cv2
@@ -20,9 +21,12 @@ from seg_ros.report.moments import MOST, WorstMoment
 
 __all__ = [
     'FrameChange',
-    'agreement_table',
+    'LabelledBag',
     'compare',
     'comparison_figures',
+    'decided',
+    'label_agreements',
+    'labelled_bag',
     'moved_to',
     'worst_changes',
 ]
@@ -67,14 +71,22 @@ class FrameChange(NamedTuple):
         return tuple(name for name, differs in found.items() if differs)
 
 
+class LabelledBag(NamedTuple):
+    """Where label images are, and the names of their classes; none where nobody knows."""
+
+    path: Path
+    topic: str
+    names: Mapping[int, str]
+
+
 def compare(a: Drive, b: Drive) -> list[FrameChange]:
     """Returns every frame of which both bags have labels, in its order.
 
     Raises:
         ConfigurationError: There is none.
     """
-    agreements = dict(_agreements(a, b))
-    states_a, states_b = _states(a), _states(b)
+    agreements = dict(label_agreements(labelled_bag(a), labelled_bag(b)))
+    states_a, states_b = decided(a), decided(b)
     common = [frame for frame in b.frames if frame.stamp_ns in agreements]
     if not common:
         msg = (
@@ -156,20 +168,12 @@ def moved_to(a: Drive, b: Drive) -> Drive:
     )
 
 
-def agreement_table(a: Drive, b: Drive) -> NDArray[np.uint8]:
-    """Returns ``uint8 (256,)``: the class of B for each class of A, by name; 255 for none."""
-    table = np.full(256, NOTHING, np.uint8)
-    if a.label_map is None or b.label_map is None:
-        return np.arange(256, dtype=np.uint8)
-    ids = {row.name: row.id for row in b.label_map.classes}
-    for row in a.label_map.classes:
-        table[row.id] = ids.get(row.name, NOTHING)
-    return table
+def label_agreements(a: LabelledBag, b: LabelledBag) -> Iterator[tuple[int, float]]:
+    """Yields stamp and share of equal pixels of the label images of both, in one pass over each.
 
-
-def _agreements(a: Drive, b: Drive) -> Iterator[tuple[int, float]]:
-    """Stamp and agreement of the label images of both, in one pass over each bag."""
-    b_from_a = agreement_table(a, b)
+    The share is NaN where the sizes differ. Classes are the same that have the same name.
+    """
+    b_from_a = _class_table(a.names, b.names)
     ours, theirs = _labels(a), _labels(b)
     left, right = next(ours, None), next(theirs, None)
     while left is not None and right is not None:
@@ -182,11 +186,44 @@ def _agreements(a: Drive, b: Drive) -> Iterator[tuple[int, float]]:
             left, right = next(ours, None), next(theirs, None)
 
 
-def _labels(drive: Drive) -> Iterator[tuple[int, LabelImage]]:
+def labelled_bag(drive: Drive) -> LabelledBag:
+    """Returns where the labels of a drive are."""
+    rows = drive.label_map.classes if drive.label_map is not None else ()
+    return LabelledBag(drive.path, drive.topics.label, {row.id: row.name for row in rows})
+
+
+def decided(drive: Drive) -> dict[int, tuple[Beat | None, LaneMoment | None]]:
+    """Returns what was decided about each frame, by stamp: what was said once its labels were out.
+
+    None stands for what was not recorded.
+    """
+    beats = np.array([row.at_s for row in drive.beats])
+    lanes = np.array([row.at_s for row in drive.lanes])
+    return {
+        frame.stamp_ns: (
+            _at(drive.beats, beats, frame.at_s),
+            _at(drive.lanes, lanes, frame.at_s),
+        )
+        for frame in drive.frames
+    }
+
+
+def _class_table(a: Mapping[int, str], b: Mapping[int, str]) -> NDArray[np.uint8]:
+    """``uint8 (256,)``: the class of B for each class of A, by name; 255 for none."""
+    if not a or not b:
+        return np.arange(256, dtype=np.uint8)
+    ids = {name: class_id for class_id, name in b.items()}
+    table = np.full(256, NOTHING, np.uint8)
+    for class_id, name in a.items():
+        table[class_id] = ids.get(name, NOTHING)
+    return table
+
+
+def _labels(bag: LabelledBag) -> Iterator[tuple[int, LabelImage]]:
     """Stamps and label images; a stamp that is no later than the one before is left out."""
     last_ns = -1
-    with open_bag(drive.path) as reader:
-        rows = [row for row in reader.connections if row.topic == drive.topics.label]
+    with open_bag(bag.path) as reader:
+        rows = [row for row in reader.connections if row.topic == bag.topic]
         for row, _, data in reader.messages(rows) if rows else ():
             message = reader.deserialize(data, row.msgtype)
             stamp_ns = message_stamp_ns(message)
@@ -199,19 +236,6 @@ def _agreement(a: Any, b: LabelImage) -> float:
     if a.shape != b.shape or not b.size:
         return float('nan')
     return 1.0 - cv2.countNonZero(cv2.absdiff(a, b)) / b.size
-
-
-def _states(drive: Drive) -> dict[int, tuple[Beat | None, LaneMoment | None]]:
-    """What was decided about each frame: the first that was said once its labels were out."""
-    beats = np.array([row.at_s for row in drive.beats])
-    lanes = np.array([row.at_s for row in drive.lanes])
-    return {
-        frame.stamp_ns: (
-            _at(drive.beats, beats, frame.at_s),
-            _at(drive.lanes, lanes, frame.at_s),
-        )
-        for frame in drive.frames
-    }
 
 
 def _at(rows: Sequence[Any], times: NDArray[np.float64], at_s: float) -> Any:

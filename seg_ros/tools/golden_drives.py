@@ -1,0 +1,172 @@
+"""Three simulated drives as recordings with their truth: city, country road, night rain."""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from seg_ros.core.stop_config import StopConfig
+from seg_ros.messages.camera_info import camera_info_message
+from seg_ros.messages.conversions import compressed_message, header_of, image_message
+from seg_ros.messages.plain import serialised, typestore
+from seg_ros.messages.types import message_type
+from seg_ros.replay.output_bag import OutputBag
+from seg_ros.sim import SCENARIOS, CrossingEvent, SceneConfig, World
+from seg_ros.sim.classes import CLASS_NAMES, UNLABELLED
+from seg_ros.sim.encounters import is_inside, somebody_near, true_zone
+from seg_ros.sim.frame import SimFrame
+
+__all__ = ['GOLDEN_DRIVES', 'TRUTH_LABEL', 'GoldenDrive', 'Truth', 'truth_names', 'write_drive']
+
+Odometry = message_type('nav_msgs/msg/Odometry')
+
+BEGIN_NS = 1_700_000_000_000_000_000
+RATE_HZ = 10.0
+JPEG_QUALITY = 95
+IMAGE, CAMERA_INFO, ODOMETRY = '/camera/image/compressed', '/camera/camera_info', '/odom'
+TRUTH_LABEL = '/camera/truth/label'
+TOPICS = {
+    IMAGE: 'sensor_msgs/msg/CompressedImage',
+    CAMERA_INFO: 'sensor_msgs/msg/CameraInfo',
+    ODOMETRY: 'nav_msgs/msg/Odometry',
+    TRUTH_LABEL: 'sensor_msgs/msg/Image',
+}
+
+
+@dataclass(frozen=True)
+class GoldenDrive:
+    """A scene and how long it is driven."""
+
+    scene: SceneConfig
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What is true of a frame.
+
+    Attributes:
+        stamp_ns: Of the frame.
+        is_inside: Whether somebody who can be seen is in the corridor, within stopping distance.
+        is_near: Whether anybody is in or about it, or on the way into it.
+        offset_m: Of the base origin in the lane, positive is left.
+        heading_rad: Of the vehicle against the lane, positive points left.
+    """
+
+    stamp_ns: int
+    is_inside: bool
+    is_near: bool
+    offset_m: float
+    heading_rad: float
+
+
+def _with_crossings(scene: SceneConfig, *places_m: float) -> SceneConfig:
+    """A zebra crossing at each place, and somebody who walks over it, from both sides in turn."""
+    events = tuple(
+        CrossingEvent(at_m=at_m, trigger_distance_m=34.0, from_left=bool(index % 2))
+        for index, at_m in enumerate(places_m)
+    )
+    return replace(scene, crossings_at_m=places_m, crossing_events=events, rate_hz=RATE_HZ)
+
+
+GOLDEN_DRIVES: Mapping[str, GoldenDrive] = {
+    'city_crossings': GoldenDrive(
+        _with_crossings(
+            replace(SCENARIOS['crossing'], seed=41), *(float(at_m) for at_m in range(60, 300, 90))
+        ),
+        seconds=20.0,
+    ),
+    'country_bends': GoldenDrive(
+        replace(
+            SCENARIOS['country'],
+            max_curvature_per_m=0.02,
+            speed_mps=9.0,
+            rate_hz=RATE_HZ,
+            seed=42,
+        ),
+        seconds=15.0,
+    ),
+    'night_rain': GoldenDrive(
+        _with_crossings(replace(SCENARIOS['night_rain'], crossings_per_km=0.0, seed=43), 70.0),
+        seconds=15.0,
+    ),
+}
+
+
+def truth_names() -> dict[int, str]:
+    """Returns the names of the classes of ``TRUTH_LABEL``."""
+    return {key: name for key, name in CLASS_NAMES.items() if key != UNLABELLED}
+
+
+def write_drive(
+    folder: Path, drive: GoldenDrive, config: StopConfig, on_frame: Callable[[float], object]
+) -> list[Truth]:
+    """Drives, and writes ``recording/`` and ``truth.json``; what was there is replaced.
+
+    Args:
+        folder: Is made.
+        drive: What is driven.
+        config: Says how far ahead and how wide the corridor is.
+        on_frame: Is told the share that is done.
+
+    Returns:
+        The truth of every frame.
+    """
+    recording = folder / 'recording'
+    shutil.rmtree(recording, ignore_errors=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    bag = OutputBag(recording)
+    for topic, type_name in TOPICS.items():
+        bag.add_output(topic, type_name, typestore(), latched=False)
+    world = World(drive.scene)
+    truths = []
+    yaw_rad = world.ego.yaw_rad
+    count = round(drive.seconds * drive.scene.rate_hz)
+    for index in range(count):
+        frame = world.render()
+        stamp_ns = BEGIN_NS + frame.stamp_ns
+        turn = math.remainder(frame.ego.yaw_rad - yaw_rad, math.tau) * drive.scene.rate_hz
+        yaw_rad = frame.ego.yaw_rad
+        for topic, message in _messages(world, frame, stamp_ns, turn):
+            bag.write(topic, stamp_ns, serialised(message, TOPICS[topic]))
+        truths.append(_truth(frame, stamp_ns, config))
+        on_frame((index + 1) / count)
+        world.step(1.0 / drive.scene.rate_hz)
+    bag.close()
+    text = json.dumps([asdict(row) for row in truths])
+    (folder / 'truth.json').write_text(text, encoding='utf-8')
+    return truths
+
+
+def _messages(
+    world: World, frame: SimFrame, stamp_ns: int, yaw_rate_rps: float
+) -> Iterator[tuple[str, Any]]:
+    header = header_of(stamp_ns, 'camera_optical')
+    odometry = Odometry(header=header, child_frame_id='base_link')
+    odometry.twist.twist.linear.x = float(frame.ego.speed_mps)
+    odometry.twist.twist.angular.z = float(yaw_rate_rps)
+    yield ODOMETRY, odometry
+    height, width = frame.labels.shape
+    info = camera_info_message(world.camera, (width, height))
+    info.header = header
+    yield CAMERA_INFO, info
+    picture = compressed_message(frame.image, JPEG_QUALITY)
+    picture.header = header
+    yield IMAGE, picture
+    yield TRUTH_LABEL, image_message(header, frame.labels, 'mono8')
+
+
+def _truth(frame: SimFrame, stamp_ns: int, config: StopConfig) -> Truth:
+    zone = true_zone(frame, config)
+    return Truth(
+        stamp_ns,
+        any(is_inside(person, zone) for person in frame.people),
+        somebody_near(frame, config),
+        round(float(frame.lane_offset_m), 5),
+        round(float(frame.heading_error_rad), 6),
+    )
