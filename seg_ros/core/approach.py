@@ -38,7 +38,7 @@ def times_to_zone_s(people: Sequence[TrackedPerson], zone: GroundZone) -> list[f
     ahead = places[:, None] + _sure_velocities(people)[:, None] * ahead_s[:, None]
     nearer = (_doubts(people, places), _legs(people, places))
     points = np.stack([ahead, *(ahead - offset[:, None] for offset in nearer)])
-    inside = zone.contains(points.reshape(-1, 2)).reshape(*points.shape[:3]).any(axis=0)
+    inside = np.any(zone.contains(points.reshape(-1, 2)).reshape(points.shape[:3]), axis=0)
     first = np.argmax(inside, axis=1).tolist()
     return [float(ahead_s[step]) if inside[row, step] else INF for row, step in enumerate(first)]
 
