@@ -25,19 +25,34 @@ from training.classes import UNLABELLED
 __all__ = ['Drawing', 'coco', 'cvat', 'labelme', 'mask_of', 'write_masks']
 
 Polygon = NDArray[np.float64]
+"""Corners `[N,2]`."""
+
+Painted = NDArray[np.bool_]
+"""The pixels themselves, `[height,width]` of the image."""
 
 
 class Drawing(NamedTuple):
-    """What was drawn into one image: (class name, outline) from back to front."""
+    """What was drawn into one image: (class name, shape) from back to front."""
 
     image: str
     width: int
     height: int
-    shapes: list[tuple[str, Polygon]]
+    shapes: list[tuple[str, Polygon | Painted]]
 
 
 def rectangle(left: float, top: float, right: float, bottom: float) -> Polygon:
     return np.array([[left, top], [right, top], [right, bottom], [left, bottom]])
+
+
+def painted(runs: Sequence[int], size: int) -> Painted:
+    """`[size]` from the lengths of its runs, the first of which is not painted.
+
+    Raises:
+        ValueError: The runs are not as long as the whole.
+    """
+    if sum(runs) != size:
+        raise ValueError(f'A mask of {size} pixels has runs of {sum(runs)}. Export it again.')
+    return np.repeat(np.arange(len(runs)) % 2 == 1, runs)
 
 
 def labelme(folder: Path) -> Iterator[Drawing]:
@@ -58,16 +73,23 @@ def labelme(folder: Path) -> Iterator[Drawing]:
 def coco(path: Path) -> Iterator[Drawing]:
     file = json.loads(path.read_text())
     names = {row['id']: row['name'] for row in file['categories']}
-    shapes: dict[int, list[tuple[str, Polygon]]] = {row['id']: [] for row in file['images']}
+    sizes = {row['id']: (row['height'], row['width']) for row in file['images']}
+    shapes: dict[int, list[tuple[str, Polygon | Painted]]] = {name: [] for name in sizes}
     # large ones first: what is small is mostly in front
     for row in sorted(file['annotations'], key=lambda row: -row.get('area', 0)):
-        if not isinstance(row['segmentation'], list):
+        drawn = shapes[row['image_id']]
+        name, segmentation = names[row['category_id']], row['segmentation']
+        if isinstance(segmentation, list):
+            drawn += [(name, np.array(s, np.float64).reshape(-1, 2)) for s in segmentation]
+        elif isinstance(segmentation['counts'], list):
+            height, width = sizes[row['image_id']]
+            runs = painted(segmentation['counts'], height * width)
+            drawn.append((name, runs.reshape(width, height).T))  # COCO goes down the columns
+        else:
             raise ValueError(
-                f'Annotation {row["id"]} in {path} is run-length coded. Export polygons instead.'
+                f'Annotation {row["id"]} in {path} is compressed. Export polygons or plain '
+                'run lengths instead.'
             )
-        for outline in row['segmentation']:
-            polygon = np.array(outline, np.float64).reshape(-1, 2)
-            shapes[row['image_id']].append((names[row['category_id']], polygon))
     for row in file['images']:
         stem = Path(row['file_name']).stem
         yield Drawing(stem, row['width'], row['height'], shapes[row['id']])
@@ -75,19 +97,39 @@ def coco(path: Path) -> Iterator[Drawing]:
 
 def cvat(path: Path) -> Iterator[Drawing]:
     for image in ElementTree.parse(path).iterfind('image'):  # noqa: S314
-        drawn: list[tuple[int, str, Polygon]] = []
-        for shape in image:
-            order, label = int(shape.get('z_order', 0)), shape.get('label', '')
-            if shape.tag == 'polygon':
-                points = [pair.split(',') for pair in shape.get('points', '').split(';')]
-                drawn.append((order, label, np.array(points, np.float64)))
-            elif shape.tag == 'box':
-                corners = [float(shape.get(k, 'nan')) for k in ('xtl', 'ytl', 'xbr', 'ybr')]
-                drawn.append((order, label, rectangle(*corners)))
+        width, height = int(image.get('width', 0)), int(image.get('height', 0))
+        drawn: list[tuple[int, str, Polygon | Painted]] = []
+        for row in image:
+            if row.tag == 'tag':  # says something of the whole image
+                continue
+            shape = cvat_shape(row, (height, width), path)
+            drawn.append((int(row.get('z_order', 0)), row.get('label', ''), shape))
         drawn.sort(key=lambda row: row[0])
-        stem = Path(image.get('name', '')).stem
-        size = int(image.get('width', 0)), int(image.get('height', 0))
-        yield Drawing(stem, *size, [(label, points) for _, label, points in drawn])
+        shapes = [(label, shape) for _, label, shape in drawn]
+        yield Drawing(Path(image.get('name', '')).stem, width, height, shapes)
+
+
+def cvat_shape(
+    row: ElementTree.Element, shape_hw: tuple[int, int], path: Path
+) -> Polygon | Painted:
+    """One element of an image.
+
+    Raises:
+        ValueError: It encloses no pixels (a point, a line), or is not known.
+    """
+    if row.tag == 'polygon':
+        points = [pair.split(',') for pair in row.get('points', '').split(';')]
+        return np.array(points, np.float64)
+    if row.tag == 'box':
+        return rectangle(*(float(row.get(k, 'nan')) for k in ('xtl', 'ytl', 'xbr', 'ybr')))
+    if row.tag == 'mask':
+        left, top, width, height = (int(row.get(k, 0)) for k in ('left', 'top', 'width', 'height'))
+        runs = [int(value) for value in row.get('rle', '').split(',')]
+        whole = np.zeros(shape_hw, np.bool_)
+        part = painted(runs, width * height).reshape(height, width)
+        whole[top : top + height, left : left + width] = part
+        return whole
+    raise ValueError(f'{path} has a {row.tag}; polygons, boxes and masks can be read.')
 
 
 READERS: dict[str, Callable[[Path], Iterator[Drawing]]] = {
@@ -100,9 +142,12 @@ READERS: dict[str, Callable[[Path], Iterator[Drawing]]] = {
 def mask_of(drawing: Drawing, names: Sequence[str], background: int) -> NDArray[np.uint8]:
     """The drawing as a mask; names that are not in the list are unlabelled."""
     mask = np.full((drawing.height, drawing.width), background, np.uint8)
-    for name, polygon in drawing.shapes:
+    for name, shape in drawing.shapes:
         value = names.index(name) if name in names else UNLABELLED
-        cv2.fillPoly(mask, [np.round(polygon).astype(np.int32)], value)
+        if shape.dtype == np.bool_:
+            mask[shape] = value
+        else:
+            cv2.fillPoly(mask, [np.round(shape).astype(np.int32)], value)
     return mask
 
 

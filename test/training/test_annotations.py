@@ -57,10 +57,39 @@ def test_a_class_that_is_not_in_the_list_is_left_open(tmp_path: Path) -> None:
     assert set(np.unique(mask)) == {0, 255}
 
 
-def test_run_length_codes_are_refused_with_the_way_out(tmp_path: Path) -> None:
+def test_the_pixels_that_a_brush_painted_are_read(tmp_path: Path) -> None:
+    width, height = SIZE_WH
+    expected = np.zeros((height, width), np.uint8)
+    expected[3:5, 2] = expected[4, 3] = 1
+    down_the_columns = [2 * height + 3, 2, height - 1, 1, width * height - (3 * height + 5)]
+    path = source('coco', tmp_path)
+    file = json.loads(path.read_text())
+    file['annotations'][0]['segmentation'] = {'counts': down_the_columns, 'size': [16, 20]}
+    path.write_text(json.dumps(file))
+    write_masks(READERS['coco'](path), tmp_path / 'coco', NAMES)
+    path = tmp_path / 'cvat.xml'
+    path.write_text(
+        f'<annotations><image name="one.png" width="{width}" height="{height}"><tag label="day"/>'
+        '<mask label="crate" rle="0, 1, 1, 2" left="2" top="3" width="2" height="2" z_order="0"/>'
+        '</image></annotations>'
+    )
+    write_masks(READERS['cvat'](path), tmp_path / 'cvat', NAMES)
+    for kind in ('coco', 'cvat'):
+        mask = cv2.imread(str(tmp_path / kind / 'one.png'), cv2.IMREAD_UNCHANGED)
+        np.testing.assert_array_equal(mask, expected)
+
+
+def test_compressed_masks_are_refused_with_the_way_out(tmp_path: Path) -> None:
     path = source('coco', tmp_path)
     file = json.loads(path.read_text())
     file['annotations'][0]['segmentation'] = {'counts': 'abc', 'size': [16, 20]}
     path.write_text(json.dumps(file))
-    with pytest.raises(ValueError, match='Export polygons instead'):
+    with pytest.raises(ValueError, match='Export polygons or plain run lengths instead'):
         list(READERS['coco'](path))
+
+
+def test_a_shape_that_encloses_nothing_is_refused(tmp_path: Path) -> None:
+    path = source('cvat', tmp_path)
+    path.write_text(path.read_text().replace('polygon', 'polyline'))
+    with pytest.raises(ValueError, match='has a polyline; polygons, boxes and masks can be read'):
+        list(READERS['cvat'](path))
