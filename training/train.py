@@ -15,7 +15,7 @@ import json
 import math
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -391,9 +391,21 @@ def restore(
         return step, progress if progress < 1 else step / config['steps']
     if config.get('start_from'):
         state = torch.load(config['start_from'], map_location=device, weights_only=False)
-        model.load_state_dict(state['average'])
-        average.model.load_state_dict(state['average'])
+        for target in (model, average.model):
+            left_out = load_what_fits(target, state['average'])
+        print(f'started from {config["start_from"]}, all but {left_out or "nothing"}', flush=True)
     return 0, 0.0
+
+
+def load_what_fits(model: nn.Module, weights: Mapping[str, Tensor]) -> list[str]:
+    """Take the weights whose names and shapes are the model's; returns the names of the others.
+
+    Another number of classes changes the last layers only.
+    """
+    own = model.state_dict()
+    fitting = {k: v for k, v in weights.items() if k in own and own[k].shape == v.shape}
+    model.load_state_dict(fitting, strict=False)
+    return [name for name in own if name not in fitting]
 
 
 def read_config(path: str, changes: Sequence[str] = ()) -> dict[str, Any]:

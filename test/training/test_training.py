@@ -18,6 +18,7 @@ from training.data import LabelledSet  # noqa: E402
 from training.evaluate import OnnxLabels, evaluate, ways_through  # noqa: E402
 from training.export import export_onnx, load_checkpoint, write_spec  # noqa: E402
 from training.model_card import write_card, write_metrics  # noqa: E402
+from training.models import create  # noqa: E402
 from training.quantize import quantize  # noqa: E402
 
 SIZE_WH = (64, 48)
@@ -114,6 +115,17 @@ def test_a_stopped_run_goes_on_where_it_was(own_config: dict[str, object]) -> No
     assert json.loads((run / 'val-8.json').read_text())['images'] == 8
     steps = [line.split(',')[0] for line in (run / 'log.csv').read_text().split()]
     assert steps == ['step', '4', '8']
+
+
+def test_another_number_of_classes_starts_from_all_that_an_older_run_has_learned() -> None:
+    old, new = (
+        create({'kind': 'roadseg', 'classes': n, 'pretrained': False, 'widths': [16, 16, 16, 32]})
+        for n in (3, 5)
+    )
+    left_out = train.load_what_fits(new, old.state_dict())
+    assert {name.split('.')[0] for name in left_out} == {'classify', 'auxiliary'}
+    for name, value in new.state_dict().items():
+        assert (name in left_out) or torch.equal(value, old.state_dict()[name])
 
 
 def road_set(seed: int = 0) -> LabelledSet:
