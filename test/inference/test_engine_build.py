@@ -25,17 +25,16 @@ from seg_ros.inference.half_precision import half_precision
 from seg_ros.inference.plan_runner import PlanRunner
 from seg_ros.inference.recording_memory import RecordingMemory
 from seg_ros.inference.tensorrt_api import TensorrtApi
+from test.inference.compile_rtx import TARGETS, compile_rtx, rtx_api
 from test.tiny_onnx import network, seeded_images, write_engine
 
 REPOSITORY = Path(__file__).parents[2]
 SHIPPED = find_engines([REPOSITORY / 'engines'])
-TARGETS = ('sm_86', 'sm_89')
 
 
 @pytest.fixture(scope='module')
 def api() -> TensorrtApi:
-    module = pytest.importorskip('tensorrt_rtx_bindings', reason='TensorRT for RTX is missing')
-    return TensorrtApi(module, 'tensorrt_rtx')
+    return rtx_api()
 
 
 @pytest.fixture(scope='module')
@@ -74,14 +73,13 @@ def with_int8(folder: Path) -> Engine:
 
 @pytest.mark.parametrize('precision', ['fp32', 'fp16', 'int8'])
 @pytest.mark.parametrize('name', SHIPPED or ['none'])
-def test_every_shipped_engine_builds(name: str, precision: str, api: TensorrtApi) -> None:
+def test_every_shipped_engine_builds(name: str, precision: str) -> None:
     if name not in SHIPPED:
         pytest.skip('engines/ holds no engine')
     engine = load_engine(SHIPPED[name])
     if precision == 'int8' and engine.int8_path is None:
         pytest.skip(f'{name} has no model.int8.onnx')
-    plan = build_plan(api, engine, BuildOptions(precision, targets=TARGETS))
-    assert plan.data[:4] == b'vtrt'
+    compile_rtx(engine, precision)
 
 
 @pytest.mark.parametrize('precision', ['fp32', 'fp16', 'int8'])

@@ -15,14 +15,14 @@ from onnx import TensorProto, helper
 from seg_ros.core.errors import ConfigurationError, EngineError
 from seg_ros.inference import wrapping
 from seg_ros.inference.engine import find_engines, load_engine
-from seg_ros.inference.engine_build import BuildOptions, build_plan
+from seg_ros.inference.engine_build import BuildOptions
 from seg_ros.inference.network_size import resized
 from seg_ros.inference.plan_check import check_images
 from seg_ros.inference.plan_key import plan_key
 from seg_ros.inference.recording_memory import FAKE_GPU
 from seg_ros.inference.registry import create_backend
-from seg_ros.inference.tensorrt_api import TensorrtApi
 from test.fake_tensorrt import FakeMachine
+from test.inference.compile_rtx import compile_rtx
 from test.tiny_onnx import CLASSES, constant, label_nodes, model, network, write_engine
 
 SHIPPED = find_engines([Path(__file__).parents[2] / 'engines'])
@@ -178,11 +178,8 @@ def test_the_backends_of_the_cpu_run_at_the_size_that_is_asked(
 
 @pytest.mark.parametrize('precision', ['fp32', 'fp16'])
 def test_tensorrt_builds_the_size_that_is_asked(precision: str, tmp_path: Path) -> None:
-    module = pytest.importorskip('tensorrt_rtx_bindings', reason='TensorRT for RTX is missing')
-    api = TensorrtApi(module, 'tensorrt_rtx')
     folder = write_engine(tmp_path / 'tiny', exported((64, 32)))
-    engine = load_engine(folder, network_size='104x56')
-    plan = build_plan(api, engine, BuildOptions(precision, 2, ('sm_86',)))
+    plan = compile_rtx(load_engine(folder, network_size='104x56'), precision, 2)
     assert '-1,56,104,3' in ' '.join(plan.report.engine)
 
 

@@ -12,10 +12,13 @@ from seg_ros.core.encodings import decode_raw
 from seg_ros.core.timing import StageTimer
 from seg_ros.core.types import Frame
 from seg_ros.inference.engine import load_engine
+from seg_ros.inference.network_size import resized
+from seg_ros.inference.plan_check import check_images, reference_labels
 from seg_ros.inference.registry import create_backend
 from seg_ros.pipeline import PipelineOptions, SegmentationPipeline
+from test.inference.compile_rtx import compile_rtx
 from test.training.training_python import needs_training, run_training
-from test.training.zoo import IMAGES, KINDS, LABELS
+from test.training.zoo import IMAGES, KINDS, LABELS, OTHER, OTHER_SIZE_WH, SIZE_WH
 
 pytestmark = needs_training
 
@@ -55,3 +58,23 @@ def test_a_frame_leaves_the_pipeline_with_the_labels_of_torch(zoo: Path, kind: s
         StageTimer(lambda: next(ticks)),
     )
     assert (result.label == np.load(zoo / kind / LABELS)[0]).mean() >= 0.999
+
+
+@pytest.mark.parametrize('precision', ['fp32', 'fp16', 'int8'])
+@pytest.mark.parametrize('kind', KINDS)
+def test_tensorrt_compiles_it_in_every_precision(zoo: Path, kind: str, precision: str) -> None:
+    compile_rtx(load_engine(zoo / kind), precision)
+
+
+@pytest.mark.parametrize('kind', KINDS)
+def test_its_graph_at_another_size_gives_the_labels_of_an_export_at_that_size(
+    zoo: Path, kind: str
+) -> None:
+    exports = {
+        size_wh: (zoo / kind / name).read_bytes()
+        for size_wh, name in ((SIZE_WH, 'model.onnx'), (OTHER_SIZE_WH, OTHER))
+    }
+    for old, new in ((SIZE_WH, OTHER_SIZE_WH), (OTHER_SIZE_WH, SIZE_WH)):
+        images = check_images(new)
+        found = reference_labels(resized(exports[old], new, kind), images)
+        assert (found == reference_labels(exports[new], images)).mean() >= 0.9999

@@ -16,6 +16,8 @@ KINDS = ('deeplab', 'deeplab with crf', 'fast_scnn', 'fcn', 'roadseg', 'segnet',
 CLASSES = ('sky', 'road', 'person', 'crate', 'vehicle')
 # multiples of 8 and of nothing more: every deeper stride has to round
 SIZE_WH = (72, 56)
+# the same weights at a size where no stride rounds, as another export
+OTHER_SIZE_WH, OTHER = (128, 96), 'other_size.onnx'
 IMAGES, LABELS = 'images.npy', 'labels.npy'
 
 
@@ -44,6 +46,7 @@ def export(kind: str, folder: Path) -> None:
     torch.manual_seed(0)
     network = create(row_of(kind)).eval()
     export_onnx(network, folder / 'model.onnx', SIZE_WH)
+    export_onnx(network, folder / OTHER, OTHER_SIZE_WH)
     classes = [{'name': name, 'colour': [40 * i, 90, 90]} for i, name in enumerate(CLASSES)]
     write_spec(folder, folder.name, SIZE_WH, {'classes': classes, 'sources': [], 'step': 0})
     quantize(folder, list(images()))
