@@ -25,7 +25,7 @@ PER_CLASS = 1000
 NO_CLASS = 65535
 """Unlabelled, and classes from id 65, which do not fit into 16 bits."""
 
-MIN_PIXELS = 8
+MIN_PIXELS = 4  # of somebody far away; what is smaller has no number
 MAX_PER_CLASS = PER_CLASS - 1
 PERSON = PersonSize()
 COUNTED_ROLES = ('pedestrian', 'cyclist')

@@ -37,7 +37,6 @@ NEAREST_M, FARTHEST_M = 4.0, 25.0
 MISSED_SHARE = 0.3  # of the distance: what is placed worse counts as missed
 LANE_HALF_WIDTH_M = 1.2
 LANE_REACH_M = 20.0
-LEAST_PIXELS = 32  # of a person whose outline is judged
 MATCH_IOU = 0.5
 OUTLINES_EVERY = 4
 BARS = {
@@ -80,7 +79,7 @@ class NavigationTally:
     unmatched: int = 0
 
     def add_outlines(self, codes: NDArray[np.uint8], found: Instances) -> None:
-        """Books whose outline was found.
+        """Books whose outline was found, however small it is.
 
         Args:
             codes: ``(H, W)`` truth; a person's pixels have a value of their own, from
@@ -88,22 +87,18 @@ class NavigationTally:
             found: The instances of the same frame.
         """
         is_person = (codes >= FIRST_PERSON_CODE) & (codes < FIRST_CYCLIST_CODE)
-        values, counts = np.unique(codes[is_person], return_counts=True)
-        true = [int(value) for value in values[counts >= LEAST_PIXELS]]
-        large = is_person & np.isin(codes, true)
+        unmatched = set(np.unique(codes[is_person]).tolist())
         for code in found.codes[found.codes // PER_CLASS == PEDESTRIAN].tolist():
             mine = found.image == code
-            if mine.sum() < LEAST_PIXELS or 2 * (mine & large).sum() < mine.sum():
-                continue  # mostly of people who are not judged
-            theirs = np.bincount(codes[mine & large], minlength=256)
-            other = codes == int(theirs.argmax())
+            whose = int(np.bincount(codes[mine & is_person], minlength=256).argmax())
+            other = codes == whose
             overlap = float((mine & other).sum() / (mine | other).sum())
-            if overlap > MATCH_IOU:
+            if overlap > MATCH_IOU and whose in unmatched:
                 self.overlaps.append(overlap)
-                true.remove(int(theirs.argmax()))
+                unmatched.remove(whose)
             else:
                 self.unmatched += 1
-        self.unmatched += len(true)
+        self.unmatched += len(unmatched)
 
     def add_people(self, frame: SimFrame, found: Navigation) -> None:
         """Books where people were placed who are in plain sight."""

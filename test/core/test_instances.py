@@ -46,6 +46,13 @@ def test_one_person_behind_a_pole_is_one() -> None:
     assert len(FINDER.find(labels, scene.ground()).codes) == 1
 
 
+def test_somebody_far_away_has_a_number_from_four_pixels_on() -> None:
+    labels = scene.empty_road()
+    labels[100:104, 200] = labels[100:103, 300] = scene.PERSON
+    found = FINDER.find(labels, scene.ground())
+    assert found.boxes.tolist() == [[200, 100, 201, 104]]
+
+
 def test_a_class_that_does_not_fit_into_16_bits_is_no_class() -> None:
     label_map = LabelMap((LabelClass(64, 'last', (1, 2, 3)), LabelClass(65, 'first', (1, 2, 3))))
     labels = np.array([[64, 65, 255]], np.uint8)

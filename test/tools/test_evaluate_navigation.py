@@ -62,6 +62,7 @@ def test_an_obstacle_on_the_empty_lane_is_a_false_mark_and_beside_it_is_none() -
 def test_panoptic_quality_counts_who_is_found_merged_and_missed() -> None:
     codes = np.zeros((40, 60), np.uint8)
     codes[5:25, 5:15], codes[5:25, 20:30], codes[5:25, 40:50] = 16, 17, 18
+    codes[30, 50:52] = 19  # too far away to be found, and counted all the same
     image = np.zeros(codes.shape, np.uint16)
     image[5:25, 5:15] = 9001  # exact
     image[5:25, 20:45] = 9002  # two people and what is between: overlaps none of them enough
@@ -69,8 +70,8 @@ def test_panoptic_quality_counts_who_is_found_merged_and_missed() -> None:
     tally = NavigationTally()
     tally.add_outlines(codes, instances)
     assert tally.overlaps == [1.0]
-    assert tally.unmatched == 3
-    assert tally.figures()['panoptic_quality_person'] == pytest.approx(1.0 / 2.5)
+    assert tally.unmatched == 4
+    assert tally.figures()['panoptic_quality_person'] == pytest.approx(1.0 / 3.0)
 
 
 def test_the_drives_are_measured_and_printed_as_json(
