@@ -17,6 +17,7 @@ RATE_HZ = 20.0
 SPEED_MPS = 8.0
 TIGHTEST_PER_M = 1.0 / 60.0
 FIELD_OF_VIEW_DEG = 62.0
+USUAL_DENSITY = 1.0
 
 FIRST_CROSSING_M, BETWEEN_CROSSINGS_M = 60.0, (70.0, 150.0)
 WALKING_MPS = (0.9, 1.8)
@@ -44,9 +45,10 @@ class Leg:
 def course(km: float, seed: int, size_wh: tuple[int, int] = (640, 360)) -> list[Leg]:
     """Returns the legs of a course; the same arguments give the same one.
 
-    Roads, weathers, traffic and people are those of ``random_scene``; camera, speed and tightest
-    bend are the same everywhere. There are no cyclists: they ride on the edge line at half of the
-    vehicle's speed, and no driver of ours overtakes.
+    Roads, weathers, traffic and people are those of ``random_scene``, of people not more than
+    usual, or the vehicle would stand most of the time; camera, speed and tightest bend are the
+    same everywhere. There are no cyclists: they ride on the edge line at half of the vehicle's
+    speed, and no driver of ours overtakes.
     """
     legs: list[Leg] = []
     left_m = 1000.0 * km
@@ -67,6 +69,7 @@ def _scene(length_m: float, seed: list[int], size_wh: tuple[int, int]) -> SceneC
         horizontal_fov_deg=FIELD_OF_VIEW_DEG,
         speed_mps=SPEED_MPS,
         max_curvature_per_m=min(drawn.max_curvature_per_m, TIGHTEST_PER_M),
+        people_density=min(drawn.people_density, USUAL_DENSITY),
         cyclist_density=0.0,
         lane_wander_m=0.0,
         stop_for_people=False,

@@ -9,11 +9,11 @@ from seg_ros.core.zones import CorridorZone, stopping_distance_m
 from seg_ros.sim.frame import Person, SimFrame
 from seg_ros.sim.vehicle import FRONT_M, HALF_WIDTH_M
 
-__all__ = ['is_inside', 'is_touched', 'somebody_near', 'true_zone']
+__all__ = ['is_inside', 'is_touched', 'people_near', 'somebody_near', 'true_zone']
 
 SEEN_SHARE = 0.3  # of a person, so that anybody could know of it
 NEAR_SIDE_M, NEAR_AHEAD_M = 0.25, 1.0  # as good as inside, when a stop is asked for its reason
-NEAR_HORIZON = 1.5  # times the anticipation
+NEAR_HORIZON, NEAR_STEPS = 1.5, 7  # times the anticipation
 REAR_M = 0.9  # from the rear axle to the rear bumper
 
 
@@ -35,16 +35,25 @@ def is_inside(person: Person, zone: CorridorZone) -> bool:
     return bool(zone.contains(np.array([[person.x_m, person.y_m]]))[0])
 
 
-def somebody_near(frame: SimFrame, config: StopConfig) -> bool:
-    """Returns whether anybody is in or about the zone, or on the way into it."""
+def people_near(frame: SimFrame, config: StopConfig) -> tuple[Person, ...]:
+    """Returns who is in or about the zone, or on the way into it, on foot or on a bicycle."""
+    people = (*frame.people, *frame.cyclists)
+    if not people:
+        return ()
     zone = true_zone(frame, config, NEAR_SIDE_M, NEAR_AHEAD_M)
-    ahead_s = np.linspace(0.0, NEAR_HORIZON * config.anticipate_s, 7)
+    ahead_s = np.linspace(0.0, NEAR_HORIZON * config.anticipate_s, NEAR_STEPS)
     points = [
         (person.x_m + person.vx_mps * step, person.y_m + person.vy_mps * step)
-        for person in (*frame.people, *frame.cyclists)
+        for person in people
         for step in ahead_s
     ]
-    return bool(points) and bool(zone.contains(np.array(points)).any())
+    near = zone.contains(np.array(points)).reshape(-1, NEAR_STEPS).any(axis=1)
+    return tuple(person for person, is_near in zip(people, near, strict=True) if is_near)
+
+
+def somebody_near(frame: SimFrame, config: StopConfig) -> bool:
+    """Returns whether there is anybody of ``people_near``."""
+    return bool(people_near(frame, config))
 
 
 def is_touched(person: Person) -> bool:

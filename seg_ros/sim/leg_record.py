@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from seg_ros.core.stop_config import StopConfig
-from seg_ros.sim.encounters import is_inside, is_touched, somebody_near, true_zone
+from seg_ros.sim.encounters import is_touched, people_near
 from seg_ros.sim.frame import SimFrame
 from seg_ros.sim.vehicle import HALF_WIDTH_M
 
@@ -53,7 +53,7 @@ class LegRecord:
         square_m2: Sum of the squared offsets from the lane's middle, over the driven frames.
         moving: Frames in which the vehicle moved.
         worst_m: The largest offset.
-        met: Ids of the people who were truly in the stop zone, ahead, and to be seen.
+        met: Ids of the people on foot who truly were in the stop zone or about to step into it.
         hit: Ids of the people whom the moving vehicle has touched.
         stops: How often the signal stopped the vehicle.
         resumes: How often the vehicle went on after that.
@@ -161,12 +161,12 @@ class LegRecord:
         self._was_outside = outside
 
     def _add_people(self, frame: SimFrame, stop: bool) -> None:
-        zone = true_zone(frame, self.stop)
-        self.met |= {person.id for person in frame.people if is_inside(person, zone)}
+        near = people_near(frame, self.stop)
+        self.met |= {person.id for person in near if person in frame.people}
         if frame.ego.speed_mps > MOVES_MPS:
             self.hit |= {person.id for person in frame.people if is_touched(person)}
         now_s = self.frames * self.period_s
-        if somebody_near(frame, self.stop):
+        if near:
             self._near_s = now_s
         if stop and now_s - self._near_s > self.stop.hold_s + NEAR_S:
             self.falsely_stopped_s += self.period_s
