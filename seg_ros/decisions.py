@@ -101,8 +101,11 @@ class CameraDecisions:
         self._pictures = PictureWatch()
 
     def __getstate__(self) -> dict[str, Any]:
-        """Returns everything but the lock, for a replay that will be resumed."""
-        return {name: value for name, value in vars(self).items() if name != '_lock'}
+        """Returns what a replay that is resumed needs: no lock, and no table that is made anew."""
+        made_anew = dict.fromkeys(('_table', '_ground', '_navigator'))
+        state = {**vars(self), **made_anew}
+        del state['_lock']
+        return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state, _lock=threading.Lock())

@@ -90,7 +90,7 @@ class OutputBag:
         return self._writer.storage
 
 
-def cut_short(folder: Path, states: Sequence[bytes]) -> bool:
+def cut_short(folder: Path, states: Sequence[bytes]) -> int:
     """Ends a bag at a checkpoint, with index and metadata, so that everybody can read it.
 
     Args:
@@ -98,14 +98,14 @@ def cut_short(folder: Path, states: Sequence[bytes]) -> bool:
         states: Of its checkpoints, newest first; on a full disk an older one makes room.
 
     Returns:
-        Whether it was done.
+        How many of the states do not count any more, because what they stand for was cut off.
     """
-    for state in states:
+    for number, state in enumerate(states):
         bag = OutputBag(folder, state)
         try:
             bag.close()
         except OSError:
             bag.abandon()
         else:
-            return True
-    return False
+            return number
+    return max(0, len(states) - 1)  # without an index only we can read it

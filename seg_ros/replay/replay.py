@@ -151,7 +151,7 @@ class _Run:
         except BaseException as error:
             bag.abandon()
             states = [pickle.loads(row)[2] for row in unfinished.checkpoints()]  # noqa: S301
-            cut_short(unfinished.bag, states)
+            unfinished.forget(cut_short(unfinished.bag, states))
             if isinstance(error, OSError):
                 raise SegRosError(_sentence(error, unfinished, self._job)) from error
             raise

@@ -88,6 +88,14 @@ class Unfinished:
                 newer.replace(older)
         new.replace(paths[0])
 
+    def forget(self, count: int) -> None:
+        """Removes the newest checkpoints."""
+        paths = [path for path in self._paths() if path.exists()]
+        for path in paths[:count]:
+            path.unlink()
+        for path, newer in zip(paths[count:], self._paths(), strict=False):
+            path.rename(newer)
+
     def finish(self) -> None:
         """Gives the bag its name, in one step, and removes everything else."""
         self.bag.rename(self._output)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from rosbags.rosbag2 import StoragePlugin, Writer
+from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
 
 from seg_ros.core.camera import CameraIntrinsics
 from seg_ros.media.bags import open_bag
@@ -103,11 +103,20 @@ def drive_rows(images: int, person: Sequence[int] = ()) -> Iterator[Row]:
 
 
 def write_bag(
-    path: Path, rows: Iterator[Row] | Sequence[Row], plugin: StoragePlugin = StoragePlugin.MCAP
+    path: Path,
+    rows: Iterable[Row],
+    plugin: StoragePlugin = StoragePlugin.MCAP,
+    compression: CompressionMode = CompressionMode.NONE,
+    chunk_rows: int = 0,
 ) -> Path:
-    with Writer(path, version=8, storage_plugin=plugin) as writer:
+    """Writes a bag; where asked, an MCAP chunk has so many messages and not 1 MiB."""
+    writer = Writer(path, version=8, storage_plugin=plugin)
+    writer.set_compression(compression, CompressionFormat.ZSTD)
+    with writer:
         connections: dict[str, Any] = {}
-        for item in rows:
+        for number, item in enumerate(rows):
+            if chunk_rows and number and number % chunk_rows == 0:
+                writer.storage.close_chunk()  # type: ignore[union-attr]
             if item.topic not in connections:
                 connections[item.topic] = writer.add_connection(
                     item.topic, item.type_name, typestore=typestore()
