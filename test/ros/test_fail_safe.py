@@ -26,6 +26,7 @@ from seg_ros.ros.segmentation_node import SegmentationNode
 from test.ros.drive import Drive, empty_road
 from test.ros.graph import Graph, values_of, wait_for
 from test.ros.test_segmentation_node import canned, street
+from test.ros.twist_mux import shipped_lock
 
 STOP, STATUS = '/segmentation/pedestrian_stop', '/segmentation/pedestrian_stop/status'
 SLACK_S = 1.5  # for a loaded machine; the deadlines themselves are half a second and more
@@ -279,28 +280,10 @@ def test_after_a_jump_of_sim_time_the_way_must_be_proven_again(
         camera.close()
 
 
-class Lock:
-    """The lock of twist_mux 4.3.0 (topic_handle.hpp, lines 81 to 105 and 205 to 236), as it is."""
-
-    def __init__(self, timeout_s: float) -> None:
-        self.timeout_s = timeout_s
-        self.stamp_s = 0.0
-        self.data = False
-
-    def callback(self, message: Bool) -> None:
-        self.stamp_s, self.data = time.monotonic(), message.data
-
-    def has_expired(self) -> bool:
-        return self.timeout_s > 0.0 and time.monotonic() - self.stamp_s > self.timeout_s
-
-    def is_locked(self) -> bool:
-        return self.has_expired() or self.data
-
-
 def test_a_killed_node_locks_twist_mux_within_its_timeout(
     graph: Graph, domain_id: int, engine: Path
 ) -> None:
-    lock = Lock(timeout_s=0.5)
+    lock = shipped_lock()
     graph.peer.create_subscription(Bool, STOP, lock.callback, 10)
     arguments = ['-p', f'engine:={engine}', '-p', 'backend:=canned']
     process = subprocess.Popen(
@@ -313,7 +296,7 @@ def test_a_killed_node_locks_twist_mux_within_its_timeout(
         wait_for(lambda: not lock.is_locked(), 'the node says go')
         process.send_signal(signal.SIGKILL)
         process.wait()
-        wait_for(lock.is_locked, 'the lock', timeout_s=0.5 + SLACK_S)
+        wait_for(lock.is_locked, 'the lock', timeout_s=lock.timeout_s + SLACK_S)
     finally:
         process.kill()
         process.wait()

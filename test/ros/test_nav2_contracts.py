@@ -74,6 +74,14 @@ def picture(*people: tuple[float, float]) -> NDArray[np.uint8]:
     return COLOURS[labels]
 
 
+def camera_info() -> CameraInfo:
+    """Returns the calibration of the camera of the pictures."""
+    lens = CAMERA.intrinsics
+    message = CameraInfo(width=lens.width, height=lens.height, distortion_model='plumb_bob')
+    message.k, message.d = lens.k.reshape(-1).tolist(), [0.0] * 5
+    return message
+
+
 class Robot(NamedTuple):
     """A node, its camera, and what was published."""
 
@@ -120,10 +128,7 @@ def robot(domain_id: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
             for topic, kind in TOPICS.items()
         }
         graph.node(**canned(engine, **mount))
-        lens = CAMERA.intrinsics
-        message = CameraInfo(width=lens.width, height=lens.height, distortion_model='plumb_bob')
-        message.k, message.d = lens.k.reshape(-1).tolist(), [0.0] * 5
-        drive = Drive(graph, image=picture(), info=message)
+        drive = Drive(graph, image=picture(), info=camera_info())
         try:
             wait_for(lambda: all(messages.values()), 'every topic reaches a best-effort reader')
             yield Robot(graph, drive, messages)
