@@ -188,23 +188,43 @@ def robustness(
     return rows
 
 
-def at_other_sizes(run: Path, config: dict[str, Any], every: int) -> dict[str, Any]:
-    """The run's weights at the `network_size` of those evaluation rows that have one."""
+def labels_of_run(run: Path, size_wh: tuple[int, int]) -> OnnxLabels:
+    """The weights of a run at any network size, exported for the moment."""
     from training.export import export_onnx, load_checkpoint
 
+    network, _ = load_checkpoint(run / 'last.pt')
+    with tempfile.TemporaryDirectory() as folder:
+        export_onnx(network, Path(folder) / 'model.onnx', size_wh)
+        return OnnxLabels(Path(folder) / 'model.onnx')
+
+
+def at_other_sizes(run: Path, config: dict[str, Any], every: int) -> dict[str, Any]:
+    """The run's weights at the `network_size` of those evaluation rows that have one."""
     results = {}
     for row in config['evaluation']:
         if 'network_size' not in row:
             continue
         width, height = row['network_size']
-        with tempfile.TemporaryDirectory() as folder:
-            network, _ = load_checkpoint(run / 'last.pt')
-            export_onnx(network, Path(folder) / 'model.onnx', (width, height))
-            labels_of = OnnxLabels(Path(folder) / 'model.onnx')
-            result = evaluate(labels_of, load(row), classes_of(config), every=every)
+        labels = labels_of_run(run, (width, height))
+        result = evaluate(labels, load(row), classes_of(config), every=every)
         result['network_size'] = [width, height]
         results[f'{row["name"]} at {width}x{height}'] = result
         print(row['name'], json.dumps(result), flush=True)
+    return results
+
+
+def of_another_run(run: Path, size_wh: tuple[int, int], every: int) -> dict[str, Any]:
+    """The weights of a run beside the engine's on the evaluation rows of its own config."""
+    from training.train import read_config
+
+    config = read_config(str(run / 'config.yaml'))
+    labels = labels_of_run(run, size_wh)
+    results = {}
+    for row in config['evaluation']:
+        result = evaluate(labels, load(row), classes_of(config), every=every)
+        result['network_size'] = list(size_wh)
+        results[f'{row["name"]} of {run.name}'] = result
+        print(row['name'], run.name, json.dumps(result), flush=True)
     return results
 
 
@@ -220,6 +240,7 @@ def main() -> None:
     parser.add_argument('--every', type=int, default=1, help='take every n-th image only')
     parser.add_argument('--robustness', action='store_true')
     parser.add_argument('--run', type=Path, help='the run whose log the model card shows')
+    parser.add_argument('--beside', type=Path, help='another run to score, out/train/RUN')
     parser.add_argument('--write', action='store_true')
     arguments = parser.parse_args()
     config = read_config(arguments.config)
@@ -239,6 +260,9 @@ def main() -> None:
             print(f'{row["name"]}{way}', json.dumps(result), flush=True)
     if arguments.run is not None:
         results |= at_other_sizes(arguments.run, config, arguments.every)
+    if arguments.beside is not None:
+        width, height = OnnxLabels(arguments.engine / 'model.onnx').size_wh
+        results |= of_another_run(arguments.beside, (width, height), arguments.every)
     if arguments.robustness:
         hard = robustness(
             OnnxLabels(arguments.engine / 'model.onnx', arguments.threads),
@@ -250,7 +274,9 @@ def main() -> None:
             print(json.dumps(row), flush=True)
     if arguments.write:
         write_metrics(arguments.engine, arguments.config, results)
-        write_card(arguments.engine, arguments.config, results, hard, arguments.run)
+        write_card(
+            arguments.engine, arguments.config, results, hard, arguments.run, arguments.beside
+        )
 
 
 if __name__ == '__main__':

@@ -39,6 +39,7 @@ def write_card(
     results: Results,
     changed: Sequence[Mapping[str, Any]] = (),
     run: Path | None = None,
+    beside: Path | None = None,
 ) -> None:
     """MODEL_CARD.md from spec.yaml, the results and the run's own config and log.
 
@@ -48,6 +49,7 @@ def write_card(
         results: A row of figures for each set.
         changed: The robustness rows, if they were measured.
         run: The run's folder in out/train.
+        beside: The folder of another run, whose figures are among the results.
     """
     spec = yaml.safe_load((engine / 'spec.yaml').read_text())
     config = yaml.safe_load(Path(config_path).read_text())
@@ -63,6 +65,9 @@ def write_card(
     if config.get('notes'):
         parts += [str(config['notes']).strip()]
     parts += ['## Measured', MEASURED.strip(), figures(results, names)]
+    if beside is not None:
+        other = yaml.safe_load((beside / 'config.yaml').read_text())
+        parts.append(f'Rows "of {beside.name}": {other["description"]}')
     if changed:
         parts += [
             '## Other cameras, other days',

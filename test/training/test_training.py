@@ -15,7 +15,7 @@ from training import data, train  # noqa: E402
 from training.augment import Augmentation, Sampler  # noqa: E402
 from training.classes import ROAD_SCENE, UNLABELLED, ClassRow, ClassTable  # noqa: E402
 from training.data import LabelledSet  # noqa: E402
-from training.evaluate import OnnxLabels, evaluate, ways_through  # noqa: E402
+from training.evaluate import OnnxLabels, evaluate, of_another_run, ways_through  # noqa: E402
 from training.export import export_onnx, load_checkpoint, write_spec  # noqa: E402
 from training.model_card import write_card, write_metrics  # noqa: E402
 from training.models import create  # noqa: E402
@@ -65,6 +65,7 @@ def own_config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, obj
         'model': {'kind': 'fast_scnn'},
         'sources': [source],
         'validation': source,
+        'evaluation': [source],
         'validation_wh': list(SIZE_WH),
         'augmentation': {'warehouse': {'crop_wh': [64, 32], 'colour': 0.3}},
         'batch': 4,
@@ -95,6 +96,7 @@ def test_own_images_and_masks_become_an_engine_that_finds_the_crate(
     unseen = LabelledSet('unseen', tuple('abcdef'), np.stack(images), np.stack(labels))
     plain = evaluate(OnnxLabels(engine / 'model.onnx'), unseen, CLASSES)
     assert plain['iou']['crate'] > 0.6
+    assert of_another_run(run, SIZE_WH, every=1)['warehouse of own']['iou']['crate'] > 0.6
 
     quantize(engine, list(images))
     small = evaluate(OnnxLabels(engine / 'model.int8.onnx'), unseen, CLASSES)
@@ -202,7 +204,10 @@ def test_two_sets_of_synthetic_drives_with_other_seeds_share_no_picture() -> Non
 
 
 def test_the_model_card_holds_what_was_measured(tmp_path: Path) -> None:
-    config = {'seed': 4, 'batch': 8, 'sources': [{'name': 'road'}], 'step': 30}
+    config = {
+        'seed': 4, 'batch': 8, 'sources': [{'name': 'road'}], 'step': 30,
+        'description': 'For robots.',
+    }  # fmt: skip
     write_spec(tmp_path, 'tiny', (64, 48), config)
     (tmp_path / 'config.yaml').write_text(yaml.safe_dump({**config, 'notes': 'A toy.'}))
     rows = [f'{step},0.5,1e-3,1.0' for step in range(20, 2020, 20)]
@@ -210,10 +215,11 @@ def test_the_model_card_holds_what_was_measured(tmp_path: Path) -> None:
     row = {'images': 3, 'miou': 0.5, 'pixel_accuracy': 0.75, 'network_size': [64, 48]}
     results = {'unseen': {**row, 'iou': {'road': 0.625}}}
     write_metrics(tmp_path, 'my.yaml', results)
-    write_card(tmp_path, str(tmp_path / 'config.yaml'), results, run=tmp_path)
+    write_card(tmp_path, str(tmp_path / 'config.yaml'), results, run=tmp_path, beside=tmp_path)
     assert yaml.safe_load((tmp_path / 'spec.yaml').read_text())['metrics']['unseen']['miou'] == 0.5
     card = (tmp_path / 'MODEL_CARD.md').read_text()
     assert '| unseen | 3 | 64x48 | 50.00 | 75.00 |' in card
     assert '62.5' in card
     assert 'A toy.' in card
+    assert f'Rows "of {tmp_path.name}": For robots.' in card
     assert '2000,0.5' in card  # the log's last row
