@@ -166,7 +166,9 @@ class CameraDecisions:
         # Find the lane, which is where people are looked for
         lane = None
         if 'lane' in wanted:
-            lane = self._find_lane(view, stamp_ns).checked(now_ns, self._lane_stale_s)
+            lane = self._find_lane(view, stamp_ns).checked(
+                now_ns, self._lane_stale_s, self._stop_config.future_tolerance_s
+            )
             timer.stage('lane')
         # Judge the people on the road
         stop: StopDecision | None = None

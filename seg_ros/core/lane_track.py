@@ -13,6 +13,7 @@ __all__ = ['SOURCES', 'Boundary', 'Coefficients', 'LaneTrack', 'Placement']
 
 SOURCES = ('markings', 'one_boundary', 'corridor')
 NS_PER_S = 1e9
+INF = float('inf')
 FINE_STEPS = 4  # per path point, to measure the length of the curve
 
 
@@ -164,10 +165,20 @@ class LaneTrack:
         x = np.interp(np.arange(0.0, along[-1] + 1e-9, spacing_m), along, fine_x)
         return np.stack([x, coefficients.y(x), coefficients.yaw(x)], axis=-1)
 
-    def checked(self, now_ns: int, stale_after_s: float) -> LaneTrack:
-        """Returns this track, or an invalid one when its image is too old by now."""
+    def checked(self, now_ns: int, stale_after_s: float, ahead_s: float = INF) -> LaneTrack:
+        """Returns this track, or an invalid one when its image is not of now.
+
+        Args:
+            now_ns: The clock that stamps come from.
+            stale_after_s: How old the image may be.
+            ahead_s: How far in the future its stamp may lie, as after a step back of sim time.
+        """
         old_s = (now_ns - self.stamp_ns) / NS_PER_S
-        if not self.valid or old_s <= stale_after_s:
+        if not self.valid or -ahead_s <= old_s <= stale_after_s:
             return self
         reason = f'stale: the image is {old_s:.2f} s old'
-        return replace(self, valid=False, reason=reason, age_s=self.age_s + old_s, departure=None)
+        if old_s < 0.0:
+            reason = f'the image is {-old_s:.2f} s ahead of the clock'
+        return replace(
+            self, valid=False, reason=reason, age_s=self.age_s + max(0.0, old_s), departure=None
+        )

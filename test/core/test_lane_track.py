@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -89,6 +90,15 @@ def test_offset_and_heading_are_those_of_the_vehicle_not_of_the_lane() -> None:
     track = LaneTrack(True, 'test', 'markings', 0, left=left, right=right)
     assert track.offset_m == pytest.approx(0.75, abs=0.01)  # left of the middle at -0.75
     assert track.heading_rad == pytest.approx(0.1, abs=0.001)
+
+
+def test_a_track_of_the_future_is_not_valid() -> None:
+    track = replace(lane(np.zeros(4), 20.0), stamp_ns=5_000_000_000)
+    assert track.checked(4_950_000_000, 0.5, 0.1) is track
+    early = track.checked(2_000_000_000, 0.5, 0.1)  # sim time has begun anew
+    assert not early.valid
+    assert early.reason == 'the image is 3.00 s ahead of the clock'
+    assert early.age_s == 0.0
 
 
 def test_a_track_grows_stale() -> None:
