@@ -19,6 +19,7 @@ from seg_ros.report.drive import read_drive
 from seg_ros.report.figures import figures_of
 from seg_ros.report.moments import worst_moments
 from test.report.drives import BEGIN_NS, drive_bag
+from test.ros.graph import image_message
 from test.ros.recording import Recorded, write_bag
 
 
@@ -157,3 +158,16 @@ def test_the_command_compares_two_runs(tmp_path: Path, capsys: pytest.CaptureFix
     data = json.loads((tmp_path / 'out/report.json').read_text())
     assert data['by_frame'][10]['differences'] == ['stop', 'labels']
     assert (tmp_path / 'out/report.png').exists()
+
+
+def test_one_camera_of_several_has_to_be_named(tmp_path: Path) -> None:
+    label = image_message(np.zeros((4, 6), np.uint8))
+    rows = [
+        Recorded('/segmentation/front/label', 1, label),
+        Recorded('/segmentation/left/label', 2, label),
+        Recorded('/segmentation/left/label', 3, label),
+    ]
+    bag = write_bag(tmp_path / 'bag', rows)
+    with pytest.raises(ConfigurationError, match='Name one with --camera'):
+        read_drive(bag)
+    assert len(read_drive(bag, camera='left').frames) == 2
