@@ -20,6 +20,7 @@ MAX_TILT = 4.5  # in expected pitch errors
 MAX_TILT_CHANGE = 3.0  # the same, from what is usual
 INSIDE = 0.5  # of the weaker side: more paint than that inside of a lane is a line
 MAX_OFFSET = 0.9  # in lanes, from the middle of the lane
+NEW_OFFSET = 0.6  # the same, of a lane that was not followed until now
 
 
 @dataclass(frozen=True)
@@ -77,15 +78,20 @@ def fit_problem(fit: LaneFit, config: LaneConfig, limits: Limits, known: Known) 
         return bend
     if fit.residual_m > limits.residual_m:
         return f'the pixels do not fit a lane: {fit.residual_m:.2f} m off'
-    if len(seen) > 1 and (fork := _fork_problem(fit.belief, config, known.tilt)):
+    if fork := _fork_problem(fit.belief, config, known.tilt):
         return fork
+    offset_m = abs(float(fit.belief.mean[0]))
+    if not known.lane and offset_m > NEW_OFFSET * width_m:
+        return f'a lane beside the vehicle, {offset_m:.2f} m from its middle, is not its own'
     weaker_m = min(fit.left.length_m, fit.right.length_m)
     if not known.lane and fit.inside_m > max(2.0 * config.min_line_m, INSIDE * weaker_m):
         return f'{fit.inside_m:.1f} m of a line run inside of the lane'
     for name, side in (('left', fit.left), ('right', fit.right)):
+        other = 'right' if name == 'left' else 'left'
         if side.length_m >= config.min_line_m and side.agreement < MIN_AGREEMENT:
-            other = 'right' if name == 'left' else 'left'
             return f'the {name} side does not run along the {other} one'
+        if side.length_m < config.min_line_m <= side.beside_m:
+            return f'the {name} line is further from the {other} one than the lane is wide'
     return ''
 
 

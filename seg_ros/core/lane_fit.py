@@ -31,6 +31,7 @@ DOUBLED_TRUST = 0.05
 INSIDE = 0.3  # in lanes: a line so near to the middle is none of the two
 BINS_PER_LANE = 12
 NEAR_LINE = 0.2  # in lanes: what belongs to a line, well fitted or not
+BESIDE = 0.7  # the same: how far beyond a line paint tells that the line is rather there
 
 
 class Belief(NamedTuple):
@@ -53,11 +54,13 @@ class Side:
         length_m: Painted length that lies on the fitted line.
         reach_m: x of the furthest of it.
         agreement: Share, 0 to 1, of what is near the line that lies on it.
+        beside_m: Painted length just beyond it, where no line should be.
     """
 
     length_m: float
     reach_m: float
     agreement: float
+    beside_m: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -174,14 +177,16 @@ def _judged(points: Points, belief: Belief, width_m: float, eye_x_m: float) -> L
     single = ~_doubled(points.row, signed, residual, float(belief.mean[WIDTH]))
     on_line = single & (off < np.maximum(SCALES[-1] * width_m, SCALE_STDS * std))
     near_line = single & (off < np.maximum(NEAR_LINE * width_m, SCALE_STDS * std))
+    beyond = np.where(is_left, residual, -residual) / width_m
+    beside = np.where((beyond > NEAR_LINE) & (beyond < BESIDE), points.length_m, 0.0)
     on = np.where(on_line, points.length_m, 0.0)
     near = np.where(near_line, points.length_m, 0.0)
     total = float(on.sum())
     square = float((near * residual * residual).sum())
     return LaneFit(
         belief=belief,
-        left=_side(foot, on, near, is_left),
-        right=_side(foot, on, near, ~is_left),
+        left=_side(foot, on, near, beside, is_left),
+        right=_side(foot, on, near, beside, ~is_left),
         inside_m=_inside_m(signed, points.length_m, width_m),
         residual_m=(square / max(float(near.sum()), 1e-9)) ** 0.5 if total else 0.0,
     )
@@ -195,15 +200,20 @@ def _inside_m(signed: Float64Array, length_m: Float64Array, width_m: float) -> f
 
 
 def _side(
-    foot: Float64Array, on: Float64Array, near: Float64Array, mask: NDArray[np.bool_]
+    foot: Float64Array,
+    on: Float64Array,
+    near: Float64Array,
+    beside: Float64Array,
+    mask: NDArray[np.bool_],
 ) -> Side:
     chosen = mask & (on > 0.0)
+    beside_m = float(beside[mask].sum())
     if not chosen.any():
-        return Side(0.0, 0.0, 0.0)
+        return Side(0.0, 0.0, 0.0, beside_m)
     length_m = float(on[chosen].sum())
     # The topmost point may be a stray pixel; the line reaches to where all but 2 % of it is.
     order = np.argsort(foot[chosen])
     share = np.cumsum(on[chosen][order])
     last = int(np.searchsorted(share, 0.98 * length_m))
     reach_m = float(foot[chosen][order][min(last, len(order) - 1)])
-    return Side(length_m, reach_m, length_m / float(near[mask].sum()))
+    return Side(length_m, reach_m, length_m / float(near[mask].sum()), beside_m)

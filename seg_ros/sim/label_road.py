@@ -38,6 +38,7 @@ class Stripe:
         gap_m: Length of the gap after it.
         from_m: Where along the road it starts.
         to_m: Where it ends.
+        drift: How far it goes to the left per metre along the road, from ``from_m`` on.
     """
 
     d_m: float
@@ -46,6 +47,7 @@ class Stripe:
     gap_m: float = 0.0
     from_m: float = -np.inf
     to_m: float = np.inf
+    drift: float = 0.0
 
 
 def lane_stripes(width_m: float = 3.5) -> tuple[Stripe, ...]:
@@ -92,7 +94,10 @@ class LabelRoad:
         right_m, left_m = self._asphalt_m
         ground[(d > right_m) & (d < left_m)] = classes.ROAD
         for stripe in self._stripes:
-            painted = np.abs(d - np.float32(stripe.d_m)) < np.float32(0.5 * stripe.width_m)
+            middle: Float32Image | np.float32 = np.float32(stripe.d_m)
+            if stripe.drift:
+                middle = middle + np.float32(stripe.drift) * (s - np.float32(stripe.from_m))
+            painted = np.abs(d - middle) < np.float32(0.5 * stripe.width_m)
             if stripe.dash_m:
                 painted &= np.mod(s, np.float32(stripe.dash_m + stripe.gap_m)) < stripe.dash_m
             if np.isfinite(stripe.from_m) or np.isfinite(stripe.to_m):

@@ -300,3 +300,51 @@ def test_a_small_robot_follows_its_lane_on_the_floor() -> None:
     assert track.heading_rad == pytest.approx(math.radians(3.0), abs=0.01)
     assert track.width_m == pytest.approx(0.5, abs=0.01)
     assert len(track.points(0.1)) > 10
+
+
+DASHED, FAR_SIDE = Stripe(0.0, dash_m=3.0, gap_m=6.0), Stripe(3.5)
+RAMP = Stripe(EGO_RIGHT_M, from_m=95.0, to_m=130.0, drift=-0.1)
+FORKS = {
+    'an exit beside a lane that goes on': (
+        DASHED,
+        FAR_SIDE,
+        Stripe(EGO_RIGHT_M, to_m=95.0),
+        Stripe(EGO_RIGHT_M, from_m=95.0, dash_m=1.5, gap_m=1.5),
+        RAMP,
+        Stripe(-7.0, from_m=130.0),
+    ),
+    'lines that part to both sides': (
+        Stripe(0.0, to_m=95.0),
+        Stripe(0.0, from_m=95.0, to_m=150.0, drift=0.06),
+        Stripe(EGO_RIGHT_M, to_m=95.0),
+        Stripe(EGO_RIGHT_M, from_m=95.0, to_m=150.0, drift=-0.06),
+    ),
+    'a lane that merges from the right': (
+        DASHED,
+        FAR_SIDE,
+        Stripe(-7.0, to_m=95.0),
+        Stripe(EGO_RIGHT_M, to_m=95.0, dash_m=1.5, gap_m=1.5),
+        Stripe(-7.0, from_m=95.0, to_m=130.0, drift=0.1),
+        Stripe(EGO_RIGHT_M, from_m=130.0),
+    ),
+}
+
+
+@pytest.mark.parametrize('what', FORKS)
+def test_at_a_fork_or_merge_the_lane_is_right_or_not_valid(what: str) -> None:
+    scene = Scene(FORKS[what], asphalt_m=(-12.0, 4.0))
+    tracks = list(scene.drive(tracker(), 190))
+    for state, track in tracks:
+        if track.valid:
+            assert abs(scene.error_m(track, state, 10.0)) < 0.31, (state.s_m, track.reason)
+    assert tracks[50][1].valid
+
+
+def test_an_edge_that_leaves_alone_is_not_followed_past_the_other_line() -> None:
+    scene = Scene(
+        (DASHED, FAR_SIDE, Stripe(EGO_RIGHT_M, to_m=95.0), RAMP, Stripe(-7.0, from_m=130.0)),
+        asphalt_m=(-12.0, 4.0),
+    )
+    tracks = list(scene.drive(tracker(), 190))
+    assert tracks[40][1].valid
+    assert not any(track.valid for state, track in tracks if state.s_m > 105.0)
