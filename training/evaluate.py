@@ -23,6 +23,7 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
+from seg_ros.core.encodings import resized
 from seg_ros.core.errors import BackendUnavailable
 from seg_ros.core.metrics import ConfusionMatrix
 from seg_ros.core.upsample import Upsampler
@@ -110,10 +111,7 @@ class OnnxLabels:
         self.infer_s: list[float] = []
 
     def __call__(self, image: Image) -> Image:
-        shrinks = image.shape[1] > 1.5 * self.size_wh[0]
-        scaled = cv2.resize(
-            image, self.size_wh, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-        )
+        scaled = resized(image, self.size_wh)
         begin = time.perf_counter()
         logits = self.session.run(['logits'], {'image': scaled[None]})[0][0]
         self.infer_s.append(time.perf_counter() - begin)

@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from seg_ros.core.encodings import resized
 from seg_ros.core.errors import ConfigurationError
 from seg_ros.core.labels import LabelMap
 from seg_ros.core.metrics import ConfusionMatrix
@@ -192,13 +193,9 @@ def main(arguments: argparse.Namespace) -> int:
 
 def labels_of(image: RgbImage, backend: InferenceBackend) -> tuple[LabelImage, float]:
     """Returns the labels at the picture's own size, and the seconds that inference took."""
-    size_wh = backend.engine.network_size_wh
-    shrinks = size_wh[0] < image.shape[1]
-    resized = cv2.resize(
-        image, size_wh, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    )
+    network_image = resized(image, backend.engine.network_size_wh)
     started_s = time.perf_counter()
-    labels = backend.infer(resized[np.newaxis]).labels[0]
+    labels = backend.infer(network_image[np.newaxis]).labels[0]
     spent_s = time.perf_counter() - started_s
     size_back = image.shape[1], image.shape[0]
     return np.asarray(

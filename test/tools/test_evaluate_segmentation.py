@@ -10,15 +10,30 @@ import cv2
 import numpy as np
 import pytest
 
+from seg_ros.core.encodings import decode_raw
 from seg_ros.core.errors import ConfigurationError
 from seg_ros.core.labels import LabelClass, LabelMap
+from seg_ros.core.types import RgbBatch
+from seg_ros.inference.base import InferenceResult
+from seg_ros.inference.canned_backend import CannedBackend
+from seg_ros.inference.engine import load_engine
 from seg_ros.tools.evaluate import main
-from seg_ros.tools.evaluate_segmentation import CAMVID_CLASSES, Tally
+from seg_ros.tools.evaluate_segmentation import CAMVID_CLASSES, Tally, labels_of
 from seg_ros.tools.labelled_folder import labelled_pictures
 from test.tiny_onnx import COLOURS, NAMES, SIZE_WH, write_engine
 
 LANE = len(CAMVID_CLASSES)
 ROAD, PAVEMENT = CAMVID_CLASSES.index('road'), CAMVID_CLASSES.index('pavement')
+
+
+class RememberingBackend(CannedBackend):
+    """Keeps the last images that it was given."""
+
+    seen: RgbBatch
+
+    def infer(self, images: RgbBatch, *, with_confidence: bool = False) -> InferenceResult:
+        self.seen = images.copy()
+        return super().infer(images, with_confidence=with_confidence)
 
 
 def road_scene() -> LabelMap:
@@ -91,6 +106,21 @@ def test_the_command_measures_a_folder_and_leaves_pictures(
     colours = np.array(COLOURS)[labels][..., ::-1]
     assert np.abs(truth - (picture + colours) / 2).max() <= 1
     assert np.abs(answer - picture).max() <= 1  # the picture shows its own wrong labels
+
+
+@pytest.mark.parametrize('scale', [1.5, 2.5, 5])
+def test_a_large_picture_goes_to_the_network_as_the_node_brings_it_there(
+    scale: float, tmp_path: Path
+) -> None:
+    width, height = (round(scale * side) for side in SIZE_WH)
+    large = np.random.default_rng(0).integers(0, 255, (height, width, 3), dtype=np.uint8)
+    backend = RememberingBackend(load_engine(write_engine(tmp_path / 'tiny')))
+    labels_of(large, backend)
+    camera_image = decode_raw(
+        large.tobytes(), width=width, height=height, step=3 * width, encoding='rgb8',
+        is_bigendian=False,
+    )  # fmt: skip
+    np.testing.assert_array_equal(backend.seen[0], camera_image.rgb(SIZE_WH))
 
 
 def test_pictures_and_masks_may_lie_in_folders_of_their_own(tmp_path: Path) -> None:
