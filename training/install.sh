@@ -1,6 +1,6 @@
 #!/bin/sh
 # A virtual environment for training: training/install.sh [.venv-train]
-# torch comes first and alone, so that nothing else chooses its build. PyPI's is for NVIDIA GPUs (2.9 GB); without one:
+# torch comes first and alone, so that nothing else chooses its build. PyPI's is the large one for NVIDIA GPUs; without one:
 #     TORCH_INDEX=https://download.pytorch.org/whl/cpu training/install.sh
 # The weight wheels come without what they say they need.
 set -eu
