@@ -35,8 +35,10 @@ __all__ = [
     'Moment',
     'PlannedDrive',
     'crossing_drives',
+    'last_moment_braking',
     'moments_of',
     'quiet_drives',
+    'with_crossings',
 ]
 
 RATE_HZ = 20.0
@@ -147,7 +149,7 @@ def crossing_drives(
             speed_mps=speed,
             stop_for_people=False,
         )
-        drives.append(_with_crossings(scene, count, config, generator))
+        drives.append(with_crossings(scene, count, config, generator))
     return drives
 
 
@@ -217,13 +219,16 @@ def moments_of(
             is_near=somebody_near(frame, config),
             cost_ms=cost_ms,
         )
-        world.step(1.0 / RATE_HZ, acceleration_mps2=_last_moment_braking(frame))
+        world.step(1.0 / RATE_HZ, acceleration_mps2=last_moment_braking(frame))
 
 
-def _with_crossings(
+def with_crossings(
     scene: SceneConfig, count: int, config: StopConfig, generator: np.random.Generator
 ) -> PlannedDrive:
-    """People leave the kerb so early that they reach the corridor as far away as planned."""
+    """Returns a drive with people who cross, each in front of the corridor's end.
+
+    They leave the kerb so early that they reach the corridor as far away as planned.
+    """
     profile = profile_for(scene)
     lane_d_m = profile.lane_centre_m(profile.lanes_per_direction - 1)
     speed = scene.speed_mps
@@ -261,8 +266,8 @@ def _with_crossings(
     )
 
 
-def _last_moment_braking(frame: SimFrame) -> float | None:
-    """Full braking before somebody is hit; None leaves the driving to the driver."""
+def last_moment_braking(frame: SimFrame) -> float | None:
+    """Returns full braking before somebody is hit; None leaves the driving to the driver."""
     speed = frame.ego.speed_mps
     room_m = speed * speed / (2.0 * EMERGENCY_MPS2) + EMERGENCY_ROOM_M
     zone = CorridorZone(frame.lane_centre, EMERGENCY_HALF_WIDTH_M, FRONT_M + room_m)
