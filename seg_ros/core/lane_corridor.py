@@ -6,6 +6,7 @@ import numpy as np
 
 from seg_ros.core.lane_checks import Limits
 from seg_ros.core.lane_config import LaneConfig
+from seg_ros.core.lane_fit import painted_inside_m
 from seg_ros.core.lane_follower import LaneFollower
 from seg_ros.core.lane_points import Points
 
@@ -13,6 +14,7 @@ __all__ = ['CorridorFollower']
 
 RAGGED = 2.0  # edges of ground are rougher than paint
 MIN_ROWS = 8
+DIVIDED = 2.0  # in shortest lines: so much paint inside is no stray spot
 
 
 class CorridorFollower(LaneFollower):
@@ -29,18 +31,27 @@ class CorridorFollower(LaneFollower):
             0.5 * (config.corridor_min_m + config.corridor_max_m),
         )
 
-    def look_between(self, left: Points, right: Points, eye_x_m: float, stamp_ns: int) -> None:
+    def look_between(
+        self, left: Points, right: Points, lines: Points, eye_x_m: float, stamp_ns: int
+    ) -> None:
         """Takes over what an image shows of the corridor.
 
         Args:
             left: Points of its left edge.
             right: Points of its right edge.
+            lines: Points of painted lines: one that runs inside divides it.
             eye_x_m: Where the camera is, base frame.
             stamp_ns: Of the image.
         """
         if self.belief is None and not self._begin(left, right):
             return
         self.look(left.joined(right), eye_x_m, stamp_ns)
+        if self.belief is None:
+            return
+        inside_m = painted_inside_m(lines, self.belief, eye_x_m)
+        if inside_m > DIVIDED * self._config.min_line_m:
+            self.drop()
+            self.problem = f'{inside_m:.1f} m of a line run inside of it'
 
     def _begin(self, left: Points, right: Points) -> bool:
         _, at_left, at_right = np.intersect1d(left.row, right.row, return_indices=True)

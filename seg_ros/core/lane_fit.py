@@ -16,7 +16,17 @@ from numpy.typing import NDArray
 from seg_ros.core.lane_points import Points
 from seg_ros.core.lane_shape import Float64Array, basis, distances
 
-__all__ = ['STATES', 'TILT', 'WIDTH', 'Belief', 'LaneFit', 'Side', 'fit_lane', 'untilted']
+__all__ = [
+    'STATES',
+    'TILT',
+    'WIDTH',
+    'Belief',
+    'LaneFit',
+    'Side',
+    'fit_lane',
+    'painted_inside_m',
+    'untilted',
+]
 
 STATES = 6
 WIDTH = 4
@@ -190,6 +200,13 @@ def _judged(points: Points, belief: Belief, width_m: float, eye_x_m: float) -> L
         inside_m=_inside_m(signed, points.length_m, width_m),
         residual_m=(square / max(float(near.sum()), 1e-9)) ** 0.5 if total else 0.0,
     )
+
+
+def painted_inside_m(points: Points, belief: Belief, eye_x_m: float) -> float:
+    """Returns the painted length of the longest line that runs inside of a lane or corridor."""
+    x, y = untilted(points, float(belief.mean[TILT]), eye_x_m)
+    signed, _, _ = distances(belief.mean[:4], x, y)
+    return _inside_m(signed, points.length_m, float(belief.mean[WIDTH]))
 
 
 def _inside_m(signed: Float64Array, length_m: Float64Array, width_m: float) -> float:

@@ -101,7 +101,7 @@ class LaneTracker:
             return track
         # Follow the drivable ground where there are none
         left, right = view.corridor(labels, self._ground_lut)
-        self._corridor.look_between(left, right, view.eye_x_m, stamp_ns)
+        self._corridor.look_between(left, right, points, view.eye_x_m, stamp_ns)
         return self._corridor_track(track, stamp_ns)
 
     def _view_of(self, table: GroundTable, labels: LabelImage) -> LaneView:

@@ -163,6 +163,13 @@ def test_without_paint_the_middle_of_a_narrow_road_is_followed_and_called_a_corr
     assert track.source == 'corridor'
 
 
+def test_a_corridor_with_a_line_along_its_middle_is_two_lanes_and_not_followed() -> None:
+    scene = Scene((Stripe(-1.75),), asphalt_m=(-LANE_M - 0.2, 0.2))
+    *_, (_, track) = scene.drive(tracker(), 6)
+    assert not track.valid
+    assert track.reason.endswith('of a line run inside of it')
+
+
 @pytest.mark.parametrize(
     ('changes', 'asphalt_m', 'reason'),
     [
