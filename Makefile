@@ -10,7 +10,7 @@ TRAINING := .venv-train
 ENGINE ?=
 ARGS ?=
 
-.PHONY: help venv demo test test-kilted test-training check format bench replay build engine gpu-check clean
+.PHONY: help venv demo pictures test test-kilted test-training check format bench replay build engine gpu-check clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -28,6 +28,9 @@ $(READY): .ci/requirements-$(DISTRO).txt setup.py
 demo: $(READY)  ## run camera, node and recorder; leave a bag, a video and pictures in out/demo
 	$(BIN)/seg_ros demo $(if $(VIDEO),--video '$(VIDEO)') $(if $(IMAGES),--images '$(IMAGES)') \
 	    $(if $(BAG),--bag '$(BAG)') $(ARGS)
+
+pictures: demo  ## run the demo and take its picture into the README
+	cp out/demo/moment.jpg docs/images/moment.jpg
 
 test: $(READY)  ## run all tests
 	$(BIN)/python -m pytest $(ARGS)

@@ -80,7 +80,7 @@ class InstanceFinder:
         if self._image.shape != labels.shape:
             self._image = np.empty(labels.shape, np.uint16)
         image = self._image
-        np.take(self._stuff, labels, out=image, mode='clip')
+        cv2.LUT(labels, self._stuff, dst=image)
 
         def px_per_m(blob: Blob) -> float:
             if ground is not None and ground.shape_hw == labels.shape:

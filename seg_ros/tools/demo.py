@@ -29,6 +29,7 @@ from seg_ros.media.sources import (
     words_from_options,
 )
 from seg_ros.tools.children import Child, Children
+from seg_ros.tools.demo_ground import write_moment
 from seg_ros.tools.demo_pictures import write_contact_sheet, write_video
 from seg_ros.tools.demo_recording import DemoRecording, read_recording, summary_of
 from seg_ros.tools.demo_topics import (
@@ -198,7 +199,8 @@ def _clear(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(folder / 'bag', ignore_errors=True)
         names = [f'{name}.log' for name in LOGS]
-        names += ['summary.json', 'contact_sheet.png', 'annotated.mp4', 'annotated.webm']
+        names += ['summary.json', 'contact_sheet.png', 'moment.jpg']
+        names += ['annotated.mp4', 'annotated.webm']
         for name in names:
             (folder / name).unlink(missing_ok=True)
     except OSError as error:
@@ -217,6 +219,7 @@ def _write_pictures(
         raise SegRosError(f'No overlay was recorded. Look at {folder / "node.log"}.')
     progress.show('Drawing the contact sheet')
     write_contact_sheet(folder / 'contact_sheet.png', recording, summary, source)
+    write_moment(folder / 'moment.jpg', recording, folder / 'bag')
     progress.show('Writing the video')
     return write_video(folder / 'annotated', recording, summary)
 

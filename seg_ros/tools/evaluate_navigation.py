@@ -9,16 +9,23 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from seg_ros.core.camera import Camera
+from seg_ros.core.autoware_mask import AutowareEncoder
+from seg_ros.core.camera import Camera, GroundTable
 from seg_ros.core.ground_scale import GroundScale
 from seg_ros.core.instances import PER_CLASS, InstanceFinder, Instances
 from seg_ros.core.navigation import NAVIGATION, Navigation, Navigator
 from seg_ros.core.navigation_config import NavigationConfig
+from seg_ros.core.zone_config import ZoneConfig
+from seg_ros.core.zone_monitor import ZoneMonitors
+from seg_ros.decisions import FrameDecisions
+from seg_ros.messages.navigation_outputs import NAVIGATION_OUTPUTS
+from seg_ros.messages.types import message_type
+from seg_ros.messages.zone_outputs import zone_outputs
 from seg_ros.sim import Person, SceneConfig, SimFrame
 from seg_ros.sim.canvas import FIRST_CYCLIST_CODE, FIRST_PERSON_CODE
 from seg_ros.sim.classes import PEDESTRIAN
@@ -39,6 +46,7 @@ LANE_HALF_WIDTH_M = 1.2
 LANE_REACH_M = 20.0
 MATCH_IOU = 0.5
 OUTLINES_EVERY = 4
+ZONES = ZoneConfig(names=('crossing',), polygons=('ground 9 4 12 4 12 -4 9 -4',))
 BARS = {
     'range_error_rel.p50': 0.05,
     'lateral_error_m.p50': 0.1,
@@ -74,7 +82,7 @@ class NavigationTally:
     missed: int = 0
     empty_frames: int = 0
     false_marks: int = 0
-    costs_ms: list[float] = field(default_factory=list)
+    costs_ms: list[float] = field(default_factory=list)  # of a CPU, messages included
     overlaps: list[float] = field(default_factory=list)
     unmatched: int = 0
 
@@ -172,41 +180,67 @@ def main(arguments: argparse.Namespace) -> int:
 def evaluate(frames: int, seed: int, progress: Progress) -> Figures:
     """Returns the figures over drives with people, and over empty roads, with exact labels."""
     tally = NavigationTally()
-    instances = InstanceFinder(EXACT_LABEL_MAP)
+    outputs = _Outputs()
     busy = SceneConfig(seed=seed, people_density=2.0, car_density=0.5)
     empty = replace(busy, people_density=0.0, car_density=0.0, cyclist_density=0.0)
     for scene, add in ((busy, tally.add_people), (empty, tally.add_empty)):
-        for count, (frame, navigator, world) in enumerate(_frames(scene, frames)):
-            started_ns = time.perf_counter_ns()
-            found = navigator.update(frame.labels, None, NAVIGATION)
-            tally.costs_ms.append((time.perf_counter_ns() - started_ns) / 1e6)
-            add(frame, found)
+        for count, (frame, world, calibration) in enumerate(_frames(scene, frames)):
+            started_ns = time.thread_time_ns()
+            found = outputs.make(frame, calibration)
+            tally.costs_ms.append((time.thread_time_ns() - started_ns) / 1e6)
+            assert found.navigation is not None
+            assert found.instances is not None
+            add(frame, found.navigation)
             if scene is busy and count % OUTLINES_EVERY == 0:
-                tally.add_outlines(*_outlines(world, instances, frame))
+                tally.add_outlines(world.codes(), found.instances)
             progress.show(f'frame {count + 1} of {frames}')
     return tally.figures()
 
 
-def _outlines(
-    world: CodedWorld, finder: InstanceFinder, frame: SimFrame
-) -> tuple[NDArray[np.uint8], Instances]:
-    """Everybody's true outline, and what is found."""
-    ground = GroundScale(Camera(world.camera, world.mount).ground_table())
-    return world.codes(), finder.find(frame.labels, ground)
+class _Calibration(NamedTuple):
+    navigator: Navigator
+    table: GroundTable
+    ground: GroundScale
 
 
-def _frames(scene: SceneConfig, count: int) -> Iterator[tuple[SimFrame, Navigator, CodedWorld]]:
+class _Outputs:
+    """Everything that navigation stacks can be given of a frame, messages included."""
+
+    def __init__(self) -> None:
+        self._instances = InstanceFinder(EXACT_LABEL_MAP)
+        self._autoware = AutowareEncoder(EXACT_LABEL_MAP)
+        self._zones = ZoneMonitors(ZONES, EXACT_LABEL_MAP)
+        self._rows = (*NAVIGATION_OUTPUTS, *zone_outputs(ZONES))
+        self._header = message_type('std_msgs/msg/Header')()
+        self._sure: NDArray[np.uint8] = np.empty((0, 0), np.uint8)
+
+    def make(self, frame: SimFrame, calibration: _Calibration) -> FrameDecisions:
+        """Returns what was decided, and makes all messages of it."""
+        navigator, table, ground = calibration
+        if self._sure.shape != frame.labels.shape:
+            self._sure = np.full_like(frame.labels, 255)
+        decided = FrameDecisions(
+            navigation=navigator.update(frame.labels, self._sure, NAVIGATION),
+            zones=self._zones.update(frame.labels, table, frame.stamp_ns),
+            autoware=self._autoware.encode(frame.labels),
+            instances=self._instances.find(frame.labels, ground),
+        )
+        for row in self._rows:
+            row.make(self._header, decided)
+        return decided
+
+
+def _frames(scene: SceneConfig, count: int) -> Iterator[tuple[SimFrame, CodedWorld, _Calibration]]:
     """Yields frames of several drives, each with what knows its camera."""
     for drive in range(math.ceil(count / FRAMES_PER_DRIVE)):
         world = CodedWorld(replace(scene, seed=scene.seed + drive))
         camera = Camera(world.camera, world.mount)
         table = camera.ground_table()
-        navigator = Navigator(
-            NavigationConfig(), EXACT_LABEL_MAP, camera, table, GroundScale(table)
-        )
+        ground = GroundScale(table)
+        navigator = Navigator(NavigationConfig(), EXACT_LABEL_MAP, camera, table, ground)
         for _ in range(min(FRAMES_PER_DRIVE, count - drive * FRAMES_PER_DRIVE)):
             world.step(STEP_S)
-            yield world.render(), navigator, world
+            yield world.render(), world, _Calibration(navigator, table, ground)
 
 
 def _in_plain_sight(frame: SimFrame) -> Iterator[Person]:
