@@ -16,7 +16,14 @@ from numpy.typing import NDArray
 
 from training.classes import UNLABELLED
 
-__all__ = ['Box', 'boxes_of', 'labels_from_boxes', 'mask_in_box']
+__all__ = [
+    'Box',
+    'boxes_of',
+    'draw_from_box',
+    'labels_from_boxes',
+    'mask_in_box',
+    'mask_quality',
+]
 
 Image = NDArray[np.uint8]
 ITERATIONS = 4
@@ -84,14 +91,19 @@ def labels_from_boxes(
     """
     result = labels.copy()
     result[np.isin(labels, ids)] = UNLABELLED
-    kernel = np.ones((2 * BAND_PX + 1,) * 2, np.uint8)
     # large boxes first: what is small is mostly in front
     for box in sorted(boxes, key=lambda b: (b.left - b.right) * (b.bottom - b.top)):
-        mask = np.pad(mask_in_box(image, box).astype(np.uint8), BAND_PX)
-        sure = cv2.erode(mask, kernel)[BAND_PX:-BAND_PX, BAND_PX:-BAND_PX] > 0
-        area = result[box.top : box.bottom, box.left : box.right]
-        area[...] = np.where(sure, box.class_id, UNLABELLED)
+        draw_from_box(image, result, box)
     return result
+
+
+def draw_from_box(image: Image, labels: Image, box: Box) -> None:
+    """Write a box into `labels`: its class where the object surely is, else unlabelled."""
+    kernel = np.ones((2 * BAND_PX + 1,) * 2, np.uint8)
+    mask = np.pad(mask_in_box(image, box).astype(np.uint8), BAND_PX)
+    sure = cv2.erode(mask, kernel)[BAND_PX:-BAND_PX, BAND_PX:-BAND_PX] > 0
+    area = labels[box.top : box.bottom, box.left : box.right]
+    area[...] = np.where(sure, box.class_id, UNLABELLED)
 
 
 class MaskQuality(NamedTuple):

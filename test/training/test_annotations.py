@@ -14,13 +14,14 @@ CRATE_LEFT, CRATE_TOP, CRATE_RIGHT, CRATE_BOTTOM = 4, 6, 12, 10
 SIZE_WH = (20, 16)
 
 
-def source(kind: str, folder: Path) -> Path:
+def source(kind: str, folder: Path, polygon: bool = True) -> Path:
     """The same crate, as each tool writes it."""
     width, height = SIZE_WH
     x0, y0, x1, y1 = CRATE_LEFT, CRATE_TOP, CRATE_RIGHT, CRATE_BOTTOM
     corners = [[x0, y0], [x1, y0], [x1, y1], [x0, y1]]
     if kind == 'labelme':
-        crate = {'label': 'crate', 'points': [corners[0], corners[2]], 'shape_type': 'rectangle'}
+        kind, points = ('polygon', corners) if polygon else ('rectangle', corners[::2])
+        crate = {'label': 'crate', 'points': points, 'shape_type': kind}
         file = {'shapes': [crate], 'imageWidth': width, 'imageHeight': height}
         (folder / 'one.json').write_text(json.dumps(file))
         return folder
@@ -49,6 +50,46 @@ def test_every_tool_gives_the_same_mask(kind: str, sparse: bool, tmp_path: Path)
     expected[CRATE_TOP : CRATE_BOTTOM + 1, CRATE_LEFT : CRATE_RIGHT + 1] = 1
     mask = cv2.imread(str(tmp_path / 'masks' / 'one.png'), cv2.IMREAD_UNCHANGED)
     np.testing.assert_array_equal(mask, expected)
+
+
+def boxes_only(kind: str, path: Path) -> Path:
+    """The export with the crate as a box, as in `source` but of the whole of what is seen."""
+    if kind == 'coco':
+        file = json.loads(path.read_text())
+        (row,) = file['annotations']
+        row['segmentation'] = []
+        row['bbox'] = [CRATE_LEFT, CRATE_TOP, CRATE_RIGHT - CRATE_LEFT, CRATE_BOTTOM - CRATE_TOP]
+        path.write_text(json.dumps(file))
+    if kind == 'cvat':
+        before, _, rest = path.read_text().partition('<polygon')
+        _, _, after = rest.partition('/>')
+        corners = f'xtl="{CRATE_LEFT}" ytl="{CRATE_TOP}" xbr="{CRATE_RIGHT}" ybr="{CRATE_BOTTOM}"'
+        path.write_text(f'{before}<box label="crate" {corners}/>{after}')
+    return path
+
+
+@pytest.mark.parametrize('kind', sorted(READERS))
+def test_a_box_is_the_object_or_only_holds_it(kind: str, tmp_path: Path) -> None:
+    path = boxes_only(kind, source(kind, tmp_path, polygon=False))
+    write_masks(READERS[kind](path), tmp_path / 'whole', NAMES)
+    whole = cv2.imread(str(tmp_path / 'whole/one.png'), cv2.IMREAD_UNCHANGED)
+    box = slice(CRATE_TOP, CRATE_BOTTOM), slice(CRATE_LEFT, CRATE_RIGHT)
+    assert (whole[box] == 1).all()
+    assert (whole == 1).sum() == whole[box].size
+
+    (tmp_path / 'images').mkdir()
+    cv2.imwrite(str(tmp_path / 'images/one.jpg'), np.zeros((*SIZE_WH[::-1], 3), np.uint8))
+    write_masks(READERS[kind](path), tmp_path / 'found', NAMES, images=tmp_path / 'images')
+    found = cv2.imread(str(tmp_path / 'found/one.png'), cv2.IMREAD_UNCHANGED)
+    assert set(np.unique(found[box])) == {1, 255}  # the object, and what is left open around it
+    found[box] = 0
+    assert not found.any()
+
+
+def test_boxes_without_their_image_are_refused(tmp_path: Path) -> None:
+    drawings = READERS['labelme'](source('labelme', tmp_path))
+    with pytest.raises(FileNotFoundError, match='no image one of 20x16'):
+        write_masks(drawings, tmp_path / 'masks', NAMES, images=tmp_path)
 
 
 def test_a_class_that_is_not_in_the_list_is_left_open(tmp_path: Path) -> None:
