@@ -47,7 +47,6 @@ class BagRecording:
             self.is_ros1 = not reader.is2
             self.begin_ns, self.end_ns = reader.start_time, reader.end_time
             self._types = typestore() if self.is_ros1 else reader.typestore
-            self._types1 = reader.typestore
             self.topics: dict[str, RecordedTopic] = {}
             for row in reader.connections:
                 known = self.topics.get(row.topic, RecordedTopic(row.msgtype))
@@ -62,8 +61,8 @@ class BagRecording:
                 )
             if is_truncated(reader):
                 self.trouble.append(f'{path} is cut off; it is read as far as it goes.')
-        if self.is_ros1:
-            self._leave_out_what_ros2_lacks()
+            if self.is_ros1:
+                self._leave_out_what_ros2_lacks(reader.typestore)
 
     def messages(self, topics: Sequence[str], span: Span) -> Iterator[RecordedMessage]:
         first_ns, end_ns = span.limits_ns(self.begin_ns, self.end_ns)
@@ -121,40 +120,19 @@ class BagRecording:
 
     def _message(self, row: Any, number: int, recorded_ns: int, data: Any) -> RecordedMessage:
         if self.is_ros1:
-            data = self._types1.ros1_to_cdr(data, row.msgtype)
+            data = self._types.ros1_to_cdr(data, row.msgtype)
         return RecordedMessage(row.topic, number, recorded_ns, bytes(data))
 
-    def _leave_out_what_ros2_lacks(self) -> None:
+    def _leave_out_what_ros2_lacks(self, types1: Any) -> None:
         """ROS 1 types can be carried over where ROS 2 has one of the same name and fields."""
+        from rosbags.convert.converter import is_same_wireformat
+
         for topic, row in list(self.topics.items()):
-            if not self._is_same_in_ros2(row.type_name):
-                self.trouble.append(
-                    f'{topic} is left out: ROS 2 has no {row.type_name} of the same fields.'
-                )
+            name = row.type_name
+            try:
+                is_same = is_same_wireformat(types1, self._types, name, name)
+            except KeyError:
+                is_same = False
+            if not is_same:
+                self.trouble.append(f'{topic} is left out: ROS 2 has no such {name}.')
                 del self.topics[topic]
-
-    def _is_same_in_ros2(self, name: str) -> bool:
-        ours, theirs = self._types.fielddefs.get(name), self._types1.fielddefs.get(name)
-        if ours is None or theirs is None:
-            return False
-        # ROS 1 has CameraInfo.K for k, and a sequence number in every header, which is dropped
-        shapes = [
-            [(field.lower(), what) for field, what in row[1] if (name, field) != HEADER_SEQUENCE]
-            for row in (ours, theirs)
-        ]
-        return shapes[0] == shapes[1] and all(
-            self._is_same_in_ros2(part) for part in _names_in(ours[1])
-        )
-
-
-HEADER_SEQUENCE = ('std_msgs/msg/Header', 'seq')
-
-
-def _names_in(fields: Sequence[Any]) -> set[str]:
-    """The message types that fields are made of."""
-    names = set()
-    for _, (_, detail) in fields:
-        inner = detail[0][1] if isinstance(detail[0], tuple) else detail
-        if isinstance(inner, str):
-            names.add(inner)
-    return names
