@@ -78,7 +78,7 @@ class Drive:
         latency_ms: From the stamp of each frame to the recording of its labels; None where the
             bag is stamped with the stamps of the images, or by another clock.
         images_at_s: Recording time of the camera's images, by stamp.
-        node: The last diagnostics of the node.
+        node: The last diagnostics of the node; without any its engine, if the bag tells.
     """
 
     path: Path
@@ -125,6 +125,7 @@ def read_drive(path: Path, camera: str = '') -> Drive:
         drive = Drive(path, reader.start_time, topics)
         if topics.classes and (classes := json_of(reader, topics.classes)) is not None:
             drive.label_map = label_map_of(classes)
+            drive.node = {'engine': classes['engine']} if 'engine' in classes else {}
         wanted = {
             topics.label, topics.stop, topics.stop_status, topics.lane_status, topics.diagnostics,
             *topics.images,

@@ -135,10 +135,14 @@ def _stop_figures(drive: Drive) -> dict[str, Any] | None:
     for span in spans:
         seconds[span.kind] = seconds.get(span.kind, 0.0) + span.length_s
     distances = [beat.person_m for beat in drive.beats if np.isfinite(beat.person_m)]
-    stops = [stop for stop, _ in groupby(beat.stop for beat in drive.beats)]
+    reasons = [
+        {beat.kind for beat in group}
+        for stop, group in groupby(drive.beats, lambda b: b.stop)
+        if stop
+    ]
     return {
         'share': round(float(np.mean([beat.stop for beat in drive.beats])), 4),
-        'stops': sum(stops),
+        'stops': sum(bool(kinds - set(IDLE_KINDS)) for kinds in reasons),
         'seconds': {kind: round(value, 2) for kind, value in sorted(seconds.items())},
         'fault_s': round(sum(fault_seconds(seconds).values()), 2),
         'nearest_person_m': round(min(distances), 2) if distances else None,

@@ -81,8 +81,8 @@ def _stops(drive: Drive) -> Iterator[WorstMoment]:
 
 
 def _met(beats: Sequence[Beat], length_s: float) -> WorstMoment:
-    """A stop for people, at the moment when one was nearest."""
-    known = [beat for beat in beats if np.isfinite(beat.person_m)]
+    """A stop for people, at the moment when one of them was nearest."""
+    known = [beat for beat in beats if np.isfinite(beat.person_m) and beat.kind != 'hold']
     if not known:
         title = f'Stop for a person, {length_s:.1f} s'
         return WorstMoment(beats[0].at_s, 'person', title, beats[0].reason, 1.5)

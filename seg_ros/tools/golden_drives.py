@@ -10,16 +10,19 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from seg_ros.core.stop_config import StopConfig
 from seg_ros.messages.camera_info import camera_info_message
 from seg_ros.messages.conversions import compressed_message, header_of, image_message
 from seg_ros.messages.plain import serialised, typestore
 from seg_ros.messages.types import message_type
 from seg_ros.replay.output_bag import OutputBag
-from seg_ros.sim import SCENARIOS, CrossingEvent, SceneConfig, World
+from seg_ros.sim import SCENARIOS, SceneConfig, World
 from seg_ros.sim.classes import CLASS_NAMES, UNLABELLED
 from seg_ros.sim.encounters import is_inside, somebody_near, true_zone
 from seg_ros.sim.frame import SimFrame
+from seg_ros.tools.stop_drives import last_moment_braking, with_crossings
 
 __all__ = ['GOLDEN_DRIVES', 'TRUTH_LABEL', 'GoldenDrive', 'Truth', 'truth_names', 'write_drive']
 
@@ -65,22 +68,19 @@ class Truth:
     heading_rad: float
 
 
-def _with_crossings(scene: SceneConfig, *places_m: float) -> SceneConfig:
-    """A zebra crossing at each place, and somebody who walks over it, from both sides in turn."""
-    events = tuple(
-        CrossingEvent(at_m=at_m, trigger_distance_m=34.0, from_left=bool(index % 2))
-        for index, at_m in enumerate(places_m)
+def _crossed(scene: SceneConfig, count: int, seed: int) -> SceneConfig:
+    """A scene with people who cross close in front, and a zebra crossing where they do."""
+    alone = replace(
+        scene, crossings_per_km=0.0, people_density=0.5, car_density=0.5, stop_for_people=False
     )
-    return replace(scene, crossings_at_m=places_m, crossing_events=events, rate_hz=RATE_HZ)
+    generator = np.random.default_rng(seed)
+    planned = with_crossings(alone, count, StopConfig(), generator).scene
+    zebras = tuple(event.at_m for event in planned.crossing_events)
+    return replace(planned, crossings_at_m=zebras, rate_hz=RATE_HZ, seed=seed)
 
 
 GOLDEN_DRIVES: Mapping[str, GoldenDrive] = {
-    'city_crossings': GoldenDrive(
-        _with_crossings(
-            replace(SCENARIOS['crossing'], seed=41), *(float(at_m) for at_m in range(60, 300, 90))
-        ),
-        seconds=20.0,
-    ),
+    'city_crossings': GoldenDrive(_crossed(SCENARIOS['city'], 3, seed=47), seconds=25.0),
     'country_bends': GoldenDrive(
         replace(
             SCENARIOS['country'],
@@ -91,10 +91,7 @@ GOLDEN_DRIVES: Mapping[str, GoldenDrive] = {
         ),
         seconds=15.0,
     ),
-    'night_rain': GoldenDrive(
-        _with_crossings(replace(SCENARIOS['night_rain'], crossings_per_km=0.0, seed=43), 70.0),
-        seconds=15.0,
-    ),
+    'night_rain': GoldenDrive(_crossed(SCENARIOS['night_rain'], 2, seed=47), seconds=16.0),
 }
 
 
@@ -136,7 +133,7 @@ def write_drive(
             bag.write(topic, stamp_ns, serialised(message, TOPICS[topic]))
         truths.append(_truth(frame, stamp_ns, config))
         on_frame((index + 1) / count)
-        world.step(1.0 / drive.scene.rate_hz)
+        world.step(1.0 / drive.scene.rate_hz, acceleration_mps2=last_moment_braking(frame))
     bag.close()
     text = json.dumps([asdict(row) for row in truths])
     (folder / 'truth.json').write_text(text, encoding='utf-8')
