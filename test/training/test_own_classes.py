@@ -160,6 +160,20 @@ def recorded_labels(bag: Path) -> list[NDArray[np.uint8]]:
     return [m.data.reshape(m.height, m.step)[:, : m.width] for m in messages]
 
 
+def run_seg_ros(*words: str, folder: Path) -> str:
+    """Run `seg_ros WORDS` in a folder; returns what it printed."""
+    done = subprocess.run(
+        [sys.executable, '-m', 'seg_ros.cli', *words],
+        cwd=folder,
+        text=True,
+        capture_output=True,
+        timeout=240.0,
+        env={**os.environ, 'PYTHONPATH': str(REPOSITORY)},
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
 @needs_training
 def test_fifty_pictures_and_three_commands_are_an_engine_that_works_in_the_node(
     tmp_path: Path,
@@ -179,16 +193,7 @@ def test_fifty_pictures_and_three_commands_are_an_engine_that_works_in_the_node(
     run_training('training.train', 'my.yaml', folder=tmp_path)
     exported = ['training.export', 'out/train/mine/last.pt', 'engines/mine', '--size', size]
     run_training(*exported, folder=tmp_path)
-    demo = ['demo', '--engine', 'engines/mine', '--images', 'my/test/images']
-    done = subprocess.run(
-        [sys.executable, '-m', 'seg_ros.cli', *demo],
-        cwd=tmp_path,
-        text=True,
-        capture_output=True,
-        timeout=120.0,
-        env={**os.environ, 'PYTHONPATH': str(REPOSITORY)},
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    run_seg_ros('demo', '--engine', 'engines/mine', '--images', 'my/test/images', folder=tmp_path)
 
     labels = recorded_labels(tmp_path / 'out/demo/bag')
     assert len(labels) >= TEST_IMAGES - 2  # a busy machine may lose one or two
@@ -197,6 +202,10 @@ def test_fifty_pictures_and_three_commands_are_an_engine_that_works_in_the_node(
         matrix.add(labels_of(unseen), found)
     assert matrix.iou().min() > 0.6, matrix.iou()
 
+    words = ['--engine', 'engines/mine', '--dataset', 'my', '--split', 'test', '--ids', 'engine']
+    figures = json.loads(run_seg_ros('evaluate', *words, '--json', folder=tmp_path))
+    assert figures['images'] == TEST_IMAGES
+    assert min(figures['iou'].values()) > 0.6, figures
     card = ['training.evaluate', 'engines/mine', '--config', 'my.yaml', '--write']
     run_training(*card, folder=tmp_path)
     assert '| mine-test | 5 | 160x96 |' in (tmp_path / 'engines/mine/MODEL_CARD.md').read_text()
