@@ -7,7 +7,7 @@ import hashlib
 import logging
 import pickle
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from seg_ros.core.camera import CameraIntrinsics
@@ -20,6 +20,7 @@ from seg_ros.core.vehicle_stop import VehicleDecision, VehicleStop
 from seg_ros.decisions import CameraDecisions, FrameDecisions
 from seg_ros.messages.camera_info import Calibration, camera_info_message
 from seg_ros.messages.conversions import motion_of
+from seg_ros.messages.lane_frame import placed_lane
 from seg_ros.messages.mounting import Mounting, wants_transforms
 from seg_ros.pipeline import NetworkView
 from seg_ros.replay.transforms import TransformTree
@@ -100,6 +101,7 @@ class Drive:
             for name in config.camera_names
         }
         self._lens = lens
+        self._lane_frame, self._base_frame = config.lane.frame, config.base_frame
         self._vehicle = VehicleStop({name: row.decisions for name, row in self.cameras.items()})
         self._period_ns = round(NS_PER_S / config.heartbeat_hz)
         self._next_beat_ns: int | None = None
@@ -136,7 +138,15 @@ class Drive:
             message.header.frame_id = frame.frame_id
             state.calibration.take(message)
         state.decisions.calibrate(state.calibration.camera(now_ns))
-        return state.decisions.update(view, frame.stamp_ns, now_ns, wanted, StageTimer(_no_clock))
+        decided = state.decisions.update(
+            view, frame.stamp_ns, now_ns, wanted, StageTimer(_no_clock)
+        )
+        if self._lane_frame and decided.lane is not None and decided.lane.valid:
+            lane = placed_lane(
+                decided.lane, self._lane_frame, self._base_frame, self._transforms.look_up_at
+            )
+            decided = replace(decided, lane=lane)
+        return decided
 
     def lens(self, camera: str, message: Any) -> None:
         """Takes a CameraInfo."""

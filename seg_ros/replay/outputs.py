@@ -11,6 +11,7 @@ from seg_ros.core.errors import ConfigurationError
 from seg_ros.core.types import Frame
 from seg_ros.decisions import FrameDecisions
 from seg_ros.inference.engine import Engine
+from seg_ros.messages.configured_outputs import configured_outputs
 from seg_ros.messages.conversions import (
     classes_message,
     compressed_message,
@@ -23,7 +24,6 @@ from seg_ros.messages.image_outputs import OUTPUTS
 from seg_ros.messages.plain import serialised, typestore
 from seg_ros.messages.stop_status import stop_status
 from seg_ros.messages.types import message_type
-from seg_ros.messages.zone_outputs import zone_outputs
 from seg_ros.pipeline import FrameResult
 from seg_ros.replay.drive import Beat
 
@@ -162,8 +162,8 @@ class ReplayOutputs:
 
 
 def _decision_rows(config: NodeConfig) -> list[DecisionOutput]:
-    """The rows whose types a bag can define; nav2_msgs and the like are not among them."""
-    rows = (*DECISION_OUTPUTS, *zone_outputs(config.zones))
+    """The rows whose types rosbags knows; vision_msgs and nav2_msgs are not among them."""
+    rows = (*DECISION_OUTPUTS, *configured_outputs(config))
     return [row for row in rows if row.type_name in typestore().fielddefs]
 
 

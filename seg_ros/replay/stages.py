@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,7 +14,7 @@ from seg_ros.core.errors import FrameError
 from seg_ros.core.timing import StageTimer
 from seg_ros.core.types import Frame
 from seg_ros.messages.conversions import frame_from_message, stamp_ns_of
-from seg_ros.pipeline import FrameResult, NetworkView, PipelineOptions, SegmentationPipeline
+from seg_ros.pipeline import FrameResult, PipelineOptions, SegmentationPipeline
 from seg_ros.replay.drive import Drive
 from seg_ros.replay.job import ReplayJob
 from seg_ros.replay.outputs import Record, ReplayOutputs
@@ -219,5 +220,7 @@ def _kept(result: FrameResult) -> FrameResult:
     """Returns the result with a view that outlives the next frame."""
     view = result.view
     confidence = None if view.confidence is None else view.confidence.copy()
-    kept = NetworkView(view.picture.copy(), view.labels.copy(), confidence)
-    return FrameResult(result.frame, kept, result.label, result.confidence, result.overlay)
+    kept = replace(
+        view, picture=view.picture.copy(), labels=view.labels.copy(), confidence=confidence
+    )
+    return replace(result, view=kept)

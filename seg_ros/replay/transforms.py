@@ -74,6 +74,10 @@ class TransformTree:
         q.x, q.y, q.z, q.w = product(back, rotation)
         return made
 
+    def look_up_at(self, frame: str, of_frame: str, _stamp_ns: int) -> Any:
+        """Returns the newest transform, also where that of a time is asked for."""
+        return self.look_up(frame, of_frame)
+
     def _way_up(self, frame: str) -> dict[str, list[Link]]:
         """Every frame from this one up to the root, with the links that lead there."""
         way: dict[str, list[Link]] = {frame: []}

@@ -39,9 +39,7 @@ from seg_ros.decisions import CameraDecisions
 from seg_ros.inference.engine import engine_search_path, load_engine
 from seg_ros.inference.registry import ChosenBackend, PlanOptions, create_backend
 from seg_ros.inference.switchable_backend import BackendStatus, backend_status
-from seg_ros.messages.detection_outputs import detection_outputs
-from seg_ros.messages.lane_outputs import lane_outputs
-from seg_ros.messages.zone_outputs import zone_outputs
+from seg_ros.messages.configured_outputs import configured_outputs
 from seg_ros.middleware import prepare_process
 from seg_ros.pipeline import SegmentationPipeline
 from seg_ros.ros.camera_geometry import CameraGeometry
@@ -163,11 +161,7 @@ class SegmentationNode(LifecycleNode):
                     self,
                     prefix,
                     config.base_frame,
-                    (
-                        *detection_outputs(),
-                        *lane_outputs(config.lane),
-                        *zone_outputs(config.zones),
-                    ),
+                    configured_outputs(config),
                     lane_placing(config, transforms),
                 ),
                 CameraGeometry(self, camera, topic, mounting),
