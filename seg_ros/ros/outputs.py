@@ -33,6 +33,7 @@ __all__ = ['CameraOutputs']
 IMAGE_QOS = QoSProfile(
     history=HistoryPolicy.KEEP_LAST, depth=5, reliability=ReliabilityPolicy.RELIABLE
 )
+LABEL_INFOS = ('label_info', 'costmap/label_info')  # beside each image that it is about
 LATCHED_QOS = QoSProfile(
     history=HistoryPolicy.KEEP_LAST,
     depth=1,
@@ -69,11 +70,14 @@ class CameraOutputs:
         }
         self._classes = node.create_publisher(String, f'{prefix}/classes', LATCHED_QOS)
         self._vision_msgs = vision_msgs()
-        self._label_info = None
+        self._label_infos = []
         if self._vision_msgs is not None:
-            self._label_info = node.create_publisher(
-                self._vision_msgs.LabelInfo, f'{prefix}/label_info', LATCHED_QOS
-            )
+            self._label_infos = [
+                node.create_publisher(
+                    self._vision_msgs.LabelInfo, f'{prefix}/{topic}', LATCHED_QOS
+                )
+                for topic in LABEL_INFOS
+            ]
 
     def wanted(self) -> set[str]:
         """Returns the images, out of ``pipeline.IMAGES``, that somebody subscribes to."""
@@ -113,16 +117,15 @@ class CameraOutputs:
     def publish_classes(self, header: Header, threshold: float) -> None:
         """Publishes the names of the classes, latched."""
         self._classes.publish(classes_message(self._engine.name, self._engine.label_map))
-        if self._label_info is not None:
-            self._label_info.publish(
+        for publisher in self._label_infos:
+            publisher.publish(
                 label_info_message(header, self._engine.label_map, threshold, self._vision_msgs)
             )
 
     def destroy(self) -> None:
         """Removes the publishers from the graph."""
-        for publisher in (*self._publishers.values(), self._classes, self._label_info):
-            if publisher is not None:
-                self._node.destroy_publisher(publisher)
+        for publisher in (*self._publishers.values(), self._classes, *self._label_infos):
+            self._node.destroy_publisher(publisher)
 
 
 def vision_msgs() -> ModuleType | None:

@@ -35,6 +35,7 @@ from test.ros.nav2_consumers import (
 from test.ros.test_segmentation_node import canned
 from test.tiny_onnx import network, write_engine
 
+ENGINES = sorted((Path(__file__).parents[2] / 'engines').glob('*/spec.yaml'))
 SPEC = yaml.safe_load((Path(__file__).parents[2] / 'engines/roadsynth/spec.yaml').read_text())
 IDS = {row['name']: row['id'] for row in SPEC['classes']}
 COLOURS = np.array([row['colour'] for row in SPEC['classes']], np.uint8)
@@ -290,8 +291,19 @@ class TestSemanticLayer:
         values = parameters('costmap_semantic_layer.yaml', *LAYER)
         return SemanticLayer(values[values['plugins'][0]], values['resolution'], IDS)
 
-    def test_every_class_of_the_engine_is_in_the_parameters(self, layer: SemanticLayer) -> None:
+    @pytest.mark.parametrize('spec', ENGINES, ids=lambda path: path.parent.name)
+    def test_every_class_of_the_engine_is_in_the_parameters(
+        self, layer: SemanticLayer, spec: Path
+    ) -> None:
+        rows = yaml.safe_load(spec.read_text())['classes']
+        layer.class_ids = {row['name']: row['id'] for row in rows}
         assert layer.critical_errors() == set()
+
+    def test_all_four_topics_are_of_one_namespace(self, layer: SemanticLayer) -> None:
+        source = layer.values['camera']
+        topics = {name: value for name, value in source.items() if name.endswith('_topic')}
+        assert {topic.rpartition('/')[0] for topic in topics.values()} == {'/segmentation/costmap'}
+        assert len(topics) == 4
 
     def test_a_person_costs_where_it_stands_and_the_road_is_free(
         self, layer: SemanticLayer, person: dict[str, list[Any]]
