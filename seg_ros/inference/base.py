@@ -57,11 +57,15 @@ class InferenceBackend(Protocol):
         name: Its row in the registry.
         detail: Device, precision, threads and version, for people.
         engine: What it runs.
+        max_batch: Images that are faster together than one after the other; 1 where none are.
     """
 
     name: str
     detail: str
     engine: Engine
+
+    @property
+    def max_batch(self) -> int: ...
 
     def infer(self, images: RgbBatch, *, with_confidence: bool = False) -> InferenceResult:
         """Returns labels, and confidence if asked for; valid until the next call.

@@ -60,6 +60,7 @@ class CannedBackend:
     Attributes:
         delay_s: How long ``infer`` takes; change it at any time.
         confidence: The confidence of every pixel, 0 to 255; change it at any time.
+        max_batch: How many images it wants together; change it at any time.
         calls: How often ``infer`` was called.
     """
 
@@ -86,6 +87,7 @@ class CannedBackend:
         self.detail = 'canned labels, no network'
         self.delay_s = 0.0
         self.confidence = 255
+        self.max_batch = 1
         self.calls = 0
         self._failure: str | None = None
         self._may_go_on = Event()

@@ -29,6 +29,7 @@ __all__ = [
     'build_plan',
     'network_data',
     'network_path',
+    'possible_batch',
 ]
 
 HEALTH = 'health'
@@ -157,6 +158,11 @@ def network_data(engine: Engine, precision: str, *, typed: bool) -> bytes:
     if precision == 'fp16' and typed:
         return half_precision(data, str(path))
     return data
+
+
+def possible_batch(engine: Engine, wanted: int) -> int:
+    """Returns how many images a plan can take together: a network exported for one takes one."""
+    return min(wanted, _batch(engine.onnx_path.read_bytes()) or LARGEST_BATCH)
 
 
 def build_plan(

@@ -28,6 +28,7 @@ class LogitsBackend(ABC):
     """
 
     name: str
+    max_batch = 1
 
     def __init__(self, engine: Engine, detail: str) -> None:
         """Warms up; the runtime must be loaded."""

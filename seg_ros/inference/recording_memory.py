@@ -8,6 +8,7 @@ backend that reads too early gets nothing.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -36,11 +37,13 @@ class RecordingMemory(GpuMemory):
 
     Attributes:
         calls: Name of every call, in order; those inside a graph at its capture.
+        threads: Identifiers of all threads that called.
         failing: Name of the call that fails from now on, and the error's name; None for none.
     """
 
     def __init__(self, gpu: GpuInfo = FAKE_GPU, capacity: int = 1 << 30) -> None:
         self.calls: list[str] = []
+        self.threads: set[int] = set()
         self.failing: tuple[str, str] | None = None
         self.capacity = capacity
         self.resets = 0
@@ -101,11 +104,12 @@ class RecordingMemory(GpuMemory):
 
     def _record(self, name: str) -> None:
         self.calls.append(name)
+        self.threads.add(threading.get_ident())
         if self.failing is not None and self.failing[0] == name:
             raise device_failure(name, self.failing[1], 'told to fail', self.gpu)
 
     def _enter(self) -> None:
-        pass
+        self.threads.add(threading.get_ident())
 
     def _leave(self) -> None:
         pass

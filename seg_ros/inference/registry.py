@@ -13,6 +13,7 @@ from seg_ros.inference.base import PRECISIONS, InferenceBackend
 from seg_ros.inference.engine import Engine
 from seg_ros.inference.engine_build import BuildOptions
 from seg_ros.inference.engine_cache import EngineCache
+from seg_ros.inference.one_thread import OneThreadBackend
 from seg_ros.inference.switchable_backend import SwitchableBackend
 from seg_ros.inference.tensorrt_backend import PlanMissing, plan_precision
 
@@ -194,8 +195,9 @@ def _made(
 ) -> InferenceBackend:
     module, class_name = BACKENDS[name].split(':')
     make = getattr(import_module(module), class_name)
-    more: dict[str, Any] = {}
+    options: dict[str, Any] = {'threads': threads, 'precision': precision}
     if name == WITH_PLANS:
-        more = {'cache_path': plans.cache_path, 'max_batch': plans.max_batch}
-    backend: InferenceBackend = make(engine, threads=threads, precision=precision, **more)
+        options |= {'cache_path': plans.cache_path, 'max_batch': plans.max_batch}
+        return OneThreadBackend(lambda: make(engine, **options))
+    backend: InferenceBackend = make(engine, **options)
     return backend

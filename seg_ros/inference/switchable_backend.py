@@ -79,6 +79,11 @@ class SwitchableBackend:
         self._thread = threading.Thread(target=self._prepare, name='plan-switch', daemon=True)
         self._thread.start()
 
+    @property
+    def max_batch(self) -> int:
+        """Of the backend that serves now."""
+        return self._serving.max_batch
+
     def status(self) -> BackendStatus:
         """Returns what is going on; never waits."""
         if self._state == FAILED:

@@ -159,6 +159,7 @@ class TensorrtBackend:
         """
         options = BuildOptions(plan_precision(precision), max_batch)
         self.engine = engine
+        self.max_batch = max_batch
         self._stack = stack or _stack_by_name()
         cache = EngineCache(cache_path)
         key = plan_key(engine, options, self._stack.api, self._stack.gpu)

@@ -12,7 +12,6 @@ import platform
 import sys
 import time
 from collections.abc import Callable, Iterator
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,12 @@ import numpy as np
 from seg_ros.core.errors import BackendUnavailable, EngineError, SegRosError
 from seg_ros.inference.device_memory import open_device_memory
 from seg_ros.inference.engine import Engine, find_engines, load_engine
-from seg_ros.inference.engine_build import PLAN_PRECISIONS, BuildOptions, network_data
+from seg_ros.inference.engine_build import (
+    PLAN_PRECISIONS,
+    BuildOptions,
+    network_data,
+    possible_batch,
+)
 from seg_ros.inference.engine_cache import EngineCache
 from seg_ros.inference.gpu import GpuInfo, find_gpu, gpu_clocks
 from seg_ros.inference.plan_check import check_images
@@ -91,7 +95,7 @@ def main(arguments: argparse.Namespace) -> int:
                     if precision == 'int8' and engine.int8_path is None:
                         continue
                     progress.show(f'{engine.name} {precision}')
-                    options = BuildOptions(precision, _batch(engine))
+                    options = BuildOptions(precision, possible_batch(engine, BATCH))
                     try:
                         figures['plans'].append(
                             check_plan_of(stack, engine, options, cache, keep, arguments.cycles)
@@ -182,13 +186,6 @@ def check_plan_of(
 def _engines(names: list[str]) -> Iterator[Engine]:
     for name in names or list(find_engines()):
         yield load_engine(name)
-
-
-def _batch(engine: Engine) -> int:
-    """Returns the batch size that is checked; a network for one image stays with one."""
-    read = import_module('seg_ros.inference.onnx_file').read_inputs_and_outputs
-    inputs, _ = read(engine.onnx_path.read_bytes())
-    return 1 if inputs[0].shape and inputs[0].shape[0] else BATCH
 
 
 def _stages(runner: PlanRunner, count: int) -> dict[str, dict[str, float]]:
