@@ -1,4 +1,4 @@
-"""The story of a frame, from the camera's image to what is published, in one function."""
+"""The story of a frame, from the camera's image to what is published: prepare, infer, finish."""
 
 from __future__ import annotations
 
@@ -10,7 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seg_ros.core.timing import StageTimer
-from seg_ros.core.types import Allocate, ConfidenceImage, Frame, LabelImage, RgbImage
+from seg_ros.core.types import (
+    Allocate,
+    ConfidenceImage,
+    Frame,
+    LabelImage,
+    RgbBatch,
+    RgbImage,
+)
 from seg_ros.inference.base import InferenceBackend
 
 __all__ = [
@@ -20,6 +27,7 @@ __all__ = [
     'NetworkView',
     'PipelineOptions',
     'SegmentationPipeline',
+    'needs_confidence',
 ]
 
 IMAGES = ('label', 'confidence', 'overlay')
@@ -75,6 +83,11 @@ class FrameResult:
     overlay: RgbImage | None = None
 
 
+def needs_confidence(wanted: Collection[str], options: PipelineOptions) -> bool:
+    """Returns whether what is wanted of a frame needs the network's confidence."""
+    return not {'confidence', 'stop', 'costmap'}.isdisjoint(wanted) or options.min_confidence > 0
+
+
 class Buffers:
     """Arrays that are made once and reused; the usual ``allocate`` of ``process``."""
 
@@ -100,6 +113,13 @@ class SegmentationPipeline:
         self._buffers = Buffers()
         self._label_map = backend.engine.label_map
         self._colours_rgb = self._label_map.colour_lut_rgb()
+        self._batch: RgbBatch = np.empty((0, 0, 0, 3), np.uint8)
+        self._sizes_wh: list[tuple[int, int]] = []
+
+    @property
+    def max_batch(self) -> int:
+        """How many frames are faster together than one after the other."""
+        return self._backend.max_batch
 
     def process(
         self,
@@ -124,24 +144,61 @@ class SegmentationPipeline:
             FrameError: The image cannot be read.
             BackendError: The network cannot be run.
         """
-        allocate = allocate or self._buffers
-        size_wh = frame.image.width, frame.image.height
-        with_confidence = (
-            not {'confidence', 'stop', 'costmap'}.isdisjoint(wanted) or options.min_confidence > 0
-        )
+        self.prepare(frame, timer)
+        (view,) = self.infer(needs_confidence(wanted, options))
+        timer.stage('infer')
+        return self.finish(frame, view, wanted, options, timer, allocate)
 
-        # Bring the camera's image to the network's size, as RGB
+    def prepare(self, frame: Frame, timer: StageTimer, slot: int = 0, of: int = 1) -> None:
+        """Brings a camera's image to the network's size, as RGB, into a slot of the next batch.
+
+        Args:
+            frame: The camera's image with its identity.
+            timer: Books the stage preprocess.
+            slot: Its place, after those of the frames before it; 0 begins a batch.
+            of: How many slots there are at most; the same for all frames of a batch.
+
+        Raises:
+            FrameError: The image cannot be read.
+        """
         width, height = self._backend.engine.network_size_wh
-        batch = self._buffers('batch', (1, height, width, 3))
-        pixels = frame.image.rgb((width, height), out=batch[0])
+        batch = self._buffers(f'batch of {of}', (of, height, width, 3))
+        frame.image.rgb((width, height), out=batch[slot])
+        self._batch = batch[: slot + 1]
+        self._sizes_wh[slot:] = [(frame.image.width, frame.image.height)]
         timer.stage('preprocess')
 
-        # Run the network
-        result = self._backend.infer(pixels[np.newaxis], with_confidence=with_confidence)
-        label = result.labels[0]
-        confidence = None if result.confidence is None else result.confidence[0]
-        view = NetworkView(pixels, label, confidence, size_wh)
-        timer.stage('infer')
+    def infer(self, with_confidence: bool) -> list[NetworkView]:
+        """Runs the network on the frames that were prepared; returns their views, in order.
+
+        Raises:
+            BackendError: The network cannot be run.
+        """
+        result = self._backend.infer(self._batch, with_confidence=with_confidence)
+        confidences = result.confidence if with_confidence else None
+        return [
+            NetworkView(
+                picture,
+                result.labels[index],
+                None if confidences is None else confidences[index],
+                self._sizes_wh[index],
+            )
+            for index, picture in enumerate(self._batch)
+        ]
+
+    def finish(
+        self,
+        frame: Frame,
+        view: NetworkView,
+        wanted: Collection[str],
+        options: PipelineOptions,
+        timer: StageTimer,
+        allocate: Allocate | None = None,
+    ) -> FrameResult:
+        """Returns what is wanted of a frame whose view is there; see ``process``."""
+        allocate = allocate or self._buffers
+        size_wh = frame.image.width, frame.image.height
+        label, confidence = view.labels, view.confidence
 
         # Unlabel what is less certain than asked for
         if confidence is not None and options.min_confidence > 0.0:

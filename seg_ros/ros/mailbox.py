@@ -30,19 +30,25 @@ class Mailbox(Generic[Item]):
             self._condition.notify()
             return dropped
 
-    def take(self) -> tuple[str, Item] | None:
-        """Waits for an item and returns it with its camera; None once the mailbox is closed."""
+    def take(self, most: int = 1) -> list[tuple[str, Item]]:
+        """Waits for an item and returns it with its camera; none once the mailbox is closed.
+
+        Args:
+            most: How many are taken together, of those that wait already: nobody waits for a
+                partner.
+        """
         with self._condition:
             while not self._waiting and not self._closed:
                 self._condition.wait()
-            return None if self._closed else self._waiting.popitem(last=False)
+            count = 0 if self._closed else min(most, len(self._waiting))
+            return [self._waiting.popitem(last=False) for _ in range(count)]
 
     @property
     def closed(self) -> bool:
         return self._closed
 
     def close(self) -> None:
-        """Drops what waits and lets ``take`` return None from now on."""
+        """Drops what waits and lets ``take`` return nothing from now on."""
         with self._condition:
             self._closed = True
             self._waiting.clear()

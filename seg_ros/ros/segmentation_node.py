@@ -37,6 +37,7 @@ from seg_ros.core.vehicle_stop import VehicleDecision, VehicleStop
 from seg_ros.core.zones import Motion
 from seg_ros.decisions import CameraDecisions
 from seg_ros.inference.engine import engine_search_path, load_engine
+from seg_ros.inference.engine_build import possible_batch
 from seg_ros.inference.registry import ChosenBackend, PlanOptions, create_backend
 from seg_ros.inference.switchable_backend import BackendStatus, backend_status
 from seg_ros.messages.configured_outputs import configured_outputs
@@ -127,9 +128,7 @@ class SegmentationNode(LifecycleNode):
         """Reads the parameters, loads the engine, creates the publishers."""
         self.config = config = read_config(self)
         ours = [Path(config.engines_path)] if config.engines_path else []
-        engine = load_engine(
-            config.engine, [*ours, *engine_search_path()], config.network_size
-        )
+        engine = load_engine(config.engine, [*ours, *engine_search_path()], config.network_size)
         self.chosen = create_backend(
             config.backend,
             engine,
@@ -137,7 +136,7 @@ class SegmentationNode(LifecycleNode):
             precision=config.precision,
             plans=PlanOptions(
                 Path(config.cache_path) if config.cache_path else None,
-                max_batch=1,
+                possible_batch(engine, len(config.camera_names)),
                 build_in_background=True,
             ),
         )

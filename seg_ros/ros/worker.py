@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import NamedTuple
 
 from rclpy.node import Node
@@ -14,9 +15,15 @@ from sensor_msgs.msg import CompressedImage, Image
 from seg_ros.core.config import NodeConfig
 from seg_ros.core.errors import BackendError, FrameError
 from seg_ros.core.timing import StageTimer
+from seg_ros.core.types import Frame
 from seg_ros.decisions import CameraDecisions
 from seg_ros.messages.conversions import frame_from_message, stamp_ns_of
-from seg_ros.pipeline import PipelineOptions, SegmentationPipeline
+from seg_ros.pipeline import (
+    NetworkView,
+    PipelineOptions,
+    SegmentationPipeline,
+    needs_confidence,
+)
 from seg_ros.ros.camera_geometry import CameraGeometry
 from seg_ros.ros.decision_outputs import DecisionOutputs
 from seg_ros.ros.diagnostics import CameraStatistics
@@ -55,8 +62,31 @@ class Received(NamedTuple):
     arrived_ns: int
 
 
+class Job(NamedTuple):
+    """A frame on its way.
+
+    Attributes:
+        camera: Its name.
+        received: The message.
+        frame: What is in it.
+        wanted: Names of all that is wanted of it.
+        decisions: Those of them that are decisions.
+        timer: Books its stages.
+    """
+
+    camera: str
+    received: Received
+    frame: Frame
+    wanted: set[str]
+    decisions: set[str]
+    timer: StageTimer
+
+
 class FrameWorker:
     """Processes frames in its own thread, latest first come, until it is stopped.
+
+    Frames of several cameras that wait at the same time run through the network together, where
+    that is faster; a camera alone never waits for another.
 
     Args:
         node: Gives the clock that stamps are compared with, and the log.
@@ -116,20 +146,57 @@ class FrameWorker:
         return not self._thread.is_alive()
 
     def _work(self) -> None:
-        while (item := self._mailbox.take()) is not None:
-            camera, received = item
-            try:
-                self._process(camera, received)
-            except FrameError as error:
-                self._ports[camera].statistics.broken[error.kind] += 1
-                self._log(camera, error.kind, f'frame left out: {error}', received)
-            except BackendError as error:
-                self._fail(camera, f'Inference failed: {error}', received)
-            except Exception as error:
-                if not self._node.context.ok():
-                    return  # the process ends
-                self._fail(camera, f'{type(error).__name__}: {error}', received)
-                self._log(camera, 'unforeseen', traceback.format_exc(), received)
+        while waiting := self._mailbox.take(self._pipeline.max_batch):
+            self._process(waiting)
+
+    def _process(self, waiting: Sequence[tuple[str, Received]]) -> None:
+        """Takes frames that wait together to their topics; what one lacks harms no other."""
+        config = self._config()
+        options = PipelineOptions(config.min_confidence, config.overlay_alpha)
+        jobs: list[Job] = []
+        for camera, received in waiting:
+            with self._reported(camera, received):
+                job = self._begin(camera, received, config, len(jobs), len(waiting))
+                if job is not None:
+                    jobs.append(job)
+        if not jobs:
+            return
+
+        # Run the network on all of them together
+        wanted = {name for job in jobs for name in job.wanted}
+        self._wait_for_each_other(jobs)
+        try:
+            views = self._pipeline.infer(needs_confidence(wanted, options))
+        except Exception as error:
+            for job in jobs:
+                self._report(job.camera, job.received, error)
+            return
+        for job in jobs:
+            job.timer.stage('infer')
+
+        for job, view in zip(jobs, views, strict=True):
+            self._wait_for_each_other(jobs)
+            with self._reported(job.camera, job.received):
+                self._finish(job, view, config, options)
+
+    @contextmanager
+    def _reported(self, camera: str, received: Received) -> Iterator[None]:
+        """Within it an error is this camera's alone: it is reported, and the others go on."""
+        try:
+            yield
+        except Exception as error:
+            self._report(camera, received, error)
+
+    def _report(self, camera: str, received: Received, error: Exception) -> None:
+        if isinstance(error, FrameError):
+            self._ports[camera].statistics.broken[error.kind] += 1
+            self._log(camera, error.kind, f'frame left out: {error}', received)
+        elif isinstance(error, BackendError):
+            self._fail(camera, f'Inference failed: {error}', received)
+        elif self._node.context.ok():  # else the process ends
+            self._fail(camera, f'{type(error).__name__}: {error}', received)
+            text = ''.join(traceback.format_exception(type(error), error, error.__traceback__))
+            self._log(camera, 'unforeseen', text, received)
 
     def _fail(self, camera: str, reason: str, received: Received) -> None:
         """Stops the vehicle and tells why, until frames are processed again."""
@@ -139,29 +206,45 @@ class FrameWorker:
         port.statistics.failing = reason
         self._log(camera, 'inference', reason, received)
 
-    def _process(self, camera: str, received: Received) -> None:
-        """Takes one frame from its message to its topics."""
+    def _begin(
+        self, camera: str, received: Received, config: NodeConfig, slot: int, of: int
+    ) -> Job | None:
+        """Brings a message into its slot of the batch; None where nobody wants a result."""
         port = self._ports[camera]
-        config = self._config()
         images = port.outputs.wanted()
         decisions = port.decision_outputs.wanted()
         if self._is_stop_wanted():
             decisions |= {'stop', 'lane'} if config.stop.zone == 'corridor' else {'stop'}
         if not images and not decisions:
             port.statistics.idle += 1
-            return
+            return None
         timer = StageTimer(time.monotonic_ns)
-        waited_ms = (timer.started_ns - received.arrived_ns) / NS_PER_MS
-        message = received.message
-
-        # Read the message
-        frame = frame_from_message(message, camera)
+        frame = frame_from_message(received.message, camera)
         timer.stage('decode')
+        self._pipeline.prepare(frame, timer, slot, of)
+        return Job(camera, received, frame, images | decisions, decisions, timer)
 
-        # Make labels of it
-        options = PipelineOptions(config.min_confidence, config.overlay_alpha)
-        result = self._pipeline.process(
-            frame, images | decisions, options, timer, port.outputs.allocate
+    def _wait_for_each_other(self, jobs: Sequence[Job]) -> None:
+        """Books what a frame waits for the others of its batch."""
+        if len(jobs) > 1:
+            for job in jobs:
+                job.timer.stage('batch')
+
+    def _finish(
+        self, job: Job, view: NetworkView, config: NodeConfig, options: PipelineOptions
+    ) -> None:
+        """Takes one frame from the network's view of it to its topics."""
+        port, frame, timer, decisions = (
+            self._ports[job.camera],
+            job.frame,
+            job.timer,
+            job.decisions,
+        )
+        message, arrived_ns = job.received
+
+        # Make images of it
+        result = self._pipeline.finish(
+            frame, view, job.wanted, options, timer, port.outputs.allocate
         )
 
         # Decide what they mean
@@ -183,9 +266,9 @@ class FrameWorker:
         port.statistics.processed(
             frame.stamp_ns,
             {
-                'wait': waited_ms,
+                'wait': (timer.started_ns - arrived_ns) / NS_PER_MS,
                 **timer.stages_ms,
-                'received_to_published': (published_ns - received.arrived_ns) / NS_PER_MS,
+                'received_to_published': (published_ns - arrived_ns) / NS_PER_MS,
                 'stamp_to_published': (ros_published_ns - frame.stamp_ns) / NS_PER_MS,
             },
         )

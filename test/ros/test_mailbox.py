@@ -11,7 +11,7 @@ def test_a_newer_item_replaces_the_older_one() -> None:
     mailbox: Mailbox[int] = Mailbox()
     assert not mailbox.put('front', 1)
     assert mailbox.put('front', 2)
-    assert mailbox.take() == ('front', 2)
+    assert mailbox.take() == [('front', 2)]
 
 
 def test_the_camera_that_waits_longest_is_served_first() -> None:
@@ -19,7 +19,7 @@ def test_the_camera_that_waits_longest_is_served_first() -> None:
     mailbox.put('left', 1)
     mailbox.put('right', 1)
     mailbox.put('left', 2)  # newer, but left keeps its place
-    assert [mailbox.take(), mailbox.take()] == [('left', 2), ('right', 1)]
+    assert [*mailbox.take(), *mailbox.take()] == [('left', 2), ('right', 1)]
 
 
 def test_a_fast_camera_does_not_starve_a_slow_one() -> None:
@@ -28,10 +28,19 @@ def test_a_fast_camera_does_not_starve_a_slow_one() -> None:
     mailbox.put('slow', 0)
     for count in range(4):
         mailbox.put('fast', count)
-        item = mailbox.take()
-        assert item is not None
-        served.append(item[0])
+        ((camera, _),) = mailbox.take()
+        served.append(camera)
     assert served == ['slow', 'fast', 'fast', 'fast']
+
+
+def test_those_that_wait_are_taken_together_and_nobody_waits_for_a_partner() -> None:
+    mailbox: Mailbox[int] = Mailbox()
+    mailbox.put('left', 1)
+    assert mailbox.take(3) == [('left', 1)]
+    for camera in ('left', 'right', 'rear', 'left', 'front'):
+        mailbox.put(camera, 2)
+    assert mailbox.take(3) == [('left', 2), ('right', 2), ('rear', 2)]
+    assert mailbox.take(3) == [('front', 2)]
 
 
 def test_close_wakes_who_waits_and_drops_what_waits() -> None:
@@ -41,7 +50,7 @@ def test_close_wakes_who_waits_and_drops_what_waits() -> None:
     thread.start()
     mailbox.close()
     thread.join(10.0)
-    assert taken == [None]
+    assert taken == [[]]
     mailbox.put('front', 1)
-    assert mailbox.take() is None
+    assert mailbox.take() == []
     assert mailbox.closed
