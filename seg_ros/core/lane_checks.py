@@ -20,7 +20,7 @@ MAX_TILT = 4.5  # in expected pitch errors
 MAX_TILT_CHANGE = 3.0  # the same, from what is usual
 INSIDE = 0.5  # of the weaker side: more paint than that inside of a lane is a line
 MAX_OFFSET = 0.9  # in lanes, from the middle of the lane
-NEW_OFFSET = 0.6  # the same, of a lane that was not followed until now
+NEW_OFFSET = 0.55  # the same, of a lane that was not followed until now
 
 
 @dataclass(frozen=True)
