@@ -21,6 +21,7 @@ from seg_ros.core.navigation import NAVIGATION, Navigation, Navigator
 from seg_ros.core.navigation_config import NavigationConfig
 from seg_ros.core.pedestrian_stop import PedestrianStop
 from seg_ros.core.picture_watch import PictureWatch
+from seg_ros.core.pitch_refinement import PitchRefinement
 from seg_ros.core.stop_config import StopConfig
 from seg_ros.core.stop_decision import StopDecision
 from seg_ros.core.timing import StageTimer
@@ -99,6 +100,7 @@ class CameraDecisions:
         self._autoware = AutowareEncoder(label_map)
         self._instances = InstanceFinder(label_map)
         self._pictures = PictureWatch()
+        self._pitch = PitchRefinement(stop.refine_pitch_rad)
 
     def __getstate__(self) -> dict[str, Any]:
         """Returns what a replay that is resumed needs: no lock, and no table that is made anew."""
@@ -115,11 +117,13 @@ class CameraDecisions:
         if camera != self._camera:
             self._camera, self._table, self._ground = camera, None, None
             self._navigator = None
+            self._pitch.reset()
 
     def configure(self, stop: StopConfig) -> None:
         """Takes other numbers for the stop; the way must be proven clear anew."""
         with self._lock:
             self._stop_config = stop
+            self._pitch.limit_rad = stop.refine_pitch_rad
             if self._stop is not None and stop != self._stop.config:
                 self._stop.configure(stop)
 
@@ -182,7 +186,7 @@ class CameraDecisions:
                     now_ns=now_ns,
                     confidence=view.confidence,
                     health=health,
-                    ground=self._ground,
+                    ground=self._ground_now(lane, stamp_ns),
                     lane=lane.points()[:, :2] if lane is not None and lane.valid else None,
                 )
                 people, zone = self._stop.people, self._stop.zone
@@ -223,6 +227,14 @@ class CameraDecisions:
             self._table = self._camera.ground_table((width, height))
             self._ground = GroundScale(self._table)
             self._navigator = None
+
+    def _ground_now(self, lane: LaneTrack | None, stamp_ns: int) -> GroundScale | None:
+        """The ground with the pitch that the lane shows, where that is wanted."""
+        if self._ground is None or self._camera is None:
+            return None
+        mount = self._camera.mount
+        up_rad = self._pitch.update(lane, mount.z, stamp_ns)
+        return self._ground.pitched(up_rad, (mount.x, mount.y, mount.z))
 
     def _navigate(self, view: NetworkView, wanted: Collection[str]) -> Navigation | None:
         if self._camera is None or self._table is None or self._ground is None:

@@ -12,11 +12,13 @@ from seg_ros.core.lane_config import LaneConfig
 from seg_ros.core.lane_track import LaneTrack
 from seg_ros.core.stop_config import StopConfig
 from seg_ros.core.timing import StageTimer
-from seg_ros.decisions import CameraDecisions
+from seg_ros.decisions import CameraDecisions, FrameDecisions
 from seg_ros.inference.engine import load_engine
 from seg_ros.pipeline import NetworkView
+from test import people_scene
 from test.tiny_onnx import SIZE_WH, write_engine
 
+SECOND_NS = 1_000_000_000
 VIEW = NetworkView(np.zeros((*SIZE_WH[::-1], 3), np.uint8), np.zeros(SIZE_WH[::-1], np.uint8))
 
 
@@ -47,3 +49,22 @@ def test_the_heartbeat_is_answered_while_the_lane_hangs(
     may_go_on.set()
     worker.join(60.0)
     assert answered == [True]
+
+
+@pytest.mark.parametrize(('limit_rad', 'x_m'), [(0.0, 15.0), (0.02, 17.1)])
+def test_people_are_placed_with_the_pitch_of_the_lane_where_that_is_wanted(
+    limit_rad: float, x_m: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stop = StopConfig(refine_pitch_rad=limit_rad, min_contrast=0.0, frozen_timeout_s=0.0)
+    decisions = CameraDecisions(stop, LaneConfig(), people_scene.LABEL_MAP)
+    decisions.calibrate(people_scene.camera())
+    labels = people_scene.frame_with((15.0, 0.0))
+    view = NetworkView(np.zeros((*labels.shape, 3), np.uint8), labels)
+    decided = FrameDecisions()
+    for stamp_ns in range(0, 60 * SECOND_NS, SECOND_NS // 2):
+        lane = LaneTrack(True, 'both lines', 'markings', stamp_ns, reach_m=30, pitch_per_m=0.01)
+        monkeypatch.setattr(decisions, '_find_lane', lambda *_arguments, lane=lane: lane)
+        timer = StageTimer(lambda: 0)
+        decided = decisions.update(view, stamp_ns, stamp_ns, {'lane', 'stop'}, timer)
+    (person,) = decided.people
+    assert person.x_m == pytest.approx(x_m, abs=0.5)

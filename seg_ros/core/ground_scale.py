@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
+import math
 import warnings
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +15,7 @@ from seg_ros.core.camera import GroundTable
 __all__ = ['GroundPoint', 'GroundScale']
 
 FAR_M = 1e4
+MAX_STRETCH = 20.0  # beyond, next to the horizon, nothing is known
 
 
 class GroundPoint(NamedTuple):
@@ -29,6 +32,33 @@ class GroundPoint(NamedTuple):
     y_m: float
     along_m: float
     across_m: float
+
+
+class _Pitch(NamedTuple):
+    """How much further up a camera looks than its table says, for points instead of the table."""
+
+    up_rad: float
+    eye_x_m: float
+    eye_y_m: float
+    eye_z_m: float
+
+    def shrink(self, x: Any) -> Any:
+        """Part of its distance at which a point seems to be; 0 or less above the horizon."""
+        return math.cos(self.up_rad) - math.sin(self.up_rad) / self.eye_z_m * (x - self.eye_x_m)
+
+    def moved(self, point: GroundPoint) -> GroundPoint | None:
+        """The ground that is really seen, None next to the horizon and above."""
+        shrink = self.shrink(point.x_m)
+        if shrink < 1.0 / MAX_STRETCH:
+            return None
+        forward, left = point.x_m - self.eye_x_m, point.y_m - self.eye_y_m
+        forward = forward * math.cos(self.up_rad) + self.eye_z_m * math.sin(self.up_rad)
+        return GroundPoint(
+            self.eye_x_m + forward / shrink,
+            self.eye_y_m + left / shrink,
+            point.along_m / (shrink * shrink),
+            point.across_m / shrink,
+        )
 
 
 class GroundScale:
@@ -54,6 +84,22 @@ class GroundScale:
         # 0 pixels per metre: endlessly far away, or no ground at all
         per_m[~np.isfinite(per_m)] = 0.0
         self.px_per_m: NDArray[np.float32] = per_m
+        self._pitch: _Pitch | None = None
+
+    def pitched(self, up_rad: float, eye_m: tuple[float, float, float]) -> GroundScale:
+        """The same for a camera that looks further up than the table says.
+
+        Only the answers of ``at`` and ``row_with_scale`` change, so that it costs nothing.
+
+        Args:
+            up_rad: How much further up, a few degrees at most; for a camera that looks forward.
+            eye_m: Where the camera is, base frame.
+        """
+        if up_rad == 0.0:
+            return self
+        pitched = copy.copy(self)
+        pitched._pitch = _Pitch(up_rad, *eye_m)
+        return pitched
 
     def at(self, u: float, v: float) -> GroundPoint | None:
         """The ground below a pixel, None where there is none.
@@ -75,12 +121,15 @@ class GroundScale:
         along, across = float(self._along[row, column]), float(self._across[row, column])
         if not (abs(x) < FAR_M and abs(y) < FAR_M and along < FAR_M and across < FAR_M):
             return None
-        return GroundPoint(x, y, along, across)
+        point = GroundPoint(x, y, along, across)
+        return point if self._pitch is None else self._pitch.moved(point)
 
     def row_with_scale(self, u: float, px_per_m: float) -> int | None:
         """The row of a column in which a metre across has that many pixels, None if none has."""
         column = min(max(int(u), 0), self.shape_hw[1] - 1)
         scales = self.px_per_m[:, column]
+        if self._pitch is not None:
+            scales = scales * self._pitch.shrink(self._table[:, column, 0])
         first = int(np.argmax(scales >= px_per_m))
         return first if scales[first] >= px_per_m else None
 

@@ -116,6 +116,15 @@ class StopConfig:
     require_geometry: bool = option(
         False, 'No camera calibration is a stop; false takes the image zone meanwhile.', live=True
     )
+    refine_pitch_rad: float = option(
+        0.0,
+        'People are placed with the pitch that the vanishing point of the lane markings shows, '
+        'which differs at most this much from mount.pitch; 0 trusts mount.pitch.',
+        unit='rad',
+        low=0.0,
+        high=0.035,
+        live=True,
+    )
     pavement_counts: bool = option(
         False,
         'A person who stands on the pavement also stops the vehicle where the corridor is a '
