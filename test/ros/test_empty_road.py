@@ -132,6 +132,7 @@ class Consumers:
         return self._monitor.action(stamp_s(answers['obstacles']))
 
 
+@pytest.mark.slow
 def test_nothing_is_marked_on_the_lane_of_a_thousand_empty_roads(
     graph: Graph, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
