@@ -55,6 +55,7 @@ NODE = '/segmentation'
 FIRST_ANSWER_S = 180.0  # the engine is loaded and the graph is found meanwhile
 WARM_UP_S = 1.0  # for one answer before the drive
 ANSWER_S = 20.0
+MAX_SILENT = 5  # frames in a row, then the node is taken for dead
 HAND_OVER_FRAMES = 20  # that the simulation's own driver drives, while the lane is found
 STUCK_S = 60.0
 BETWEEN_LEGS_NS = 5_000_000_000  # a jump of time, after which the node begins anew
@@ -199,12 +200,16 @@ class Simulator:
         raise SegRosError(f'The node has not answered within {FIRST_ANSWER_S:g} s.')
 
     def drive(self, leg: Leg) -> LegRecord:
-        """Returns what happened on a leg."""
+        """Returns what happened on a leg.
+
+        Raises:
+            SegRosError: The node is silent.
+        """
         world = self._world(leg)
         record = LegRecord(StopConfig(), 1.0 / RATE_HZ)
         follower = Follower()
         command: tuple[float | None, float | None] = (None, None)
-        standing_s = 0.0
+        standing_s, silent = 0.0, 0
         self._stamp_ns += BETWEEN_LEGS_NS
         frame, number = world.render(), 0
         while not self._is_over(leg, record, standing_s):
@@ -212,6 +217,9 @@ class Simulator:
             world.step(1.0 / RATE_HZ, *command)
             following = world.render()  # while the node works
             answer = self._vehicle.answer(self._stamp_ns, ANSWER_S)
+            silent = 0 if answer.complete else silent + 1
+            if silent == MAX_SILENT:
+                raise SegRosError(f'The node has left {silent} frames in a row unanswered.')
             wanted = follower.command(
                 self._stamp_ns, answer.path, answer.stop, frame.ego.speed_mps
             )
