@@ -36,6 +36,9 @@ __all__ = ['DECISIONS', 'CameraDecisions', 'FrameDecisions']
 DECISIONS = ('stop', 'lane', 'zones', 'autoware', 'instances', 'detections', *NAVIGATION)
 """What ``update`` can decide about a frame."""
 
+NOT_JUDGED = ('failed', 'future_stamp', 'no_geometry', 'low_confidence')
+"""Kinds of a stop that says nothing about who is followed in the newest frame."""
+
 NO_GROUND = 'the camera has no calibration or no mounting'
 NO_PEOPLE = 'the engine has no class with the role pedestrian, so that it proves nothing clear'
 
@@ -206,7 +209,8 @@ class CameraDecisions:
             instances = self._instances.find(view.labels, self._ground)
             timer.stage('instances')
         detections = None
-        if instances is not None and 'detections' in wanted:
+        is_judged = stop is None or stop.kind not in NOT_JUDGED
+        if instances is not None and 'detections' in wanted and is_judged:
             detections = self._detect(instances, view, people)
             timer.stage('detections')
         # Watch the zones

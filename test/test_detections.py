@@ -108,7 +108,11 @@ def test_without_calibration_there_are_boxes_without_ids_and_nothing_on_the_grou
 
 def test_while_the_picture_cannot_be_believed_nothing_is_said() -> None:
     watcher = Watcher(scene.camera())
-    assert watcher.see(scene.frame_with((8.0, 1.0)), covered=True) == [None, None]
+    labels = scene.frame_with((8.0, 1.0))
+    assert None not in watcher.see(labels)
+    assert watcher.see(labels, covered=True) == [None, None]
+    assert watcher.see(labels, sure=50) == [None, None]
+    assert None not in watcher.see(labels)
 
 
 def test_a_cyclist_has_a_box_and_its_own_class() -> None:
