@@ -46,7 +46,7 @@ def engine_rows() -> Iterable[Row]:
 def _engine_row(name: str, folder: Path) -> Row:
     try:
         engine = load_engine(folder)
-        backend = create_backend('auto', engine).backend
+        backend, reason = create_backend('auto', engine)
         width, height = engine.network_size_wh
         images = np.zeros((1, height, width, 3), np.uint8)
         times_s = []
@@ -61,5 +61,6 @@ def _engine_row(name: str, folder: Path) -> Row:
         f'engine {name}',
         True,
         f'{width}x{height}, {len(engine.label_map.classes)} classes, '
-        f'{median(times_s) * 1e3:.1f} ms with {backend.name} ({backend.detail}); {folder}',
+        f'{median(times_s) * 1e3:.1f} ms with {backend.name} ({backend.detail}); {reason}; '
+        f'{folder}',
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 import sys
@@ -120,6 +121,22 @@ def test_a_build_that_was_killed_leaves_a_cache_that_the_next_build_fills(
     assert build.wait().failure.startswith('its process ended with signal 9')
     assert [path.suffix for path in cache.folder.iterdir()] == ['.lock']
     assert BackgroundBuild(command).wait().failure == ''
+    assert [plan.damage for plan in cache.plans()] == ['']
+
+
+def test_two_nodes_that_start_at_once_build_one_plan(engine: Engine, tmp_path: Path) -> None:
+    pytest.importorskip('tensorrt_rtx_bindings', reason='TensorRT for RTX is missing')
+    cache = EngineCache(tmp_path / 'cache')
+    command = [*build_command(engine, BuildOptions(), cache.folder), '--for', 'sm_86']
+    builds = [
+        subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    said = [[json.loads(line) for line in build.communicate()[0].splitlines()] for build in builds]
+    assert [build.returncode for build in builds] == [0, 0]
+    built = [rows for rows in said if any(row.get('phase') == 'Building engine' for row in rows)]
+    assert len(built) == 1
+    assert said[0][-1] == said[1][-1]
     assert [plan.damage for plan in cache.plans()] == ['']
 
 

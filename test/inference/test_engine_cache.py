@@ -316,9 +316,26 @@ def test_a_plan_that_agrees_is_kept_and_says_how_well(
     machine = FakeMachine()
     plan = make_plan(shop_of(machine), engine, BuildOptions(), cache)
     assert plan.notes['check'].startswith('100.000% of the labels are those of ONNX Runtime on 3')
+    assert 'proves little' not in plan.notes['check']
     assert plan.read() == (plan_of(engine), '')
     assert machine.memory.open_count == 0
     assert cache.hint('timing', plan.key) == b'measured'  # type: ignore[arg-type]
+
+
+def test_a_network_that_says_the_same_of_every_image_proves_little(
+    tmp_path: Path, cache: EngineCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = network()
+    for row in made.graph.initializer:
+        if row.name == 'w2':
+            row.raw_data = bytes(len(row.raw_data))
+    engine = load_engine(write_engine(tmp_path / 'blind', made))
+    monkeypatch.setattr(plan_maker, 'build_plan', Counter(plan_of(engine)))
+    plan = make_plan(shop_of(FakeMachine()), engine, BuildOptions(), cache)
+    assert plan.notes['check'] == (
+        '100.000% of the labels are those of ONNX Runtime on 3 seeded images, 100.0% those of '
+        'another of these images, which proves little'
+    )
 
 
 def test_a_plan_that_disagrees_is_not_kept(
