@@ -30,6 +30,10 @@ ROOMY_BYTES = 8 * SEGMENT_BYTES  # node, recorder and a few camera drivers
 LARGE_IMAGE_BYTES = 4 << 20  # a segment must hold more than one image: 1280x720 rgb8 has 2.7 MB
 
 MESSAGES = ('sensor_msgs', 'std_msgs', 'diagnostic_msgs', 'lifecycle_msgs', 'rcl_interfaces')
+MORE = {
+    'vision_msgs': 'label_info and detections',
+    'nav2_msgs': 'speed_limit',
+}  # topics that are left out without these
 RANGES = ('SUBNET', 'LOCALHOST', 'SYSTEM_DEFAULT', 'OFF')
 LARGEST_DOMAIN = 232  # above it the ports of DDS do not exist
 
@@ -140,10 +144,9 @@ def ros_rows(finding: Finding) -> Iterable[Row]:
     if missing := [name for name in MESSAGES if find_spec(name) is None]:
         packages = ' '.join(f'ros-{distribution}-{name.replace("_", "-")}' for name in missing)
         yield Row('messages', False, f'missing: {", ".join(missing)}', f'apt install {packages}')
-    elif find_spec('vision_msgs') is None:
-        yield Row('messages', True, 'all; vision_msgs is not there, so no topic label_info')
     else:
-        yield Row('messages', True, 'all, also vision_msgs')
+        less = [f'without {name} no {what}' for name, what in MORE.items() if not find_spec(name)]
+        yield Row('messages', True, '; '.join(['all', *less]))
     yield _camera_row(finding)
 
 

@@ -116,6 +116,12 @@ def test_missing_message_packages_are_named_as_apt_calls_them(
     assert re.fullmatch(r'apt install ros-\w+-moon-msgs', row.fix)
 
 
+def test_topics_that_a_missing_package_costs_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor_ros, 'MORE', {'std_msgs': 'words', 'moon_msgs': 'moon'})
+    row = one(doctor_ros.ros_rows(FOUND), 'messages')
+    assert (row.ok, row.value) == (True, 'all; without moon_msgs no moon')
+
+
 def test_a_sourced_distribution_beside_the_wheels_of_another_is_a_hint(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
