@@ -16,10 +16,13 @@ from seg_ros.inference.engine_build import HEALTH
 from seg_ros.inference.graph import CONFIDENCE, IMAGE, LABEL
 from seg_ros.inference.tensorrt_api import TensorrtApi
 
-__all__ = ['PlanOutputs', 'PlanRunner', 'StageTimes']
+__all__ = ['CAPTURE_AFTER', 'PlanOutputs', 'PlanRunner', 'StageTimes']
 
 OUTPUTS = (LABEL, CONFIDENCE, HEALTH)
 MEBI = 1 << 20
+
+# Cameras that come together now and then change the batch size, and each change costs the graph.
+CAPTURE_AFTER = 8  # runs of one size in a row
 
 
 class PlanOutputs(NamedTuple):
@@ -79,6 +82,7 @@ class PlanRunner:
         self._may_capture = memory.can_capture and not api.captures_graphs_itself
         self._graph: int | None = None
         self._asked: tuple[int, bool] | None = None
+        self._runs = 0  # in a row of what was asked
         self._runtime: Any = None
         self._engine: Any = None
         self._context: Any = None
@@ -88,7 +92,7 @@ class PlanRunner:
             with memory.current():
                 self._load(plan, kernels)
                 self._allocate()
-                for _ in range(2):  # the second run captures
+                for _ in range(1 + CAPTURE_AFTER):  # the last run captures
                     self._run(1, with_confidence=False)
         except BaseException:
             self.close()
@@ -207,8 +211,8 @@ class PlanRunner:
         memory = self._memory
         if self._asked != (count, with_confidence):
             self._shape(count)
-            self._asked = (count, with_confidence)
-        elif self._graph is None and self._may_capture:
+            self._asked, self._runs = (count, with_confidence), 0
+        elif self._graph is None and self._may_capture and self._runs >= CAPTURE_AFTER:
             try:
                 self._graph = memory.capture(lambda: self._queue(count, with_confidence))
             except BackendError:  # some layers cannot be captured; they run without
@@ -218,6 +222,7 @@ class PlanRunner:
         else:
             memory.launch(self._graph)
         memory.synchronise()
+        self._runs += 1
 
     def _shape(self, count: int) -> None:
         """Prepares another batch size; a graph that was captured with the old one is stale."""

@@ -17,6 +17,7 @@ from seg_ros.inference.engine import Engine, load_engine
 from seg_ros.inference.engine_build import BuildOptions
 from seg_ros.inference.engine_cache import EngineCache
 from seg_ros.inference.plan_key import plan_key
+from seg_ros.inference.plan_runner import CAPTURE_AFTER
 from seg_ros.inference.recording_memory import FAKE_GPU, RecordingMemory
 from seg_ros.inference.tensorrt_api import load_tensorrt
 from seg_ros.inference.tensorrt_backend import PlanMissing, TensorrtBackend
@@ -69,7 +70,7 @@ def test_what_comes_out_is_what_the_graph_computes(
     for count in (1, 3, 2, 1):  # more than a batch, and back
         images = seeded_images(count)
         label, confidence = session.run(['label', 'confidence'], {'image': images})
-        for _ in range(3):  # plain, captured, launched
+        for _ in range(CAPTURE_AFTER + 2):  # plain, captured, launched
             result = backend.infer(images, with_confidence=True)
             np.testing.assert_array_equal(result.labels, label)
             np.testing.assert_array_equal(result.confidence, confidence)
@@ -95,6 +96,10 @@ def test_a_frame_is_uploaded_run_brought_back_and_only_then_waited_for(
     run = ['upload', 'execute', *['download'] * 3, 'synchronise']
     assert machine.memory.calls == ['free_graph', 'set_input_shape', *run]
     machine.memory.calls.clear()
+    for _ in range(CAPTURE_AFTER - 1):
+        backend.infer(seeded_images(), with_confidence=True)
+    assert machine.memory.calls == run * (CAPTURE_AFTER - 1)
+    machine.memory.calls.clear()
     backend.infer(seeded_images(), with_confidence=True)
     assert machine.memory.calls == ['capture', *run[:-1], 'launch', 'synchronise']
     machine.memory.calls.clear()
@@ -110,10 +115,24 @@ def test_a_graph_that_is_stale_is_freed(engine: Engine, cache: EngineCache) -> N
     counts = set()
     for _ in range(3):
         for count, with_confidence in ((1, True), (2, True), (2, False)):
-            for _ in range(2):
+            for _ in range(CAPTURE_AFTER + 1):
                 backend.infer(seeded_images(count), with_confidence=with_confidence)
             counts.add(machine.memory.open_count)
     assert len(counts) == 1
+    backend.close()
+
+
+def test_sizes_that_change_all_the_time_are_not_captured(
+    engine: Engine, cache: EngineCache
+) -> None:
+    machine = FakeMachine(max_batch=2)
+    store(cache, engine, machine)
+    backend = backend_on(machine, engine, cache)
+    machine.memory.calls.clear()
+    for _ in range(5):
+        for count in (1, 1, 2):
+            backend.infer(seeded_images(count), with_confidence=True)
+    assert 'capture' not in machine.memory.calls
     backend.close()
 
 
