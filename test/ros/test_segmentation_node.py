@@ -236,6 +236,31 @@ def test_several_cameras_share_one_engine_and_each_has_its_topics(
         )
 
 
+@pytest.mark.parametrize('backend', ['canned', 'onnxruntime'])
+def test_at_another_network_size_the_labels_still_have_the_cameras_size(
+    backend: str, graph: Graph, engine: Path
+) -> None:
+    node = graph.node(**canned(engine, backend=backend, network_size='96x48'))
+    camera = graph.publisher()
+    labels = graph.collect(Image, '/segmentation/label')
+    graph.connected(camera)
+    camera.publish(image_message(street(4)[0]))
+    wait_for(lambda: labels, 'a label image')
+    assert pixels_of(labels[0]).shape == street(4)[1].shape
+    assert node.chosen is not None
+    assert node.chosen.backend.engine.network_size_wh == (96, 48)
+    if backend == 'canned':
+        assert (pixels_of(labels[0]) == street(4)[1]).mean() > 0.95
+
+
+def test_a_network_size_that_the_network_does_not_have_is_refused(
+    graph: Graph, engine: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    node = graph.node(started=False, **canned(engine, backend='onnxruntime', network_size='66x32'))
+    assert node.trigger_configure() == TransitionCallbackReturn.FAILURE
+    assert "cannot run at 66x32: its output 'label' would be 68x32" in capfd.readouterr().err
+
+
 def test_pixels_below_min_confidence_are_unlabelled_and_the_threshold_is_live(
     graph: Graph, engine: Path
 ) -> None:
