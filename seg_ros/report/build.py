@@ -91,6 +91,7 @@ def comparison_report(a: Drive, b: Drive) -> tuple[Page, dict[str, Any]]:
         moments=shown,
         play=f'seg_ros play {shlex.quote(str(b.path))}',
         legend=(('A', OTHER), ('B', MAIN)),
+        moments_title='Greatest changes',
         table_title='Figures',
         table_head=('', 'A', 'B'),
         table_rows=_figure_rows(figures_a, figures_b),

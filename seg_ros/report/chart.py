@@ -170,7 +170,7 @@ def _curves(
 ) -> Row:
     """A row of curves, around zero if the ``least`` that is drawn to either side is given."""
     high = max((float(np.nanmax(np.abs(line.values))) for line in lines), default=0.0)
-    high = _round_up(max(high, least or 1e-3))
+    high = _round_up(max(1.05 * high, least or 1e-3))
     limits = (0.0 if least is None else -high, high)
     why = '' if lines else missing
     return Row(title, unit, limits, lines=lines, zero=least is not None, missing=why)

@@ -21,6 +21,7 @@ __all__ = ['Page', 'Tile', 'Verdict', 'page_html']
 
 RESOURCES = Path(__file__).parents[1] / 'resource'
 DIGITS = 4
+CHANGED = ' class="changed"'
 
 
 class Tile(NamedTuple):
@@ -60,7 +61,10 @@ class Page:
         moments: The worst ones first, with one picture or two each.
         play: The command that plays the bag.
         legend: Names and colours of what is drawn beside the stop.
-        table: Heads and rows of a table at the end, none without heads.
+        moments_title: What the moments are called.
+        table_title: Over the table at the end.
+        table_head: Its columns; none without a table.
+        table_rows: Its cells; a row whose cells behind the first differ is marked.
     """
 
     title: str
@@ -72,6 +76,7 @@ class Page:
     moments: Sequence[tuple[WorstMoment, Sequence[RgbImage]]]
     play: str
     legend: Sequence[tuple[str, Colour]] = ()
+    moments_title: str = 'Worst moments'
     table_title: str = ''
     table_head: Sequence[str] = ()
     table_rows: Sequence[Sequence[str]] = ()
@@ -109,7 +114,7 @@ def page_html(page: Page) -> str:
 <button id="copy" title="copy the command that plays the bag from here">Copy</button>
 <button id="whole">Whole drive</button></div>
 <div class="timeline" id="timeline"></div>
-<h2>Worst moments</h2>
+<h2>{escape(page.moments_title)}</h2>
 <div class="moments">{''.join(map(_moment, range(len(page.moments)), page.moments))}</div>
 {'' if page.moments else '<p class="muted">There is none: nothing stood out.</p>'}
 {_table(page)}
@@ -148,7 +153,8 @@ def _table(page: Page) -> str:
         return ''
     head = ''.join(f'<th>{escape(word)}</th>' for word in page.table_head)
     rows = ''.join(
-        f'<tr>{"".join(f"<td>{escape(cell)}</td>" for cell in row)}</tr>'
+        f'<tr{CHANGED if len(set(row[1:])) > 1 else ""}>'
+        f'{"".join(f"<td>{escape(cell)}</td>" for cell in row)}</tr>'
         for row in page.table_rows
     )
     return f'<h2>{escape(page.table_title)}</h2><table><tr>{head}</tr>{rows}</table>'

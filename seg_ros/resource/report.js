@@ -136,6 +136,7 @@ function place() {
     if (moment.at_s < view.from || moment.at_s > view.to) return;
     const pin = make('div', pins, `pin sort-${moment.sort}`, index + 1);
     pin.style.left = `${share(moment.at_s)}%`;
+    pin.style.zIndex = 100 - index;
     pin.title = moment.title;
     pin.onclick = () => show(index);
   });
