@@ -143,6 +143,30 @@ def _inside(corners: NDArray[np.float64], points: NDArray[np.float64]) -> NDArra
 
 
 @dataclass
+class ControllerServer:
+    """nav2_controller: speedLimitCallback, and setSpeedLimit of its controllers.
+
+    Attributes:
+        full_mps: Greatest speed of the controller.
+        limit_mps: As it was set last; there is no timeout.
+    """
+
+    full_mps: float
+    limit_mps: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.limit_mps = self.full_mps
+
+    def on_speed_limit(self, message: Any) -> None:
+        if message.speed_limit == 0.0:  # NO_SPEED_LIMIT of filter_values.hpp
+            self.limit_mps = self.full_mps
+        elif message.percentage:
+            self.limit_mps = self.full_mps * message.speed_limit / 100.0
+        else:
+            self.limit_mps = message.speed_limit
+
+
+@dataclass
 class ObstacleLayer:
     """nav2_costmap_2d: obstacle_layer.cpp, observation_buffer.cpp; raytracing by steps.
 
