@@ -171,16 +171,14 @@ def architecture_table(found: Sequence[Figures], times_ms: Sequence[float]) -> s
     return table([*head, *(name.replace('_', ' ') for name in SHOWN)], rows)
 
 
-def supervision_table(found: Sequence[Figures], shared: Mapping[str, Any]) -> str:
+def supervision_table(found: Sequence[Figures], config: Mapping[str, Any]) -> str:
     """Rows of masks and of boxes: how good the labels are, and what is learned from them."""
-    weak = next(
-        s for one in found for s in one.row.get('sources', ()) if s['kind'] == 'from_boxes'
-    )
-    names = weak['classes']
+    sources = [source for row in config['supervision'] for source in row.get('sources', ())]
+    names = next(source['classes'] for source in sources if source['kind'] == 'from_boxes')
     head = ['labels of', *(f'{name}: pixels right, found' for name in names), 'mIoU', *names]
     rows = []
     for one in found:
-        run = config_of(one.row, shared)
+        run = config_of(one.row, config['shared'])
         classes, source = classes_of(run), run['sources'][0]
         drawn, truth = load(source).labels, load(source.get('of', source)).labels
         rows.append(
