@@ -75,8 +75,8 @@ def resized(data: bytes, size_wh: tuple[int, int], name: str) -> bytes:
         graph.check()
     except _Fixed as error:
         raise EngineError(
-            f'{name} cannot run at {size_wh[0]}x{size_wh[1]}: {error}. Export the network at '
-            'that size, or take a size whose sides are multiples of 32.'
+            f'{name} cannot run at {size_wh[0]}x{size_wh[1]}: {error}. Take a size whose sides '
+            'are multiples of 32, or export the network at the size that you want.'
         ) from error
     return cut_to_outputs(model.SerializeToString(), [LOGITS, LABEL, CONFIDENCE])
 
@@ -144,7 +144,7 @@ class _Graph:
         for name in (LABEL, CONFIDENCE):
             if self._new.get(name, ())[1:] not in ((), self._new_hw):
                 width, height = self._new[name][:0:-1]
-                raise _Fixed(f"its output '{name}' would be {width}x{height}")
+                raise _Fixed(f"its '{name}' would be {width}x{height}; that size would do")
         for name, old in self._old.items():
             new = self._new.get(name)
             if self._is_constant(name):

@@ -37,21 +37,23 @@ def main(arguments: argparse.Namespace) -> int:
         if not arguments.json:
             for path in removed:
                 print(f'removed {path}')
-    rows = [row_of(plan) for plan in cache.plans()]
+    plans = list(cache.plans())
+    rows = [row_of(plan) for plan in plans]
     if arguments.json:
         print(json.dumps([row._asdict() for row in rows], indent=2))
+    elif not rows:
+        print(
+            f'There is no plan in {cache.folder}. The node builds them, or: seg_ros build-engine'
+        )
     else:
-        print(_table(rows, cache.folder))
+        print(*map(_line, plans, rows), f'In {cache.folder}.', sep='\n')
     return 0 if all(row.valid for row in rows) else 1
 
 
-def _table(rows: list[PlanRow], folder: Path) -> str:
-    if not rows:
-        return f'There is no plan in {folder}. The node builds them, or: seg_ros build-engine'
-    lines = [
-        f'{"ok" if row.valid else "no":<4}{row.engine} {row.precision}, {row.target}, '
+def _line(plan: CachedPlan, row: PlanRow) -> str:
+    size = f' {plan.key.network_size}' if plan.key else ''
+    return (
+        f'{"ok" if row.valid else "no":<4}{row.engine}{size} {row.precision}, {row.target}, '
         f'{row.flavour} {row.version}, {row.size_mb:.1f} MB, {row.build_s:.0f} s: '
         f'{row.why or "whole"}'
-        for row in rows
-    ]
-    return '\n'.join([*lines, f'In {folder}.'])
+    )

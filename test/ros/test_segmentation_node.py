@@ -258,7 +258,7 @@ def test_a_network_size_that_the_network_does_not_have_is_refused(
 ) -> None:
     node = graph.node(started=False, **canned(engine, backend='onnxruntime', network_size='66x32'))
     assert node.trigger_configure() == TransitionCallbackReturn.FAILURE
-    assert "cannot run at 66x32: its output 'label' would be 68x32" in capfd.readouterr().err
+    assert "cannot run at 66x32: its 'label' would be 68x32" in capfd.readouterr().err
 
 
 def test_pixels_below_min_confidence_are_unlabelled_and_the_threshold_is_live(

@@ -81,7 +81,7 @@ def test_a_plan_is_built_reported_listed_verified_and_pruned(
     assert '0%' in said.err  # the bar
 
     assert main(['engines', '--cache', str(cache), '--verify']) == 0
-    assert capsys.readouterr().out.startswith('ok  tiny fp16, sm_86, tensorrt_rtx 1.')
+    assert capsys.readouterr().out.startswith('ok  tiny 64x32 fp16, sm_86, tensorrt_rtx 1.')
 
     (plan,) = cache.glob('*.plan')
     data = bytearray(plan.read_bytes())
@@ -116,7 +116,7 @@ def test_the_row_has_the_keys_of_the_issue_in_both_commands(
 @pytest.mark.parametrize(
     ('words', 'said'),
     [
-        (['--network-size', '66x33'], r"cannot run at 66x33: its output 'label' would be 68x36"),
+        (['--network-size', '66x33'], r"cannot run at 66x33: its 'label' would be 68x36"),
         (['--network-size', 'large'], "The network size is 'large'"),
         (['--for', '86'], "--for has '86'; it takes THIS, or architectures such as sm_86,sm_89"),
         (['--for', 'THIS'], 'A plan for the GPU of this machine was asked for'),
@@ -141,12 +141,18 @@ def test_what_cannot_be_is_refused_with_a_sentence(
     assert 'Traceback' not in error
 
 
-def test_each_network_size_is_a_plan_of_its_own(rtx: None, folder: Path, cache: Path) -> None:
+def test_each_network_size_is_a_plan_of_its_own(
+    rtx: None, folder: Path, cache: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     for size in ('64x32', '96x48', '64x32'):
         assert build(folder, cache, '--network-size', size) == 0
     keys = [plan.key for plan in EngineCache(cache).plans()]
     assert {key.network_size for key in keys if key} == {'64x32', '96x48'}
     assert len(keys) == 2
+    main(['engines', '--cache', str(cache)])
+    said = capsys.readouterr().out
+    assert 'ok  tiny 64x32 fp16, sm_86' in said
+    assert 'ok  tiny 96x48 fp16, sm_86' in said
 
 
 def test_programs_get_json_lines(
