@@ -45,7 +45,7 @@ def drive_report(drive: Drive) -> tuple[Page, dict[str, Any]]:
         for moment, stamp in zip(moments, stamps, strict=True)
     ]
     page = Page(
-        title=f'Drive report: {drive.path.resolve().name}',
+        title=f'Drive report: {_name(drive)}',
         subtitle=_subtitle(drive),
         verdict=_verdict(figures),
         tiles=_tiles(figures),
@@ -79,7 +79,7 @@ def comparison_report(a: Drive, b: Drive) -> tuple[Page, dict[str, Any]]:
     shifted = moved_to(a, b)
     changed = figures['stop_changed'] + figures['lane_changed']
     page = Page(
-        title=f'What changed: A {a.path.resolve().name}, B {b.path.resolve().name}',
+        title=f'What changed: A {_name(a)}, B {_name(b)}',
         subtitle=f'A: {_subtitle(a)}; B: {_subtitle(b)}',
         verdict=Verdict(_comparison_sentence(figures), changed > 0),
         tiles=_comparison_tiles(figures),
@@ -103,6 +103,11 @@ def comparison_report(a: Drive, b: Drive) -> tuple[Page, dict[str, Any]]:
     ]
     data = {'a': figures_a, 'b': figures_b, 'compared': figures, 'by_frame': frames}
     return page, {**data, 'moments': [moment._asdict() for moment in moments]}
+
+
+def _name(drive: Drive) -> str:
+    """The bag and the folder that it is in, for bags are often called alike."""
+    return '/'.join(drive.path.resolve().parts[-2:])
 
 
 def _subtitle(drive: Drive) -> str:

@@ -206,7 +206,12 @@ def _classes_row(drive: Drive) -> Row:
 
 def _bands(spans: Sequence[Span]) -> tuple[Band, ...]:
     return tuple(
-        Band(span.from_s, span.to_s, kind_of(span.kind).colour, f'{span.kind}: {span.reason}')
+        Band(
+            span.from_s,
+            span.to_s,
+            kind_of(span.kind).colour,
+            f'{span.kind} since {span.from_s:.1f} s: {span.reason}',
+        )
         for span in spans
     )
 

@@ -87,7 +87,7 @@ def test_the_pointer_tells_time_state_and_command(
     page.mouse.move(x, box['y'] + 5)
     said = page.locator('#say').inner_text()
     assert said.startswith('1.30 s')
-    assert 'Stop: person: because it is person' in said
+    assert 'Stop: person since 1.1 s: because it is person' in said
     assert 'Nearest person 8.00 m' in said
     assert page.locator('#command').inner_text() == f'seg_ros play {bags[1]} --start 1.30'
 
