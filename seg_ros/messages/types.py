@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ['HAS_ROS', 'has_type', 'message_type', 'packed']
+__all__ = ['has_type', 'message_type', 'packed', 'prefer_plain', 'uses_ros']
 
 PACKAGES = (
     'diagnostic_msgs',
@@ -25,17 +25,25 @@ PACKAGES = (
 )
 
 
-def _installed() -> bool:
-    """Whether ROS has every package; a message is never made of classes of both kinds."""
-    try:
-        for package in PACKAGES:
-            importlib.import_module(f'{package}.msg')
-    except ImportError:
-        return False
-    return True
+_kind: dict[str, bool] = {}  # 'ros': what this process has decided for
 
 
-HAS_ROS = _installed()
+def prefer_plain() -> None:
+    """Takes plain classes though ROS may be there: a tenth of the time for whoever writes bags.
+
+    Where classes have been taken already it changes nothing.
+    """
+    _kind.setdefault('ros', False)
+
+
+def uses_ros() -> bool:
+    """Returns whether the classes are those of ROS; the first who asks decides it for good.
+
+    A message is never made of classes of both kinds.
+    """
+    if 'ros' not in _kind:
+        _kind['ros'] = all(_is_installed(package) for package in PACKAGES)
+    return _kind['ros']
 
 
 def message_type(name: str) -> Any:
@@ -44,7 +52,7 @@ def message_type(name: str) -> Any:
     Raises:
         ConfigurationError: There is neither ROS nor rosbags, which knows the definitions.
     """
-    if HAS_ROS:
+    if uses_ros():
         package, _, kind = name.split('/')
         return getattr(importlib.import_module(f'{package}.msg'), kind)
     from seg_ros.messages.plain import plain_type
@@ -69,4 +77,12 @@ def packed(typecode: str, values: NDArray[Any]) -> Any:
         values: Any shape; the bytes count.
     """
     data = values.tobytes()
-    return array.array(typecode, data) if HAS_ROS else np.frombuffer(data, typecode)
+    return array.array(typecode, data) if uses_ros() else np.frombuffer(data, typecode)
+
+
+def _is_installed(package: str) -> bool:
+    try:
+        importlib.import_module(f'{package}.msg')
+    except ImportError:
+        return False
+    return True

@@ -90,6 +90,7 @@ class ReplaySummary:
         source: The recording.
         output: The new bag.
         frames: Images that were segmented, in all runs together.
+        resumed_frames: Of these, what an interrupted run had done before.
         written: Messages in the new bag.
         skipped: Images that could not be read.
         frames_per_s: Of this run, from the first image to the last message; without loading.
@@ -105,6 +106,7 @@ class ReplaySummary:
     source: str
     output: str
     frames: int
+    resumed_frames: int
     written: int
     skipped: int
     frames_per_s: float
@@ -116,4 +118,4 @@ class ReplaySummary:
     trouble: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
-        return asdict(self)
+        return {**asdict(self), 'trouble': list(self.trouble)}

@@ -142,6 +142,7 @@ class _Run:
                     unfinished.save(pickle.dumps((done, said.resumable, bag.checkpoint())))
                 self._tell(said, time.monotonic() - started_s, tell)
             if not drive.counts.frames:
+                unfinished.discard()
                 raise ConfigurationError(
                     f'{self._job.source} has no image to segment in what was asked for. Check '
                     '--start, --duration and --topic.'
@@ -150,8 +151,7 @@ class _Run:
             unfinished.finish()
         except BaseException as error:
             bag.abandon()
-            states = [pickle.loads(row)[2] for row in unfinished.checkpoints()]  # noqa: S301
-            unfinished.forget(cut_short(unfinished.bag, states))
+            self._leave_readable(unfinished)
             if isinstance(error, OSError):
                 raise SegRosError(_sentence(error, unfinished, self._job)) from error
             raise
@@ -166,6 +166,7 @@ class _Run:
             source=str(self._job.source),
             output=str(self._job.output),
             frames=counts.frames,
+            resumed_frames=self._frames_before,
             written=counts.written,
             skipped=counts.skipped,
             frames_per_s=round(rate, 2),
@@ -192,6 +193,12 @@ class _Run:
             drive.counts.written += 1
         unfinished.save(pickle.dumps((0, drive.pickled(), bag.checkpoint())))
         return bag, drive, 0
+
+    def _leave_readable(self, unfinished: Unfinished) -> None:
+        """Ends the bag at a checkpoint, if there is one."""
+        checkpoints = unfinished.checkpoints()
+        states = [pickle.loads(row)[2] for row in checkpoints]  # noqa: S301  our own folder
+        unfinished.forget(cut_short(unfinished.bag, states))
 
     def _sayings(self, drive: Drive, first: int) -> Iterator[Said]:
         """Runs the stages, each ahead of the next."""

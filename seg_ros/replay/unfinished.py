@@ -99,19 +99,28 @@ class Unfinished:
     def finish(self) -> None:
         """Gives the bag its name, in one step, and removes everything else."""
         self.bag.rename(self._output)
-        with contextlib.suppress(OSError):  # it is done; crumbs do no harm
+        self.discard()
+
+    def discard(self) -> None:
+        """Removes what there is."""
+        with contextlib.suppress(OSError):  # crumbs do no harm
             shutil.rmtree(self._folder)
 
     def _paths(self) -> list[Path]:
         return [self._folder / f'checkpoint.{age}' for age in range(KEPT)]
 
     def _take_lock(self) -> None:
-        self._lock = (self._folder / 'lock').open('wb')
+        self._lock = (self._folder / 'lock').open('ab+')
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            msg = f'{self._output} is being made by another process. Wait for it, or end it.'
+            self._lock.seek(0)
+            number = self._lock.read().decode()
+            msg = f'{self._output} is being made by process {number}. Wait for it, or end it.'
             raise ConfigurationError(msg) from error
+        self._lock.truncate(0)
+        self._lock.write(b'%d' % os.getpid())
+        self._lock.flush()
         if self._output.exists():  # it was made while we waited for nothing
             raise ConfigurationError(f'{self._output} has just been made by another process.')
 

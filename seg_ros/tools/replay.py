@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from seg_ros.core.errors import ConfigurationError
+from seg_ros.replay.fleet import Outcome, fleet_jobs, run_processes, run_ray
 from seg_ros.replay.job import ReplayJob, ReplaySummary
 from seg_ros.replay.parameters import config_of
 from seg_ros.replay.recording import Span
@@ -103,10 +105,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='one parameter, like engine:=roadsynth or inference_threads:=2',
     )
 
+    group = parser.add_argument_group('many recordings: input and output are folders of them')
+    group.add_argument(
+        '--jobs', type=int, metavar='N', help='replay so many at a time, each in a process'
+    )
+    group.add_argument(
+        '--ray',
+        metavar='ADDRESS',
+        help='replay on a Ray cluster whose machines see the same files; local starts one here',
+    )
+
 
 def main(arguments: argparse.Namespace) -> int:
-    """Replays one recording."""
-    job = job_of(arguments, arguments.input, arguments.output)
+    """Replays one recording, or a folder of them."""
+    if arguments.jobs is not None or arguments.ray is not None:
+        return replay_fleet(arguments)
+    return replay_one(arguments)
+
+
+def replay_one(arguments: argparse.Namespace) -> int:
+    job = job_of(arguments)
     with Progress(sys.stderr) as progress:
 
         def show(state: ReplayProgress) -> None:
@@ -122,8 +140,48 @@ def main(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def job_of(arguments: argparse.Namespace, source: Path, output: Path) -> ReplayJob:
-    """Returns what the command line asks for, of one recording.
+def replay_fleet(arguments: argparse.Namespace) -> int:
+    """Replays what is not done yet, and prints a table; returns 1 if anything failed."""
+    workers = 1 if arguments.jobs is None else arguments.jobs
+    if workers < 1:
+        raise ConfigurationError(f'--jobs {workers}: give 1 or more.')
+    if arguments.overlay is not None:
+        raise ConfigurationError('--overlay is for one recording, without --jobs and --ray.')
+    jobs = fleet_jobs(job_of(arguments), 0 if arguments.ray else workers)
+    outcomes: list[Outcome] = []
+    with Progress(sys.stderr) as progress:
+        progress.show(f'0 of {len(jobs)} recordings')
+        many = run_ray(jobs, arguments.ray) if arguments.ray else run_processes(jobs, workers)
+        for outcome in many:
+            outcomes.append(outcome)
+            progress.show(f'{len(outcomes)} of {len(jobs)} recordings')
+    outcomes.sort(key=lambda outcome: outcome.source)
+    if arguments.json:
+        print(json.dumps([outcome.as_json() for outcome in outcomes]))
+    else:
+        print(table_of(outcomes))
+    return int(any(outcome.state == 'failed' for outcome in outcomes))
+
+
+def table_of(outcomes: Sequence[Outcome]) -> str:
+    """Returns a line for each recording."""
+    rows = [('recording', 'state', 'frames', 'skipped', 'frames/s', '')]
+    for outcome in outcomes:
+        figures = [
+            str(outcome.summary.get(name, '')) for name in ('frames', 'skipped', 'frames_per_s')
+        ]
+        rows.append((outcome.source, outcome.state, *figures, outcome.reason))
+    widths = [max(len(row[column]) for row in rows) for column in range(5)]
+    lines = (
+        '  '.join((row[0].ljust(widths[0]), row[1].ljust(widths[1]),
+                   *(row[at].rjust(widths[at]) for at in (2, 3, 4)), row[5]))
+        for row in rows
+    )  # fmt: skip
+    return '\n'.join(line.rstrip() for line in lines)
+
+
+def job_of(arguments: argparse.Namespace) -> ReplayJob:
+    """Returns what the command line asks for.
 
     Raises:
         ConfigurationError: It cannot be.
@@ -134,8 +192,8 @@ def job_of(arguments: argparse.Namespace, source: Path, output: Path) -> ReplayJ
     if arguments.overlay is not None and outputs:
         outputs = [*outputs, 'label']  # the video is made of them
     return ReplayJob(
-        source=source,
-        output=output,
+        source=arguments.input,
+        output=arguments.output,
         config=config_of(arguments.params, arguments.assignments),
         topics=tuple(arguments.topic),
         odometry=arguments.odometry,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import shutil
 import subprocess
@@ -116,7 +117,7 @@ def test_one_output_is_made_by_one_process_at_a_time(tmp_path: Path) -> None:
     with Unfinished(tmp_path / 'out', {}, resume=True) as first:
         first.bag.mkdir()
         with (
-            pytest.raises(ConfigurationError, match='being made by another process'),
+            pytest.raises(ConfigurationError, match=f'being made by process {os.getpid()}'),
             Unfinished(tmp_path / 'out', {}, resume=True),
         ):
             pass

@@ -235,6 +235,14 @@ def test_part_of_a_recording_still_has_its_transforms_and_lens(
     assert {INFO, ODOMETRY, '/tf_static'} <= topics
 
 
+def test_a_part_without_images_is_refused_and_leaves_nothing(
+    bag: Path, tmp_path: Path, config: NodeConfig
+) -> None:
+    with pytest.raises(ConfigurationError, match='no image to segment'):
+        replayed(bag, tmp_path / 'out', config, span=Span(2.92))
+    assert not list(tmp_path.iterdir())
+
+
 def test_chosen_outputs_are_all_that_is_written(
     bag: Path, tmp_path: Path, config: NodeConfig
 ) -> None:

@@ -1,0 +1,174 @@
+"""Many recordings, each a piece of work of its own: by processes of this machine, or by Ray.
+
+A piece of work makes one bag, under a name of its own until it is whole, and goes on with what an
+interrupted one has left. So whoever dies is simply started again, and a fleet that is run again
+does only what is missing.
+"""
+
+from __future__ import annotations
+
+import json
+import pickle
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from seg_ros.core.errors import ConfigurationError, SegRosError
+from seg_ros.inference.cpu import available_cores
+from seg_ros.replay.bag_recording import is_bag
+from seg_ros.replay.job import ReplayJob
+from seg_ros.replay.replay import replay
+
+__all__ = ['Outcome', 'fleet_jobs', 'outcome_of', 'run_processes', 'run_ray']
+
+ATTEMPTS = 3
+VIDEOS = ('.mp4', '.mkv', '.avi', '.mov', '.webm', '.m4v')
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of one recording.
+
+    Attributes:
+        source: The recording.
+        output: Its bag.
+        state: ``done``, ``there`` if it was before, or ``failed``.
+        summary: ``ReplaySummary`` as JSON; empty where it failed, or nobody knows.
+        reason: Why it failed.
+    """
+
+    source: str
+    output: str
+    state: str
+    summary: dict[str, Any]
+    reason: str = ''
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def fleet_jobs(job: ReplayJob, workers: int = 0) -> list[ReplayJob]:
+    """Returns the work of a folder of recordings.
+
+    Args:
+        job: What is asked for of each; its source and output are the folders.
+        workers: How many share this machine; 0 leaves the number of threads alone.
+
+    Raises:
+        ConfigurationError: There is no recording in the folder.
+    """
+    found = sorted(_recordings(job.source))
+    if not found:
+        raise ConfigurationError(f'{job.source} has no bag or video in it. Name their folder.')
+    config = job.config
+    if workers and not config.inference_threads:
+        config = replace(config, inference_threads=max(1, available_cores() // workers))
+    jobs = []
+    for path in found:
+        name = path.relative_to(job.source)
+        output = job.output / (name if path.is_dir() else name.with_suffix(''))
+        jobs.append(replace(job, source=path, output=output, config=config, resume=True))
+    if twice := {row.output for row in jobs if [x.output for x in jobs].count(row.output) > 1}:
+        raise ConfigurationError(f'Two recordings would be called {min(twice)}. Rename one.')
+    return jobs
+
+
+def outcome_of(job: ReplayJob) -> Outcome:
+    """Does one piece of work, unless it is done; an error of ours is an outcome, too."""
+    source, output = str(job.source), str(job.output)
+    note = job.output.with_name(f'{job.output.name}.json')
+    if job.output.exists():
+        known = json.loads(note.read_text(encoding='utf-8')) if note.exists() else {}
+        return Outcome(source, output, 'there', known)
+    try:
+        job.output.parent.mkdir(parents=True, exist_ok=True)
+        summary = replay(job).as_json()
+    except SegRosError as error:
+        return Outcome(source, output, 'failed', {}, str(error))
+    new = note.with_name(f'{note.name}.new')
+    new.write_text(json.dumps(summary), encoding='utf-8')
+    new.replace(note)
+    return Outcome(source, output, 'done', summary)
+
+
+def run_processes(jobs: Sequence[ReplayJob], workers: int) -> Iterator[Outcome]:
+    """Yields the outcomes as they come, each of a process of its own."""
+    with ThreadPoolExecutor(workers) as pool:
+        for future in as_completed([pool.submit(_in_a_process, job) for job in jobs]):
+            yield future.result()
+
+
+def run_ray(jobs: Sequence[ReplayJob], address: str) -> Iterator[Outcome]:
+    """Yields the outcomes as they come, of a Ray cluster whose machines see the same files.
+
+    Args:
+        jobs: The work.
+        address: Of the cluster; ``local`` starts one here.
+
+    Raises:
+        ConfigurationError: Ray is not installed, or there is no cluster.
+    """
+    try:
+        import ray
+    except ImportError as error:
+        msg = f"--ray needs Ray ({error}). Install it: pip install 'seg_ros[ray]'"
+        raise ConfigurationError(msg) from error
+    ours = not ray.is_initialized()
+    if ours:
+        try:
+            ray.init(address=address, include_dashboard=None, log_to_driver=False)
+        except (ConnectionError, ValueError) as error:
+            raise ConfigurationError(f'--ray {address}: {error}') from error
+    try:
+        work = ray.remote(max_retries=ATTEMPTS - 1)(outcome_of)
+        waiting = {
+            work.options(num_cpus=max(1, job.config.inference_threads)).remote(job): job
+            for job in jobs
+        }
+        while waiting:
+            (ready,), _ = ray.wait(list(waiting), num_returns=1)
+            job = waiting.pop(ready)
+            try:
+                yield ray.get(ready)
+            except ray.exceptions.RayError as error:
+                reason = f'its worker died {ATTEMPTS} times: {error}'
+                yield Outcome(str(job.source), str(job.output), 'failed', {}, reason)
+    finally:
+        if ours:
+            ray.shutdown()
+
+
+def _recordings(folder: Path) -> Iterator[Path]:
+    """Yields every bag and video below a folder."""
+    for path in folder.iterdir():
+        if path.is_dir():
+            if is_bag(path):
+                yield path
+            else:
+                yield from _recordings(path)
+        elif is_bag(path) or path.suffix.lower() in VIDEOS:
+            yield path
+
+
+def _in_a_process(job: ReplayJob) -> Outcome:
+    """Does one piece of work in a process, which is started again if it is killed."""
+    code = 0
+    for _ in range(ATTEMPTS):
+        run = subprocess.run(
+            [sys.executable, '-m', 'seg_ros.replay'],
+            input=pickle.dumps(job),
+            stdout=subprocess.PIPE,
+            check=False,
+        )
+        code = run.returncode
+        if code == 0:
+            outcome: Outcome = pickle.loads(run.stdout)  # noqa: S301  of our own process
+            return outcome
+        if code > 0:
+            break
+    reason = f'its process ended with {code}' if code > 0 else f'it was killed {ATTEMPTS} times'
+    return Outcome(str(job.source), str(job.output), 'failed', {}, reason)
