@@ -68,6 +68,7 @@ setup(
             'tensorrt-rtx-cu13-libs==1.7.1.116',
         ],
         'bags': ['rosbags>=0.11'],
+        'ray': ['ray>=2.40'],  # seg_ros replay --ray
     },
     entry_points={
         'console_scripts': [
