@@ -97,7 +97,11 @@ class LaneConfig:
         0.95, 'Half the width of the vehicle, for lane_track/departure.', unit='m',
         low=0.01, high=5.0,
     )  # fmt: skip
-    corridor: bool = option(True, 'Without markings, follow the middle of the drivable corridor.')
+    corridor: bool = option(
+        True,
+        'The edges of the drivable ground count, too: as the other side of a lane with a single '
+        'line, and where there is no line its middle is followed.',
+    )
     corridor_min_m: float = option(1.5, 'Narrowest corridor.', unit='m', low=0.05, high=50.0)
     corridor_max_m: float = option(
         5.0, 'Widest corridor; on a wider one its middle is nobody\'s lane.', unit='m',

@@ -24,6 +24,7 @@ __all__ = [
     'LaneFit',
     'Side',
     'fit_lane',
+    'painted_beside_m',
     'painted_inside_m',
     'untilted',
 ]
@@ -200,6 +201,17 @@ def _judged(points: Points, belief: Belief, width_m: float, eye_x_m: float) -> L
         inside_m=_inside_m(signed, points.length_m, width_m),
         residual_m=(square / max(float(near.sum()), 1e-9)) ** 0.5 if total else 0.0,
     )
+
+
+def painted_beside_m(points: Points, belief: Belief, eye_x_m: float) -> tuple[float, float]:
+    """Returns the painted length that lies on the left and on the right line of a lane."""
+    x, y = untilted(points, float(belief.mean[TILT]), eye_x_m)
+    signed, _, _ = distances(belief.mean[:4], x, y)
+    width_m = float(belief.mean[WIDTH])
+    on_line = np.abs(np.abs(signed) - 0.5 * width_m) < NEAR_LINE * width_m
+    left = on_line & (signed > 0.0)
+    right = on_line & (signed < 0.0)
+    return float(points.length_m[left].sum()), float(points.length_m[right].sum())
 
 
 def painted_inside_m(points: Points, belief: Belief, eye_x_m: float) -> float:

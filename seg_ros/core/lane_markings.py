@@ -8,14 +8,14 @@ import numpy as np
 
 from seg_ros.core.lane_checks import Limits
 from seg_ros.core.lane_config import LaneConfig
-from seg_ros.core.lane_fit import WIDTH, Belief
+from seg_ros.core.lane_fit import WIDTH, Belief, painted_beside_m
 from seg_ros.core.lane_follower import LaneFollower
 from seg_ros.core.lane_neighbours import Neighbour, find_neighbours
 from seg_ros.core.lane_points import Points
 from seg_ros.core.lane_shape import value_at
 from seg_ros.core.lane_vote import LaneVote
 
-__all__ = ['MarkingFollower']
+__all__ = ['EdgeFollower', 'MarkingFollower']
 
 NS_PER_S = 1e9
 SECOND_LOOK_FRAMES = 5
@@ -116,3 +116,31 @@ class MarkingFollower(LaneFollower):
         if self._doubts >= DOUBTS:
             self.problem = 'a second look sees another lane'
             self.drop()
+
+
+class EdgeFollower(MarkingFollower):
+    """The lane between one painted line and the edge of the drivable ground: streets with kerbs.
+
+    Args:
+        config: Widths and times.
+    """
+
+    def look_with_edges(self, lines: Points, edges: Points, eye_x_m: float, stamp_ns: int) -> None:
+        """Takes over what an image shows: a lane has a painted line at one of its sides only.
+
+        Args:
+            lines: Points of painted lines.
+            edges: Points of the edges of the drivable ground.
+            eye_x_m: Where the camera is, base frame.
+            stamp_ns: Of the image.
+        """
+        if self.belief is None and float(lines.length_m.sum()) < self._config.min_line_m:
+            self.problem = 'too few pixels of any line'
+            return
+        self.look(lines.joined(edges), eye_x_m, stamp_ns)
+        if self.belief is None:
+            return
+        less_m, more_m = sorted(painted_beside_m(lines, self.belief, eye_x_m))
+        if self.fit is not None and not less_m < self._config.min_line_m <= more_m:
+            self.drop()
+            self.problem = f'{more_m:.1f} m and {less_m:.1f} m of painted line at its sides'

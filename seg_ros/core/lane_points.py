@@ -45,13 +45,15 @@ class Points:
         return len(self.x)
 
     def joined(self, other: Points) -> Points:
-        """Returns these points and the others."""
+        """Returns these points and the others, in order."""
+        row, y = np.concatenate([self.row, other.row]), np.concatenate([self.y, other.y])
+        order = np.lexsort((-y, row))
         return Points(
-            np.concatenate([self.row, other.row]),
-            np.concatenate([self.x, other.x]),
-            np.concatenate([self.y, other.y]),
-            np.concatenate([self.length_m, other.length_m]),
-            np.concatenate([self.pixel_m, other.pixel_m]),
+            row[order],
+            np.concatenate([self.x, other.x])[order],
+            y[order],
+            np.concatenate([self.length_m, other.length_m])[order],
+            np.concatenate([self.pixel_m, other.pixel_m])[order],
         )
 
 

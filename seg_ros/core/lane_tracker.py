@@ -16,7 +16,7 @@ from seg_ros.core.lane_corridor import CorridorFollower
 from seg_ros.core.lane_departure import DepartureWarning
 from seg_ros.core.lane_fit import TILT, WIDTH, Belief
 from seg_ros.core.lane_follower import LaneFollower
-from seg_ros.core.lane_markings import MarkingFollower
+from seg_ros.core.lane_markings import EdgeFollower, MarkingFollower
 from seg_ros.core.lane_points import LaneView
 from seg_ros.core.lane_shape import basis, parallel
 from seg_ros.core.lane_track import Boundary, Coefficients, LaneTrack
@@ -47,6 +47,7 @@ class LaneTracker:
     def reset(self) -> None:
         """Forgets everything that images have shown."""
         self._markings = MarkingFollower(self._config)
+        self._edged = EdgeFollower(self._config)
         self._corridor = CorridorFollower(self._config)
         self._departure = DepartureWarning(self._config)
         self._stamp_ns: int | None = None
@@ -97,10 +98,17 @@ class LaneTracker:
         markings.look(points, view.eye_x_m, stamp_ns)
         track = self._marked_track(stamp_ns)
         if track.valid or not self._config.corridor:
+            self._edged.drop()
             self._corridor.drop()
             return track
-        # Follow the drivable ground where there are none
+        # Follow one line and the edge of the drivable ground
         left, right = view.corridor(labels, self._ground_lut)
+        self._edged.look_with_edges(points, left.joined(right), view.eye_x_m, stamp_ns)
+        edged = self._edged_track(stamp_ns)
+        if edged.valid:
+            self._corridor.drop()
+            return edged
+        # Follow the drivable ground where there is no line
         self._corridor.look_between(left, right, points, view.eye_x_m, stamp_ns)
         return self._corridor_track(track, stamp_ns)
 
@@ -122,6 +130,7 @@ class LaneTracker:
             dt_s = (stamp_ns - self._stamp_ns) / NS_PER_S
             if 0.0 <= dt_s <= MAX_STEP_S:
                 self._markings.move(dt_s, speed_mps, yaw_rate)
+                self._edged.move(dt_s, speed_mps, yaw_rate)
                 self._corridor.move(dt_s, speed_mps, yaw_rate)
             else:
                 self.reset()
@@ -137,6 +146,13 @@ class LaneTracker:
         if markings.glide_m:
             good = 'changing lanes'
         return self._believed(markings, belief, source, good, stamp_ns, markings.glide_m)
+
+    def _edged_track(self, stamp_ns: int) -> LaneTrack:
+        edged = self._edged
+        if edged.belief is None:
+            return LaneTrack(False, edged.problem, 'one_boundary', stamp_ns)
+        good = 'one line and the edge of the ground'
+        return self._believed(edged, edged.belief, 'one_boundary', good, stamp_ns, edged.glide_m)
 
     def _corridor_track(self, marked: LaneTrack, stamp_ns: int) -> LaneTrack:
         corridor = self._corridor

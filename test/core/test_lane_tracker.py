@@ -154,6 +154,19 @@ def test_one_line_alone_is_not_followed_unless_the_width_is_known() -> None:
     assert track.offset_m == pytest.approx(0.0, abs=0.05)
 
 
+@pytest.mark.parametrize('seed', [None, 3])
+def test_on_a_street_with_a_centre_line_alone_the_kerb_is_the_other_side(seed: int | None) -> None:
+    street = Scene((Stripe(0.0, dash_m=3.0, gap_m=6.0),), asphalt_m=(-LANE_M, LANE_M), seed=seed)
+    tracks = list(street.drive(tracker(), 30))
+    for state, track in tracks[3:]:
+        assert track.valid
+        assert abs(street.error_m(track, state, 10.0)) < 0.1
+    assert track.source == 'one_boundary'
+    assert track.reason == 'one line and the edge of the ground'
+    wide = Scene((Stripe(0.0, dash_m=3.0, gap_m=6.0),), asphalt_m=(-6.0, 6.0), seed=seed)
+    assert not any(track.valid for _, track in wide.drive(tracker(), 30))
+
+
 def test_without_paint_the_middle_of_a_narrow_road_is_followed_and_called_a_corridor() -> None:
     scene = Scene((), asphalt_m=(-LANE_M - 0.2, 0.2), seed=3)
     for state, track in scene.drive(tracker(), 12):
