@@ -26,9 +26,9 @@ and the heartbeat of the stop beats by the times of the recording. What the node
 clock, /diagnostics, is not in the bag.
 
 Two runs write the same bytes, whatever the number of threads: each stage goes by the order of the
-recording, every number of the network is summed by one thread, and no clock is asked. Another
-backend or precision, or another version of them, may label a few pixels otherwise. --json has the
-SHA-256 of the labels to compare.
+recording, no clock is asked, and the backends for the CPU (onnxruntime; openvino in fp32 and bf16)
+give the threads whole numbers to compute, never parts of a sum. Another backend, precision or
+version of one may label a few pixels otherwise. --json has the SHA-256 of the labels to compare.
 """
 
 

@@ -183,12 +183,14 @@ def test_a_calibration_file_counts_instead_of_the_camera_info(
     assert distance_m('given') > 2.0 * distance_m('recorded')
 
 
+@pytest.mark.parametrize('backend', ['onnxruntime', 'openvino'])
 def test_two_runs_with_other_thread_counts_write_the_same_bytes(
-    bag: Path, tmp_path: Path, config: NodeConfig
+    bag: Path, tmp_path: Path, config: NodeConfig, backend: str
 ) -> None:
+    pytest.importorskip(backend)
     sums = []
     for threads in (1, 2):
-        real = replace(config, backend='onnxruntime', inference_threads=threads)
+        real = replace(config, backend=backend, inference_threads=threads)
         sums.append(replayed(bag, tmp_path / str(threads) / 'out', real).sha256_labels)
     assert sums[0] == sums[1]
     assert bytes_of(tmp_path / '1' / 'out') == bytes_of(tmp_path / '2' / 'out')
