@@ -19,6 +19,8 @@ class DecisionOutput(NamedTuple):
         needs: What must be decided for it, out of ``decisions.DECISIONS``.
         make: Returns the message, or None when there is nothing to say.
         frame: Whose header it gets: that of the ``base`` frame or of the ``camera``.
+        when_silent: Whether it is also made of no decisions at all, while no frame is judged: for
+            consumers that believe the last message for ever.
     """
 
     topic: str
@@ -26,3 +28,4 @@ class DecisionOutput(NamedTuple):
     needs: tuple[str, ...]
     make: Callable[[Any, FrameDecisions], Any]
     frame: str = 'base'
+    when_silent: bool = False

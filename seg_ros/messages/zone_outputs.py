@@ -29,7 +29,11 @@ def zone_outputs(config: ZoneConfig) -> tuple[DecisionOutput, ...]:
     """
     zones = config.zones()
     slow = tuple(zone for zone in zones if zone.speed_percent < FULL_SPEED)
-    limits = (DecisionOutput('speed_limit', SPEED_LIMIT, ('zones',), speed_limit(slow)),)
+    limits = (
+        DecisionOutput(
+            'speed_limit', SPEED_LIMIT, ('zones',), speed_limit(slow), when_silent=True
+        ),
+    )
     return (limits if slow else ()) + tuple(
         row
         for zone in zones
@@ -81,7 +85,7 @@ def zone_status(name: str) -> Callable[[Header, FrameDecisions], DiagnosticStatu
 
 
 def speed_limit(zones: tuple[WatchedZone, ...]) -> Callable[[Header, FrameDecisions], Any]:
-    """Returns what makes the limit of the slowest zone that has an alarm, or says nothing."""
+    """Returns what makes the limit of the slowest zone that has an alarm, or is not known."""
 
     def make(header: Header, decisions: FrameDecisions) -> Any:
         calm = {state.name for state in decisions.zones if not state.alarm}

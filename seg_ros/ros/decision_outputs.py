@@ -74,6 +74,14 @@ class DecisionOutputs:
                 if message is not None:
                     publisher.publish(message)
 
+    def publish_silence(self) -> None:
+        """Tells those who would believe the last message for ever that no frame is judged."""
+        stamp = self._node.get_clock().now().to_msg()
+        header = Header(stamp=stamp, frame_id=self._base_frame)
+        for row, publisher in self._publishers:
+            if row.when_silent and publisher.get_subscription_count() > 0:
+                publisher.publish(row.make(header, FrameDecisions()))
+
     def _is_lane_wanted(self) -> bool:
         return any(
             row.topic.startswith('lane_track') and publisher.get_subscription_count() > 0

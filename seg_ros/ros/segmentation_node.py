@@ -234,6 +234,9 @@ class SegmentationNode(LifecycleNode):
             )
             self.chosen = None  # a backend must not be closed while it works
         self._worker = None
+        if self.context.ok():
+            for port in self._ports.values():
+                port.decision_outputs.publish_silence()
 
     def release(self) -> None:
         """Undoes configure: no engine, no publishers."""
@@ -328,6 +331,11 @@ class SegmentationNode(LifecycleNode):
             self._worker = self._start_worker(self._pipeline)
         for camera in self.inputs:
             camera.watch(self.config.silence_warn_s)
+        oldest_ns = self._now_ns() - int(self.config.stale_timeout_s * 1e9)
+        for port in self._ports.values():
+            newest_ns = port.statistics.newest_stamp_ns
+            if newest_ns is None or newest_ns < oldest_ns:
+                port.decision_outputs.publish_silence()
 
     def _publish_diagnostics(self) -> None:
         chosen = self.chosen

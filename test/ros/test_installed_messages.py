@@ -71,4 +71,6 @@ def test_a_person_is_detected_and_slows_the_controller_down(
     drive.image = picture()
     wait_for(lambda: limits[-1].speed_limit == 100.0, 'all of the speed again')
     wait_for(lambda: not boxes[-1].detections and not places[-1].detections, 'nobody is left')
+    drive.running = False
+    wait_for(lambda: limits[-1].speed_limit == 40.0, 'the limit of a camera that is silent')
     assert all(row.percentage and row.speed_limit > 0.0 for row in limits)

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from diagnostic_msgs.msg import DiagnosticStatus
 from rcl_interfaces.msg import Log
+from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from std_msgs.msg import Bool
 
+from seg_ros.messages.decision_output import DecisionOutput
+from seg_ros.messages.types import has_type
+from seg_ros.messages.zone_outputs import SPEED_LIMIT
+from seg_ros.ros import segmentation_node
 from seg_ros.ros.segmentation_node import autostart
 from test.ros.drive import Drive
 from test.ros.graph import Graph, values_of, wait_for
@@ -37,6 +43,36 @@ def test_a_zone_tells_when_somebody_is_in_it(graph: Graph, engine: Path) -> None
         drive.close()
 
 
+def test_who_would_believe_the_last_word_for_ever_is_told_that_no_frame_is_judged(
+    graph: Graph, engine: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = DecisionOutput(
+        'known',
+        'std_msgs/msg/Bool',
+        ('zones',),
+        lambda _header, decisions: Bool(data=bool(decisions.zones)),
+        when_silent=True,
+    )
+    given = segmentation_node.configured_outputs
+    monkeypatch.setattr(
+        segmentation_node, 'configured_outputs', lambda config: (*given(config), row)
+    )
+    known = graph.collect(Bool, '/segmentation/known')
+    node = graph.node(**canned(engine, **{'zones.names': ['yard']}))
+    drive = Drive(graph)
+    try:
+        wait_for(lambda: known and known[-1].data, 'frames are judged')
+        drive.running = False
+        wait_for(lambda: not known[-1].data, 'the camera is silent')
+        drive.running = True
+        wait_for(lambda: known[-1].data, 'frames are judged again')
+        assert node.trigger_deactivate() == TransitionCallbackReturn.SUCCESS
+        wait_for(lambda: not known[-1].data, 'the node is not active')
+    finally:
+        drive.close()
+
+
+@pytest.mark.skipif(has_type(SPEED_LIMIT), reason='nav2_msgs is installed')
 def test_without_nav2_msgs_the_log_says_what_to_install_and_the_zone_is_watched_all_the_same(
     graph: Graph, engine: Path
 ) -> None:
