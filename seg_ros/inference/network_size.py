@@ -102,6 +102,8 @@ class _Graph:
         self._fold_sizes()
         self._old = self._shapes()
         self._new = self._old
+        if unknown := [name for name in self._makers if name and name not in self._old]:
+            raise _Fixed(f"the size of its '{unknown[0]}' is not known")
 
     def write_sizes(self, size_hw: SizeHw) -> None:
         """Replaces every size that is written into the graph."""

@@ -234,6 +234,15 @@ def test_a_network_with_a_fixed_number_of_positions_is_refused() -> None:
         resized(made.SerializeToString(), (96, 48), 'it')
 
 
+def test_an_operator_of_which_nobody_knows_the_size_is_refused() -> None:
+    made = network()
+    node = next(row for row in made.graph.node if row.op_type == 'Relu')
+    node.op_type, node.domain = 'Telepathy', 'nowhere'
+    made.opset_import.append(helper.make_opsetid('nowhere', 1))
+    with pytest.raises(EngineError, match="the size of its 'r1' is not known"):
+        resized(made.SerializeToString(), (96, 48), 'it')
+
+
 @pytest.mark.parametrize('text', ['480', '480x', '0x272', 'x', '480x-2', 'large'])
 def test_a_size_that_is_none_is_refused(text: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=rf"The network size is '{text}'\. Give width"):
