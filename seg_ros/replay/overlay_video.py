@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -37,26 +38,20 @@ def overlay_video(
     colours = engine.label_map.colour_lut_rgb()
     video_format = best_format()
     rate_hz, every = _rate(bag, video_format.max_rate_hz)
-    writer = layout = None
-    first_ns = 0
-    try:
-        for index, (frame, label) in enumerate(_pairs(events, bag)):
-            if index % every:
-                continue
+    pairs = itertools.islice(_pairs(events, bag), 0, None, every)
+    first = next(pairs)
+    begin_ns, picture = first[0].stamp_ns, first[0].image
+    size_wh = picture.width, picture.height
+    layout = AnnotatedFrame(f'{engine.name}, replayed', engine.label_map, size_wh)
+    with VideoWriter(path, video_format, layout.size_wh, rate_hz / every) as writer:
+        for frame, label in itertools.chain([first], pairs):
             image = np.ascontiguousarray(frame.image.rgb())
-            if writer is None or layout is None:
-                first_ns = frame.stamp_ns
-                title = f'{engine.name}, replayed'
-                layout = AnnotatedFrame(title, engine.label_map, (label.shape[1], label.shape[0]))
-                writer = VideoWriter(path, video_format, layout.size_wh, rate_hz / every)
-            painted = cv2.applyColorMap(label, colours)
-            overlay = cv2.addWeighted(painted, alpha, image, 1.0 - alpha, 0.0)
-            elapsed_s = (frame.stamp_ns - first_ns) / 1e9
+            overlay = cv2.addWeighted(
+                cv2.applyColorMap(label, colours), alpha, image, 1.0 - alpha, 0.0
+            )
+            elapsed_s = (frame.stamp_ns - begin_ns) / 1e9
             writer.write(layout.draw(Moment(image, overlay, elapsed_s)))
-    finally:
-        if writer is not None:
-            writer.__exit__(None, None, None)
-    return path if writer is None else writer.path
+    return writer.path
 
 
 def _pairs(events: Iterator[Event], bag: Path) -> Iterator[tuple[Frame, LabelImage]]:

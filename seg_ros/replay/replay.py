@@ -138,7 +138,7 @@ class _Run:
                 for record in said.records:
                     bag.write(*record)
                 if said.resumable:
-                    done = said.event.number + 1
+                    done = said.number + 1
                     unfinished.save(pickle.dumps((done, said.resumable, bag.checkpoint())))
                 self._tell(said, time.monotonic() - started_s, tell)
             if not drive.counts.frames:
@@ -213,7 +213,7 @@ class _Run:
     def _tell(self, said: Said, elapsed_s: float, tell: Tell) -> None:
         recording = self._recording
         begin_ns, end_ns = self._job.span.limits_ns(recording.begin_ns, recording.end_ns)
-        share = (said.event.message.recorded_ns - begin_ns) / max(1, end_ns - begin_ns)
+        share = (said.recorded_ns - begin_ns) / max(1, end_ns - begin_ns)
         share = min(1.0, max(1e-6, share))
         tell(
             Progress(

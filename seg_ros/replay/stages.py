@@ -62,13 +62,15 @@ class Said(NamedTuple):
     """What came of one message.
 
     Attributes:
-        event: The message.
+        number: Of the message.
+        recorded_ns: When it was recorded.
         records: For the new bag.
         frames: Images so far.
         resumable: What ``Stages.decide`` can go on from, after this message; empty but sometimes.
     """
 
-    event: Event
+    number: int
+    recorded_ns: int
     records: list[Record]
     frames: int
     resumable: bytes = b''
@@ -158,7 +160,8 @@ class Stages:
                 images += 1
                 if images % self._job.checkpoint_images == 0:
                     resumable = drive.pickled()
-            yield Said(event, records, drive.counts.frames, resumable)
+            recorded_ns = event.message.recorded_ns
+            yield Said(event.number, recorded_ns, records, drive.counts.frames, resumable)
 
     def _event(self, number: int, message: RecordedMessage) -> Event:
         role = self._roles.of(message.topic)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from seg_ros.tools.progress import Progress
 
 __all__ = ['add_arguments', 'main']
 
+SHOW_PERIOD_S = 0.2
 EPILOG = """\
 The same pipeline and decisions as the node's, without a graph: no frame is dropped, and nothing
 takes time. A frame is judged at the moment of its recording (--clock stamps: at its own stamp),
@@ -125,9 +127,15 @@ def main(arguments: argparse.Namespace) -> int:
 
 def replay_one(arguments: argparse.Namespace) -> int:
     job = job_of(arguments)
+    shown_s = 0.0
     with Progress(sys.stderr) as progress:
 
         def show(state: ReplayProgress) -> None:
+            nonlocal shown_s
+            now_s = time.monotonic()
+            if now_s - shown_s < SHOW_PERIOD_S:
+                return
+            shown_s = now_s
             progress.show(
                 f'{state.share:4.0%}  {state.frames} frames, {state.frames_per_s:.1f} a second, '
                 f'{state.remaining_s:.0f} s to go'
