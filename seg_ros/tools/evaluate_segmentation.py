@@ -134,6 +134,9 @@ class Tally:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the options of the segmentation task."""
     parser.add_argument('--engine', default='roadseg', help='name or path of an engine')
+    parser.add_argument(
+        '--network-size', default='', metavar='WxH', help="another size than the engine's own"
+    )
     parser.add_argument('--backend', default='auto', choices=('auto', *BACKENDS))
     parser.add_argument('--precision', default='auto', help='auto, fp32 or bf16')
     parser.add_argument('--threads', type=int, default=0, help='0: one per free core')
@@ -153,7 +156,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(arguments: argparse.Namespace) -> int:
     """Evaluates, leaves pictures, prints the figures."""
-    engine = load_engine(arguments.engine)
+    engine = load_engine(arguments.engine, network_size=arguments.network_size)
     if arguments.int8:
         if engine.int8_path is None:
             raise ConfigurationError(

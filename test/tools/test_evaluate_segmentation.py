@@ -107,6 +107,10 @@ def test_the_command_measures_a_folder_and_leaves_pictures(
     assert np.abs(truth - (picture + colours) / 2).max() <= 1
     assert np.abs(answer - picture).max() <= 1  # the picture shows its own wrong labels
 
+    assert figures['network_size'] == list(SIZE_WH)
+    assert main([*words, '--network-size', '96x48']) == 0
+    assert json.loads(capsys.readouterr().out)['network_size'] == [96, 48]
+
 
 @pytest.mark.parametrize('scale', [1.5, 2.5, 5])
 def test_a_large_picture_goes_to_the_network_as_the_node_brings_it_there(
