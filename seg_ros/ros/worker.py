@@ -188,6 +188,7 @@ class FrameWorker:
             self._report(camera, received, error)
 
     def _report(self, camera: str, received: Received, error: Exception) -> None:
+        """Counts and logs what went wrong; inference that fails stops the vehicle."""
         if isinstance(error, FrameError):
             self._ports[camera].statistics.broken[error.kind] += 1
             self._log(camera, error.kind, f'frame left out: {error}', received)
@@ -234,12 +235,8 @@ class FrameWorker:
         self, job: Job, view: NetworkView, config: NodeConfig, options: PipelineOptions
     ) -> None:
         """Takes one frame from the network's view of it to its topics."""
-        port, frame, timer, decisions = (
-            self._ports[job.camera],
-            job.frame,
-            job.timer,
-            job.decisions,
-        )
+        port = self._ports[job.camera]
+        frame, decisions, timer = job.frame, job.decisions, job.timer
         message, arrived_ns = job.received
 
         # Make images of it
