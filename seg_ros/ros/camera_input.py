@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -54,6 +55,8 @@ class CameraInput:
         self._reliability = self._reliability_asked_for(config)
         self._auto_reliability = self._reliability is None
         self._reliability = self._reliability or ReliabilityPolicy.BEST_EFFORT
+        self._lock = threading.Lock()  # of the subscription
+        self._is_over = False
         self._subscription: Any = None
         self.number: int | None = None  # of the newest message, by the publisher's count
         self._heard_s = time.monotonic()
@@ -71,15 +74,18 @@ class CameraInput:
     def watch(self, silence_warn_s: float) -> None:
         """Adapts to what the publisher offers now; warns when it is silent for too long."""
         publishers = self._publishers()
-        transport = self._transport
-        if self._adapt(publishers):
-            self.destroy()
-            if transport != self._transport:
-                # DDS refuses a second type on the topic until the executor has let go of the
-                # subscription that was destroyed: subscribe at the next watch.
+        with self._lock:
+            if self._is_over:
                 return
-        if self._subscription is None:
-            self._subscribe()
+            transport = self._transport
+            if self._adapt(publishers):
+                self._unsubscribe()
+                if transport != self._transport:
+                    # DDS refuses a second type on the topic until the executor has let go of the
+                    # subscription that was destroyed: subscribe at the next watch.
+                    return
+            if self._subscription is None:
+                self._subscribe()
         if not publishers or not self._had_publisher:
             self._had_publisher = bool(publishers)
             self._heard_s = time.monotonic()
@@ -96,7 +102,12 @@ class CameraInput:
             )
 
     def destroy(self) -> None:
-        """Ends the subscription."""
+        """Ends the subscription for good, also while another thread is about to renew it."""
+        with self._lock:
+            self._is_over = True
+            self._unsubscribe()
+
+    def _unsubscribe(self) -> None:
         if self._subscription is not None:
             self._node.destroy_subscription(self._subscription)
             self._subscription = None

@@ -47,6 +47,18 @@ def test_the_node_asks_for_reliable_where_the_camera_offers_it(
     wait_for(lambda: labels, 'a label image')
 
 
+def test_an_input_that_has_ended_does_not_subscribe_again(graph: Graph, engine: Path) -> None:
+    """A timer may be at it in another thread while the node is deactivated."""
+    node = graph.node(**canned(engine))
+    (camera,) = node.inputs
+    camera.destroy()
+    camera.watch(60.0)
+    assert camera._subscription is None
+    wait_for(
+        lambda: not graph.peer.get_subscriptions_info_by_topic('/image'), 'the subscription ends'
+    )
+
+
 def test_one_best_effort_camera_among_reliable_ones_decides(graph: Graph, engine: Path) -> None:
     graph.publisher(qos=RELIABLE)
     graph.node(**canned(engine))
