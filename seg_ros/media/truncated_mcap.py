@@ -1,13 +1,15 @@
-"""An MCAP file without its end, as a killed recorder or a full disk leaves it."""
+"""An MCAP file that is not whole, as a killed recorder or a bad disk leaves it."""
 
 from __future__ import annotations
 
+import heapq
 import struct
 from collections.abc import Collection, Generator
+from pathlib import Path
 from typing import Any
 
 from rosbags.rosbag2 import ReaderError
-from rosbags.rosbag2.storage_mcap import McapReader
+from rosbags.rosbag2.storage_mcap import MAXSIZE, ChunkInfo, McapReader, Msg, msgsrc
 
 __all__ = ['ForgivingMcapReader']
 
@@ -16,13 +18,18 @@ RECORD_HEAD = struct.Struct('<BQ')
 
 
 class ForgivingMcapReader(McapReader):
-    """Reads a file as rosbags does, and one that ends early as far as its records are whole.
+    """Reads a file as rosbags does, but also what is whole of a broken one.
 
     Attributes:
-        is_truncated: Whether the end is missing.
+        is_truncated: Whether the end is missing; then it is read as far as its records are whole.
+        broken: What was left out in the middle, in sentences.
     """
 
     is_truncated = False
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.broken: list[str] = []
 
     def _open(self) -> None:
         try:
@@ -37,8 +44,40 @@ class ForgivingMcapReader(McapReader):
     ) -> Generator[Any, None, None]:
         """Yields messages; of a truncated file in the order in which they were written."""
         if self.is_truncated:
-            return self.messages_scan(connections, start, stop)
-        return super().messages(connections, start, stop)
+            yield from self.messages_scan(connections, start, stop)
+        elif not self.chunks:
+            yield from super().messages(connections, start, stop)
+        else:
+            yield from self._from_chunks({row.id: row for row in connections}, start, stop)
+
+    def _from_chunks(
+        self, rows: dict[int, Any], start: int | None, stop: int | None
+    ) -> Generator[Any, None, None]:
+        """As rosbags does it, but goes on behind a chunk that is broken."""
+        first_ns, end_ns = start or 0, MAXSIZE if stop is None else stop
+        chunks = [
+            self._from_chunk(chunk, rows, first_ns, end_ns)
+            for chunk in self.chunks
+            if first_ns <= chunk.message_end_time
+            and chunk.message_start_time < end_ns
+            and any(chunk.channel_count.get(number, 0) for number in rows)
+        ]
+        for recorded_ns, offset, row, data in heapq.merge(*chunks):
+            if offset:  # else it only says where the chunk begins
+                yield row, recorded_ns, data
+
+    def _from_chunk(
+        self, chunk: ChunkInfo, rows: dict[int, Any], first_ns: int, end_ns: int
+    ) -> Generator[Msg, None, None]:
+        assert self.bio is not None
+        try:
+            yield from msgsrc(chunk, rows, first_ns, end_ns, self.bio)
+        except Exception as error:  # whatever the decompressors raise
+            begin_s, end_s = chunk.message_start_time / 1e9, chunk.message_end_time / 1e9
+            self.broken.append(
+                f'The chunk from {begin_s:.3f} s to {end_s:.3f} s of {self.path} is broken and '
+                f'left out: {error}'
+            )
 
     def _read_without_index(self) -> None:
         self.is_truncated = True

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from seg_ros.core.errors import ConfigurationError, FrameError
-from seg_ros.media.bags import is_truncated, open_bag
+from seg_ros.media.bags import broken_parts, is_truncated, open_bag
 from seg_ros.messages.plain import typestore
 from seg_ros.replay.recording import RecordedMessage, RecordedTopic, Span
 
@@ -53,7 +53,7 @@ class BagRecording:
                 offers = getattr(row.ext, 'offered_qos_profiles', ())
                 self.topics[row.topic] = RecordedTopic(
                     row.msgtype,
-                    known.count + row.msgcount,
+                    known.message_count + row.msgcount,
                     (*known.offers, *offers),
                     (row.msgdef.data, row.digest)
                     if row.msgdef.data and row.digest.startswith('RIHS01')
@@ -76,13 +76,11 @@ class BagRecording:
                 try:
                     row, recorded_ns, data = next(messages)
                 except StopIteration:
+                    self._report(broken_parts(reader))
                     return
                 except Exception as error:  # whatever the storage raises
                     count = sum(numbers.values())
-                    self.trouble.append(
-                        f'{self._path} cannot be read beyond its message {count} of the topics '
-                        f'{", ".join(topics)}: {error}'
-                    )
+                    self._report([f'{self._path} cannot be read beyond message {count}: {error}'])
                     return
                 yield self._message(row, numbers[row.topic], recorded_ns, data)
                 numbers[row.topic] += 1
@@ -95,6 +93,9 @@ class BagRecording:
 
     def typestore(self) -> Any:
         return self._types
+
+    def _report(self, sentences: Sequence[str]) -> None:
+        self.trouble += [row for row in sentences if row not in self.trouble]
 
     def _before(
         self, reader: Any, rows: Sequence[Any], first_ns: int

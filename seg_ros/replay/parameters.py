@@ -79,7 +79,7 @@ def _checked(name: str, value: Any, default: ParameterValue) -> ParameterValue:
         if all(type(item) is kind for item in value):
             return tuple(value)
     elif type(value) is type(default):
-        return value  # type: ignore[no-any-return]
+        return value
     raise ConfigurationError(
         f'{name} is {value!r}, but its type must be that of {default!r}, its default.'
     )

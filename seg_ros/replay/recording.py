@@ -26,13 +26,13 @@ class RecordedTopic(NamedTuple):
 
     Attributes:
         type_name: Like ``sensor_msgs/msg/Image``.
-        count: Messages of it, as far as the recording tells.
+        message_count: Messages of it, as far as the recording tells.
         offers: ``rosbags.interfaces.Qos`` of its publishers.
         definition: Text and hash of its type, None where the recording does not tell.
     """
 
     type_name: str
-    count: int = 0
+    message_count: int = 0
     offers: tuple[Any, ...] = ()
     definition: tuple[str, str] | None = None
 

@@ -11,10 +11,13 @@ import contextlib
 import errno
 import pickle
 import resource
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
+
+import cv2
 
 from seg_ros import __version__
 from seg_ros.core.errors import ConfigurationError, SegRosError
@@ -39,6 +42,7 @@ from seg_ros.replay.unfinished import Unfinished
 __all__ = ['Progress', 'replay']
 
 AHEAD_BYTES = 24 << 20  # of what each stage may be ahead
+SWITCH_INTERVAL_S = 0.0005  # the network waits this long for another stage, not 5 ms
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -89,7 +93,7 @@ def replay(job: ReplayJob, tell: Tell = lambda _: None) -> ReplaySummary:
         precision=config.precision,
         plans=PlanOptions(Path(config.cache_path) if config.cache_path else None),
     ).backend
-    with contextlib.closing(backend):
+    with contextlib.closing(backend), _cores_for_the_network():
         stages = Stages(job, recording, roles, outputs, SegmentationPipeline(backend))
         drive = Drive(config, engine.label_map, lens, has_transforms=roles.has_transforms)
         work = job.work(engine, backend.name, __version__)
@@ -105,6 +109,19 @@ def replay(job: ReplayJob, tell: Tell = lambda _: None) -> ReplaySummary:
     if job.overlay is not None:
         overlay_video(job.overlay, job.output, stages.read(), engine, config.overlay_alpha)
     return run.summary(bare_s, f'{backend.name}, {backend.detail}')
+
+
+@contextlib.contextmanager
+def _cores_for_the_network() -> Iterator[None]:
+    """Has the threads of the other stages let go soon, and OpenCV keep to one core."""
+    before = sys.getswitchinterval(), cv2.getNumThreads()
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
+    cv2.setNumThreads(1)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(before[0])
+        cv2.setNumThreads(before[1])
 
 
 class _Run:
