@@ -19,6 +19,7 @@ STEPS = 20
 LEAST_APPROACH_MPS = 0.3  # slower is swaying, or noise
 VELOCITY_DOUBT = 1.5  # standard deviations that are taken off a velocity before it is believed
 RANGE_DOUBT_M = 2.0  # at most so much nearer than it seems
+LEGS_SHARE = 0.15  # of the distance; more would stop for specks far beyond the zone
 FRAME_DOUBT = 0.6  # of one frame's standard deviation stays: the next frame errs the same way
 PAVEMENT_LOOK_S = 0.5
 INF = float('inf')
@@ -77,7 +78,7 @@ def _legs(people: Sequence[TrackedPerson], places: Float64Array) -> Float64Array
     distance = np.maximum(np.hypot(places[:, 0], places[:, 1]), 1e-6)
     newest = np.array([INF if p.is_coasting else p.seen.distance_m for p in people])
     nearest = np.minimum(distance, newest) - [person.seen.nearer_m for person in people]
-    return np.asarray(np.clip(1.0 - nearest / distance, 0.0, 0.5)[:, None] * places)
+    return np.asarray(np.clip(1.0 - nearest / distance, 0.0, LEGS_SHARE)[:, None] * places)
 
 
 def _sure_velocities(people: Sequence[TrackedPerson]) -> Float64Array:

@@ -63,14 +63,20 @@ def test_who_seems_just_beyond_the_end_counts_as_inside() -> None:
 
 
 def test_who_may_have_lost_its_legs_is_looked_for_nearer_along_the_line_of_sight() -> None:
-    doubtful = person(20.0, 2.0)
-    doubtful = replace(doubtful, seen=replace(doubtful.seen, nearer_m=6.0))
+    doubtful = person(17.0, 1.7)
+    doubtful = replace(doubtful, seen=replace(doubtful.seen, nearer_m=3.0))
     assert times_to_zone_s([doubtful], ZONE) == [0.0]
-    assert times_to_zone_s([replace(doubtful, y_m=3.0)], ZONE) == [math.inf]
+    assert times_to_zone_s([replace(doubtful, y_m=2.2)], ZONE) == [math.inf]
+
+
+def test_a_speck_far_beyond_the_zone_is_no_person_in_it() -> None:
+    speck = person(25.0, 0.0)
+    speck = replace(speck, seen=replace(speck.seen, nearer_m=12.0))
+    assert times_to_zone_s([speck], ZONE) == [math.inf]
 
 
 def test_feet_that_are_seen_once_count_more_than_where_somebody_was_followed() -> None:
-    followed = person(20.0, 0.0)
+    followed = person(17.0, 0.0)
     followed = replace(followed, seen=replace(followed.seen, x_m=14.0))
     assert times_to_zone_s([followed], ZONE) == [0.0]
     assert times_to_zone_s([replace(followed, is_coasting=True)], ZONE) == [math.inf]
