@@ -6,12 +6,10 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from seg_ros.core.errors import ConfigurationError, SegRosError
-from seg_ros.media.bags import open_bag
+from seg_ros.core.errors import ConfigurationError
+from seg_ros.media.bags import bag_rows, open_bag
 
 __all__ = ['BagMessages', 'RecordedMessage', 'RecordedTopic']
-
-NS_PER_S = 1e9
 
 
 class RecordedTopic(NamedTuple):
@@ -92,19 +90,9 @@ class BagMessages:
             SegRosError: The bag is broken in the middle.
         """
         latched = {name for name in topics if self.topics[name].latched}
-        at_ns = self.begin_ns
         with open_bag(self.path) as reader:
-            before = [row for row in reader.connections if row.topic in latched]
-            rows = [row for row in reader.connections if row.topic in topics]
-            try:
-                if before and from_ns > self.begin_ns:
-                    for row, _, data in reader.messages(before, stop=from_ns):
-                        yield RecordedMessage(row.topic, from_ns, bytes(data))
-                if rows:
-                    for row, at_ns, data in reader.messages(rows, from_ns, until_ns):
-                        yield RecordedMessage(row.topic, at_ns, bytes(data))
-            except Exception as error:  # whatever the storage raises
-                at_s = (at_ns - self.begin_ns) / NS_PER_S
-                raise SegRosError(
-                    f'{self.path} cannot be read beyond {at_s:.1f} s of it: {error}'
-                ) from error
+            if from_ns > self.begin_ns:
+                for row, _, data in bag_rows(self.path, reader, latched, stop_ns=from_ns):
+                    yield RecordedMessage(row.topic, from_ns, bytes(data))
+            for row, at_ns, data in bag_rows(self.path, reader, topics, from_ns, until_ns):
+                yield RecordedMessage(row.topic, at_ns, bytes(data))

@@ -47,7 +47,7 @@ def drive_report(drive: Drive) -> tuple[Page, dict[str, Any]]:
     page = Page(
         title=f'Drive report: {_name(drive)}',
         subtitle=_subtitle(drive),
-        verdict=_verdict(figures),
+        verdict=_verdict(figures, drive.broken),
         tiles=_tiles(figures),
         span_s=drive.span_s,
         rows=rows_of([drive]),
@@ -120,10 +120,10 @@ def _subtitle(drive: Drive) -> str:
     return ', '.join(words)
 
 
-def _verdict(figures: Mapping[str, Any]) -> Verdict:
+def _verdict(figures: Mapping[str, Any], broken: str) -> Verdict:
     stop, lane, frames = figures['stop'], figures['lane'], figures['frames']
     length_s = figures['to_s'] - figures['from_s']
-    parts, bad = [], False
+    parts, bad = ([broken], True) if broken else ([], False)
     if stop is None:
         parts.append('no stop was recorded')
     elif stop['fault_s'] > LONG_FAULT_S:

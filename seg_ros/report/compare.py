@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from seg_ros.core.errors import ConfigurationError
 from seg_ros.core.types import LabelImage
-from seg_ros.media.bags import open_bag
+from seg_ros.media.bags import bag_rows, open_bag
 from seg_ros.media.recorded import label_pixels, message_stamp_ns
 from seg_ros.report.drive import Beat, Drive, LaneMoment
 from seg_ros.report.moments import MOST, WorstMoment
@@ -223,8 +223,7 @@ def _labels(bag: LabelledBag) -> Iterator[tuple[int, LabelImage]]:
     """Stamps and label images; a stamp that is no later than the one before is left out."""
     last_ns = -1
     with open_bag(bag.path) as reader:
-        rows = [row for row in reader.connections if row.topic == bag.topic]
-        for row, _, data in reader.messages(rows) if rows else ():
+        for row, _, data in bag_rows(bag.path, reader, {bag.topic}):
             message = reader.deserialize(data, row.msgtype)
             stamp_ns = message_stamp_ns(message)
             if stamp_ns > last_ns:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from seg_ros.core.errors import ConfigurationError
+from seg_ros.core.errors import ConfigurationError, SegRosError
 from seg_ros.core.labels import LabelMap
-from seg_ros.media.bags import open_bag
+from seg_ros.media.bags import bag_rows, open_bag
 from seg_ros.media.recorded import json_of, label_map_of, label_pixels, message_stamp_ns
 from seg_ros.report.topics import DriveTopics, find_topics
 
@@ -25,6 +25,7 @@ LITTLE_ENDIAN = 1
 NO_LATENCY_MS = 60_000.0  # stamps and times of the recording come from different clocks
 TAIL_S, TAIL_KEPT_S = 2.0, 0.2  # images that cease for less at the end are no fault
 NAN = float('nan')
+Item = TypeVar('Item')
 
 
 class LabelledFrame(NamedTuple):
@@ -79,6 +80,7 @@ class Drive:
             bag is stamped with the stamps of the images, or by another clock.
         images_at_s: Recording time of the camera's images, by stamp.
         node: The last diagnostics of the node; without any its engine, if the bag tells.
+        broken: Why the bag could not be read to its end; empty if it could.
     """
 
     path: Path
@@ -91,6 +93,7 @@ class Drive:
     latency_ms: list[float] | None = None
     images_at_s: dict[int, float] = field(default_factory=dict)
     node: Mapping[str, str] = field(default_factory=dict)
+    broken: str = ''
 
     @property
     def span_s(self) -> tuple[float, float]:
@@ -131,9 +134,8 @@ def read_drive(path: Path, camera: str = '') -> Drive:
             *topics.images,
         }  # fmt: skip
         stamps: dict[str, dict[int, float]] = {name: {} for name in topics.images}
-        rows = [row for row in reader.connections if row.topic in wanted]
         statuses = _Statuses(drive)
-        for row, recorded_ns, data in reader.messages(rows):
+        for row, recorded_ns, data in _readable(drive, bag_rows(path, reader, wanted)):
             at_s = (recorded_ns - drive.begin_ns) / NS_PER_S
             if row.topic in stamps:
                 stamps[row.topic][_header_stamp_ns(data)] = at_s
@@ -159,6 +161,14 @@ def _cut_tail(drive: Drive) -> None:
     )
     if drive.frames and drive.span_s[1] - last_s < TAIL_S:
         drive.beats = [row for row in drive.beats if row.at_s <= last_s + TAIL_KEPT_S]
+
+
+def _readable(drive: Drive, rows: Iterator[Item]) -> Iterator[Item]:
+    """Goes as far as the bag can be read, and notes why not further."""
+    try:
+        yield from rows
+    except SegRosError as error:
+        drive.broken = str(error)
 
 
 class _Statuses:

@@ -64,6 +64,7 @@ def figures_of(drive: Drive) -> dict[str, Any]:
         'begin_ns': drive.begin_ns,
         'from_s': round(begin_s, 3),
         'to_s': round(end_s, 3),
+        'broken': drive.broken or None,
         'engine': drive.node.get('engine'),
         'backend': drive.node.get('backend'),
         'frames': _frame_figures(drive),

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 
 import cv2
 import numpy as np
 
-from seg_ros.core.errors import FrameError
+from seg_ros.core.errors import FrameError, SegRosError
 from seg_ros.core.labels import LabelMap
 from seg_ros.core.types import LabelImage, RgbImage
 from seg_ros.media.bag_images import decoded_image
-from seg_ros.media.bags import open_bag
+from seg_ros.media.bags import bag_rows, open_bag
 from seg_ros.media.recorded import jpeg_pixels, label_pixels, message_stamp_ns
 from seg_ros.report.drive import Drive
 
@@ -40,10 +41,10 @@ def pictures_of(drive: Drive, stamps_ns: Collection[int]) -> dict[int, RgbImage]
     at_s = [frame.at_s for frame in drive.frames if frame.stamp_ns in wanted]
     first_ns = drive.begin_ns + int((min(at_s, default=0.0) - LATE_S) * NS_PER_S)
     last_ns = drive.begin_ns + int((max(at_s, default=0.0) + EARLY_S) * NS_PER_S)
-    with open_bag(drive.path) as reader:
+    # How far the bag can be read, the drive knows
+    with suppress(SegRosError), open_bag(drive.path) as reader:
         names = {topics.overlay} if topics.overlay else {topics.label, *topics.images}
-        rows = [row for row in reader.connections if row.topic in names]
-        for row, _, data in reader.messages(rows, first_ns, last_ns):
+        for row, _, data in bag_rows(drive.path, reader, names, first_ns, last_ns):
             message = reader.deserialize(data, row.msgtype)
             stamp_ns = message_stamp_ns(message)
             if stamp_ns not in wanted:

@@ -20,7 +20,7 @@ from seg_ros.report.figures import figures_of
 from seg_ros.report.moments import worst_moments
 from test.report.drives import BEGIN_NS, drive_bag
 from test.ros.graph import image_message
-from test.ros.recording import Recorded, write_bag
+from test.ros.recording import Recorded, broken_bag, write_bag
 
 
 def test_figures_are_those_of_the_drive(tmp_path: Path) -> None:
@@ -171,3 +171,11 @@ def test_one_camera_of_several_has_to_be_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match='Name one with --camera'):
         read_drive(bag)
     assert len(read_drive(bag, camera='left').frames) == 2
+
+
+def test_a_broken_bag_is_reported_as_far_as_it_can_be_read(tmp_path: Path) -> None:
+    page, data = drive_report(read_drive(broken_bag(tmp_path / 'bag')))
+    assert 0 < data['frames']['labelled'] < 20
+    assert 'cannot be read beyond' in data['broken']
+    assert page.verdict.bad
+    assert page.verdict.text.startswith(data['broken'])

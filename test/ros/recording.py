@@ -14,6 +14,8 @@ from seg_ros.ros.bag_writer import BagWriter
 from test.ros.drive import empty_road
 from test.ros.graph import RELIABLE, image_message
 
+ZSTD_MAGIC = bytes.fromhex('28b52ffd')
+
 
 class Recorded(NamedTuple):
     """A message of a bag."""
@@ -49,3 +51,20 @@ def road_images(begin_ns: int, seconds: float, rate_hz: float = 20.0) -> list[Re
         picture = np.clip(road + random.integers(-2, 3, road.shape), 0, 255).astype(np.uint8)
         rows.append(Recorded('/image', at_ns, image_message(picture, stamp_ns=at_ns)))
     return rows
+
+
+def broken_bag(path: Path) -> Path:
+    """Writes two seconds of label images that cannot be read beyond the middle."""
+    random = np.random.default_rng(1)
+    rows = []
+    for index in range(20):
+        labels = random.integers(0, 256, (400, 600)).astype(np.uint8)
+        at_ns = 1_700_000_000_000_000_000 + index * 100_000_000
+        rows.append(Recorded('/segmentation/label', at_ns, image_message(labels, stamp_ns=at_ns)))
+    write_bag(path, rows)
+    (file,) = path.glob('*.mcap')
+    data = bytearray(file.read_bytes())
+    chunk = data.index(ZSTD_MAGIC, len(data) // 2)
+    data[chunk : chunk + len(ZSTD_MAGIC)] = bytes(len(ZSTD_MAGIC))
+    file.write_bytes(data)
+    return path

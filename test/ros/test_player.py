@@ -38,7 +38,7 @@ from test.ros.graph import (
     values_of,
     wait_for,
 )
-from test.ros.recording import Recorded, road_images, write_bag
+from test.ros.recording import Recorded, broken_bag, road_images, write_bag
 from test.ros.test_segmentation_node import canned
 
 BEGIN_NS = 1_700_000_000_000_000_000
@@ -200,6 +200,17 @@ def test_what_cannot_be_played_is_refused_with_a_sentence(
     bag = write_bag(tmp_path / 'bag', numbered(5))
     assert ended(play(bag, *words)) == 1
     assert re.search(sentence, log.read_text())
+    assert 'Traceback' not in log.read_text()
+
+
+def test_a_broken_bag_is_played_as_far_as_it_can_be_read(
+    graph: Graph, play: Play, log: Path, tmp_path: Path
+) -> None:
+    labels = graph.collect(Image, '/segmentation/label')
+    waits = ('--wait-for-subscriber', '/segmentation/label')
+    assert ended(play(broken_bag(tmp_path / 'bag'), *waits)) == 1
+    wait_for(lambda: labels, 'what comes before')
+    assert re.search(r'cannot be read beyond \d\.\d s of it', log.read_text())
     assert 'Traceback' not in log.read_text()
 
 
