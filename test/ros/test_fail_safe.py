@@ -7,6 +7,7 @@ and go back to false by itself, in the same process, once the cause is gone.
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -80,19 +81,28 @@ def die(scene: Scene) -> None:
     backend.infer = exit_thread
 
 
-def switch_engine(scene: Scene) -> None:
+def clean_up(scene: Scene) -> None:
     scene.node.trigger_deactivate()
     scene.node.trigger_cleanup()
 
 
-def switched(scene: Scene) -> None:
+def switch_engine(scene: Scene) -> None:
+    """Names another engine, as somebody does who wants to see better."""
+    clean_up(scene)
+    old = Path(scene.node.config.engine)
+    other = old.with_name(f'{old.name}_other')
+    shutil.copytree(old, other, dirs_exist_ok=True)
+    scene.set(engine=str(other))
+
+
+def set_up(scene: Scene) -> None:
     assert scene.node.trigger_configure().name == 'SUCCESS'
     assert scene.node.trigger_activate().name == 'SUCCESS'
 
 
 def break_configuration(scene: Scene) -> None:
     engine = scene.node.config.engine
-    switch_engine(scene)
+    clean_up(scene)
     scene.set(engine='nowhere')
     assert scene.node.trigger_configure().name == 'FAILURE'
     scene.set(engine=engine)
@@ -152,9 +162,10 @@ TABLE = {
         ('inactive',), 0.0, lambda s: s.node.trigger_deactivate(),
         lambda s: s.node.trigger_activate(),
     ),
-    'the engine is switched': Row(('inactive',), 0.0, switch_engine, switched),
+    'the node is cleaned up': Row(('inactive',), 0.0, clean_up, set_up),
+    'the engine is switched': Row(('inactive',), 0.0, switch_engine, set_up),
     'the configuration becomes invalid': Row(
-        ('inactive',), 0.0, break_configuration, switched, 'nowhere'
+        ('inactive',), 0.0, break_configuration, set_up, 'nowhere'
     ),
     'calibration is required and missing': Row(
         ('no_geometry',), 0.0, lambda s: s.set(stop__require_geometry=True),
