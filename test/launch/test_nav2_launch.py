@@ -36,13 +36,26 @@ def started(**arguments: str) -> dict[str, dict[str, Any]]:
 
 @pytest.mark.parametrize('distro', ['jazzy', 'kilted'])
 def test_the_node_and_an_active_collision_monitor_are_started(distro: str) -> None:
-    rows = started(distro=distro, image_topic='/eye', use_sim_time='true')
+    rows = started(distro=distro, image_topic='/eye', use_sim_time='true', costmap='none')
     assert set(rows) == {'segmentation_node', 'collision_monitor', 'lifecycle_manager'}
     assert rows['segmentation_node']['remappings'] == [('image', '/eye')]
     file, time = rows['collision_monitor']['parameters']
     assert file == str(REPOSITORY / 'config/nav2/collision_monitor_jazzy.yaml')
     assert time == {'use_sim_time': True}
     assert rows['lifecycle_manager']['parameters'][0]['node_names'] == ['collision_monitor']
+
+
+@pytest.mark.parametrize('layer', ['obstacle', 'voxel', 'semantic'])
+def test_a_costmap_with_the_layer_that_is_asked_for_is_started_and_activated(layer: str) -> None:
+    rows = started(costmap=layer)
+    parameters, time = rows['nav2_costmap_2d']['parameters']
+    assert parameters['plugins'][0] == f'{layer}_layer'
+    assert parameters[f'{layer}_layer']['enabled'] is True
+    assert time == {'use_sim_time': False}
+    assert rows['lifecycle_manager']['parameters'][0]['node_names'] == [
+        'collision_monitor',
+        'costmap/costmap',
+    ]
 
 
 def test_on_humble_the_gate_stands_in_front() -> None:

@@ -9,5 +9,5 @@ class LifecycleNode:
 
 
 class Node:
-    def __init__(self, *, package: Any, executable: Any, name: Any, **more: Any) -> None:
+    def __init__(self, *, package: Any, executable: Any, name: Any = None, **more: Any) -> None:
         self.keywords = {'package': package, 'executable': executable, 'name': name, **more}
