@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from seg_ros.core.errors import ConfigurationError
-from seg_ros.media.bags import bag_rows, open_bag
+from seg_ros.media.bags import bag_rows, broken_parts, is_truncated, open_bag
 
 __all__ = ['BagMessages', 'RecordedMessage', 'RecordedTopic']
 
@@ -48,6 +48,7 @@ class BagMessages:
         begin_ns: Time of the first message.
         end_ns: Time after the last one.
         topics: By name.
+        broken: What had to be left out so far, in sentences.
 
     Raises:
         ConfigurationError: It is no rosbag2, is empty, or has no such topic.
@@ -56,6 +57,7 @@ class BagMessages:
     def __init__(self, path: Path, topics: Collection[str] = ()) -> None:
         self.path = path
         self.topics: dict[str, RecordedTopic] = {}
+        self.broken: dict[str, None] = {}
         with open_bag(path) as reader:
             if not reader.is2:
                 msg = (
@@ -70,6 +72,8 @@ class BagMessages:
             if not reader.message_count:
                 raise ConfigurationError(f'{path} has no message in it. Name another bag.')
             self.begin_ns, self.end_ns = reader.start_time, reader.end_time
+            if is_truncated(reader):
+                self.broken[f'{path} was cut off; it is played as far as it goes.'] = None
             for row in reader.connections:
                 if not topics or row.topic in topics:
                     known = self.topics.get(row.topic, RecordedTopic(row.msgtype, ()))
@@ -96,3 +100,4 @@ class BagMessages:
                     yield RecordedMessage(row.topic, from_ns, bytes(data))
             for row, at_ns, data in bag_rows(self.path, reader, topics, from_ns, until_ns):
                 yield RecordedMessage(row.topic, at_ns, bytes(data))
+            self.broken.update(dict.fromkeys(broken_parts(reader)))

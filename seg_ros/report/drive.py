@@ -12,7 +12,7 @@ import numpy as np
 
 from seg_ros.core.errors import ConfigurationError, SegRosError
 from seg_ros.core.labels import LabelMap
-from seg_ros.media.bags import bag_rows, open_bag
+from seg_ros.media.bags import bag_rows, broken_parts, is_truncated, open_bag
 from seg_ros.media.recorded import json_of, label_map_of, label_pixels, message_stamp_ns
 from seg_ros.report.topics import DriveTopics, find_topics
 
@@ -80,7 +80,7 @@ class Drive:
             bag is stamped with the stamps of the images, or by another clock.
         images_at_s: Recording time of the camera's images, by stamp.
         node: The last diagnostics of the node; without any its engine, if the bag tells.
-        broken: Why the bag could not be read to its end; empty if it could.
+        broken: What of the bag could not be read, and why; empty if all could.
     """
 
     path: Path
@@ -146,6 +146,10 @@ def read_drive(path: Path, camera: str = '') -> Drive:
                 drive.frames.append(LabelledFrame(at_s, message_stamp_ns(message), shares))
             else:
                 statuses.add(row.topic, at_s, message)
+        trouble = [drive.broken] if drive.broken else broken_parts(reader)
+        if is_truncated(reader):
+            trouble.append(f'{path} was cut off and is read as far as it goes')
+        drive.broken = ' '.join(trouble)
     if not drive.frames and not drive.beats:
         raise ConfigurationError(f'{path} has no message of the node in it. Name another bag.')
     drive.images_at_s = _camera_of(stamps, drive)

@@ -90,6 +90,8 @@ def main(arguments: argparse.Namespace) -> int:
                 _greet(bag, keys)
                 print(_play(node, player, keys, stop), flush=True)
             player.finish()
+        for sentence in bag.broken:
+            print(sentence, file=sys.stderr)
     finally:
         rclpy.try_shutdown()
     return 0

@@ -173,9 +173,18 @@ def test_one_camera_of_several_has_to_be_named(tmp_path: Path) -> None:
     assert len(read_drive(bag, camera='left').frames) == 2
 
 
-def test_a_broken_bag_is_reported_as_far_as_it_can_be_read(tmp_path: Path) -> None:
+def test_a_broken_bag_is_reported_with_what_can_be_read_of_it(tmp_path: Path) -> None:
     page, data = drive_report(read_drive(broken_bag(tmp_path / 'bag')))
     assert 0 < data['frames']['labelled'] < 20
-    assert 'cannot be read beyond' in data['broken']
+    assert 'is broken and left out' in data['broken']
     assert page.verdict.bad
     assert page.verdict.text.startswith(data['broken'])
+
+
+def test_a_bag_that_was_cut_off_is_reported_as_far_as_it_goes(tmp_path: Path) -> None:
+    bag = broken_bag(tmp_path / 'bag')
+    (file,) = bag.glob('*.mcap')
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 3])
+    _, data = drive_report(read_drive(bag))
+    assert 0 < data['frames']['labelled'] < 20
+    assert 'was cut off' in data['broken']

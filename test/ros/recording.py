@@ -54,7 +54,7 @@ def road_images(begin_ns: int, seconds: float, rate_hz: float = 20.0) -> list[Re
 
 
 def broken_bag(path: Path) -> Path:
-    """Writes two seconds of label images that cannot be read beyond the middle."""
+    """Writes two seconds of label images, of which some in the middle cannot be read."""
     random = np.random.default_rng(1)
     rows = []
     for index in range(20):
