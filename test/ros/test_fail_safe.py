@@ -14,7 +14,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import pytest
@@ -108,6 +108,17 @@ def break_configuration(scene: Scene) -> None:
     scene.set(engine=engine)
 
 
+def break_decision(scene: Scene) -> None:
+    """Adds a camera that cannot be asked, as only a bug could."""
+    assert scene.node._vehicle is not None
+    scene.node._vehicle.cameras['broken'] = cast('Any', None)
+
+
+def mend_decision(scene: Scene) -> None:
+    assert scene.node._vehicle is not None
+    del scene.node._vehicle.cameras['broken']
+
+
 def lose_odometry(scene: Scene) -> None:
     scene.drive.odometry = True
     time.sleep(0.3)
@@ -158,6 +169,9 @@ TABLE = {
         ('stale',), 0.5, lambda s: s.backend.hang(), lambda s: s.backend.recover()
     ),
     'the worker thread dies': Row(('failed', 'unproven'), 0.25, die),
+    'the stop cannot be decided': Row(
+        ('failed',), 0.0, break_decision, mend_decision, 'could not be decided'
+    ),
     'the node is deactivated': Row(
         ('inactive',), 0.0, lambda s: s.node.trigger_deactivate(),
         lambda s: s.node.trigger_activate(),
