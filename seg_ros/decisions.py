@@ -71,6 +71,11 @@ class FrameDecisions:
     instances: Instances | None = None
     detections: tuple[Detection, ...] | None = None
 
+    @property
+    def is_judged(self) -> bool:
+        """Whether `people` are of this frame; else they are those of an older one."""
+        return is_judged(self.stop)
+
 
 class CameraDecisions:
     """Decides about the frames of one camera; the worker feeds it, the heartbeat asks it.
@@ -209,8 +214,7 @@ class CameraDecisions:
             instances = self._instances.find(view.labels, self._ground)
             timer.stage('instances')
         detections = None
-        is_judged = stop is None or stop.kind not in NOT_JUDGED
-        if instances is not None and 'detections' in wanted and is_judged:
+        if instances is not None and 'detections' in wanted and is_judged(stop):
             detections = self._detect(instances, view, people)
             timer.stage('detections')
         # Watch the zones
@@ -271,6 +275,11 @@ class CameraDecisions:
             motion.speed_mps,
             motion.yaw_rate_rps,
         )
+
+
+def is_judged(stop: StopDecision | None) -> bool:
+    """Returns whether who is followed was looked for in the frame of this decision."""
+    return stop is None or stop.kind not in NOT_JUDGED
 
 
 def sees_people(label_map: LabelMap) -> bool:

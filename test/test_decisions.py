@@ -10,14 +10,20 @@ import pytest
 
 from seg_ros.core.lane_config import LaneConfig
 from seg_ros.core.lane_track import LaneTrack
+from seg_ros.core.people import SeenPerson
 from seg_ros.core.stop_config import StopConfig
+from seg_ros.core.stop_decision import StopDecision
 from seg_ros.core.timing import StageTimer
+from seg_ros.core.tracking import TrackedPerson
 from seg_ros.decisions import CameraDecisions, FrameDecisions
 from seg_ros.inference.engine import load_engine
+from seg_ros.messages.decision_outputs import markers_message, people_message
+from seg_ros.messages.types import message_type
 from seg_ros.pipeline import NetworkView
 from test import people_scene
 from test.tiny_onnx import SIZE_WH, write_engine
 
+Header = message_type('std_msgs/msg/Header')
 SECOND_NS = 1_000_000_000
 VIEW = NetworkView(np.zeros((*SIZE_WH[::-1], 3), np.uint8), np.zeros(SIZE_WH[::-1], np.uint8))
 
@@ -68,3 +74,17 @@ def test_people_are_placed_with_the_pitch_of_the_lane_where_that_is_wanted(
         decided = decisions.update(view, stamp_ns, stamp_ns, {'lane', 'stop'}, timer)
     (person,) = decided.people
     assert person.x_m == pytest.approx(x_m, abs=0.5)
+
+
+@pytest.mark.parametrize(('kind', 'published'), [('low_confidence', False), ('person', True)])
+def test_people_of_an_older_frame_are_not_shown_under_a_new_stamp(
+    kind: str, published: bool
+) -> None:
+    seen = SeenPerson(8.0, 1.0, 0.1, 0.1, (1.0, 4.0), (0, 0, 2, 4), 8, 1.0, 'seen', False, 0.0)
+    person = TrackedPerson(1, 8.0, 1.0, 0.0, 0.0, 0.1, 0.1, 0.1, True, False, seen)
+    stop = StopDecision(True, kind, 'because', None, 'corridor', 0)
+    decisions = FrameDecisions(stop=stop, people=(person,))
+    message = people_message(Header(), decisions)
+    assert (message is not None) == published
+    drawn = [marker.ns for marker in markers_message(Header(), decisions).markers]
+    assert drawn == (['people'] if published else [])

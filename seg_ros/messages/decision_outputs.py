@@ -38,8 +38,14 @@ ZONE_COLOUR, PERSON_COLOUR = (1.0, 0.6, 0.0, 0.8), (0.9, 0.1, 0.1, 0.9)
 LANE_COLOUR = (0.1, 0.8, 0.3, 0.9)
 
 
-def people_message(header: Header, decisions: FrameDecisions) -> PoseArray:
-    """Returns where the people stand; the pose looks where they walk."""
+def people_message(header: Header, decisions: FrameDecisions) -> PoseArray | None:
+    """Returns where the people stand; the pose looks where they walk.
+
+    Nothing while the frame could not be judged: no old places under a new stamp, and no empty
+    array, which says that nobody is there.
+    """
+    if not decisions.is_judged:
+        return None
     poses = [
         Pose(
             position=Point(x=person.x_m, y=person.y_m, z=0.0),
@@ -122,7 +128,7 @@ def markers_message(header: Header, decisions: FrameDecisions) -> MarkerArray:
         outline = decisions.zone.outline()
         markers.append(line_marker(header, 'zone', 0, np.vstack([outline, outline[:1]])))
         markers[-1].color = colour(ZONE_COLOUR)
-    for person in decisions.people:
+    for person in decisions.people if decisions.is_judged else ():
         if person.is_confirmed:
             marker = Marker(header=header, ns='people', id=person.id, type=Marker.CYLINDER)
             marker.pose.position = Point(x=person.x_m, y=person.y_m, z=0.5 * PERSON_HEIGHT_M)
