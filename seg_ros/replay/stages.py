@@ -47,15 +47,14 @@ class Event(NamedTuple):
     @property
     def weight(self) -> int:
         """Bytes that it holds, more or less."""
-        picture = self.message.picture
-        result = self.result
-        parts = () if result is None else (
-            result.view.picture, result.view.labels, result.view.confidence,
-            result.label, result.confidence, result.overlay,
-        )  # fmt: skip
-        return len(self.message.data) + sum(
-            part.nbytes for part in (picture, *parts) if part is not None
-        )
+        arrays: list[NDArray[Any] | None] = [self.message.picture]
+        if isinstance(self.content, Frame):
+            arrays += self.content.image.planes
+        if self.result is not None:
+            view = self.result.view
+            arrays += [view.picture, view.labels, view.confidence]
+            arrays += [self.result.label, self.result.confidence, self.result.overlay]
+        return len(self.message.data) + sum(row.nbytes for row in arrays if row is not None)
 
 
 class Said(NamedTuple):

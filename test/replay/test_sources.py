@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import cv2
@@ -27,7 +28,10 @@ from seg_ros.messages.plain import typestore
 from seg_ros.messages.types import uses_ros
 from seg_ros.replay.job import ReplayJob, ReplaySummary
 from seg_ros.replay.parameters import config_of
+from seg_ros.replay.recording import open_recording
 from seg_ros.replay.replay import replay
+from seg_ros.replay.roles import roles_of
+from seg_ros.replay.stages import Stages
 from test.replay.recordings import (
     BEGIN_NS,
     IMAGE,
@@ -235,6 +239,22 @@ def test_memory_does_not_grow_with_the_recording(
         return float(done.stdout.splitlines()[-1])
 
     assert peak_mb(600) <= 1.2 * peak_mb(150)  # beyond what the queues hold both times
+
+
+def test_a_waiting_picture_weighs_what_it_holds_decoded(
+    tmp_path: Path, config: NodeConfig
+) -> None:
+    """Else a small file that opens to a large picture would fill the memory."""
+    folder = tmp_path / 'images'
+    folder.mkdir()
+    assert cv2.imwrite(str(folder / '0.png'), np.zeros((360, 640, 3), np.uint8))
+    recording = open_recording(folder)
+    roles = roles_of(recording, config, (), '', ('none',))
+    job = ReplayJob(folder, tmp_path / 'out', config)
+    unused: Any = SimpleNamespace(images=set(), decisions=set())
+    (event,) = Stages(job, recording, roles, unused, unused).read()
+    assert len(event.message.data) < 20_000
+    assert event.weight > 640 * 360 * 3
 
 
 def test_an_overlay_video_is_made_of_the_new_bag(
