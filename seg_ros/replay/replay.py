@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import pickle
+import re
 import resource
 import sys
 import time
@@ -43,6 +44,7 @@ __all__ = ['Progress', 'replay']
 
 AHEAD_BYTES = 24 << 20  # of what each stage may be ahead
 SWITCH_INTERVAL_S = 0.0005  # the network waits this long for another stage, not 5 ms
+THREADS = re.compile(r', \d+ threads?')  # which change no label
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -96,7 +98,8 @@ def replay(job: ReplayJob, tell: Tell = lambda _: None) -> ReplaySummary:
     with contextlib.closing(backend), _cores_for_the_network():
         stages = Stages(job, recording, roles, outputs, SegmentationPipeline(backend))
         drive = Drive(config, engine.label_map, lens, has_transforms=roles.has_transforms)
-        work = job.work(engine, backend.name, __version__)
+        arithmetic = THREADS.sub('', f'{backend.name}, {backend.detail}')
+        work = job.work(engine, arithmetic, __version__)
         with Unfinished(job.output, work, resume=job.resume) as unfinished:
             run = _Run(job, recording, roles, outputs, stages)
             run.write(unfinished, drive, tell)

@@ -106,6 +106,21 @@ def test_only_the_same_work_is_resumed(job: ReplayJob) -> None:
         replay(replace(job, resume=True, every=2))
 
 
+def test_other_arithmetic_is_other_work_and_another_number_of_threads_is_not(
+    job: ReplayJob, tmp_path: Path
+) -> None:
+    pytest.importorskip('openvino')
+    job = replace(job, config=replace(job.config, backend='onnxruntime', inference_threads=1))
+    with pytest.raises(KeyboardInterrupt):
+        replay(job, interrupted_at(10))
+    job = replace(job, resume=True)
+    other = replace(job, config=replace(job.config, backend='openvino', precision='fp32'))
+    with pytest.raises(ConfigurationError, match='another recording, engine or option'):
+        replay(other)
+    replay(replace(job, config=replace(job.config, inference_threads=2)))
+    assert bytes_of(job.output) == whole(job, tmp_path)
+
+
 def test_a_new_checkpoint_never_takes_the_place_of_the_only_good_one(tmp_path: Path) -> None:
     with Unfinished(tmp_path / 'out', {}, resume=False) as unfinished:
         for number in range(4):
