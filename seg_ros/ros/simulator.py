@@ -35,13 +35,12 @@ from std_msgs.msg import Bool, Header
 from seg_ros.core.camera import CameraIntrinsics
 from seg_ros.core.errors import ConfigurationError, SegRosError
 from seg_ros.core.labels import LabelMap
-from seg_ros.core.stop_config import StopConfig
 from seg_ros.inference.engine import load_engine
 from seg_ros.messages.conversions import ReusedImage, stamp_ns_of, stamp_text
 from seg_ros.middleware import prepare_process
 from seg_ros.ros.camera_topics import camera_info_message
 from seg_ros.sim.classes import CLASS_NAMES
-from seg_ros.sim.courses import RATE_HZ, Leg, course
+from seg_ros.sim.courses import RATE_HZ, STOP, Leg, course
 from seg_ros.sim.follower import Follower
 from seg_ros.sim.frame import EgoState, SimFrame
 from seg_ros.sim.label_renderer import LabelWorld
@@ -206,7 +205,7 @@ class Simulator:
             SegRosError: The node is silent.
         """
         world = self._world(leg)
-        record = LegRecord(StopConfig(), 1.0 / RATE_HZ)
+        record = LegRecord(STOP, 1.0 / RATE_HZ)
         follower = Follower()
         command: tuple[float | None, float | None] = (None, None)
         standing_s, silent = 0.0, 0

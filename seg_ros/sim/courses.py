@@ -6,11 +6,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from seg_ros.core.stop_config import StopConfig
 from seg_ros.sim.config import DEFAULT_MOUNT, CrossingEvent, SceneConfig, random_scene
 from seg_ros.sim.profile import profile_for
 from seg_ros.sim.vehicle import FRONT_M
 
-__all__ = ['LEG_M', 'Leg', 'course']
+__all__ = ['LEG_M', 'RATE_HZ', 'STOP', 'Leg', 'course']
 
 LEG_M = 500.0
 RATE_HZ = 20.0
@@ -18,6 +19,9 @@ SPEED_MPS = 8.0
 TIGHTEST_PER_M = 1.0 / 60.0
 FIELD_OF_VIEW_DEG = 62.0
 USUAL_DENSITY = 1.0
+# From 8 m/s the vehicle needs 1.6 s to stand: by the default of 1.0 s it would stop in front of
+# people who step in from the side later than that, and they would walk into it.
+STOP = StopConfig(anticipate_s=2.0)
 
 FIRST_CROSSING_M, BETWEEN_CROSSINGS_M = 60.0, (70.0, 150.0)
 WALKING_MPS = (0.9, 1.8)

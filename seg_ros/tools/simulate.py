@@ -22,7 +22,7 @@ import cv2
 from seg_ros.core.errors import ConfigurationError
 from seg_ros.inference.registry import BACKENDS
 from seg_ros.sim.config import DEFAULT_MOUNT
-from seg_ros.sim.courses import course
+from seg_ros.sim.courses import STOP, course
 from seg_ros.sim.leg_record import figures_of
 from seg_ros.tools.children import Child, Children
 from seg_ros.tools.course_picture import course_picture
@@ -156,6 +156,7 @@ def _node_words(arguments: argparse.Namespace) -> Sequence[str]:
         'backend': 'canned' if exact else arguments.backend,
         'inference_threads': arguments.threads,
         'heartbeat_hz': HEARTBEAT_HZ,
+        'stop.anticipate_s': STOP.anticipate_s,
         'stop.clock_timeout_s': 0.0,  # the clock waits for the node
         **{f'mount.{name}': [float(value)] for name, value in asdict(DEFAULT_MOUNT).items()},
     }
