@@ -28,6 +28,7 @@ __all__ = [
     'engine_search_path',
     'find_engines',
     'load_engine',
+    'network_path',
 ]
 
 ONNX_FILE = 'model.onnx'
@@ -100,6 +101,22 @@ def load_engine(
         training=spec.get('training', {}),
         metrics=spec.get('metrics', {}),
     )
+
+
+def network_path(engine: Engine, precision: str) -> Path:
+    """Returns the file that a precision runs.
+
+    Raises:
+        EngineError: INT8 without its file.
+    """
+    if precision != 'int8':
+        return engine.onnx_path
+    if engine.int8_path is None:
+        raise EngineError(
+            f"Engine '{engine.name}' has no model.int8.onnx in {engine.folder}. Make it: python -m "
+            f'training.quantize {engine.folder} --calibration CONFIG, or take another precision.'
+        )
+    return engine.int8_path
 
 
 def find_engines(search_path: Sequence[Path] | None = None) -> dict[str, Path]:

@@ -6,11 +6,10 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from seg_ros.core.errors import BackendError, ConfigurationError, EngineError
-from seg_ros.inference.engine import Engine
+from seg_ros.inference.engine import Engine, network_path
 from seg_ros.inference.graph import CONFIDENCE, IMAGE, LABEL, LOGITS
 from seg_ros.inference.half_precision import half_precision
 from seg_ros.inference.network_size import model_of
@@ -28,7 +27,6 @@ __all__ = [
     'LayerReport',
     'build_plan',
     'network_data',
-    'network_path',
     'possible_batch',
 ]
 
@@ -124,22 +122,6 @@ class BuiltPlan:
     build_s: float
     report: LayerReport
     timing_cache: bytes = b''
-
-
-def network_path(engine: Engine, precision: str) -> Path:
-    """Returns the file that a plan in a precision is built from.
-
-    Raises:
-        EngineError: INT8 without its file.
-    """
-    if precision != 'int8':
-        return engine.onnx_path
-    if engine.int8_path is None:
-        raise EngineError(
-            f"Engine '{engine.name}' has no model.int8.onnx in {engine.folder}. Make it: python "
-            f'-m training.quantize {engine.folder} --calibration CONFIG, or take precision fp16.'
-        )
-    return engine.int8_path
 
 
 def network_data(engine: Engine, precision: str, *, typed: bool) -> bytes:

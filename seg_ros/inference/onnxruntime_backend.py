@@ -11,7 +11,7 @@ from seg_ros.core.errors import BackendError, BackendUnavailable, ConfigurationE
 from seg_ros.core.types import RgbBatch
 from seg_ros.core.upsample import Logits
 from seg_ros.inference.cpu import inference_threads
-from seg_ros.inference.engine import Engine
+from seg_ros.inference.engine import Engine, network_path
 from seg_ros.inference.graph import IMAGE, LOGITS, logits_only
 from seg_ros.inference.logits_backend import LogitsBackend, one_line
 from seg_ros.inference.network_size import model_of
@@ -33,12 +33,16 @@ def version() -> str:
 def auto_verdict(precision: str) -> tuple[bool, str]:
     """Returns whether 'auto' takes this backend for a precision, and why."""
     if precision not in ('auto', 'fp32'):
-        return False, 'it computes in fp32 only'
+        return False, 'of itself it computes in fp32 only'
     return True, 'it runs on every CPU and is the fastest there in fp32'
 
 
 class OnnxruntimeBackend(LogitsBackend):
-    """Runs an engine in fp32 with ONNX Runtime; see ``InferenceBackend``."""
+    """Runs an engine with ONNX Runtime; see ``InferenceBackend``.
+
+    In int8 it runs the network that is meant for TensorRT, slower than fp32: to see on any machine
+    what a robot's GPU will say.
+    """
 
     name = 'onnxruntime'
 
@@ -48,18 +52,21 @@ class OnnxruntimeBackend(LogitsBackend):
         Args:
             engine: What to run.
             threads: Threads inside one operator; 0 takes one per free core.
-            precision: 'auto' or 'fp32', which are the same.
+            precision: 'auto' or 'fp32', which are the same, or 'int8'.
 
         Raises:
             BackendUnavailable: ONNX Runtime is not installed.
             ConfigurationError: Another precision.
-            EngineError: ONNX Runtime cannot load the network.
+            EngineError: ONNX Runtime cannot load the network, or there is none in int8.
         """
-        if precision not in ('auto', 'fp32'):
+        if precision not in ('auto', 'fp32', 'int8'):
             raise ConfigurationError(
-                f"Backend 'onnxruntime' computes in fp32, asked was precision '{precision}'. Take "
-                "'auto' or 'fp32', or backend 'openvino' for bf16, 'tensorrt' for fp16 and int8."
+                f"Backend 'onnxruntime' computes in fp32 and int8, asked was precision "
+                f"'{precision}'. Take one of these or 'auto', or backend 'openvino' for bf16, "
+                "'tensorrt' for fp16."
             )
+        precision = 'int8' if precision == 'int8' else 'fp32'
+        path = network_path(engine, precision)
         onnxruntime = _onnxruntime()
         threads = inference_threads(threads)
         options = onnxruntime.SessionOptions()
@@ -70,20 +77,21 @@ class OnnxruntimeBackend(LogitsBackend):
         options.add_session_config_entry('session.inter_op.allow_spinning', '0')
         options.log_severity_level = 3  # errors only; its warnings are about its own optimiser
         self._failures = _failures()
-        network = logits_only(model_of(engine, engine.onnx_path), engine.onnx_path)
+        network = logits_only(model_of(engine, path), path)
         try:
             self._session: Any = onnxruntime.InferenceSession(
                 network, options, providers=['CPUExecutionProvider']
             )
         except self._failures as error:
             raise EngineError(
-                f'ONNX Runtime {onnxruntime.__version__} cannot load {engine.onnx_path}: '
+                f'ONNX Runtime {onnxruntime.__version__} cannot load {path}: '
                 f'{one_line(error)}. Export it with an older opset (17 runs everywhere), or '
                 'make it again: make engine'
             ) from error
         plural = '' if threads == 1 else 's'
         super().__init__(
-            engine, f'CPU fp32, {threads} thread{plural}, ONNX Runtime {onnxruntime.__version__}'
+            engine,
+            f'CPU {precision}, {threads} thread{plural}, ONNX Runtime {onnxruntime.__version__}',
         )
 
     def _logits_of(self, image: RgbBatch) -> Logits:

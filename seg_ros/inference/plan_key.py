@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from seg_ros.inference.engine import Engine
-from seg_ros.inference.engine_build import BUILD_REVISION, BuildOptions, network_path
+from seg_ros.inference.engine import Engine, network_path
+from seg_ros.inference.engine_build import BUILD_REVISION, BuildOptions
 from seg_ros.inference.gpu import GpuInfo
 from seg_ros.inference.tensorrt_api import TensorrtApi
 

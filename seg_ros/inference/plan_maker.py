@@ -6,14 +6,13 @@ from collections.abc import Callable
 from typing import Any
 
 from seg_ros.core.errors import BackendUnavailable
-from seg_ros.inference.engine import Engine
+from seg_ros.inference.engine import Engine, network_path
 from seg_ros.inference.engine_build import (
     BuildCancelled,
     BuildOptions,
     BuildStep,
     BuiltPlan,
     build_plan,
-    network_path,
 )
 from seg_ros.inference.engine_cache import CachedPlan, EngineCache
 from seg_ros.inference.file_lock import LockBusy

@@ -6,7 +6,6 @@ import argparse
 import json
 import sys
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -138,9 +137,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--network-size', default='', metavar='WxH', help="another size than the engine's own"
     )
     parser.add_argument('--backend', default='auto', choices=('auto', *BACKENDS))
-    parser.add_argument('--precision', default='auto', help='auto, fp32 or bf16')
+    parser.add_argument('--precision', default='auto', help='auto, fp32, bf16 or int8')
     parser.add_argument('--threads', type=int, default=0, help='0: one per free core')
-    parser.add_argument('--int8', action='store_true', help='evaluate model.int8.onnx instead')
     parser.add_argument('--dataset', type=Path, required=True, help='folder of labelled pictures')
     parser.add_argument('--split', default='', help='its sub-folder: train, val, test')
     parser.add_argument(
@@ -157,12 +155,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(arguments: argparse.Namespace) -> int:
     """Evaluates, leaves pictures, prints the figures."""
     engine = load_engine(arguments.engine, network_size=arguments.network_size)
-    if arguments.int8:
-        if engine.int8_path is None:
-            raise ConfigurationError(
-                f'Engine {engine.name} has no model.int8.onnx. Make one with training/quantize.py.'
-            )
-        engine = replace(engine, onnx_path=engine.int8_path)
     backend = create_backend(
         arguments.backend, engine, threads=arguments.threads, precision=arguments.precision
     ).backend

@@ -25,6 +25,7 @@ from test.tiny_onnx import network, seeded_images, write_engine
 
 CpuBackend = type[OnnxruntimeBackend] | type[OpenvinoBackend]
 
+REPOSITORY = Path(__file__).parents[2]
 CPU_BACKENDS = [OnnxruntimeBackend, OpenvinoBackend]
 BROKEN = {
     'weights that are NaN': np.nan,
@@ -83,6 +84,18 @@ def test_onnx_runtime_refuses_a_precision_that_it_does_not_have(tmp_path: Path) 
     engine = load_engine(write_engine(tmp_path / 'tiny'))
     with pytest.raises(ConfigurationError, match=r"asked was precision 'bf16'.*'openvino'"):
         OnnxruntimeBackend(engine, precision='bf16')
+
+
+def test_onnx_runtime_runs_the_int8_network_where_it_is_asked_for(tmp_path: Path) -> None:
+    engine = load_engine(REPOSITORY / 'engines/roadseg')
+    width, height = engine.network_size_wh
+    image = np.random.default_rng(1).integers(0, 255, (1, height, width, 3), np.uint8)
+    backends = [OnnxruntimeBackend(engine, threads=1, precision=name) for name in ('fp32', 'int8')]
+    whole, quantised = [backend.infer(image).labels.copy() for backend in backends]
+    assert backends[1].detail.startswith('CPU int8')
+    assert 0.5 < np.mean(whole == quantised) < 1.0
+    with pytest.raises(EngineError, match=r'no model\.int8\.onnx'):
+        OnnxruntimeBackend(load_engine(write_engine(tmp_path / 'tiny')), precision='int8')
 
 
 def test_openvino_refuses_bf16_on_a_cpu_without_it_and_takes_fp32_by_itself(
