@@ -113,8 +113,9 @@ def network_path(engine: Engine, precision: str) -> Path:
         return engine.onnx_path
     if engine.int8_path is None:
         raise EngineError(
-            f"Engine '{engine.name}' has no model.int8.onnx in {engine.folder}. Make it: python -m "
-            f'training.quantize {engine.folder} --calibration CONFIG, or take another precision.'
+            f"Engine '{engine.name}' has no model.int8.onnx in {engine.folder}. Make it: python "
+            f'-m training.quantize {engine.folder} --calibration CONFIG, or take another '
+            'precision.'
         )
     return engine.int8_path
 
