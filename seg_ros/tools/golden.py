@@ -94,7 +94,8 @@ def _score(
         folder, golden, config.stop, lambda share: progress.show(f'{name}: driving {share:4.0%}')
     )
     output = folder / 'replayed'
-    shutil.rmtree(output, ignore_errors=True)
+    for left in (output, output.with_name(f'{output.name}.partial')):  # of an interrupted run
+        shutil.rmtree(left, ignore_errors=True)
     job = ReplayJob(source=folder / 'recording', output=output, config=config)
     replay(job, lambda state: progress.show(f'{name}: replaying {state.share:4.0%}'))
     drive = read_drive(output)

@@ -86,6 +86,7 @@ def test_the_exit_code_says_whether_all_is_as_expected(
 def test_a_second_run_has_the_figures_of_the_first(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    (tmp_path / 'out/night_rain/replayed.partial').mkdir(parents=True)  # it was interrupted
     assert main([*words(tmp_path), '--update']) == 0
     capsys.readouterr()
     assert main([*words(tmp_path), '--json']) == 0
