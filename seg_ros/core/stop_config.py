@@ -57,7 +57,8 @@ class StopConfig:
     anticipate_s: float = option(
         1.0,
         'A person who will walk into the zone within this time stops the vehicle; 0 waits until '
-        'it is there.',
+        'it is there. Take no less than the vehicle needs to stand: who steps in later than that '
+        'finds it standing in the way, or still moving.',
         unit='s',
         low=0.0,
         high=3.0,
