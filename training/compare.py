@@ -212,8 +212,12 @@ def report(
         f'{validation["name"]} ({images} images, '
         f'{width}x{height}; nothing was selected on them) through ONNX Runtime; lane markings '
         'count as road in mIoU. MACs are those of the convolutions, CPU ms is the CPU time of one '
-        'image of that size on one thread.'
+        'image of that size on one thread. One run a row: a few points may be chance.'
     )
+    names = {one.row['name'] for one in architectures}
+    left_out = [row['name'] for row in config['architectures'] if row['name'] not in names]
+    if left_out:
+        intro += f' Not trained to the end yet: {", ".join(left_out)}.'
     boxes = (
         'Boxes instead of masks (`kind: from_boxes`, GrabCut inside each box): the same network, '
         'schedule and figures. "Pixels right" is the share of the drawn pixels that the '
