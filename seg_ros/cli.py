@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -67,8 +68,15 @@ COMMANDS = {
 }
 
 
+# numpy multiplies matrices of a few hundred rows here. OpenBLAS would do that with a thread a
+# core, which wait for each other in loops: on a busy machine the synthetic road costs three times
+# as much, and inference loses its cores.
+ONE_THREAD = ('OPENBLAS_NUM_THREADS', '1')
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command; returns the exit code."""
+    os.environ.setdefault(*ONE_THREAD)  # read when numpy is imported, here and in child processes
     argv = list(sys.argv[1:] if argv is None else argv)
     parser = argparse.ArgumentParser(
         prog='seg_ros', description='Semantic segmentation for ROS 2.', allow_abbrev=False
