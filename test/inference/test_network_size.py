@@ -212,9 +212,16 @@ def test_pools_that_divide_the_map_are_refused() -> None:
 
 def test_a_crop_of_no_part_of_the_image_is_refused() -> None:
     made = exported((72, 40))
-    ends = [row for row in made.graph.node if row.op_type == 'Slice' and 'Resize' in row.input[0]]
-    size = next(row for row in made.graph.node if row.output[0] == ends[0].input[2])
-    size.attribute[0].t.int64_data[0] = 4
+    crop = next(
+        row for row in made.graph.node if row.op_type == 'Slice' and 'Resize' in row.input[0]
+    )
+    size = next(row for row in made.graph.node if row.output[0] == crop.input[2])
+    odd_size, odd_crop = made.graph.node.add(), made.graph.node.add()
+    odd_size.CopyFrom(size)
+    odd_size.output[0] = 'odd_size'
+    odd_size.attribute[0].t.int64_data[0] = 4
+    odd_crop.CopyFrom(crop)
+    odd_crop.input[2], odd_crop.output[0] = 'odd_size', 'odd_crop'
     with pytest.raises(EngineError, match=r'a size of 4 is written into its graph.*part of 40'):
         resized(made.SerializeToString(), (64, 32), 'it')
 
