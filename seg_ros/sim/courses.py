@@ -19,9 +19,9 @@ SPEED_MPS = 8.0
 TIGHTEST_PER_M = 1.0 / 60.0
 FIELD_OF_VIEW_DEG = 62.0
 USUAL_DENSITY = 1.0
-# Where the vehicle can just still stop for somebody at 8 m/s, its rear will pass there 3 s later: who
-# steps in until then is in its way. By the default of 1.0 s it would stop beside people who step in
-# from the side, and they would walk into it.
+# Where the vehicle can just still stop for somebody at 8 m/s, its rear will pass there 3 s later:
+# who steps in until then is in its way. By the default of 1.0 s it would stop beside people who
+# step in from the side, and they would walk into it.
 STOP = StopConfig(anticipate_s=3.0)
 
 FIRST_CROSSING_M, BETWEEN_CROSSINGS_M = 60.0, (70.0, 150.0)
