@@ -54,6 +54,7 @@ class LaneDrive:
     def see(self, offset_m: float = 0.0, heading_rad: float = 0.0) -> DiagnosticStatus:
         """Shows the next frame; returns what the lane's status says about it."""
         self.stamp_ns += PERIOD_NS
+        wait_for(lambda: time.time_ns() >= self.stamp_ns, 'the time of the frame')
         d_m = LANE_MIDDLE_M + offset_m
         labels = self._road.labels(VehicleState(60.0, d_m, heading_rad, 8.0, 0.0, 60.0, d_m))
         image = cv2.applyColorMap(labels, ENGINE.label_map.colour_lut_rgb())
