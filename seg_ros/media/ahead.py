@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
-from types import TracebackType
 from typing import Generic, TypeVar, final
 
 __all__ = ['Ahead']
@@ -43,12 +42,7 @@ class Ahead(Generic[Item]):
         self._thread.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_exception: object) -> None:
         with self._changed:
             self._finished = True
             self._changed.notify_all()

@@ -8,7 +8,6 @@ import json
 import os
 import shutil
 from pathlib import Path
-from types import TracebackType
 from typing import IO, Any, final
 
 from seg_ros.core.errors import ConfigurationError
@@ -55,12 +54,7 @@ class Unfinished:
             raise
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_exception: object) -> None:
         self._let_go()
 
     def checkpoints(self) -> list[bytes]:

@@ -7,7 +7,6 @@ import select
 import sys
 import termios
 import tty
-from types import TracebackType
 from typing import final
 
 __all__ = ['Keys']
@@ -35,12 +34,7 @@ class Keys:
             tty.setcbreak(self._terminal)  # Ctrl-C stays a signal
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_exception: object) -> None:
         if self._terminal is not None and self._before is not None:
             termios.tcsetattr(self._terminal, termios.TCSADRAIN, self._before)
 

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any, final
 
 from seg_ros.middleware import FASTDDS_PROFILE, profile_variable
@@ -51,12 +50,7 @@ class Stage:
         self._listener = self._start('listener', ['-m', 'seg_ros.ros.bench_listener'])
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_exception: object) -> None:
         self._stack.close()
 
     def node(self, options: NodeOptions, cameras: Mapping[str, str]) -> BenchProcess:
