@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 
 from seg_ros.core.camera import CameraIntrinsics, Mount
-from seg_ros.core.encodings import CameraImage, decode_compressed, decode_raw
 from seg_ros.core.errors import ConfigurationError, FrameError
+from seg_ros.core.image_message import decoded_image
 from seg_ros.media.bags import open_bag
 from seg_ros.media.sources import SourceFrame, SourceOptions
 
-__all__ = ['BagImages', 'decoded_image', 'open_source']
+__all__ = ['BagImages', 'open_source']
 
 LOGGER = logging.getLogger(__name__)
 
@@ -57,7 +57,7 @@ class BagImages:
             for row, recorded_ns, data in reader.messages(rows):
                 message = reader.deserialize(data, row.msgtype)
                 try:
-                    image = decoded_image(message, row.msgtype).rgb()
+                    image = decoded_image(message).rgb()
                 except FrameError as error:
                     LOGGER.warning('An image of %s is skipped: %s', self.topic, error)
                     continue
@@ -84,24 +84,6 @@ def _chosen(path: Path, images: Sequence[str], topic: str) -> str:
             path, len(images), images[0], ', '.join(images[1:]),
         )  # fmt: skip
     return topic or images[0]
-
-
-def decoded_image(message: Any, msgtype: str) -> CameraImage:
-    """Returns the picture of a deserialised ``Image`` or ``CompressedImage``.
-
-    Raises:
-        FrameError: It holds none that can be read.
-    """
-    if msgtype == COMPRESSED:
-        return decode_compressed(message.data, message.format)
-    return decode_raw(
-        message.data,
-        width=message.width,
-        height=message.height,
-        step=message.step,
-        encoding=message.encoding,
-        is_bigendian=bool(message.is_bigendian),
-    )
 
 
 def _camera_info_of(image_topic: str, types: Mapping[str, str]) -> str:

@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from seg_ros.core.encodings import CameraImage, decode_compressed, decode_raw
 from seg_ros.core.errors import FrameError
+from seg_ros.core.image_message import decoded_image
 from seg_ros.core.labels import LabelMap
 from seg_ros.core.types import Frame, RgbImage
 from seg_ros.core.zones import Motion
@@ -61,18 +61,7 @@ def frame_from_message(message: Image | CompressedImage, camera: str) -> Frame:
     Raises:
         FrameError: The message does not hold a readable picture.
     """
-    image: CameraImage
-    if hasattr(message, 'format'):  # a CompressedImage, of whatever class
-        image = decode_compressed(message.data, message.format)
-    else:
-        image = decode_raw(
-            message.data,
-            width=message.width,
-            height=message.height,
-            step=message.step,
-            encoding=message.encoding,
-            is_bigendian=bool(message.is_bigendian),
-        )
+    image = decoded_image(message)
     return Frame(camera, stamp_ns_of(message.header), message.header.frame_id, image)
 
 

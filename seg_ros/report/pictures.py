@@ -9,9 +9,9 @@ import cv2
 import numpy as np
 
 from seg_ros.core.errors import FrameError, SegRosError
+from seg_ros.core.image_message import decoded_image
 from seg_ros.core.labels import LabelMap
 from seg_ros.core.types import LabelImage, RgbImage
-from seg_ros.media.bag_images import decoded_image
 from seg_ros.media.bags import bag_rows, open_bag
 from seg_ros.media.recorded import jpeg_pixels, label_pixels, message_stamp_ns
 from seg_ros.report.drive import Drive
@@ -55,7 +55,7 @@ def pictures_of(drive: Drive, stamps_ns: Collection[int]) -> dict[int, RgbImage]
                 labels[stamp_ns] = label_pixels(message)
             elif stamp_ns not in images:
                 try:
-                    images[stamp_ns] = decoded_image(message, row.msgtype).rgb()
+                    images[stamp_ns] = decoded_image(message).rgb()
                 except FrameError:  # the report says elsewhere that it has no labels
                     continue
     found = overlays or _laid_over(images, labels, drive.label_map)
