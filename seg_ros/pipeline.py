@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -31,7 +31,7 @@ __all__ = [
 ]
 
 IMAGES = ('label', 'confidence', 'overlay')
-"""What ``process`` can make of a frame."""
+"""What ``finish`` can make of a frame."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ def needs_confidence(wanted: Collection[str], options: PipelineOptions) -> bool:
 
 
 class Buffers:
-    """Arrays that are made once and reused; the usual ``allocate`` of ``process``."""
+    """Arrays that are made once and reused; the usual ``allocate`` of ``finish``."""
 
     def __init__(self) -> None:
         self._arrays: dict[str, NDArray[np.uint8]] = {}
@@ -105,7 +105,8 @@ class SegmentationPipeline:
     """Turns camera frames into label images with one backend.
 
     Args:
-        backend: Runs the network. The caller closes it. One pipeline has one caller at a time.
+        backend: Runs the network. The caller closes it. Each stage has one caller at a time; while
+            one thread is in ``infer``, another may ``finish`` a view that it has copied.
     """
 
     def __init__(self, backend: InferenceBackend) -> None:
@@ -113,77 +114,60 @@ class SegmentationPipeline:
         self._buffers = Buffers()
         self._label_map = backend.engine.label_map
         self._colours_rgb = self._label_map.colour_lut_rgb()
-        self._batch: RgbBatch = np.empty((0, 0, 0, 3), np.uint8)
-        self._sizes_wh: list[tuple[int, int]] = []
 
     @property
     def max_batch(self) -> int:
         """How many frames are faster together than one after the other."""
         return self._backend.max_batch
 
-    def process(
-        self,
-        frame: Frame,
-        wanted: Collection[str],
-        options: PipelineOptions,
-        timer: StageTimer,
-        allocate: Allocate | None = None,
-    ) -> FrameResult:
-        """Returns what is wanted of a frame, and does no more than that needs.
+    @property
+    def network_size_wh(self) -> tuple[int, int]:
+        """Width and height of what the network sees."""
+        return self._backend.engine.network_size_wh
+
+    def batch(self, length: int = 1) -> RgbBatch:
+        """Returns room for so many frames at the network's size; it is used again and again."""
+        width, height = self.network_size_wh
+        return self._buffers(f'batch of {length}', (length, height, width, 3))
+
+    def prepare(self, frame: Frame, out: RgbImage, timer: StageTimer) -> None:
+        """Brings a camera's image to the network's size, as RGB.
 
         Args:
             frame: The camera's image with its identity.
-            wanted: Names out of ``IMAGES``; with 'stop' or 'costmap' among them confidence is
-                computed, too.
-            options: What may change between two frames.
-            timer: Books the stages preprocess, infer and postprocess.
-            allocate: Gives the arrays that the results are written to; by default the pipeline's
-                own, which the next frame overwrites.
-
-        Raises:
-            FrameError: The image cannot be read.
-            BackendError: The network cannot be run.
-        """
-        self.prepare(frame, timer)
-        (view,) = self.infer(needs_confidence(wanted, options))
-        timer.stage('infer')
-        return self.finish(frame, view, wanted, options, timer, allocate)
-
-    def prepare(self, frame: Frame, timer: StageTimer, slot: int = 0, of: int = 1) -> None:
-        """Brings a camera's image to the network's size, as RGB, into a slot of the next batch.
-
-        Args:
-            frame: The camera's image with its identity.
+            out: Its place in a batch.
             timer: Books the stage preprocess.
-            slot: Its place, after those of the frames before it; 0 begins a batch.
-            of: How many slots there are at most; the same for all frames of a batch.
 
         Raises:
             FrameError: The image cannot be read.
         """
-        width, height = self._backend.engine.network_size_wh
-        batch = self._buffers(f'batch of {of}', (of, height, width, 3))
-        frame.image.rgb((width, height), out=batch[slot])
-        self._batch = batch[: slot + 1]
-        self._sizes_wh[slot:] = [(frame.image.width, frame.image.height)]
+        height, width, _ = out.shape
+        frame.image.rgb((width, height), out=out)
         timer.stage('preprocess')
 
-    def infer(self, with_confidence: bool) -> list[NetworkView]:
-        """Runs the network on the frames that were prepared; returns their views, in order.
+    def infer(
+        self, frames: Sequence[Frame], batch: RgbBatch, with_confidence: bool
+    ) -> list[NetworkView]:
+        """Runs the network on frames that were prepared; returns their views, in order.
+
+        Args:
+            frames: As many as the batch has.
+            batch: ``(N, H, W, 3)`` at the network's size.
+            with_confidence: Whether the views have it.
 
         Raises:
             BackendError: The network cannot be run.
         """
-        result = self._backend.infer(self._batch, with_confidence=with_confidence)
+        result = self._backend.infer(batch, with_confidence=with_confidence)
         confidences = result.confidence if with_confidence else None
         return [
             NetworkView(
                 picture,
                 result.labels[index],
                 None if confidences is None else confidences[index],
-                self._sizes_wh[index],
+                (frame.image.width, frame.image.height),
             )
-            for index, picture in enumerate(self._batch)
+            for index, (frame, picture) in enumerate(zip(frames, batch, strict=True))
         ]
 
     def finish(
@@ -195,7 +179,20 @@ class SegmentationPipeline:
         timer: StageTimer,
         allocate: Allocate | None = None,
     ) -> FrameResult:
-        """Returns what is wanted of a frame whose view is there; see ``process``."""
+        """Returns what is wanted of a frame, and does no more than that needs.
+
+        Args:
+            frame: The camera's image with its identity.
+            view: What ``infer`` gave for it.
+            wanted: Names out of ``IMAGES``; others are not looked at.
+            options: What may change between two frames.
+            timer: Books the stages postprocess and overlay.
+            allocate: Gives the arrays that the results are written to; by default the pipeline's
+                own, which the next frame overwrites.
+
+        Raises:
+            FrameError: The image cannot be read.
+        """
         allocate = allocate or self._buffers
         size_wh = frame.image.width, frame.image.height
         label, confidence = view.labels, view.confidence

@@ -10,11 +10,11 @@ import pytest
 from numpy.typing import NDArray
 
 from seg_ros.core.encodings import decode_raw
-from seg_ros.core.timing import StageTimer
 from seg_ros.core.types import Frame
 from seg_ros.inference.canned_backend import CannedBackend
 from seg_ros.inference.engine import load_engine
 from seg_ros.pipeline import IMAGES, PipelineOptions, SegmentationPipeline
+from test.through_pipeline import processed
 from test.tiny_onnx import COLOURS, SIZE_WH, write_engine
 
 LABELS = np.arange(SIZE_WH[0] * SIZE_WH[1]).reshape(SIZE_WH[::-1]).astype(np.uint8) // 8 % 5
@@ -46,10 +46,8 @@ def process(
     size_wh: tuple[int, int] = (128, 64),
     **options: Any,
 ) -> Any:
-    ticks = iter(range(100))
-    return SegmentationPipeline(backend).process(
-        frame(size_wh), wanted, PipelineOptions(**options), StageTimer(lambda: next(ticks)), more
-    )
+    pipeline = SegmentationPipeline(backend)
+    return processed(pipeline, frame(size_wh), wanted, PipelineOptions(**options), more)
 
 
 @pytest.mark.parametrize('wanted', [[], ['label'], ['confidence'], ['overlay'], list(IMAGES)])
@@ -98,9 +96,6 @@ def test_the_results_are_written_to_the_callers_arrays(backend: CannedBackend) -
 
 def test_the_second_frame_of_a_size_allocates_no_new_results(backend: CannedBackend) -> None:
     pipeline = SegmentationPipeline(backend)
-    results = [
-        pipeline.process(frame(), IMAGES, PipelineOptions(), StageTimer(lambda: 0))
-        for _ in range(2)
-    ]
+    results = [processed(pipeline, frame(), IMAGES) for _ in range(2)]
     for name in IMAGES:
         assert getattr(results[0], name) is getattr(results[1], name)

@@ -24,7 +24,7 @@ from seg_ros.messages.image_outputs import OUTPUTS
 from seg_ros.messages.plain import serialised, typestore
 from seg_ros.messages.stop_status import stop_status
 from seg_ros.messages.types import message_type
-from seg_ros.pipeline import FrameResult
+from seg_ros.pipeline import FrameResult, PipelineOptions, needs_confidence
 from seg_ros.replay.drive import Beat
 
 __all__ = ['ON_REQUEST', 'OutputTopic', 'Record', 'ReplayOutputs', 'output_names']
@@ -87,8 +87,8 @@ class ReplayOutputs:
         if {STOP, STATUS} & self._names:
             self.decisions |= {'stop', 'lane'} if config.stop.zone == 'corridor' else {'stop'}
 
-        needs = {'confidence', 'stop', 'costmap'} & (self.images | self.decisions)
-        self.needs_confidence = bool(needs) or config.min_confidence > 0.0
+        options = PipelineOptions(config.min_confidence)
+        self.needs_confidence = needs_confidence(self.images | self.decisions, options)
 
     def topics(self) -> Iterator[OutputTopic]:
         """Yields every topic that there will be."""

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from seg_ros.core.errors import FrameError
 from seg_ros.core.timing import StageTimer
-from seg_ros.core.types import Frame
+from seg_ros.core.types import Frame, RgbBatch
 from seg_ros.messages.conversions import frame_from_message, stamp_ns_of
-from seg_ros.pipeline import FrameResult, PipelineOptions, SegmentationPipeline
+from seg_ros.pipeline import NetworkView, PipelineOptions, SegmentationPipeline
 from seg_ros.replay.drive import Drive
 from seg_ros.replay.job import ReplayJob
 from seg_ros.replay.outputs import Record, ReplayOutputs
@@ -34,7 +34,8 @@ class Event(NamedTuple):
         now_ns: The time at which it is judged.
         role: What it is for; empty if it is only copied.
         content: Its fields, or the frame; None where nobody asks, or it is broken.
-        result: What the pipeline made of the frame.
+        picture: ``(1, H, W, 3)``, the frame at the network's size.
+        view: What the network says of it.
     """
 
     number: int
@@ -42,18 +43,17 @@ class Event(NamedTuple):
     now_ns: int
     role: str
     content: Any = None
-    result: FrameResult | None = None
+    picture: RgbBatch | None = None
+    view: NetworkView | None = None
 
     @property
     def weight(self) -> int:
         """Bytes that it holds, more or less."""
-        arrays: list[NDArray[Any] | None] = [self.message.picture]
+        arrays: list[NDArray[Any] | None] = [self.message.picture, self.picture]
         if isinstance(self.content, Frame):
             arrays += self.content.image.planes
-        if self.result is not None:
-            view = self.result.view
-            arrays += [view.picture, view.labels, view.confidence]
-            arrays += [self.result.label, self.result.confidence, self.result.overlay]
+        if self.view is not None:
+            arrays += [self.view.labels, self.view.confidence]
         return len(self.message.data) + sum(row.nbytes for row in arrays if row is not None)
 
 
@@ -80,7 +80,9 @@ class Said(NamedTuple):
 
 
 class Stages:
-    """The three stages, each an iterator over what the one before gives.
+    """The three stages, each an iterator over what the one before gives, each in its own thread.
+
+    Whatever the network need not wait for is done before or after it.
 
     Args:
         job: What was asked for.
@@ -90,7 +92,7 @@ class Stages:
         pipeline: Makes the labels.
 
     Attributes:
-        inferred_ns: Time that the pipeline has taken so far.
+        inferred_ns: Time that the network has taken so far.
     """
 
     def __init__(
@@ -107,7 +109,6 @@ class Stages:
         self._outputs = outputs
         self._pipeline = pipeline
         self._options = PipelineOptions(job.config.min_confidence, job.config.overlay_alpha)
-        self._wanted = outputs.images | outputs.decisions
         self.inferred_ns = 0
 
     def read(self, first: int = 0) -> Iterator[Event]:
@@ -127,26 +128,17 @@ class Stages:
                 yield self._event(number, message)
 
     def segment(self, events: Iterator[Event]) -> Iterator[Event]:
-        """Makes labels of the images."""
+        """Runs the network on the images."""
         for event in events:
-            if not isinstance(event.content, Frame):
+            if event.picture is None:
                 yield event
                 continue
             began_ns = time.monotonic_ns()
-            try:
-                result = self._pipeline.process(
-                    event.content,
-                    self._wanted,
-                    self._options,
-                    StageTimer(time.monotonic_ns),
-                    _new_array,
-                )
-            except FrameError as error:
-                self._report(event.message, error)
-                yield event._replace(content=None)
-                continue
+            (view,) = self._pipeline.infer(
+                [event.content], event.picture, self._outputs.needs_confidence
+            )
             self.inferred_ns += time.monotonic_ns() - began_ns
-            yield event._replace(result=_kept(result))
+            yield event._replace(view=_kept(view))
 
     def decide(self, events: Iterator[Event], drive: Drive) -> Iterator[Said]:
         """Decides what they mean, and says it."""
@@ -165,6 +157,7 @@ class Stages:
     def _event(self, number: int, message: RecordedMessage) -> Event:
         role = self._roles.of(message.topic)
         content: Any = None
+        picture: RgbBatch | None = None
         now_ns = message.recorded_ns
         if role:
             try:
@@ -173,12 +166,13 @@ class Stages:
                     now_ns = stamp_ns_of(content.header)
                 if role == 'image':
                     content = frame_from_message(content, self._roles.cameras[message.topic])
+                    picture = content.image.rgb(self._pipeline.network_size_wh)[np.newaxis]
             except FrameError as error:
                 self._report(message, error)
                 content = None
         if message.picture is not None and message.topic in self._roles.copied:
             message = message._replace(data=picture_copy(message))
-        return Event(number, message, now_ns, role, content)
+        return Event(number, message, now_ns, role, content, picture)
 
     def _records(self, event: Event, drive: Drive) -> Iterator[Record]:
         """Yields what is written because of a message."""
@@ -195,14 +189,20 @@ class Stages:
             drive.odometry(content)
         elif event.role in ('tf', 'tf_static'):
             drive.transforms(content, static=event.role == 'tf_static')
-        elif event.result is not None:
-            drive.counts.frames += 1
-            assert event.result.label is not None
-            drive.counts.count_label(event.result.label)
-            decided = drive.judge(
-                content, event.result.view, event.now_ns, self._outputs.decisions
+        elif event.view is not None:
+            result = self._pipeline.finish(
+                content,
+                event.view,
+                outputs.images,
+                self._options,
+                StageTimer(time.monotonic_ns),
+                _new_array,
             )
-            yield from outputs.frame(content, event.result, decided, message.recorded_ns)
+            drive.counts.frames += 1
+            assert result.label is not None
+            drive.counts.count_label(result.label)
+            decided = drive.judge(content, event.view, event.now_ns, outputs.decisions)
+            yield from outputs.frame(content, result, decided, message.recorded_ns)
 
     def _report(self, message: RecordedMessage, error: FrameError) -> None:
         sentence = (
@@ -218,11 +218,7 @@ def _new_array(_name: str, shape: tuple[int, ...]) -> NDArray[np.uint8]:
     return np.empty(shape, np.uint8)
 
 
-def _kept(result: FrameResult) -> FrameResult:
-    """Returns the result with a view that outlives the next frame."""
-    view = result.view
+def _kept(view: NetworkView) -> NetworkView:
+    """Returns a view that outlives the next frame."""
     confidence = None if view.confidence is None else view.confidence.copy()
-    kept = replace(
-        view, picture=view.picture.copy(), labels=view.labels.copy(), confidence=confidence
-    )
-    return replace(result, view=kept)
+    return replace(view, labels=view.labels.copy(), confidence=confidence)

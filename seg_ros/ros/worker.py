@@ -15,7 +15,7 @@ from sensor_msgs.msg import CompressedImage, Image
 from seg_ros.core.config import NodeConfig
 from seg_ros.core.errors import BackendError, FrameError
 from seg_ros.core.timing import StageTimer
-from seg_ros.core.types import Frame
+from seg_ros.core.types import Frame, RgbImage
 from seg_ros.decisions import CameraDecisions
 from seg_ros.messages.conversions import frame_from_message, stamp_ns_of
 from seg_ros.pipeline import (
@@ -153,10 +153,11 @@ class FrameWorker:
         """Takes frames that wait together to their topics; what one lacks harms no other."""
         config = self._config()
         options = PipelineOptions(config.min_confidence, config.overlay_alpha)
+        batch = self._pipeline.batch(len(waiting))
         jobs: list[Job] = []
         for camera, received in waiting:
             with self._reported(camera, received):
-                job = self._begin(camera, received, config, len(jobs), len(waiting))
+                job = self._begin(camera, received, config, batch[len(jobs)])
                 if job is not None:
                     jobs.append(job)
         if not jobs:
@@ -166,7 +167,9 @@ class FrameWorker:
         wanted = {name for job in jobs for name in job.wanted}
         self._wait_for_each_other(jobs)
         try:
-            views = self._pipeline.infer(needs_confidence(wanted, options))
+            views = self._pipeline.infer(
+                [job.frame for job in jobs], batch[: len(jobs)], needs_confidence(wanted, options)
+            )
         except Exception as error:
             for job in jobs:
                 self._report(job.camera, job.received, error)
@@ -208,9 +211,9 @@ class FrameWorker:
         self._log(camera, 'inference', reason, received)
 
     def _begin(
-        self, camera: str, received: Received, config: NodeConfig, slot: int, of: int
+        self, camera: str, received: Received, config: NodeConfig, place: RgbImage
     ) -> Job | None:
-        """Brings a message into its slot of the batch; None where nobody wants a result."""
+        """Brings a message into its place in the batch; None where nobody wants a result."""
         port = self._ports[camera]
         images = port.outputs.wanted()
         decisions = port.decision_outputs.wanted()
@@ -222,7 +225,7 @@ class FrameWorker:
         timer = StageTimer(time.monotonic_ns)
         frame = frame_from_message(received.message, camera)
         timer.stage('decode')
-        self._pipeline.prepare(frame, timer, slot, of)
+        self._pipeline.prepare(frame, place, timer)
         return Job(camera, received, frame, images | decisions, decisions, timer)
 
     def _wait_for_each_other(self, jobs: Sequence[Job]) -> None:

@@ -21,6 +21,7 @@ from seg_ros.tools.progress import Progress
 __all__ = ['add_arguments', 'main']
 
 SHOW_PERIOD_S = 0.2
+TELLING_FRAMES = 10  # fewer tell nothing about the rest
 EPILOG = """\
 The same pipeline and decisions as the node's, without a graph: no frame is dropped, and nothing
 takes time. A frame is judged at the moment of its recording (--clock stamps: at its own stamp),
@@ -136,10 +137,10 @@ def replay_one(arguments: argparse.Namespace) -> int:
             if now_s - shown_s < SHOW_PERIOD_S:
                 return
             shown_s = now_s
-            progress.show(
-                f'{state.share:4.0%}  {state.frames} frames, {state.frames_per_s:.1f} a second, '
-                f'{state.remaining_s:.0f} s to go'
-            )
+            text = f'{state.share:4.0%}  {state.frames} frames'
+            if state.frames >= TELLING_FRAMES:
+                text += f', {state.frames_per_s:.1f} a second, {state.remaining_s:.0f} s to go'
+            progress.show(text)
 
         summary = replay(job, show)
     for sentence in summary.trouble:

@@ -251,7 +251,7 @@ def test_a_waiting_picture_weighs_what_it_holds_decoded(
     recording = open_recording(folder)
     roles = roles_of(recording, config, (), '', ('none',))
     job = ReplayJob(folder, tmp_path / 'out', config)
-    unused: Any = SimpleNamespace(images=set(), decisions=set())
+    unused: Any = SimpleNamespace(images=set(), decisions=set(), network_size_wh=(32, 16))
     (event,) = Stages(job, recording, roles, unused, unused).read()
     assert len(event.message.data) < 20_000
     assert event.weight > 640 * 360 * 3

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import itertools
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from seg_ros.core.encodings import decode_raw
-from seg_ros.core.timing import StageTimer
 from seg_ros.core.types import Frame
 from seg_ros.inference.engine import load_engine
 from seg_ros.inference.network_size import resized
 from seg_ros.inference.plan_check import check_images, reference_labels
 from seg_ros.inference.registry import create_backend
-from seg_ros.pipeline import PipelineOptions, SegmentationPipeline
+from seg_ros.pipeline import SegmentationPipeline
 from test.inference.compile_rtx import compile_rtx
+from test.through_pipeline import processed
 from test.training.training_python import needs_training, run_training
 from test.training.zoo import IMAGES, KINDS, LABELS, OTHER, OTHER_SIZE_WH, SIZE_WH
 
@@ -50,13 +49,8 @@ def test_a_frame_leaves_the_pipeline_with_the_labels_of_torch(zoo: Path, kind: s
         pixels.tobytes(), width=width, height=height, step=3 * width, encoding='rgb8',
         is_bigendian=False,
     )  # fmt: skip
-    ticks = itertools.count()
-    result = SegmentationPipeline(backend).process(
-        Frame('front', 7, 'front_optical', image),
-        ['label'],
-        PipelineOptions(),
-        StageTimer(lambda: next(ticks)),
-    )
+    frame = Frame('front', 7, 'front_optical', image)
+    result = processed(SegmentationPipeline(backend), frame, ['label'])
     assert (result.label == np.load(zoo / kind / LABELS)[0]).mean() >= 0.999
 
 
