@@ -73,9 +73,12 @@ class Killer:
                     if (folder / 'checkpoint.1').exists():
                         process = int((folder / 'lock').read_text())
                         assert process != os.getpid()
-                        os.kill(process, signal.SIGKILL)
-                        self.killed = process
-                        return
+                        os.kill(process, signal.SIGSTOP)
+                        if folder.exists():  # else it was ready a moment ago
+                            os.kill(process, signal.SIGKILL)
+                            self.killed = process
+                            return
+                        os.kill(process, signal.SIGCONT)
                 except (OSError, ValueError):  # it is finished, or just begins
                     continue
             time.sleep(0.002)
