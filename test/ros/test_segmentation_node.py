@@ -25,6 +25,7 @@ from test.ros.graph import (
     BEST_EFFORT,
     LATCHED,
     RELIABLE,
+    TIMEOUT_S,
     Graph,
     image_message,
     latest_status,
