@@ -110,9 +110,11 @@ class StopConfig:
         unit='m',
     )
     image_polygon: tuple[float, ...] = option(
-        (0.22, 1.0, 0.43, 0.5, 0.57, 0.5, 0.78, 1.0),
+        (0.22, 1.0, 0.405, 0.56, 0.595, 0.56, 0.78, 1.0),
         'The image zone: u1, v1, u2, v2, … as shares of width and height. It is also used while '
-        'the geometry is unknown, unless require_geometry.',
+        'the geometry is unknown, unless require_geometry. Put its upper edge where the feet of '
+        'somebody at the stopping distance are: 0.56 is 34 m ahead of a level lens of 62° 1.4 m '
+        'above the ground, and 20 m of one of 90°.',
     )
     require_geometry: bool = option(
         False, 'No camera calibration is a stop; false takes the image zone meanwhile.', live=True

@@ -130,3 +130,19 @@ def test_the_way_ahead_is_straight_without_a_turn(motion: Motion | None) -> None
 def test_a_polygon_that_cannot_be_is_refused(changes: dict[str, object], message: str) -> None:
     with pytest.raises(ConfigurationError, match=message):
         StopConfig(**changes)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize('offset_m', [-1.2, 0.0, 1.2])
+def test_the_default_image_zone_of_a_level_camera_ends_behind_the_stopping_distance(
+    offset_m: float,
+) -> None:
+    config = StopConfig()
+    needed_m = stopping_distance_m(config.worst_case_speed_mps, config)
+    focal_px, height_m, size_wh = 532.0, 1.4, (640, 360)  # 62 degrees
+
+    def holds(distance_m: float) -> bool:
+        foot = [320.0 - focal_px * offset_m / distance_m, 180.0 + focal_px * height_m / distance_m]
+        return bool(ImageZone(config.image_polygon).contains(np.array([foot]), size_wh)[0])
+
+    assert [holds(x) for x in (5.0, 0.5 * needed_m, needed_m)] == [True, True, True]
+    assert not holds(2.0 * needed_m)
