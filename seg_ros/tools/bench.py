@@ -11,7 +11,7 @@ import os
 import platform
 import signal
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -19,7 +19,7 @@ from typing import Any
 from seg_ros.inference.base import PRECISIONS
 from seg_ros.inference.engine import load_engine
 from seg_ros.inference.registry import BACKENDS
-from seg_ros.tools.bench_figures import FIGURES, figures_of, table_of
+from seg_ros.tools.bench_figures import FIGURES, figures_of, labels_per_s, table_of
 from seg_ros.tools.bench_parts import (
     Settings,
     measure_cameras,
@@ -27,7 +27,7 @@ from seg_ros.tools.bench_parts import (
     measure_speed,
     measure_transport,
 )
-from seg_ros.tools.bench_stage import NodeOptions
+from seg_ros.tools.bench_stage import HD_WH, NodeOptions
 
 __all__ = ['add_arguments', 'main']
 
@@ -55,6 +55,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--only', nargs='+', choices=PARTS, default=PARTS, help='measure these parts and no more'
     )
+    parser.add_argument(
+        '--camera-size',
+        type=int,
+        nargs=2,
+        default=HD_WH,
+        metavar=('W', 'H'),
+        help='of the images whose speed is measured (1280x720)',
+    )
     parser.add_argument('--quick', action='store_true', help='a minute instead of eight; rough')
     parser.add_argument('--json', action='store_true', help='print figures and samples as JSON')
     parser.add_argument('--output', type=Path, metavar='FILE', help='also write that JSON here')
@@ -63,7 +71,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(arguments: argparse.Namespace) -> int:
     """Measures and prints; returns 1 when a figure misses its bar, else 0."""
     signal.signal(signal.SIGTERM, _end)
-    settings = QUICK if arguments.quick else Settings()
+    settings = replace(
+        QUICK if arguments.quick else Settings(), camera_wh=tuple(arguments.camera_size)
+    )
     engine = load_engine(arguments.engine)
     options = NodeOptions(
         engine.folder.resolve(), arguments.backend, arguments.precision, arguments.threads
@@ -82,11 +92,14 @@ def main(arguments: argparse.Namespace) -> int:
         raw.update(measure_memory(settings))
     if 'transport' in arguments.only:
         raw.update(measure_transport(settings))
-    values = figures_of(raw)
-    document = json.dumps({**values, 'raw': raw})
+    values, rate = figures_of(raw), labels_per_s(raw)
+    document = json.dumps({**values, 'labels_per_s': rate, 'raw': raw})
     if arguments.output:
         arguments.output.write_text(document)
     print(document if arguments.json else table_of(values, raw.get('no_textbook', '')))
+    if rate is not None and not arguments.json:
+        width, height = settings.camera_wh
+        print(f'{rate:.1f} labels a second of {width}x{height} images, in saturation.')
     held = [FIGURES[name].holds(value) for name, value in values.items() if value is not None]
     return 0 if all(held) else 1
 

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-__all__ = ['FIGURES', 'Figure', 'Play', 'figures_of', 'table_of']
+__all__ = ['FIGURES', 'Figure', 'Play', 'figures_of', 'labels_per_s', 'table_of']
 
 NS_PER_MS = 1e6
 NS_PER_S = 1e9
@@ -88,19 +88,10 @@ def figures_of(raw: Samples) -> dict[str, float | None]:
     Args:
         raw: The samples as ``bench`` takes them; a part that was not measured is missing.
     """
-    warm_up_s = raw['settings']['warm_up_s']
-
-    def plays(part: str) -> list[Play]:
-        return [
-            Play.of(row[part]['sent'], row[part]['received'], warm_up_s)
-            for row in raw.get('rounds', ())
-            if part in row
-        ]
-
     bare_ms = [row['bare']['infer_ms'] for row in raw.get('rounds', ())]
     bare_hz = [1e3 / (sum(times) / len(times)) for times in bare_ms]
     bare_calm_ms = [row['bare_calm']['infer_ms'] for row in raw.get('rounds', ())]
-    calm, busy, textbook = plays('calm'), plays('busy'), plays('textbook')
+    calm, busy, textbook = (_plays(raw, part) for part in ('calm', 'busy', 'textbook'))
     values: dict[str, float | None] = dict.fromkeys(FIGURES)
     if calm:
         values['node_over_bare_latency'] = median(
@@ -123,6 +114,22 @@ def figures_of(raw: Samples) -> dict[str, float | None]:
             sum(len(row['sent']) - len(row['received']) for row in raw['transport'].values())
         )
     return values
+
+
+def labels_per_s(raw: Samples) -> float | None:
+    """Returns the labels that came in a second of saturation, None where nobody measured."""
+    rates = [play.rate_hz for play in _plays(raw, 'busy')]
+    return median(rates) if rates else None
+
+
+def _plays(raw: Samples, part: str) -> list[Play]:
+    """Returns the plays of a part of every round."""
+    warm_up_s = raw['settings']['warm_up_s']
+    return [
+        Play.of(row[part]['sent'], row[part]['received'], warm_up_s)
+        for row in raw.get('rounds', ())
+        if part in row
+    ]
 
 
 def _min_share(cameras: Samples) -> float:

@@ -17,7 +17,7 @@ import seg_ros
 from seg_ros.core.errors import SegRosError
 from seg_ros.inference.engine import load_engine
 from seg_ros.tools.bench_process import BenchProcess
-from seg_ros.tools.bench_stage import NodeOptions, Stage
+from seg_ros.tools.bench_stage import HD_WH, NodeOptions, Stage
 from seg_ros.tools.small_engine import write_small_engine
 from seg_ros.tools.textbook_network import write_textbook_network
 
@@ -48,6 +48,7 @@ class Settings:
     """How long everything is measured.
 
     Attributes:
+        camera_wh: Size of the images whose speed is measured.
         rounds: Times that bare inference, node and textbook node take turns.
         bare_s: Of bare inference in a round.
         calm_s: Of the node below saturation, in a round.
@@ -58,6 +59,7 @@ class Settings:
         transport_s: Of each reliability.
     """
 
+    camera_wh: tuple[int, int] = HD_WH
     rounds: int = 8
     bare_s: float = 3.0
     calm_s: float = 5.0
@@ -94,7 +96,7 @@ def measure_speed(options: NodeOptions, settings: Settings) -> dict[str, Any]:
                 ('textbook', '/textbook/image', busy_hz, settings.busy_s, textbook),
             ):
                 if process is not None:
-                    played = stage.play([topic], rate_hz, seconds, [process])
+                    played = stage.play([topic], rate_hz, seconds, [process], settings.camera_wh)
                     samples[name] = _one_topic(played, LABELS[process.name])
             rounds.append(samples)
     return {

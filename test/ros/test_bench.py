@@ -37,6 +37,7 @@ def test_every_figure_comes_out_of_one_short_run(
     bench.add_arguments(parser)
     engine = write_small_engine(tmp_path / 'small')
     words = ['--quick', '--json', '--backend', 'onnxruntime', '--engine', str(engine)]
+    words += ['--camera-size', '640', '360']
     assert bench.main(parser.parse_args(words)) in (0, 1)
 
     printed = json.loads(capsys.readouterr().out)
@@ -47,6 +48,8 @@ def test_every_figure_comes_out_of_one_short_run(
         assert values.pop('over_textbook_p95') is None
     assert all(value is not None and value >= 0 for value in values.values()), values
     assert 0 < values['multi_camera_min_share'] <= 1
+    assert printed['labels_per_s'] > 0
+    assert printed['raw']['settings']['camera_wh'] == [640, 360]
     assert printed['raw']['backend']['backend'] == 'onnxruntime'
     assert load_engine(engine).name == printed['raw']['engine']
 

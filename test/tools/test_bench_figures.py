@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from seg_ros.tools.bench_figures import FIGURES, Figure, Play, figures_of, table_of
+from seg_ros.tools.bench_figures import FIGURES, Figure, Play, figures_of, labels_per_s, table_of
 
 SECOND = 1_000_000_000
 MS = 1_000_000
@@ -52,6 +52,7 @@ def test_every_ratio_is_taken_within_its_round() -> None:
     assert values['node_over_bare_rate'] == pytest.approx(0.6, rel=0.02)
     assert values['over_textbook_throughput'] == pytest.approx(2.0, rel=0.05)
     assert values['over_textbook_p95'] == pytest.approx(0.2)
+    assert labels_per_s(raw(rounds=rounds)) == pytest.approx(0.6 * 37.5, rel=0.02)
 
 
 def test_a_camera_that_starves_is_seen_and_one_that_gets_all_it_sent_is_not() -> None:
