@@ -80,7 +80,8 @@ def reported(transition: Transition[NodeT]) -> Transition[NodeT]:
             self.get_logger().error(reason)
         except Exception as error:
             reason = f'{transition.__name__} failed: {error}'
-            self.get_logger().error(f'{reason}\n{traceback.format_exc()}')
+            if self.context.ok():  # else the process was told to end meanwhile
+                self.get_logger().error(f'{reason}\n{traceback.format_exc()}')
         self.stop_working()
         self._become_idle(f'{KINDS["inactive"]}: {reason}')
         if transition.__name__ == 'on_configure':
@@ -419,7 +420,7 @@ def main(argv: Sequence[str]) -> int:
         node = SegmentationNode()
         for sentence in prepared:
             node.get_logger().info(sentence)
-        if node.config.autostart and not autostart(node):
+        if node.config.autostart and not autostart(node) and rclpy.ok():
             return 1
         spin(node)
     except (KeyboardInterrupt, ExternalShutdownException):
@@ -427,6 +428,9 @@ def main(argv: Sequence[str]) -> int:
     except ConfigurationError as error:
         print(f'seg_ros run: {error}', file=sys.stderr)
         return 1
+    except Exception:
+        if rclpy.ok():  # else it was told to end while it started, and nothing of ROS works
+            raise
     finally:
         if node is not None:
             node.destroy_node()

@@ -16,6 +16,24 @@ from seg_ros.middleware import FASTDDS_PROFILE, PROFILE_VARIABLES, TRANSPORT_VAR
 from test.ros.graph import LATCHED, Graph, wait_for
 
 RUN = [sys.executable, '-m', 'seg_ros.cli', 'run']
+TOLD_TO_END_IN = """
+import os, signal, sys, time
+import rclpy
+from seg_ros.ros import segmentation_node as module
+
+name = sys.argv[1]
+method = getattr(module.SegmentationNode, name)
+
+def told_to_end(*arguments, **options):
+    os.kill(os.getpid(), signal.SIGTERM)
+    while rclpy.ok():
+        time.sleep(0.001)
+    print('told to end', flush=True)
+    return method(*arguments, **options)
+
+setattr(module.SegmentationNode, name, told_to_end)
+sys.exit(module.main(sys.argv[2:]))
+"""
 
 
 @pytest.fixture
@@ -47,6 +65,22 @@ def test_the_process_activates_itself_and_ends_cleanly_on_a_signal(
     assert node.wait(10.0) == 0
     assert 'Traceback' not in log.read_text()
     assert f'by {FASTDDS_PROFILE}' in log.read_text()
+
+
+@pytest.mark.parametrize('method', ['__init__', 'on_configure', '_steady_timer'])
+def test_a_process_that_is_told_to_end_while_it_starts_ends_as_cleanly(
+    domain_id: int, engine: Path, method: str
+) -> None:
+    result = subprocess.run(
+        [sys.executable, '-c', TOLD_TO_END_IN, method]
+        + ['--ros-args', '-p', f'engine:={engine}', '-p', 'backend:=canned'],
+        capture_output=True,
+        text=True,
+        timeout=30.0,
+        env={**os.environ, 'ROS_DOMAIN_ID': str(domain_id)},
+    )
+    assert 'told to end' in result.stdout
+    assert (result.returncode, 'Traceback' in result.stderr) == (0, False), result.stderr
 
 
 @pytest.mark.parametrize(
