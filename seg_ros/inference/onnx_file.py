@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 __all__ = ['TensorInfo', 'cut_to_outputs', 'read_inputs_and_outputs']
 
-MODEL_GRAPH = 7
+MODEL_GRAPH, MODEL_OPSET = 7, 8
 GRAPH_NODE, GRAPH_INITIALIZER, GRAPH_INPUT, GRAPH_OUTPUT = 1, 5, 11, 12
 NODE_INPUT, NODE_OUTPUT, NODE_ATTRIBUTE = 1, 2, 5
 ATTRIBUTE_GRAPH, ATTRIBUTE_GRAPHS = 6, 11
@@ -131,6 +131,8 @@ def _model(data: bytes) -> tuple[list[Field], list[Field]]:
     graphs = [field for field in outer if field.number == MODEL_GRAPH]
     if len(graphs) != 1 or not isinstance(graphs[0].value, memoryview):
         raise ValueError('there is no graph in it')
+    if not any(field.number == MODEL_OPSET for field in outer):
+        raise ValueError('it ends before it names its operator set')
     graph = list(_fields(graphs[0].value))
     if not any(field.number == GRAPH_OUTPUT for field in graph):
         raise ValueError('its graph has no output')
