@@ -415,6 +415,7 @@ def main(argv: Sequence[str]) -> int:
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     cv2.setNumThreads(1)  # the cores belong to the network; resizing takes a fraction of a ms
     rclpy.init(args=list(argv))
+    executor = SingleThreadedExecutor()  # Kilted's rclpy makes none after a shutdown
     node = None
     try:
         node = SegmentationNode()
@@ -422,7 +423,8 @@ def main(argv: Sequence[str]) -> int:
             node.get_logger().info(sentence)
         if node.config.autostart and not autostart(node) and rclpy.ok():
             return 1
-        spin(node)
+        executor.add_node(node)
+        spin_while(rclpy.ok, executor, node.get_logger().error)
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
     except ConfigurationError as error:
@@ -444,13 +446,6 @@ def autostart(node: SegmentationNode) -> bool:
         node.trigger_configure() == TransitionCallbackReturn.SUCCESS
         and node.trigger_activate() == TransitionCallbackReturn.SUCCESS
     )
-
-
-def spin(node: SegmentationNode) -> None:
-    """Serves the graph until shutdown."""
-    executor = SingleThreadedExecutor()
-    executor.add_node(node)
-    spin_while(rclpy.ok, executor, node.get_logger().error)
 
 
 def main_process() -> None:

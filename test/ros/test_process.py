@@ -72,8 +72,10 @@ def test_a_process_that_is_told_to_end_while_it_starts_ends_as_cleanly(
     domain_id: int, engine: Path, method: str
 ) -> None:
     result = subprocess.run(
-        [sys.executable, '-c', TOLD_TO_END_IN, method]
-        + ['--ros-args', '-p', f'engine:={engine}', '-p', 'backend:=canned'],
+        [
+            *(sys.executable, '-c', TOLD_TO_END_IN, method),
+            *('--ros-args', '-p', f'engine:={engine}', '-p', 'backend:=canned'),
+        ],
         capture_output=True,
         text=True,
         timeout=30.0,
