@@ -87,7 +87,7 @@ def test_a_curved_lane_is_known_to_a_decimetre_at_15_m_and_a_quarter_metre_at_25
             assert abs(scene.error_m(track, state, 15.0)) < 0.1
             assert abs(scene.error_m(track, state, 25.0)) < 0.25
     assert track.valid
-    assert track.offset_m == pytest.approx(offset_m, abs=0.15)  # where no paint is seen
+    assert track.offset_m == pytest.approx(offset_m, abs=0.1)
     assert track.width_m == pytest.approx(LANE_M, abs=0.06)
 
 
