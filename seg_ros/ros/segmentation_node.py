@@ -264,6 +264,8 @@ class SegmentationNode(LifecycleNode):
             self.release()
             self._heartbeat.destroy()
         super().destroy_node()
+        # rclpy leaves it to the garbage collector, and the lifecycle services stay until then
+        self._state_machine.destroy_when_not_in_use()
 
     def _on_parameters(self, changes: Sequence[Parameter]) -> SetParametersResult:
         """Takes over changes that may happen now; refuses the others with the reason."""

@@ -27,8 +27,9 @@ from seg_ros.ros.segmentation_node import SegmentationNode, autostart
 from seg_ros.ros.spinning import spin_while
 
 TIMEOUT_S = 60.0  # discovery alone takes seconds on a loaded machine
-RELIABLE = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
-BEST_EFFORT = QoSProfile(depth=10, reliability=ReliabilityPolicy.BEST_EFFORT)
+DEPTH = 100  # a test that stalls a moment still hears everything
+RELIABLE = QoSProfile(depth=DEPTH, reliability=ReliabilityPolicy.RELIABLE)
+BEST_EFFORT = QoSProfile(depth=DEPTH, reliability=ReliabilityPolicy.BEST_EFFORT)
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
 
@@ -78,6 +79,12 @@ class Graph:
         if started:
             assert autostart(node)
         return node
+
+    def destroy(self, node: SegmentationNode) -> None:
+        """Ends a node before the graph does."""
+        self._ours.executor.remove_node(node)
+        self.nodes.remove(node)
+        node.destroy_node()
 
     def publisher(self, kind: type = Image, topic: str = '/image', qos: Any = RELIABLE) -> Any:
         return self.peer.create_publisher(kind, topic, qos)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import threading
 from pathlib import Path
@@ -315,8 +316,6 @@ def test_a_manager_starts_and_stops_the_node_through_the_lifecycle_services(
     state = graph.peer.create_client(GetState, '/segmentation/get_state')
 
     def call(client: Any, request: Any) -> Any:
-        # A service whose node was destroyed a moment ago may be seen for the 20 s of its lease;
-        # while there is more of one half than of the other, neither counts.
         assert client.wait_for_service(TIMEOUT_S)
         future = client.call_async(request)
         wait_for(future.done, 'the service answers')
@@ -360,6 +359,18 @@ def test_an_inactive_node_reads_no_camera_and_goes_on_when_it_is_active_again(
     graph.connected(camera)
     camera.publish(image_message(street()[0]))
     wait_for(lambda: labels, 'a label image')
+
+
+def test_a_destroyed_node_is_off_the_graph_at_once(graph: Graph, engine: Path) -> None:
+    node = graph.node(**canned(engine))
+    name = node.get_name()
+    wait_for(lambda: name in graph.peer.get_node_names(), 'the peer sees the node')
+    gc.disable()  # rclpy alone would leave the lifecycle services until the next collection
+    try:
+        graph.destroy(node)
+        wait_for(lambda: name not in graph.peer.get_node_names(), 'the node is gone')
+    finally:
+        gc.enable()
 
 
 def test_twenty_rounds_through_the_lifecycle_leave_nothing_behind(
