@@ -20,6 +20,7 @@ from test.ros.graph import BEST_EFFORT, Graph, pixels_of, wait_for
 
 RED, GREEN, BLUE = (220, 30, 30), (30, 220, 30), (30, 30, 220)
 ALL = ['image', 'camera_info', 'image/compressed']
+EVERY_ONE = ('--depth', '50', '--wait-for-subscriber')  # none is lost while a reader stalls
 
 Camera = Callable[..., 'subprocess.Popen[str]']
 
@@ -59,7 +60,7 @@ def test_image_lens_and_jpeg_share_stamp_and_frame_and_show_the_picture(
     images = graph.collect(Image, '/camera/image')
     infos = graph.collect(CameraInfo, '/camera/camera_info')
     jpegs = graph.collect(CompressedImage, '/camera/image/compressed')
-    process = camera('--images', str(folder), '--rate', '50', '--wait-for-subscriber', *ALL)
+    process = camera('--images', str(folder), '--rate', '50', *EVERY_ONE, *ALL)
     wait_for(lambda: min(len(images), len(infos), len(jpegs)) == 3, 'three of each')
     assert process.wait(10.0) == 0
     for row in zip(images, infos, jpegs, strict=True):
@@ -79,7 +80,7 @@ def test_the_synthetic_drive_comes_with_its_truth_and_its_lens(
     images = graph.collect(Image, '/camera/image')
     truths = graph.collect(Image, '/camera/truth/label')
     infos = graph.collect(CameraInfo, '/camera/camera_info')
-    camera('--count', '2', '--wait-for-subscriber', 'image', 'truth/label', 'camera_info')
+    camera('--count', '2', *EVERY_ONE, 'image', 'truth/label', 'camera_info')
     wait_for(lambda: min(len(images), len(truths), len(infos)) == 2, 'two of each')
     for image, truth in zip(images, truths, strict=True):
         assert truth.encoding == 'mono8'
@@ -93,7 +94,7 @@ def test_the_synthetic_drive_comes_with_its_truth_and_its_lens(
 def test_prepared_images_keep_their_rate(graph: Graph, camera: Camera, folder: Path) -> None:
     images = graph.collect(Image, '/camera/image')
     words = ('--loop', '--count', '41', '--rate', '40', '--prepare', '--progress')
-    process = camera('--images', str(folder), *words, '--wait-for-subscriber')
+    process = camera('--images', str(folder), *words, *EVERY_ONE)
     output, _ = process.communicate(timeout=20.0)
     assert (
         output.index('{"prepared": 41}') < output.index('Playing') < output.index('Published 41')
