@@ -6,17 +6,17 @@ silence of the planner is a zero.
 
 from __future__ import annotations
 
-import contextlib
 import time
 from collections.abc import Sequence
 
 import rclpy
 from geometry_msgs.msg import Twist, TwistStamped
 from rclpy.clock import Clock, ClockType
-from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
 from std_msgs.msg import Bool
+
+from seg_ros.ros.spinning import ended_by_signal
 
 __all__ = ['GateNode', 'main']
 
@@ -83,9 +83,13 @@ def main(argv: Sequence[str]) -> int:
         print(HELP, end='')
         return 0
     rclpy.init(args=list(argv))
-    node = GateNode()
-    with contextlib.suppress(KeyboardInterrupt, ExternalShutdownException):
-        rclpy.spin(node)
-    node.destroy_node()
-    rclpy.try_shutdown()
+    node = None
+    try:
+        with ended_by_signal():
+            node = GateNode()
+            rclpy.spin(node)
+    finally:
+        if node is not None:
+            node.destroy_node()
+        rclpy.try_shutdown()
     return 0

@@ -20,7 +20,7 @@ import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import Clock, ClockType
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.executors import SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile
@@ -50,7 +50,7 @@ from seg_ros.ros.diagnostics import CameraStatistics, camera_status
 from seg_ros.ros.odometry_input import OdometryInput
 from seg_ros.ros.outputs import CameraOutputs
 from seg_ros.ros.parameters import changed_config, declare_parameters, read_config
-from seg_ros.ros.spinning import spin_while
+from seg_ros.ros.spinning import ended_by_signal, spin_while
 from seg_ros.ros.stop_heartbeat import StopHeartbeat
 from seg_ros.ros.transforms import lane_placing, node_mounting, node_transforms
 from seg_ros.ros.worker import CameraPort, FrameWorker
@@ -420,21 +420,17 @@ def main(argv: Sequence[str]) -> int:
     executor = SingleThreadedExecutor()  # Kilted's rclpy makes none after a shutdown
     node = None
     try:
-        node = SegmentationNode()
-        for sentence in prepared:
-            node.get_logger().info(sentence)
-        if node.config.autostart and not autostart(node) and rclpy.ok():
-            return 1
-        executor.add_node(node)
-        spin_while(rclpy.ok, executor, node.get_logger().error)
-    except (KeyboardInterrupt, ExternalShutdownException):
-        pass
+        with ended_by_signal():
+            node = SegmentationNode()
+            for sentence in prepared:
+                node.get_logger().info(sentence)
+            if node.config.autostart and not autostart(node) and rclpy.ok():
+                return 1
+            executor.add_node(node)
+            spin_while(rclpy.ok, executor, node.get_logger().error)
     except ConfigurationError as error:
         print(f'seg_ros run: {error}', file=sys.stderr)
         return 1
-    except Exception:
-        if rclpy.ok():  # else it was told to end while it started, and nothing of ROS works
-            raise
     finally:
         if node is not None:
             node.destroy_node()

@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
-from rclpy.executors import Executor
+import rclpy
+from rclpy.executors import Executor, ExternalShutdownException
 from rclpy.impl.implementation_singleton import rclpy_implementation
 
-__all__ = ['spin_while']
+__all__ = ['ended_by_signal', 'spin_while']
+
+
+@contextmanager
+def ended_by_signal() -> Iterator[None]:
+    """Leaves its block quietly when SIGINT or SIGTERM ends the process, at whatever point."""
+    try:
+        yield
+    except (KeyboardInterrupt, ExternalShutdownException):
+        pass
+    except Exception:
+        if rclpy.ok():  # else it was told to end while it started, and nothing of ROS works
+            raise
 
 
 def spin_while(

@@ -17,12 +17,13 @@ from test.ros.graph import LATCHED, Graph, wait_for
 
 RUN = [sys.executable, '-m', 'seg_ros.cli', 'run']
 TOLD_TO_END_IN = """
-import os, signal, sys, time
+import importlib, os, signal, sys, time
 import rclpy
-from seg_ros.ros import segmentation_node as module
 
-name = sys.argv[1]
-method = getattr(module.SegmentationNode, name)
+place, kind, name = sys.argv[1].split('.')
+module = importlib.import_module(f'seg_ros.ros.{place}')
+node = getattr(module, kind)
+method = getattr(node, name)
 
 def told_to_end(*arguments, **options):
     os.kill(os.getpid(), signal.SIGTERM)
@@ -31,7 +32,7 @@ def told_to_end(*arguments, **options):
     print('told to end', flush=True)
     return method(*arguments, **options)
 
-setattr(module.SegmentationNode, name, told_to_end)
+setattr(node, name, told_to_end)
 sys.exit(module.main(sys.argv[2:]))
 """
 
@@ -67,7 +68,15 @@ def test_the_process_activates_itself_and_ends_cleanly_on_a_signal(
     assert f'by {FASTDDS_PROFILE}' in log.read_text()
 
 
-@pytest.mark.parametrize('method', ['__init__', 'on_configure', '_steady_timer'])
+@pytest.mark.parametrize(
+    'method',
+    [
+        'segmentation_node.SegmentationNode.__init__',
+        'segmentation_node.SegmentationNode.on_configure',
+        'segmentation_node.SegmentationNode._steady_timer',
+        'gate_node.GateNode.__init__',
+    ],
+)
 def test_a_process_that_is_told_to_end_while_it_starts_ends_as_cleanly(
     domain_id: int, engine: Path, method: str
 ) -> None:
