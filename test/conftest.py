@@ -1,5 +1,17 @@
-"""Tests of the node and of replay share a process: there, both have the messages of ROS."""
+"""Tests of the node and of replay share a process: there, both have the messages of ROS.
+
+Hypothesis draws the same examples in every run, so that a run says something about the code alone;
+SEG_ROS_EXPLORE=1 draws new ones.
+"""
+
+import contextlib
+import os
 
 from seg_ros.messages.types import uses_ros
 
 uses_ros()
+with contextlib.suppress(ImportError):  # the tests of the training draw nothing
+    from hypothesis import settings
+
+    settings.register_profile('seg_ros', derandomize=not os.environ.get('SEG_ROS_EXPLORE'))
+    settings.load_profile('seg_ros')
