@@ -24,6 +24,7 @@ WALKING_SIGMA_MPS = 1.3  # of a velocity nobody has measured yet
 ACCELERATION_MPS2 = 1.2  # people start and turn about so fast
 UNKNOWN_EGO_MPS2 = 3.0  # without odometry the vehicle's own acceleration is in it
 GATE = 13.8  # chi-square, 2 degrees of freedom: one in a thousand right pairs is refused
+GATE_ACROSS = 9.0  # chi-square, 1 degree: the bearing alone must fit, however unsure the range
 GATE_LOG_HEIGHT = np.log(4.0)  # from frame to frame nobody grows or shrinks so much
 UNCONFIRMED_MISSES = 2
 MEASURED = np.eye(2, 4)
@@ -181,13 +182,17 @@ class PeopleTracker:
         determinant = a * d - b * b
         dx, dy = offset[..., 0], offset[..., 1]
         distance = (d * dx * dx - 2.0 * b * dx * dy + a * dy * dy) / determinant
+        # Across the line of sight
+        bearing = np.arctan2(places[:, 1], places[:, 0])
+        sin, cos = np.sin(bearing), np.cos(bearing)
+        across = (cos * dy - sin * dx) ** 2 / (a * sin * sin - 2.0 * b * sin * cos + d * cos * cos)
         # A wide gate must not win against a narrow one, nor a newcomer against an old track
         cost = distance + np.log(determinant)
         cost += np.where(np.array(self._hits) >= self.confirm_frames, 0.0, 4.0)[:, None]
         was = np.log([p.bbox[3] - p.bbox[1] for p in self._seen])
         looks = np.log([p.bbox[3] - p.bbox[1] for p in people])
         alike = np.abs(was[:, None] - looks) < GATE_LOG_HEIGHT
-        rows, columns = np.nonzero((distance < GATE) & alike)
+        rows, columns = np.nonzero((distance < GATE) & (across < GATE_ACROSS) & alike)
         order = np.argsort(cost[rows, columns], kind='stable')
         pairs: list[tuple[int, int]] = []
         taken_rows: set[int] = set()

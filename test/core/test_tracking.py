@@ -143,6 +143,15 @@ def test_a_hand_far_away_is_not_taken_for_somebody_near() -> None:
     assert [track.id for track in tracks] == [2]
 
 
+def test_somebody_at_another_bearing_is_not_taken_for_who_was_lost_half_a_second_ago() -> None:
+    tracker = PeopleTracker()
+    lost = [[seen(29.5 - 0.4 * i, -5.7, 3.5, 0.08)] for i in range(3)]
+    hidden_far_away = [seen(43.4, -6.7, 15.8, 0.09)]
+    tracks = follow(tracker, *lost, *[[]] * 11, hidden_far_away, ego=EgoStep(x_m=0.4))
+    assert [track.id for track in tracks] == [1, 2]
+    assert abs(tracks[0].vy_mps) < 0.5
+
+
 def test_people_without_a_place_are_left_out() -> None:
     assert PeopleTracker().update([seen(math.nan, math.nan)], 0) == ()
 
