@@ -99,6 +99,7 @@ def synthetic(
     size_wh: Sequence[int] = (640, 360),
     named_share: float = 0.35,
     named: Sequence[str] = (),
+    crossing: bool = False,
 ) -> Iterator[Sample]:
     """The synthetic road with exact labels: drives of random scenes and of named ones.
 
@@ -110,6 +111,7 @@ def synthetic(
         named_share: Share of the drives that are `seg_ros.sim.SCENARIOS`, with a seed of their
             own.
         named: Which of them; all when empty.
+        crossing: Instead of named ones: people cross far ahead all along, in every weather alike.
     """
     from seg_ros.sim import SCENARIOS, World, random_scene
 
@@ -117,7 +119,9 @@ def synthetic(
     for seed in range(first_seed, first_seed + scenes):
         random = np.random.default_rng([seed, 17])
         scene = random_scene(seed, size)
-        if random.random() < named_share:
+        if crossing:
+            scene = with_people_on_the_road(scene, random)
+        elif random.random() < named_share:
             name = str(random.choice(sorted(named or SCENARIOS)))
             scene = replace(SCENARIOS[name], seed=seed, size_wh=size)
         world = World(scene)
@@ -126,6 +130,27 @@ def synthetic(
                 world.step(0.25)
             picture = world.render()
             yield f'{seed}-{frame}', picture.image, picture.labels
+
+
+def with_people_on_the_road(scene: Any, random: np.random.Generator) -> Any:
+    """The same drive with somebody crossing every few metres, in a weather drawn evenly."""
+    from seg_ros.sim import WEATHERS, CrossingEvent
+
+    places_m = np.cumsum(random.uniform(8.0, 30.0, 150))
+    return replace(
+        scene,
+        weather=str(random.choice(WEATHERS)),
+        crossing_events=tuple(
+            CrossingEvent(
+                at_m=float(at_m),
+                trigger_distance_m=float(random.uniform(20.0, 65.0)),
+                speed_mps=float(random.uniform(0.5, 2.5)),
+                from_left=bool(random.random() < 0.5),
+                stops_in_lane_s=float(random.choice([0.0, 3.0], p=[0.7, 0.3])),
+            )
+            for at_m in places_m
+        ),
+    )
 
 
 def from_boxes(of: dict[str, Any], classes: Sequence[str]) -> Iterator[Sample]:
