@@ -100,6 +100,7 @@ def synthetic(
     named_share: float = 0.35,
     named: Sequence[str] = (),
     crossing: bool = False,
+    weathers: Sequence[str] = (),
 ) -> Iterator[Sample]:
     """The synthetic road with exact labels: drives of random scenes and of named ones.
 
@@ -111,7 +112,8 @@ def synthetic(
         named_share: Share of the drives that are `seg_ros.sim.SCENARIOS`, with a seed of their
             own.
         named: Which of them; all when empty.
-        crossing: Instead of named ones: people cross far ahead all along, in every weather alike.
+        crossing: Instead of named ones: people cross far ahead all along.
+        weathers: Of the drives with people who cross, drawn evenly; all when empty.
     """
     from seg_ros.sim import SCENARIOS, World, random_scene
 
@@ -120,7 +122,7 @@ def synthetic(
         random = np.random.default_rng([seed, 17])
         scene = random_scene(seed, size)
         if crossing:
-            scene = with_people_on_the_road(scene, random)
+            scene = with_people_on_the_road(scene, weathers, random)
         elif random.random() < named_share:
             name = str(random.choice(sorted(named or SCENARIOS)))
             scene = replace(SCENARIOS[name], seed=seed, size_wh=size)
@@ -132,14 +134,16 @@ def synthetic(
             yield f'{seed}-{frame}', picture.image, picture.labels
 
 
-def with_people_on_the_road(scene: Any, random: np.random.Generator) -> Any:
-    """The same drive with somebody crossing every few metres, in a weather drawn evenly."""
+def with_people_on_the_road(
+    scene: Any, weathers: Sequence[str], random: np.random.Generator
+) -> Any:
+    """The same drive in one of the weathers, with somebody crossing every few metres."""
     from seg_ros.sim import WEATHERS, CrossingEvent
 
     places_m = np.cumsum(random.uniform(8.0, 30.0, 150))
     return replace(
         scene,
-        weather=str(random.choice(WEATHERS)),
+        weather=str(random.choice(weathers or WEATHERS)),
         crossing_events=tuple(
             CrossingEvent(
                 at_m=float(at_m),
