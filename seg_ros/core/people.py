@@ -35,7 +35,7 @@ SWAY_SIGMA_M = 0.08  # arms, bags, what hides a side
 HIDDEN_SIGMA = 0.25  # of the distance: width of a person, clothes, what hides it
 CUT_SIGMA = 0.2  # of the distance
 
-GROUND, PAVEMENT, IN_FRONT = 1, 2, 4
+GROUND, PAVEMENT, RIDER, IN_FRONT = 1, 2, 3, 4
 
 
 @dataclass(frozen=True)
@@ -148,12 +148,15 @@ class PeopleFinder:
         return tuple(found)
 
     def is_gone(self, person: SeenPerson, labels: LabelImage) -> bool:
-        """Whether the ground is seen where the feet of somebody were, who is seen no more."""
+        """Whether the ground is seen where the feet of somebody were, who is seen no more.
+
+        Or a cyclist: then that is what it was.
+        """
         x0, _, x1, y1 = person.bbox
         rows = max(1, round(GONE_ROWS * (y1 - person.bbox[1])))
         strip = labels[max(y1 - rows, 0) : y1, x0:x1]
         kinds = np.bincount(self._surface_lut[strip].ravel(), minlength=IN_FRONT + 1)
-        return bool(kinds[GROUND] + kinds[PAVEMENT] > GONE_SHARE * strip.size)
+        return bool(kinds[GROUND : RIDER + 1].sum() > GONE_SHARE * strip.size)
 
     def _mask(self, labels: LabelImage) -> Mask:
         """1 where somebody is; a comparison per class is ten times faster than a table."""
@@ -241,7 +244,9 @@ def _surface_lut(label_map: LabelMap) -> NDArray[np.uint8]:
             lut[row.id] = GROUND
         elif 'walkable' in roles:
             lut[row.id] = PAVEMENT
-        elif roles & {'vehicle', 'obstacle', 'static'} and not roles & {'pedestrian', 'cyclist'}:
+        elif 'cyclist' in roles and 'pedestrian' not in roles:
+            lut[row.id] = RIDER
+        elif roles & {'vehicle', 'obstacle', 'static'} and 'pedestrian' not in roles:
             lut[row.id] = IN_FRONT
     return lut
 

@@ -166,6 +166,12 @@ def test_somebody_is_gone_when_the_ground_is_seen_in_its_place_and_not_behind_a_
     assert not finder.is_gone(person, add_box(empty_road(), 8.0, 0.0, CAR, width_m=2.0))
 
 
+def test_somebody_is_gone_when_a_cyclist_is_seen_in_its_place() -> None:
+    finder = PeopleFinder(LABEL_MAP)
+    (person,) = finder.find(frame_with((10.0, 0.0)), None, ground())
+    assert finder.is_gone(person, add_person(empty_road(), 10.0, 0.0, label=CYCLIST))
+
+
 def test_cyclists_count_when_asked_for() -> None:
     labels = add_person(empty_road(), 10.0, 0.0, label=CYCLIST)
     assert people_in(labels) == ()
