@@ -12,7 +12,7 @@ from typing import final
 
 from seg_ros.core.errors import SegRosError
 
-__all__ = ['Child', 'Children']
+__all__ = ['Child', 'Children', 'end_with_parent']
 
 STOP_TIMEOUT_S = 15.0
 LOG_LINES = 12  # of a child that died, for its epitaph
@@ -45,7 +45,7 @@ class Child:
                 stderr=subprocess.STDOUT,
                 env=dict(environment),
                 start_new_session=True,
-                preexec_fn=_end_with_parent,
+                preexec_fn=end_with_parent,
             )
 
     @property
@@ -109,7 +109,7 @@ class Children:
         return child
 
 
-def _end_with_parent() -> None:
-    """Runs in the child before its program: SIGTERM when the parent dies (Linux)."""
+def end_with_parent() -> None:
+    """Called in a child: it gets SIGTERM when its parent dies (Linux)."""
     with contextlib.suppress(AttributeError, OSError):
         LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -6,34 +6,21 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from seg_ros.core.image_health import health_of
-from seg_ros.core.labels import LabelMap
+from seg_ros.core.errors import ConfigurationError
 from seg_ros.core.stop_config import StopConfig
-from seg_ros.inference.base import InferenceBackend
 from seg_ros.inference.engine import load_engine
 from seg_ros.inference.registry import create_backend
-from seg_ros.sim import SceneConfig, SimFrame, World
-from seg_ros.sim.label_renderer import LabelWorld
 from seg_ros.tools.labelled_folder import labelled_pictures
 from seg_ros.tools.progress import Progress
-from seg_ros.tools.stop_drives import (
-    EXACT_LABEL_MAP,
-    RATE_HZ,
-    Judged,
-    Moment,
-    PlannedDrive,
-    crossing_drives,
-    moments_of,
-    quiet_drives,
-)
+from seg_ros.tools.stop_drives import RATE_HZ, PlannedDrive, crossing_drives, quiet_drives
 from seg_ros.tools.stop_figures import Figures, Tally, bars_for, missed_bars, table_of
 from seg_ros.tools.stop_folder import FolderTally, at_network_size
+from seg_ros.tools.stop_processes import Network, judged_drives
 
 __all__ = ['add_arguments', 'evaluate_drives', 'evaluate_folder', 'main']
 
@@ -53,6 +40,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--backend', default='auto', help='what runs it (auto)')
     parser.add_argument(
         '--threads', type=int, default=0, help='of inference; 0: one per free core'
+    )
+    parser.add_argument(
+        '--jobs',
+        type=int,
+        default=1,
+        metavar='N',
+        help='drives at a time, each in a process of its own (1); with --threads 1, one per core',
     )
     parser.add_argument('--events', type=int, default=EVENTS, help=f'planned crossings ({EVENTS})')
     parser.add_argument(
@@ -83,29 +77,24 @@ def main(arguments: argparse.Namespace) -> int:
     config = StopConfig()
     if arguments.image_polygon:
         config = replace(config, image_polygon=tuple(arguments.image_polygon))
+    if arguments.jobs < 1:
+        msg = f'--jobs is {arguments.jobs}. At least one drive at a time, please.'
+        raise ConfigurationError(msg)
     labels = 'network' if arguments.dataset else arguments.labels
+    network = Network(arguments.engine, arguments.backend, arguments.threads)
     with Progress(sys.stderr) as progress:
-        if labels == 'exact':
-            figures = evaluate_drives(
-                config, arguments.events, arguments.quiet_minutes, arguments.seed, progress
-            )
+        if arguments.dataset:
+            figures = evaluate_folder(config, arguments.dataset, network, progress)
         else:
-            engine = load_engine(arguments.engine)
-            chosen = create_backend(arguments.backend, engine, threads=arguments.threads)
-            try:
-                if arguments.dataset:
-                    figures = evaluate_folder(config, arguments.dataset, chosen.backend, progress)
-                else:
-                    figures = evaluate_drives(
-                        config,
-                        arguments.events,
-                        arguments.quiet_minutes,
-                        arguments.seed,
-                        progress,
-                        chosen.backend,
-                    )
-            finally:
-                chosen.backend.close()
+            figures = evaluate_drives(
+                config,
+                arguments.events,
+                arguments.quiet_minutes,
+                arguments.seed,
+                progress,
+                network if labels == 'network' else None,
+                arguments.jobs,
+            )
     bars = bars_for(labels, config.hold_s)
     print(json.dumps(figures) if arguments.json else table_of(figures, bars))
     return 1 if missed_bars(figures, bars) else 0
@@ -117,25 +106,20 @@ def evaluate_drives(
     quiet_minutes: float,
     seed: int,
     progress: Progress,
-    backend: InferenceBackend | None = None,
+    network: Network | None = None,
+    jobs: int = 1,
 ) -> Figures:
-    """Returns the figures over synthetic drives, with exact labels where no backend is given."""
-    make_world: Callable[[SceneConfig], World] = LabelWorld
-    label_map: LabelMap = EXACT_LABEL_MAP
-    judge: Callable[[SimFrame], Judged] = _exact
+    """Returns the figures over synthetic drives, with exact labels where no network is given."""
     size_wh = 640, 360
-    if backend is not None:
-        make_world, label_map, judge = World, backend.engine.label_map, _network(backend)
-        size_wh = backend.engine.network_size_wh
-    crossings = crossing_drives(events, config, seed, size_wh)
-    quiet = quiet_drives(quiet_minutes, seed, size_wh)
+    if network is not None:
+        size_wh = load_engine(network.engine).network_size_wh
+    drives = [
+        *crossing_drives(events, config, seed, size_wh),
+        *quiet_drives(quiet_minutes, seed, size_wh),
+    ]
     tally = Tally()
-    clock = _Clock(progress, [*crossings, *quiet])
-    for drive in [*crossings, *quiet]:
-        moments: list[Moment] = []
-        for moment in moments_of(drive, config, label_map, judge, make_world):
-            moments.append(moment)
-            clock.tick(moment)
+    clock = _Clock(progress, drives)
+    for drive, moments in zip(drives, judged_drives(drives, config, network, jobs), strict=True):
         if drive.events:
             tally.add_crossings(moments)
         else:
@@ -145,29 +129,21 @@ def evaluate_drives(
 
 
 def evaluate_folder(
-    config: StopConfig, folder: Path, backend: InferenceBackend, progress: Progress
+    config: StopConfig, folder: Path, network: Network, progress: Progress
 ) -> Figures:
     """Returns the figures over a folder of labelled pictures, with the image zone."""
-    tally = FolderTally(config, backend.engine.label_map)
+    engine = load_engine(network.engine)
+    tally = FolderTally(config, engine.label_map)
     pictures = list(labelled_pictures(folder))
-    for count, picture in enumerate(pictures, 1):
-        image, truth = at_network_size(picture, backend.engine.network_size_wh)
-        tally.add(truth, backend.infer(image[np.newaxis]).labels[0])
-        progress.show(f'picture {count} of {len(pictures)}')
+    backend = create_backend(network.backend, engine, threads=network.threads).backend
+    try:
+        for count, picture in enumerate(pictures, 1):
+            image, truth = at_network_size(picture, engine.network_size_wh)
+            tally.add(truth, backend.infer(image[np.newaxis]).labels[0])
+            progress.show(f'picture {count} of {len(pictures)}')
+    finally:
+        backend.close()
     return tally.figures()
-
-
-def _exact(frame: SimFrame) -> Judged:
-    return Judged(frame.labels)
-
-
-def _network(backend: InferenceBackend) -> Callable[[SimFrame], Judged]:
-    def judge(frame: SimFrame) -> Judged:
-        result = backend.infer(frame.image[np.newaxis], with_confidence=True)
-        confidence = None if result.confidence is None else result.confidence[0]
-        return Judged(result.labels[0], confidence, health_of(frame.image))
-
-    return judge
 
 
 class _Clock:
@@ -177,24 +153,17 @@ class _Clock:
         self._progress = progress
         self._expected_s = [_expected_s(drive) for drive in drives]
         self._done = 0
-        self._frames = 0
-        self._driven_s = 0.0
         self._started_s = time.monotonic()
-
-    def tick(self, moment: Moment) -> None:
-        self._frames += 1
-        driven_s = self._driven_s + moment.stamp_ns / 1e9
-        rest_s = max(sum(self._expected_s) - driven_s, 0.0)
-        spent_s = time.monotonic() - self._started_s
-        left_s = spent_s * rest_s / max(driven_s, 1.0)
-        self._progress.show(
-            f'drive {self._done + 1} of {len(self._expected_s)}, {self._frames} frames, '
-            f'about {left_s / 60.0:.1f} min left'
-        )
+        progress.say(f'  {len(drives)} drives')
 
     def drive_ends(self) -> None:
-        self._driven_s += self._expected_s[self._done]
         self._done += 1
+        driven_s = sum(self._expected_s[: self._done])
+        rest_s = sum(self._expected_s[self._done :])
+        left_s = (time.monotonic() - self._started_s) * rest_s / driven_s
+        self._progress.show(
+            f'{self._done} of {len(self._expected_s)} drives, about {left_s / 60.0:.1f} min left'
+        )
 
 
 def _expected_s(drive: PlannedDrive) -> float:

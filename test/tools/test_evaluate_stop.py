@@ -3,6 +3,9 @@ from __future__ import annotations
 import argparse
 import io
 import json
+import multiprocessing
+import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +13,7 @@ import cv2
 import numpy as np
 import pytest
 
-from seg_ros.core.errors import ConfigurationError
+from seg_ros.core.errors import ConfigurationError, SegRosError
 from seg_ros.core.stop_config import StopConfig
 from seg_ros.core.zones import stopping_distance_m
 from seg_ros.tools import evaluate_stop
@@ -20,6 +23,7 @@ from seg_ros.tools.progress import Progress
 from seg_ros.tools.stop_drives import Moment, crossing_drives
 from seg_ros.tools.stop_figures import Bar, Tally, bars_for, missed_bars, table_of
 from seg_ros.tools.stop_folder import CAMVID_LABEL_MAP, FolderTally, at_network_size
+from seg_ros.tools.stop_processes import Network
 
 PEDESTRIAN, ROAD = 9, 3
 
@@ -131,6 +135,43 @@ def test_a_short_drive_with_exact_labels_is_measured() -> None:
     assert isinstance(figures['cost_ms'], dict)
     assert 'quiet_minutes' in figures
     assert 'min left' in out.getvalue()
+
+
+def test_drives_side_by_side_come_to_the_same_figures() -> None:
+    one, two = (
+        evaluate_drives(StopConfig(), 1, 0.06, 5, Progress(io.StringIO()), jobs=jobs)
+        for jobs in (1, 2)
+    )
+    for figures in (one, two):
+        del figures['cost_ms']
+    assert one == two
+
+
+def test_a_process_that_is_killed_ends_the_evaluation_with_an_error() -> None:
+    def kill_the_first() -> None:
+        while not (children := multiprocessing.active_children()):
+            time.sleep(0.01)
+        children[0].kill()
+
+    killer = threading.Thread(target=kill_the_first)
+    killer.start()
+    with pytest.raises(SegRosError, match='fewer --jobs'):
+        evaluate_drives(StopConfig(), 1, 0.0, 5, Progress(io.StringIO()))
+    killer.join()
+
+
+def test_no_drive_at_a_time_is_refused() -> None:
+    parser = argparse.ArgumentParser()
+    evaluate_stop.add_arguments(parser)
+    with pytest.raises(ConfigurationError, match='--jobs is 0'):
+        evaluate_stop.main(parser.parse_args(['--jobs', '0']))
+
+
+def test_an_engine_that_is_not_there_is_named() -> None:
+    with pytest.raises(SegRosError, match='no-such-engine'):
+        evaluate_drives(
+            StopConfig(), 1, 0.0, 5, Progress(io.StringIO()), Network('no-such-engine')
+        )
 
 
 def test_the_command_prints_json(
