@@ -24,10 +24,14 @@ __all__ = ['PeopleFinder', 'SeenPerson']
 PERSON = PersonSize()
 FILLED_SHARE = 0.45  # of its box that a person covers
 FOOT_ROWS = 0.05  # of the height
-WIDEST_M = 0.65  # of one person; who is wider is nearer, and has lost its legs
+WIDEST_M = 0.65  # of one person; who is wider, and shows no leg, is nearer and has lost its legs
+LEG_ROWS = 0.12  # of the height
+LEG_SHARE = 0.4  # of the width; what ends so narrow ends in a leg
 UPRIGHT = 3.4  # height by width; nine of ten are slimmer, who is stouter may have lost its legs
 GONE_ROWS = 0.15  # of the height
 GONE_SHARE = 0.8
+RIDER_ROWS = 1.5  # of the height; so much of a cyclist above, and it is the cyclist's legs
+RIDER_SHARE = 0.5  # of these rows
 FOOT_SIGMA_PX = 1.0
 FOOT_SIGMA = 0.07  # of the height: networks lose feet
 RANGE_SIGMA = 0.01  # of the distance: the vehicle nods
@@ -140,6 +144,8 @@ class PeopleFinder:
             expected = FILLED_SHARE * PERSON.height_m * PERSON.width_m * px_per_m * px_per_m
             if whole.pixels < self._min_share * expected and whole.y1 < labels.shape[0]:
                 continue
+            if self._is_of_rider(whole, labels):
+                continue
             found.extend(
                 self._person(blob, labels, confidence, ground)
                 for blob in split(whole, px_per_m)
@@ -166,6 +172,13 @@ class PeopleFinder:
             mask |= labels == class_id
         return np.asarray(mask.view(np.uint8))
 
+    def _is_of_rider(self, blob: Blob, labels: LabelImage) -> bool:
+        """Whether these are the legs of a cyclist, the greater part of whom is above."""
+        rows = round(RIDER_ROWS * (blob.y1 - blob.y0))
+        above = self._surface_lut[labels[max(blob.y0 - rows, 0) : blob.y0, blob.x0 : blob.x1]]
+        riders = np.count_nonzero(above == RIDER)
+        return bool(riders > RIDER_SHARE * rows * (blob.x1 - blob.x0))
+
     def _person(
         self,
         blob: Blob,
@@ -187,7 +200,7 @@ class PeopleFinder:
             point = ground.at(u, v)
             is_unseen = feet == 'hidden' or point is None
             bound = _by_width(width_px, u, ground, PERSON.width_m if is_unseen else WIDEST_M)
-            if is_unseen or _is_nearer(bound, point):
+            if is_unseen or (_is_nearer(bound, point) and not _has_legs(blob, width_px)):
                 point, feet = _nearer(point, bound), 'hidden' if feet == 'seen' else feet
             upright = ground.at(u, v + max(UPRIGHT * width_px - height, 0.0))
             nearer_m = _nearer_by_m(upright, point)
@@ -255,6 +268,15 @@ def _width_px(blob: Blob) -> float:
     """Of most rows: neither of arms that are held out, nor of a stride."""
     widths = cv2.reduce(blob.mask, 1, cv2.REDUCE_SUM, dtype=cv2.CV_32F).ravel()
     return float(np.median(widths))
+
+
+def _has_legs(blob: Blob, width_px: float) -> bool:
+    """Whether it ends in something far narrower than most of it; a trunk ends as wide as it is.
+
+    So what is too wide for one person is two who stand close, not one who has lost its legs.
+    """
+    rows = max(2, round(LEG_ROWS * (blob.y1 - blob.y0)))
+    return cv2.countNonZero(blob.mask[-rows:]) < LEG_SHARE * width_px * rows
 
 
 def _by_width(

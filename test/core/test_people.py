@@ -140,6 +140,38 @@ def test_who_has_lost_its_legs_is_nearer_than_its_lowest_row_says() -> None:
     assert 17.0 < person.x_m < 26.0
 
 
+def test_two_people_in_one_blob_stand_where_a_leg_of_theirs_does() -> None:
+    trunks = add_box(empty_road(), 30.0, 0.0, PERSON, width_m=1.0, from_m=0.4)
+    (legless,) = people_in(trunks)
+    (pair,) = people_in(add_box(trunks, 30.0, 0.4, PERSON, width_m=0.2, to_m=0.5))
+    assert legless.x_m < 24.0
+    assert pair.feet == 'seen'
+    assert pair.x_m == pytest.approx(30.0, abs=2.0)
+
+
+@pytest.mark.parametrize('legs_m', [0.3, 0.6])
+def test_the_legs_of_a_cyclist_are_nobody_on_foot(legs_m: float) -> None:
+    labels = add_box(empty_road(), 12.0, 0.0, CYCLIST)
+    add_box(labels, 12.0, 0.0, PERSON, to_m=legs_m)
+    assert people_in(labels) == ()
+    assert len(people_in(labels, include_cyclists=True)) == 1
+
+
+@pytest.mark.parametrize('trunk_m', [0.3, 0.5])
+def test_who_is_a_cyclist_in_the_lesser_part_is_somebody_on_foot(trunk_m: float) -> None:
+    labels = add_box(empty_road(), 12.0, 0.0, CYCLIST)
+    add_box(labels, 12.0, 0.0, PERSON, to_m=1.7 - trunk_m)
+    assert len(people_in(labels)) == 1
+
+
+@pytest.mark.parametrize('x', [8.0, 12.0, 18.0])
+def test_a_child_in_front_of_a_cyclist_is_found(x: float) -> None:
+    labels = add_person(empty_road(), x + 3.0, 0.0, label=CYCLIST)
+    add_person(labels, x, 0.0, height_m=1.0)
+    (child,) = people_in(labels)
+    assert child.x_m == pytest.approx(x, rel=0.08)
+
+
 def test_who_is_too_stout_to_stand_upright_may_be_nearer() -> None:
     (upright,) = people_in(frame_with((18.0, 0.0)))
     (stout,) = people_in(add_box(empty_road(), 18.0, 0.0, PERSON, from_m=0.4))
