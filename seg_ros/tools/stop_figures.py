@@ -17,7 +17,9 @@ NS_PER_S = 1e9
 LEAST_EVENT_S = 0.2  # shorter, somebody brushes a corner of the zone
 GAP_S = 1.0  # out of sight for less is still the same event
 FLAP_S = 1.0
-PEOPLE_KINDS = ('person', 'approaching')
+START_KINDS = ('no_frame', 'unproven')
+NEAR_S = 0.5  # who was near so long before is why it stops
+EXCUSED_S = 3.0  # so long after the last one was near a stop may end
 
 Figures = dict[str, float | dict[str, float]]
 
@@ -84,11 +86,9 @@ class Tally:
         """Books a drive without planned crossings."""
         self._add_any(moments)
         self.quiet_seconds += _duration_s(moments)
-        self.false_stops += sum(
-            not any(moment.is_near for moment in moments[max(0, first - 10) : last + 1])
-            for first, last in _runs([moment.stop for moment in moments])
-            if any(moment.kind in PEOPLE_KINDS for moment in moments[first : last + 1])
-        )
+        for first, last in _runs([moment.stop for moment in moments]):
+            if any(moment.kind not in START_KINDS for moment in moments[first : last + 1]):
+                self.false_stops += _is_false(moments, first, last)
 
     def figures(self) -> Figures:
         """The figures under the names of the JSON; what was not measured is not there."""
@@ -186,6 +186,20 @@ def _resumes_s(moments: Sequence[Moment]) -> Iterator[float]:
                 break
             if moment.inside or (moment.kind == 'approaching' and moment.is_near):
                 break
+
+
+def _is_false(moments: Sequence[Moment], first: int, last: int) -> bool:
+    """Whether nobody is near who explains a stop, or its end is long overdue."""
+    begin_ns, end_ns = moments[first].stamp_ns, moments[last].stamp_ns
+    near_ns = [
+        moment.stamp_ns
+        for moment in moments[: last + 1]
+        if moment.is_near and moment.stamp_ns >= begin_ns - NEAR_S * NS_PER_S
+    ]
+    if not near_ns:
+        return True
+    stamps_ns = [begin_ns, *(stamp for stamp in near_ns if stamp > begin_ns), end_ns]
+    return any(after - before > EXCUSED_S * NS_PER_S for before, after in pairwise(stamps_ns))
 
 
 def _runs(flags: Sequence[bool]) -> Iterator[tuple[int, int]]:

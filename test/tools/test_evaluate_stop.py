@@ -97,6 +97,26 @@ def test_a_stop_without_anybody_near_is_false() -> None:
         assert tally.false_stops == false_stops
 
 
+@pytest.mark.parametrize(
+    ('stops', 'near', 'kind', 'false_stops'),
+    [
+        ('#' * 100, '.' * 100, 'low_confidence', 1),
+        ('#' * 100, '#' + '.' * 99, 'person', 1),
+        ('#' * 100, '.' * 99 + '#', 'person', 1),
+        ('#' * 50 + '.' * 50, '#' + '.' * 99, 'person', 0),
+        ('###' + '.' * 97, '.' * 100, 'unproven', 0),
+    ],
+    ids=['stuck on a fault', 'never let go', 'far too early', 'let go', 'the first frames'],
+)
+def test_a_stop_that_nothing_explains_is_false_whatever_it_says(
+    stops: str, near: str, kind: str, false_stops: int
+) -> None:
+    tally = Tally()
+    moments = story(stops, '.' * 100, near)
+    tally.add_quiet([row._replace(kind=kind) if row.stop else row for row in moments])
+    assert tally.false_stops == false_stops
+
+
 def test_the_table_says_which_bar_is_missed() -> None:
     figures: dict[str, float | dict[str, float]] = {
         'event_recall': 0.97,
