@@ -23,6 +23,7 @@ from rclpy.parameter import Parameter
 from rosgraph_msgs.msg import Clock
 from std_msgs.msg import Bool
 
+from seg_ros.core.vehicle_stop import VehicleDecision
 from seg_ros.ros.segmentation_node import SegmentationNode
 from test.ros.drive import Drive, empty_road
 from test.ros.graph import Graph, values_of, wait_for
@@ -31,7 +32,15 @@ from test.ros.twist_mux import shipped_lock
 
 STOP, STATUS = '/segmentation/pedestrian_stop', '/segmentation/pedestrian_stop/status'
 SLACK_S = 1.5  # for a loaded machine; the deadlines themselves are half a second and more
+BEAT_NS = 50_000_000
 GREY = np.full((64, 128, 3), 90, np.uint8)
+
+
+class Beat(NamedTuple):
+    """A heartbeat as the node decided it."""
+
+    at_ns: int
+    stop: bool
 
 
 class Scene(NamedTuple):
@@ -41,6 +50,7 @@ class Scene(NamedTuple):
     drive: Drive
     stops: list[Bool]
     status: list[DiagnosticStatus]
+    beats: list[Beat]
 
     @property
     def backend(self) -> Any:
@@ -64,9 +74,27 @@ def scene(graph: Graph, engine: Path) -> Iterator[Scene]:
     status = graph.collect(DiagnosticStatus, STATUS)
     node = graph.node(**canned(engine, **{'stop.hold_s': 0.2, 'silence_warn_s': 3600.0}))
     drive = Drive(graph)
-    made = Scene(node, drive, stops, status)
-    yield made
+    yield Scene(node, drive, stops, status, beats_of(node))
     drive.close()
+
+
+def beats_of(node: SegmentationNode) -> list[Beat]:
+    """What every heartbeat from now on says, at the node's own time."""
+    assert node._heartbeat is not None
+    decide = node._heartbeat._decide
+    beats: list[Beat] = []
+
+    def noted(now_ns: int) -> VehicleDecision:
+        try:
+            decision = decide(now_ns)
+        except Exception:
+            beats.append(Beat(now_ns, True))
+            raise
+        beats.append(Beat(now_ns, decision.stop))
+        return decision
+
+    node._heartbeat._decide = noted
+    return beats
 
 
 def die(scene: Scene) -> None:
@@ -134,6 +162,8 @@ class Row(NamedTuple):
         cause: Breaks something.
         cure: Mends it.
         words: Part of the reason in words.
+        by_frame: A frame must come and be judged before anybody can know.
+        lasts_s: How long the stop is watched before the cure; 0: it heals by itself.
     """
 
     kinds: tuple[str, ...]
@@ -141,6 +171,8 @@ class Row(NamedTuple):
     cause: Callable[[Scene], Any]
     cure: Callable[[Scene], Any] = lambda _scene: None
     words: str = ''
+    by_frame: bool = False
+    lasts_s: float = 0.25
 
 
 def change(**values: Any) -> Callable[[Scene], None]:
@@ -159,16 +191,20 @@ TABLE = {
         ('stale', 'unproven'), 0.5, change(offset_s=-3.0), change(offset_s=0.0)
     ),
     'stamps come from the future': Row(
-        ('future_stamp',), 0.0, change(offset_s=5.0), change(offset_s=0.0), 'ahead of the clock'
+        ('future_stamp',), 0.0, change(offset_s=5.0), change(offset_s=0.0), 'ahead of the clock',
+        by_frame=True,
     ),
     'inference raises': Row(
         ('failed',), 0.0, lambda s: s.backend.fail('the test'), lambda s: s.backend.recover(),
-        'the test',
+        'the test', by_frame=True,
     ),
     'inference hangs': Row(
-        ('stale',), 0.5, lambda s: s.backend.hang(), lambda s: s.backend.recover()
+        ('stale',), 0.5, lambda s: s.backend.hang(), lambda s: s.backend.recover(),
+        lasts_s=5.0,
     ),
-    'the worker thread dies': Row(('failed', 'unproven'), 0.25, die),
+    'the worker thread dies': Row(
+        ('failed', 'unproven'), 0.25, die, by_frame=True, lasts_s=0.0
+    ),
     'the stop cannot be decided': Row(
         ('failed',), 0.0, break_decision, mend_decision, 'could not be decided'
     ),
@@ -183,29 +219,33 @@ TABLE = {
     ),
     'calibration is required and missing': Row(
         ('no_geometry',), 0.0, lambda s: s.set(stop__require_geometry=True),
-        lambda s: s.set(stop__require_geometry=False),
+        lambda s: s.set(stop__require_geometry=False), by_frame=True,
     ),
     'the network is unsure of the whole frame': Row(
         ('low_confidence',), 0.0, lambda s: setattr(s.backend, 'confidence', 60),
-        lambda s: setattr(s.backend, 'confidence', 255),
+        lambda s: setattr(s.backend, 'confidence', 255), by_frame=True,
     ),
     'the lens is covered': Row(
-        ('low_contrast',), 0.0, change(image=GREY), lambda s: change(image=empty_road())(s)
+        ('low_contrast',), 0.0, change(image=GREY), lambda s: change(image=empty_road())(s),
+        by_frame=True,
     ),
     'it is dark': Row(
-        ('low_contrast',), 0.0, change(image=GREY // 90), lambda s: change(image=empty_road())(s)
+        ('low_contrast',), 0.0, change(image=GREY // 90), lambda s: change(image=empty_road())(s),
+        by_frame=True,
     ),
     'the picture is over-exposed': Row(
         ('low_contrast',), 0.0, change(image=GREY // 90 * 255),
-        lambda s: change(image=empty_road())(s),
+        lambda s: change(image=empty_road())(s), by_frame=True,
     ),
-    'the image is frozen': Row(('frozen',), 1.0, change(noise=False), change(noise=True)),
+    'the image is frozen': Row(
+        ('frozen',), 1.0, change(noise=False), change(noise=True), by_frame=True
+    ),
     'odometry is lost': Row(
         ('no_odometry',), 0.5, lose_odometry, change(odometry=True), 'odometry is'
     ),
     'a person is in the zone': Row(
         ('person', 'hold'), 0.2, lambda s: change(image=street()[0])(s),
-        lambda s: change(image=empty_road())(s),
+        lambda s: change(image=empty_road())(s), by_frame=True,
     ),
 }  # fmt: skip
 
@@ -217,12 +257,21 @@ def test_the_vehicle_stops_when(name: str, scene: Scene) -> None:
     wait_for(scene.goes, 'the way is clear')
 
     row.cause(scene)
+    clock = scene.node.get_clock()
+    deadline_ns = clock.now().nanoseconds + int(1e9 * row.deadline_s)
     wait_for(
         lambda: scene.stops[-1].data and scene.kind() in row.kinds,
         f'a stop because of {" or ".join(row.kinds)}',
         timeout_s=row.deadline_s + SLACK_S,
     )
     assert row.words in scene.status[-1].message
+    if row.lasts_s > 0.0:
+        since_ns = clock.now().nanoseconds
+        end_ns = since_ns + int(1e9 * row.lasts_s)
+        wait_for(lambda: scene.beats[-1].at_ns > end_ns, 'heartbeats')
+        begin_ns = since_ns if row.by_frame else deadline_ns + BEAT_NS
+        late = [beat for beat in list(scene.beats) if beat.at_ns > begin_ns and not beat.stop]
+        assert not late, 'more than one heartbeat after the deadline says go'
 
     row.cure(scene)
     wait_for(scene.goes, 'the way is clear again')
