@@ -31,12 +31,19 @@ from seg_ros.core.zone_monitor import ZoneMonitors, ZoneState
 from seg_ros.core.zones import GroundZone, Motion
 from seg_ros.pipeline import NetworkView
 
-__all__ = ['DECISIONS', 'CameraDecisions', 'FrameDecisions']
+__all__ = ['DECISIONS', 'CameraDecisions', 'FrameDecisions', 'needs_of_stop']
 
 DECISIONS = ('stop', 'lane', 'zones', 'autoware', 'instances', 'detections', *NAVIGATION)
 """What ``update`` can decide about a frame."""
 
-NOT_JUDGED = ('failed', 'future_stamp', 'no_geometry', 'low_confidence')
+NOT_JUDGED = (
+    'failed',
+    'future_stamp',
+    'no_geometry',
+    'low_confidence',
+    'low_contrast',
+    'frozen',
+)
 """Kinds of a stop that says nothing about who is followed in the newest frame."""
 
 NO_GROUND = 'the camera has no calibration or no mounting'
@@ -97,6 +104,7 @@ class CameraDecisions:
         self._lane = LaneTracker(lane, label_map)
         self._lane_stale_s = lane.stale_after_s
         self._camera: Camera | None = None
+        self._no_camera = NO_GROUND
         self._motion: Motion | None = None
         self._table: GroundTable | None = None
         self._ground: GroundScale | None = None
@@ -120,8 +128,9 @@ class CameraDecisions:
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state, _lock=threading.Lock())
 
-    def calibrate(self, camera: Camera | None) -> None:
-        """Takes the lens and the mounting, or None while they are unknown."""
+    def calibrate(self, camera: Camera | None, reason: str = '') -> None:
+        """Takes the lens and the mounting, or None, and why, while they are unknown."""
+        self._no_camera = reason or NO_GROUND
         if camera != self._camera:
             self._camera, self._table, self._ground = camera, None, None
             self._navigator = None
@@ -195,6 +204,7 @@ class CameraDecisions:
                     confidence=view.confidence,
                     health=health,
                     ground=self._ground_now(lane, stamp_ns),
+                    no_ground='' if self._camera is not None else self._no_camera,
                     lane=lane.points()[:, :2] if lane is not None and lane.valid else None,
                 )
                 people, zone = self._stop.people, self._stop.zone
@@ -262,7 +272,7 @@ class CameraDecisions:
 
     def _find_lane(self, view: NetworkView, stamp_ns: int) -> LaneTrack:
         if self._table is None:
-            return LaneTrack(False, NO_GROUND, 'markings', stamp_ns)
+            return LaneTrack(False, self._no_camera, 'markings', stamp_ns)
         motion = self._motion
         timeout_ns = self._stop_config.odometry_timeout_s * 1e9
         if motion is None or abs(stamp_ns - motion.stamp_ns) > timeout_ns:
@@ -275,6 +285,12 @@ class CameraDecisions:
             motion.speed_mps,
             motion.yaw_rate_rps,
         )
+
+
+def needs_of_stop(config: StopConfig) -> set[str]:
+    """What out of ``DECISIONS`` must be decided for the stop."""
+    follows_lane = config.zone == 'corridor' or config.refine_pitch_rad > 0.0
+    return {'stop', 'lane'} if follows_lane else {'stop'}
 
 
 def is_judged(stop: StopDecision | None) -> bool:

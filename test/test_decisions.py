@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from seg_ros.core.camera import Camera
 from seg_ros.core.lane_config import LaneConfig
 from seg_ros.core.lane_track import LaneTrack
 from seg_ros.core.people import SeenPerson
@@ -15,7 +16,7 @@ from seg_ros.core.stop_config import StopConfig
 from seg_ros.core.stop_decision import StopDecision
 from seg_ros.core.timing import StageTimer
 from seg_ros.core.tracking import TrackedPerson
-from seg_ros.decisions import CameraDecisions, FrameDecisions
+from seg_ros.decisions import CameraDecisions, FrameDecisions, needs_of_stop
 from seg_ros.inference.engine import load_engine
 from seg_ros.messages.decision_outputs import markers_message, people_message
 from seg_ros.messages.types import message_type
@@ -57,6 +58,43 @@ def test_the_heartbeat_is_answered_while_the_lane_hangs(
     assert answered == [True]
 
 
+@pytest.mark.parametrize(
+    ('stop', 'needs'),
+    [
+        (StopConfig(zone='corridor'), {'stop', 'lane'}),
+        (StopConfig(zone='image'), {'stop'}),
+        (StopConfig(zone='polygon'), {'stop'}),
+        (StopConfig(zone='polygon', refine_pitch_rad=0.02), {'stop', 'lane'}),
+    ],
+)
+def test_the_lane_is_found_for_the_stop_that_follows_it_or_its_pitch(
+    stop: StopConfig, needs: set[str]
+) -> None:
+    assert needs_of_stop(stop) == needs
+
+
+def test_a_stop_without_a_calibration_says_why_there_is_none() -> None:
+    stop = StopConfig(require_geometry=True, min_contrast=0.0, frozen_timeout_s=0.0)
+    decisions = CameraDecisions(stop, LaneConfig(), people_scene.LABEL_MAP)
+    labels = people_scene.empty_road()
+    view = NetworkView(np.zeros((*labels.shape, 3), np.uint8), labels)
+
+    def reason_after(camera: Camera | None, why: str, stamp_ns: int) -> str:
+        decisions.calibrate(camera, why)
+        timer = StageTimer(lambda: 0)
+        decided = decisions.update(view, stamp_ns, stamp_ns, {'lane', 'stop'}, timer)
+        assert decided.stop is not None
+        return decided.stop.reason
+
+    assert reason_after(None, 'no transform from base_link', SECOND_NS) == (
+        'no transform from base_link'
+    )
+    assert 'transform' not in reason_after(people_scene.camera(), '', SECOND_NS + 1)
+    assert reason_after(None, 'the transform is 3.0 s old', SECOND_NS + 2) == (
+        'the transform is 3.0 s old'
+    )
+
+
 @pytest.mark.parametrize(('limit_rad', 'x_m'), [(0.0, 15.0), (0.02, 17.1)])
 def test_people_are_placed_with_the_pitch_of_the_lane_where_that_is_wanted(
     limit_rad: float, x_m: float, monkeypatch: pytest.MonkeyPatch
@@ -76,7 +114,16 @@ def test_people_are_placed_with_the_pitch_of_the_lane_where_that_is_wanted(
     assert person.x_m == pytest.approx(x_m, abs=0.5)
 
 
-@pytest.mark.parametrize(('kind', 'published'), [('low_confidence', False), ('person', True)])
+@pytest.mark.parametrize(
+    ('kind', 'published'),
+    [
+        ('low_confidence', False),
+        ('low_contrast', False),
+        ('frozen', False),
+        ('no_geometry', False),
+        ('person', True),
+    ],
+)
 def test_people_of_an_older_frame_are_not_shown_under_a_new_stamp(
     kind: str, published: bool
 ) -> None:

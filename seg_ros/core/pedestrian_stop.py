@@ -146,6 +146,7 @@ class PedestrianStop:
         confidence: ConfidenceImage | None = None,
         health: ImageHealth | None = None,
         ground: GroundScale | None = None,
+        no_ground: str = '',
         lane: ArrayLike | None = None,
     ) -> StopDecision:
         """Judges a frame.
@@ -157,6 +158,7 @@ class PedestrianStop:
             confidence: ``(H, W)``, or None.
             health: Of the picture, or None.
             ground: For label images of this size, None without a calibration.
+            no_ground: Why there is none, in words.
             lane: ``(N, 2)`` middle of the lane in the base frame, None without one.
 
         Returns:
@@ -179,7 +181,7 @@ class PedestrianStop:
         ego = self._ego_step(stamp_ns)
         memory = self._memory
         memory.stamp_ns = stamp_ns
-        memory.fault = self._frame_fault(labels, confidence, ground)
+        memory.fault = self._frame_fault(labels, confidence, ground, no_ground)
         if health is not None and memory.fault is None:
             memory.fault = self._picture_fault(health, stamp_ns)
         if memory.fault is not None:
@@ -225,6 +227,7 @@ class PedestrianStop:
         labels: LabelImage,
         confidence: ConfidenceImage | None,
         ground: GroundScale | None,
+        no_ground: str,
     ) -> _Fault | None:
         """Why a label image proves nothing, None if it does."""
         config = self.config
@@ -236,7 +239,9 @@ class PedestrianStop:
                 f'the ground table is {ground.shape_hw} and the label image {labels.shape}',
             )
         if config.require_geometry and (ground is None or not ground.is_known):
-            return _Fault('no_geometry', 'the camera has no calibration, or sees no ground')
+            return _Fault(
+                'no_geometry', no_ground or 'the camera has no calibration, or sees no ground'
+            )
         if confidence is not None and config.min_frame_confidence > 0.0:
             mean = cv2.mean(confidence)[0] / 255.0 if confidence.size else 0.0
             if mean < config.min_frame_confidence:

@@ -137,7 +137,7 @@ class Drive:
             message = camera_info_message(self._lens, (self._lens.width, self._lens.height))
             message.header.frame_id = frame.frame_id
             state.calibration.take(message)
-        state.decisions.calibrate(state.calibration.camera(now_ns))
+        state.decisions.calibrate(state.calibration.camera(now_ns), state.calibration.reason)
         decided = state.decisions.update(
             view, frame.stamp_ns, now_ns, wanted, StageTimer(_no_clock)
         )

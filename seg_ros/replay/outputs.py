@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from seg_ros.core.config import NodeConfig
 from seg_ros.core.errors import ConfigurationError
 from seg_ros.core.types import Frame
-from seg_ros.decisions import FrameDecisions
+from seg_ros.decisions import FrameDecisions, needs_of_stop
 from seg_ros.inference.engine import Engine
 from seg_ros.messages.configured_outputs import configured_outputs
 from seg_ros.messages.conversions import (
@@ -85,7 +85,7 @@ class ReplayOutputs:
         self.images = {'label', *(row.image for row in self._images)}
         self.decisions = {need for row in self._rows for need in row.needs}
         if {STOP, STATUS} & self._names:
-            self.decisions |= {'stop', 'lane'} if config.stop.zone == 'corridor' else {'stop'}
+            self.decisions |= needs_of_stop(config.stop)
 
         options = PipelineOptions(config.min_confidence)
         self.needs_confidence = needs_confidence(self.images | self.decisions, options)

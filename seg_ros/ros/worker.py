@@ -16,7 +16,7 @@ from seg_ros.core.config import NodeConfig
 from seg_ros.core.errors import BackendError, FrameError
 from seg_ros.core.timing import StageTimer
 from seg_ros.core.types import Frame, RgbImage
-from seg_ros.decisions import CameraDecisions
+from seg_ros.decisions import CameraDecisions, needs_of_stop
 from seg_ros.messages.conversions import frame_from_message, stamp_ns_of
 from seg_ros.pipeline import (
     NetworkView,
@@ -218,7 +218,7 @@ class FrameWorker:
         images = port.outputs.wanted()
         decisions = port.decision_outputs.wanted()
         if self._is_stop_wanted():
-            decisions |= {'stop', 'lane'} if config.stop.zone == 'corridor' else {'stop'}
+            decisions |= needs_of_stop(config.stop)
         if not images and not decisions:
             port.statistics.idle += 1
             return None
@@ -251,7 +251,7 @@ class FrameWorker:
         clock = self._node.get_clock()
         decided = None
         if decisions:
-            port.decisions.calibrate(port.geometry.camera())
+            port.decisions.calibrate(port.geometry.camera(), port.geometry.reason)
             now_ns = clock.now().nanoseconds
             decided = port.decisions.update(result.view, frame.stamp_ns, now_ns, decisions, timer)
 

@@ -13,6 +13,7 @@ import pytest
 from diagnostic_msgs.msg import DiagnosticStatus
 from geometry_msgs.msg import PoseArray, TransformStamped
 from sensor_msgs.msg import CameraInfo, Image
+from std_msgs.msg import Bool
 
 from seg_ros.core.camera import Camera, CameraIntrinsics, Mount
 from seg_ros.core.errors import ConfigurationError
@@ -139,8 +140,20 @@ def tf2_ros(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Buffer, 'transform', transform_of(MOUNT))
 
 
+def old_transform() -> TransformStamped:
+    message = transform_of(MOUNT)
+    message.header.stamp.sec = 1000
+    return message
+
+
 @pytest.mark.usefixtures('tf2_ros')
-def test_the_vehicle_stops_when_tf_is_lost(graph: Graph, engine: Path) -> None:
+@pytest.mark.parametrize(
+    ('lost', 'words'), [(None, 'two trees'), (old_transform(), 's old')], ids=['gone', 'old']
+)
+def test_the_vehicle_stops_when_tf_is_lost(
+    lost: TransformStamped | None, words: str, graph: Graph, engine: Path
+) -> None:
+    stops = graph.collect(Bool, '/segmentation/pedestrian_stop')
     status = graph.collect(DiagnosticStatus, '/segmentation/pedestrian_stop/status')
     graph.node(**canned(engine, **{'stop.require_geometry': True}))
     drive = Drive(graph)
@@ -152,8 +165,10 @@ def test_the_vehicle_stops_when_tf_is_lost(graph: Graph, engine: Path) -> None:
         wait_for(lambda: kind() == 'no_geometry', 'no calibration yet')
         drive.info = camera_info()
         wait_for(lambda: kind() == 'clear', 'the way is clear')
-        transform, Buffer.transform = Buffer.transform, None
+        transform, Buffer.transform = Buffer.transform, lost
         wait_for(lambda: kind() == 'no_geometry', 'TF is lost')
+        wait_for(lambda: stops[-1].data, 'the stop')
+        assert words in status[-1].message
         Buffer.transform = transform
         wait_for(lambda: kind() == 'clear', 'TF is back')
     finally:
