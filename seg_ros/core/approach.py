@@ -15,7 +15,7 @@ __all__ = ['HORIZON_S', 'keeps_to_the_pavement', 'times_to_zone_s']
 Float64Array = NDArray[np.float64]
 
 HORIZON_S = 3.0
-STEPS = 20
+AHEAD_S = np.linspace(0.0, HORIZON_S, 21)
 LEAST_APPROACH_MPS = 0.3  # slower is swaying, or noise
 VELOCITY_DOUBT = 1.5  # standard deviations that are taken off a velocity before it is believed
 RANGE_DOUBT_M = 2.0  # at most so much nearer than it seems
@@ -35,8 +35,10 @@ def times_to_zone_s(people: Sequence[TrackedPerson], zone: GroundZone) -> list[f
     if not people:
         return []
     places = _places(people)
-    ahead_s = np.linspace(0.0, HORIZON_S, STEPS + 1)
-    ahead = places[:, None] + _sure_velocities(people)[:, None] * ahead_s[:, None]
+    velocities = _sure_velocities(people)
+    # Who stands is where it is
+    ahead_s = AHEAD_S if velocities.any() else AHEAD_S[:1]
+    ahead = places[:, None] + velocities[:, None] * ahead_s[:, None]
     nearer = (_doubts(people, places), _legs(people, places))
     points = np.stack([ahead, *(ahead - offset[:, None] for offset in nearer)])
     inside = np.any(zone.contains(points.reshape(-1, 2)).reshape(points.shape[:3]), axis=0)

@@ -267,7 +267,8 @@ def _surface_lut(label_map: LabelMap) -> NDArray[np.uint8]:
 def _width_px(blob: Blob) -> float:
     """Of most rows: neither of arms that are held out, nor of a stride."""
     widths = cv2.reduce(blob.mask, 1, cv2.REDUCE_SUM, dtype=cv2.CV_32F).ravel()
-    return float(np.median(widths))
+    widths.sort()
+    return 0.5 * float(widths[(len(widths) - 1) // 2] + widths[len(widths) // 2])
 
 
 def _has_legs(blob: Blob, width_px: float) -> bool:

@@ -119,17 +119,19 @@ class CorridorZone:
     def locate(self, points: Float64Array) -> tuple[Float64Array, Float64Array]:
         """``(N,)`` metres along the way from the base origin, and to the left of its middle."""
         points = np.asarray(points, dtype=np.float64).reshape(-1, 2)
-        from_start = points[:, None] - self._centre[None, :-1]
-        along = (from_start * self._along).sum(axis=2)
-        left = from_start[..., 1] * self._along[:, 0] - from_start[..., 0] * self._along[:, 1]
-        inside = np.clip(along, self._least, self._most)
-        distance = np.hypot(left, along - inside)
-        nearest = np.argmin(distance, axis=1)
+        forward_x, forward_y = self._along.T
+        x, y = (points[:, None] - self._centre[None, :-1]).transpose(2, 0, 1)
+        along = x * forward_x + y * forward_y
+        left = y * forward_x - x * forward_y
+        inside = np.minimum(np.maximum(along, self._least), self._most)
+        beyond = along - inside
+        squared = left * left + beyond * beyond
+        nearest = np.argmin(squared, axis=1)
         rows = np.arange(len(points))
         side = np.where(left[rows, nearest] < 0.0, -1.0, 1.0)
         return (
             self._starts[nearest] + inside[rows, nearest],
-            side * distance[rows, nearest],
+            side * np.sqrt(squared[rows, nearest]),
         )
 
     def outline(self) -> Float64Array:
