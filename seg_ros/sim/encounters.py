@@ -9,7 +9,7 @@ from seg_ros.core.zones import CorridorZone, stopping_distance_m
 from seg_ros.sim.frame import Person, SimFrame
 from seg_ros.sim.vehicle import FRONT_M, HALF_WIDTH_M
 
-__all__ = ['is_inside', 'is_touched', 'people_near', 'somebody_near', 'true_zone']
+__all__ = ['SEEN_SHARE', 'is_inside', 'is_touched', 'people_near', 'somebody_near', 'true_zone']
 
 SEEN_SHARE = 0.3  # of a person, so that anybody could know of it
 NEAR_SIDE_M, NEAR_AHEAD_M = 0.25, 1.0  # as good as inside, when a stop is asked for its reason

@@ -17,7 +17,13 @@ from seg_ros.inference.engine import load_engine
 from seg_ros.inference.registry import create_backend
 from seg_ros.tools.labelled_folder import labelled_pictures
 from seg_ros.tools.progress import Progress
-from seg_ros.tools.stop_drives import RATE_HZ, PlannedDrive, crossing_drives, quiet_drives
+from seg_ros.tools.stop_drives import (
+    RATE_HZ,
+    PlannedDrive,
+    crossing_drives,
+    crowded_drive,
+    quiet_drives,
+)
 from seg_ros.tools.stop_figures import Figures, Tally, bars_for, missed_bars, table_of
 from seg_ros.tools.stop_folder import FolderTally, at_network_size
 from seg_ros.tools.stop_processes import Network, judged_drives
@@ -113,17 +119,19 @@ def evaluate_drives(
     size_wh = 640, 360
     if network is not None:
         size_wh = load_engine(network.engine).network_size_wh
-    drives = [
-        *crossing_drives(events, config, seed, size_wh),
-        *quiet_drives(quiet_minutes, seed, size_wh),
+    crossings = crossing_drives(events, config, seed, size_wh)
+    quiet = quiet_drives(quiet_minutes, seed, size_wh)
+    drives = [*crossings, *quiet, crowded_drive(seed, size_wh)]
+    adders = [
+        *[Tally.add_crossings] * len(crossings),
+        *[Tally.add_quiet] * len(quiet),
+        Tally.add_crowded,
     ]
     tally = Tally()
     clock = _Clock(progress, drives)
-    for drive, moments in zip(drives, judged_drives(drives, config, network, jobs), strict=True):
-        if drive.events:
-            tally.add_crossings(moments)
-        else:
-            tally.add_quiet(moments)
+    judged = judged_drives(drives, config, network, jobs)
+    for add, moments in zip(adders, judged, strict=True):
+        add(tally, moments)
         clock.drive_ends()
     return tally.figures()
 

@@ -17,6 +17,7 @@ NS_PER_S = 1e9
 LEAST_EVENT_S = 0.2  # shorter, somebody brushes a corner of the zone
 GAP_S = 1.0  # out of sight for less is still the same event
 FLAP_S = 1.0
+CROWD = 10  # people
 START_KINDS = ('no_frame', 'unproven')
 NEAR_S = 0.5  # who was near so long before is why it stops
 EXCUSED_S = 3.0  # so long after the last one was near a stop may end
@@ -48,6 +49,7 @@ def bars_for(labels: str, hold_s: float) -> dict[str, Bar]:
         'hold_share': Bar(0.99, True),
         'resume_s.p50': Bar(hold_s + 0.2, False),
         'cost_ms.p50': Bar(2.0, False),
+        'cost_crowded_ms.p50': Bar(2.0, False),
         'frame_recall': Bar(0.9, True),
         'frame_precision': Bar(0.85, True),
     }
@@ -67,6 +69,7 @@ class Tally:
     false_stops: int = 0
     quiet_seconds: float = 0.0
     costs_ms: list[float] = field(default_factory=list)
+    costs_crowded_ms: list[float] = field(default_factory=list)
 
     def add_crossings(self, moments: Sequence[Moment]) -> None:
         """Books a drive in which people cross."""
@@ -90,6 +93,10 @@ class Tally:
             if any(moment.kind not in START_KINDS for moment in moments[first : last + 1]):
                 self.false_stops += _is_false(moments, first, last)
 
+    def add_crowded(self, moments: Sequence[Moment]) -> None:
+        """Books what it costs where ten people and more are in view."""
+        self.costs_crowded_ms.extend(row.cost_ms for row in moments if row.in_view >= CROWD)
+
     def figures(self) -> Figures:
         """The figures under the names of the JSON; what was not measured is not there."""
         found: Figures = {}
@@ -108,6 +115,8 @@ class Tally:
         if self.seconds:
             found['flaps_per_min'] = 60.0 * self.flaps / self.seconds
             found['cost_ms'] = _percentiles(self.costs_ms)
+        if self.costs_crowded_ms:
+            found['cost_crowded_ms'] = _percentiles(self.costs_crowded_ms)
         return found
 
     def _add_any(self, moments: Sequence[Moment]) -> None:

@@ -10,6 +10,7 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import NamedTuple
 
+import cv2
 import numpy as np
 
 from seg_ros.core.errors import SegRosError
@@ -79,7 +80,8 @@ def judged_drives(
 
 
 def _begin() -> None:
-    """Runs in each process: it ends at once with Ctrl-C, and with its parent."""
+    """Runs in each process: one core is its own, and it ends with Ctrl-C and with its parent."""
+    cv2.setNumThreads(1)
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     end_with_parent()
 

@@ -117,6 +117,15 @@ def test_a_stop_that_nothing_explains_is_false_whatever_it_says(
     assert tally.false_stops == false_stops
 
 
+def test_only_a_crowd_counts_for_the_cost_of_a_crowd() -> None:
+    tally = Tally()
+    few, many = story('..', '..')
+    tally.add_crowded([few._replace(in_view=9), many._replace(in_view=10, cost_ms=3.0)])
+    figures = tally.figures()
+    assert figures['cost_crowded_ms'] == {'p50': 3.0, 'p95': 3.0}
+    assert missed_bars(figures, bars_for('exact', 1.0)) == ['cost_crowded_ms.p50']
+
+
 def test_the_table_says_which_bar_is_missed() -> None:
     figures: dict[str, float | dict[str, float]] = {
         'event_recall': 0.97,
@@ -153,6 +162,7 @@ def test_a_short_drive_with_exact_labels_is_measured() -> None:
     assert figures['event_recall'] == 1.0
     assert figures['hold_share'] == 1.0
     assert isinstance(figures['cost_ms'], dict)
+    assert isinstance(figures['cost_crowded_ms'], dict)
     assert 'quiet_minutes' in figures
     assert 'min left' in out.getvalue()
 
@@ -163,7 +173,7 @@ def test_drives_side_by_side_come_to_the_same_figures() -> None:
         for jobs in (1, 2)
     )
     for figures in (one, two):
-        del figures['cost_ms']
+        del figures['cost_ms'], figures['cost_crowded_ms']
     assert one == two
 
 
