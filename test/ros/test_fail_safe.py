@@ -6,11 +6,7 @@ and go back to false by itself, in the same process, once the cause is gone.
 
 from __future__ import annotations
 
-import os
 import shutil
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -28,7 +24,6 @@ from seg_ros.ros.segmentation_node import SegmentationNode
 from test.ros.drive import Drive, empty_road
 from test.ros.graph import Graph, values_of, wait_for
 from test.ros.test_segmentation_node import canned, street
-from test.ros.twist_mux import shipped_lock
 
 STOP, STATUS = '/segmentation/pedestrian_stop', '/segmentation/pedestrian_stop/status'
 SLACK_S = 1.5  # for a loaded machine; the deadlines themselves are half a second and more
@@ -352,26 +347,3 @@ def test_after_a_jump_of_sim_time_the_way_must_be_proven_again(
         assert not stops[-1].data
     finally:
         camera.close()
-
-
-def test_a_killed_node_locks_twist_mux_within_its_timeout(
-    graph: Graph, domain_id: int, engine: Path
-) -> None:
-    lock = shipped_lock()
-    graph.peer.create_subscription(Bool, STOP, lock.callback, 10)
-    arguments = ['-p', f'engine:={engine}', '-p', 'backend:=canned']
-    process = subprocess.Popen(
-        [sys.executable, '-m', 'seg_ros.cli', 'run', '--ros-args', *arguments],
-        env={**os.environ, 'ROS_DOMAIN_ID': str(domain_id)},
-    )
-    drive = Drive(graph)
-    try:
-        assert lock.is_locked()  # never received
-        wait_for(lambda: not lock.is_locked(), 'the node says go')
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        wait_for(lock.is_locked, 'the lock', timeout_s=lock.timeout_s + SLACK_S)
-    finally:
-        process.kill()
-        process.wait()
-        drive.close()
