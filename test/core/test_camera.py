@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
+from functools import lru_cache
 
 import numpy as np
 import pytest
@@ -10,8 +12,13 @@ from numpy.typing import NDArray
 
 from seg_ros.core.camera import Camera, CameraIntrinsics, Mount
 from seg_ros.core.errors import ConfigurationError
+from seg_ros.sim import SimFrame, World
+from seg_ros.sim.config import random_scene
+from seg_ros.sim.label_renderer import LabelWorld
+from seg_ros.sim.view import View
 
 SIZE_WH = (640, 360)
+SCENES = (1, 2, 3, 4, 5, 6)
 MOUNT = Mount(x=1.5, y=0.1, z=1.4, roll=0.01, pitch=0.06, yaw=-0.02)
 
 LENSES = {
@@ -62,6 +69,88 @@ def test_known_ground_points_come_back_within_one_percent_up_to_30_m(lens: str) 
     error_m = np.hypot(*(found - ground[inside]).T)
     assert np.nanmedian(error_m / distance_m) <= 0.01
     assert np.isnan(found).mean() < 0.01
+
+
+@lru_cache(maxsize=len(SCENES))
+def driven(seed: int) -> tuple[World, tuple[SimFrame, ...]]:
+    """Eight seconds of a drive with a road, a lens and a mounting of its own."""
+    scene = replace(random_scene(seed, SIZE_WH), people_density=4.0, car_density=0.0)
+    world = LabelWorld(scene)
+    frames = []
+    for _ in range(8):
+        world.step(1.0)
+        frames.append(world.render())
+    return world, tuple(frames)
+
+
+def true_ground_points(frame: SimFrame) -> NDArray[np.float64]:
+    """Where the lane, its lines and everybody on the road truly are, 4 to 30 m ahead."""
+    riders = [(row.x_m, row.y_m) for row in (*frame.people, *frame.cyclists)]
+    lane = (frame.lane_centre, frame.lane_left, frame.lane_right)
+    points = np.concatenate([*lane, np.reshape(riders, (-1, 2))])
+    distance_m = np.hypot(points[:, 0], points[:, 1])
+    return np.asarray(points[(points[:, 0] > 0.0) & (distance_m > 4.0) & (distance_m < 30.0)])
+
+
+def relative_errors(
+    table: NDArray[np.float32], pixels: NDArray[np.float64], ground: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Of what the table says at the pixels that are in the image; NaN is an endless error."""
+    inside = ((pixels >= 0) & (pixels < np.array(table.shape[1::-1]) - 1)).all(axis=1)
+    error_m = np.hypot(*(bilinear(table, pixels[inside]) - ground[inside]).T)
+    errors = error_m / np.hypot(*ground[inside].T)
+    return np.asarray(np.nan_to_num(errors, nan=np.inf))
+
+
+@pytest.mark.parametrize('seed', SCENES)
+@pytest.mark.parametrize('lens', LENSES)
+def test_points_of_a_synthetic_road_come_back_within_one_percent_through_every_lens(
+    lens: str, seed: int
+) -> None:
+    world, (*_, frame) = driven(seed)
+    subject = camera(lens, world.mount, world.config.horizontal_fov_deg)
+    ground = true_ground_points(frame)
+    pixels, _ = subject.project(np.column_stack([ground, np.zeros(len(ground))]))
+
+    errors = relative_errors(subject.ground_table(), pixels, ground)
+
+    assert len(errors) > 50
+    assert np.median(errors) <= 0.01
+
+
+@pytest.mark.parametrize('seed', SCENES)
+def test_points_of_a_synthetic_road_are_where_the_simulations_own_camera_paints_them(
+    seed: int,
+) -> None:
+    world, (*_, frame) = driven(seed)
+    subject = Camera(world.camera, world.mount)
+    ground = true_ground_points(frame)
+    cos, sin = math.cos(frame.ego.yaw_rad), math.sin(frame.ego.yaw_rad)
+    in_world = ground @ [[cos, sin], [-sin, cos]] + (frame.ego.x_m, frame.ego.y_m)
+    view = View.of(subject, world._state)
+    pixels = view.pixels(view.optical(np.column_stack([in_world, np.zeros(len(ground))])))
+
+    errors = relative_errors(subject.ground_table(), pixels, ground)
+
+    assert len(errors) > 50
+    assert np.median(errors) <= 0.01
+
+
+def test_the_feet_of_painted_people_are_where_the_table_says() -> None:
+    errors: list[float] = []
+    for seed in SCENES:
+        world, frames = driven(seed)
+        table = Camera(world.camera, world.mount).ground_table()
+        for person in (row for frame in frames for row in frame.people):
+            place = np.array([[person.x_m, person.y_m]])
+            if person.visible_share < 0.95 or not 4.0 < np.hypot(*place[0]) < 30.0:
+                continue
+            assert person.bbox is not None
+            x0, _, x1, y1 = person.bbox
+            foot_px = np.array([[0.5 * (x0 + x1 - 1), y1 - 0.5]])  # the lower edge of a pixel
+            errors.extend(relative_errors(table, foot_px, place))
+    assert len(errors) > 100
+    assert np.median(errors) <= 0.01
 
 
 @pytest.mark.parametrize('lens', LENSES)

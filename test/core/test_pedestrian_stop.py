@@ -19,7 +19,7 @@ from seg_ros.core.pedestrian_stop import PedestrianStop
 from seg_ros.core.stop_config import StopConfig
 from seg_ros.core.stop_decision import KINDS, StopDecision
 from seg_ros.core.vehicle_stop import VehicleStop
-from seg_ros.core.zones import Motion
+from seg_ros.core.zones import CorridorZone, Motion, stopping_distance_m
 from test.people_scene import (
     LABEL_MAP,
     MS,
@@ -27,6 +27,7 @@ from test.people_scene import (
     PERSON,
     ROAD,
     add_person,
+    camera,
     empty_road,
     frame_with,
     ground,
@@ -36,6 +37,7 @@ FRAME_NS = 50 * MS
 EMPTY = empty_road()
 IN_THE_WAY = frame_with((10.0, 0.0))
 CONFIG = StopConfig()
+MARKING = 11
 
 
 class Drive:
@@ -190,6 +192,39 @@ def _on_pavement() -> NDArray[np.uint8]:
     return add_person(labels, 10.0, 0.0)
 
 
+@pytest.mark.parametrize('place', [(10.0, 0.0), (9.0, 1.2), (12.0, -1.2)])
+@pytest.mark.parametrize('roles', [('drivable', 'lane'), ('lane',)])
+@pytest.mark.parametrize(('surface', 'stops'), [(ROAD, True), (MARKING, True), (PAVEMENT, False)])
+def test_who_stands_on_road_or_on_a_lane_marking_in_the_zone_stops(
+    surface: int, stops: bool, roles: tuple[str, ...], place: tuple[float, float]
+) -> None:
+    decision = _knows_markings(*roles).clear().frames(5, _on_line(surface, *place))
+    assert decision.stop is stops
+    assert decision.kind == ('person' if stops else 'clear')
+
+
+@pytest.mark.parametrize(('y_m', 'stops'), [(1.2, True), (2.2, False)])
+def test_on_a_lane_marking_the_zone_decides(y_m: float, stops: bool) -> None:
+    drive, labels = _knows_markings('drivable', 'lane').clear(), _on_line(MARKING, 10.0, y_m)
+    assert [drive.frame(labels, lane=LANE).stop for _ in range(5)][-1] is stops
+
+
+def _knows_markings(*roles: str) -> Drive:
+    marking = LabelClass(MARKING, 'lane_marking', (1, 1, 1), roles)
+    drive = Drive()
+    drive.stop = PedestrianStop(CONFIG, LabelMap((*LABEL_MAP.classes, marking)))
+    return drive
+
+
+def _on_line(surface: int, x: float, y: float) -> NDArray[np.uint8]:
+    """Somebody whose feet are on a line along the road, with pavement on both of its sides."""
+    labels = empty_road()
+    labels[labels == ROAD] = PAVEMENT
+    with np.errstate(invalid='ignore'):
+        labels[np.abs(camera().ground_table()[..., 1] - y) < 0.125] = surface
+    return add_person(labels, x, y)
+
+
 def test_who_walks_from_the_pavement_to_the_middle_of_the_way_stops() -> None:
     drive = Drive(NEAR_ZONE, speed_mps=0.0).clear()
     decisions = []
@@ -225,6 +260,47 @@ def test_no_odometry_means_the_worst_case_speed() -> None:
     far = frame_with((18.0, 0.0))
     assert Drive(speed_mps=1.0).clear().frames(5, far).kind == 'clear'
     assert Drive(speed_mps=None).clear().frames(5, far).kind == 'person'
+
+
+@pytest.mark.parametrize('speed_mps', [1.0, 15.0])
+def test_stale_odometry_means_the_corridor_of_the_worst_case_speed(speed_mps: float) -> None:
+    config = replace(CONFIG, odometry='optional', odometry_timeout_s=0.5)
+    drive = Drive(config, speed_mps).clear()
+    drive.speed_mps = None
+    lengths_m, reaches_m = [], []
+    for _ in range(12):
+        drive.frame()
+        assert isinstance(drive.stop.zone, CorridorZone)
+        lengths_m.append(drive.stop.zone.length_m)
+        reaches_m.append(drive.stop.zone.reach_m)
+    known_m, worst_m = (
+        stopping_distance_m(speed, config) for speed in (speed_mps, config.worst_case_speed_mps)
+    )
+    assert lengths_m == pytest.approx([known_m] * 10 + [worst_m] * 2)
+    assert reaches_m[-1] == pytest.approx(worst_m + config.corridor_half_width_m)
+
+
+def test_who_is_within_the_worst_case_corridor_stops_once_odometry_is_stale() -> None:
+    far = frame_with((18.0, 0.0))
+    drive = Drive(replace(CONFIG, odometry='optional'), speed_mps=1.0).clear()
+    assert drive.frames(5, far).kind == 'clear'
+    drive.speed_mps = None
+    kinds = [drive.frame(far).kind for _ in range(12)]
+    assert kinds == ['clear'] * 10 + ['person'] * 2
+
+
+def test_stale_odometry_says_nothing_of_a_turn() -> None:
+    drive = Drive(speed_mps=None)
+
+    def side_m() -> float:
+        drive.frame()
+        assert drive.stop.zone is not None
+        return float(np.abs(drive.stop.zone.outline()[:, 1]).max())
+
+    drive.stop.odometry(Motion(drive.now_ns, 5.0, 0.3))
+    sides_m = [side_m() for _ in range(12)]
+    assert min(sides_m[:10]) > 3.0
+    assert sides_m[10:] == pytest.approx([CONFIG.corridor_half_width_m] * 2)
 
 
 def _no_more_frames(drive: Drive) -> StopDecision:
