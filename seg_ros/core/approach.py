@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from seg_ros.core.tracking import TrackedPerson
+from seg_ros.core.tracking import LEAST_WALK_MPS, TrackedPerson, sure_velocities
 from seg_ros.core.zones import CorridorZone, GroundZone
 
 __all__ = ['HORIZON_S', 'keeps_to_the_pavement', 'times_to_zone_s']
@@ -16,8 +16,6 @@ Float64Array = NDArray[np.float64]
 
 HORIZON_S = 3.0
 AHEAD_S = np.linspace(0.0, HORIZON_S, 21)
-LEAST_APPROACH_MPS = 0.3  # slower is swaying, or noise
-VELOCITY_DOUBT = 1.5  # standard deviations that are taken off a velocity before it is believed
 RANGE_DOUBT_M = 2.0  # at most so much nearer than it seems
 LEGS_SHARE = 0.15  # of the distance; more would stop for specks far beyond the zone
 FRAME_DOUBT = 0.6  # of one frame's standard deviation stays: the next frame errs the same way
@@ -53,7 +51,7 @@ def keeps_to_the_pavement(person: TrackedPerson, zone: CorridorZone) -> bool:
     place = _places([person])
     later = place + PAVEMENT_LOOK_S * _sure_velocities([person])
     _, offset_m = zone.locate(np.concatenate([place, later]))
-    return bool(abs(offset_m[0]) - abs(offset_m[1]) < LEAST_APPROACH_MPS * PAVEMENT_LOOK_S)
+    return bool(abs(offset_m[0]) - abs(offset_m[1]) < LEAST_WALK_MPS * PAVEMENT_LOOK_S)
 
 
 def _places(people: Sequence[TrackedPerson]) -> Float64Array:
@@ -84,9 +82,11 @@ def _legs(people: Sequence[TrackedPerson], places: Float64Array) -> Float64Array
 
 
 def _sure_velocities(people: Sequence[TrackedPerson]) -> Float64Array:
-    """``(N, 2)`` velocities, less what may be noise; 0 for who does not walk."""
+    """``(N, 2)`` velocities, less what may be noise; 0 for who does not walk.
+
+    Nobody sees that who has left the picture walks on less surely than before.
+    """
     velocities = np.array([(person.vx_mps, person.vy_mps) for person in people])
     doubts = np.array([(person.sigma_vx_mps, person.sigma_vy_mps) for person in people])
-    sure = np.maximum(np.abs(velocities) - VELOCITY_DOUBT * doubts, 0.0) * np.sign(velocities)
-    sure[np.hypot(sure[:, 0], sure[:, 1]) < LEAST_APPROACH_MPS] = 0.0
-    return np.asarray(sure)
+    doubts[[person.has_left for person in people]] = 0.0
+    return sure_velocities(velocities, doubts)

@@ -59,6 +59,7 @@ class SeenPerson:
             lower border of the image, so that it is at the given place or nearer.
         on_pavement: What it stands on is walkable and not drivable.
         nearer_m: How much nearer it would be if it stood upright on legs that are not seen.
+        at_side: Less than its own width from the left or right border of the image.
     """
 
     x_m: float
@@ -72,6 +73,7 @@ class SeenPerson:
     feet: str
     on_pavement: bool
     nearer_m: float = 0.0
+    at_side: bool = False
 
     @property
     def distance_m(self) -> float:
@@ -221,6 +223,7 @@ class PeopleFinder:
             feet=feet,
             on_pavement=on_pavement,
             nearer_m=nearer_m,
+            at_side=min(blob.x0, labels.shape[1] - blob.x1) < width,
         )
 
     def _below(self, blob: Blob, foot: NDArray[np.intp], labels: LabelImage) -> tuple[str, bool]:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from seg_ros.core.people import SeenPerson
 
-__all__ = ['EgoStep', 'PeopleTracker', 'TrackedPerson']
+__all__ = ['LEAST_WALK_MPS', 'EgoStep', 'PeopleTracker', 'TrackedPerson', 'sure_velocities']
 
 NS_PER_S = 1e9
 Float64Array = NDArray[np.float64]
@@ -27,6 +27,9 @@ GATE = 13.8  # chi-square, 2 degrees of freedom: one in a thousand right pairs i
 GATE_ACROSS = 9.0  # chi-square, 1 degree: the bearing alone must fit, however unsure the range
 GATE_LOG_HEIGHT = np.log(4.0)  # from frame to frame nobody grows or shrinks so much
 UNCONFIRMED_MISSES = 2
+BLIND_S = 6.0  # who walks out of the picture at its side is followed for so long
+LEAST_WALK_MPS = 0.3  # slower is swaying, or noise
+VELOCITY_DOUBT = 1.5  # standard deviations that are taken off a velocity before it is believed
 MEASURED = np.eye(2, 4)
 
 
@@ -60,6 +63,7 @@ class TrackedPerson:
         is_confirmed: Seen often enough to be believed.
         is_coasting: Out of sight in the newest frame.
         seen: How it looked when it was last seen.
+        has_left: It has walked out of the picture at its side.
     """
 
     id: int
@@ -73,6 +77,7 @@ class TrackedPerson:
     is_confirmed: bool
     is_coasting: bool
     seen: SeenPerson
+    has_left: bool = False
 
     @property
     def distance_m(self) -> float:
@@ -85,7 +90,8 @@ class PeopleTracker:
 
     Args:
         confirm_frames: Frames in which a person must be seen before it is believed.
-        coast_s: How long a believed person is followed out of sight.
+        coast_s: How long a believed person is followed out of sight; who has walked out of the
+            picture at its side is followed for at least ``BLIND_S``.
     """
 
     def __init__(self, confirm_frames: int = 3, coast_s: float = 0.7) -> None:
@@ -103,6 +109,7 @@ class PeopleTracker:
         self._hits: list[int] = []
         self._misses: list[int] = []  # frames in a row
         self._gone: list[int] = []  # frames since it was last seen
+        self._leaves: list[bool] = []  # walked at the side of the picture when it was last seen
         self._seen_ns: list[int] = []
         self._seen: list[SeenPerson] = []
 
@@ -131,6 +138,7 @@ class PeopleTracker:
         pairs = self._pairs(people, places, noises)
         self._correct(pairs, places, noises)
         matched = dict(pairs)
+        walks = self._walk() if self._ids else []
         for row in range(len(self._ids)):
             if row in matched:
                 self._hits[row] += 1
@@ -138,9 +146,12 @@ class PeopleTracker:
                 self._gone[row] = 0
                 self._seen_ns[row] = stamp_ns
                 self._seen[row] = people[matched[row]]
+                self._leaves[row] = walks[row] and people[matched[row]].at_side
             else:
                 self._misses[row] += 1
-                self._gone[row] += is_gone is not None and is_gone(self._seen[row])
+                # Nobody sees the place of who has left the picture
+                if is_gone is not None and not self._leaves[row]:
+                    self._gone[row] += is_gone(self._seen[row])
         self._forget(stamp_ns)
         used = set(matched.values())
         self._add([i for i in range(len(people)) if i not in used], people, places, noises)
@@ -192,7 +203,10 @@ class PeopleTracker:
         was = np.log([p.bbox[3] - p.bbox[1] for p in self._seen])
         looks = np.log([p.bbox[3] - p.bbox[1] for p in people])
         alike = np.abs(was[:, None] - looks) < GATE_LOG_HEIGHT
-        rows, columns = np.nonzero((distance < GATE) & (across < GATE_ACROSS) & alike)
+        # Who has left the picture comes back at its side
+        has_left = np.array(self._leaves) & (np.array(self._misses) > 0)
+        may_be = ~has_left[:, None] | np.array([person.at_side for person in people])
+        rows, columns = np.nonzero((distance < GATE) & (across < GATE_ACROSS) & alike & may_be)
         order = np.argsort(cost[rows, columns], kind='stable')
         pairs: list[tuple[int, int]] = []
         taken_rows: set[int] = set()
@@ -219,12 +233,19 @@ class PeopleTracker:
         corrected = kept @ covariances
         self._covariances[rows] = 0.5 * (corrected + corrected.transpose(0, 2, 1))
 
+    def _walk(self) -> list[bool]:
+        """Whose velocity is certain."""
+        variances = self._covariances.diagonal(axis1=1, axis2=2)[:, 2:]
+        sure = sure_velocities(self._states[:, 2:], np.sqrt(np.maximum(variances, 0.0)))
+        return [bool(row.any()) for row in sure]
+
     def _forget(self, stamp_ns: int) -> None:
         kept = []
         for row, hits in enumerate(self._hits):
             if hits >= self.confirm_frames:
                 out_of_sight_s = (stamp_ns - self._seen_ns[row]) / NS_PER_S
-                keep = out_of_sight_s <= self.coast_s and self._gone[row] < self.confirm_frames
+                coast_s = max(self.coast_s, BLIND_S) if self._leaves[row] else self.coast_s
+                keep = out_of_sight_s <= coast_s and self._gone[row] < self.confirm_frames
             else:
                 keep = self._misses[row] < UNCONFIRMED_MISSES
             if keep:
@@ -236,6 +257,7 @@ class PeopleTracker:
         self._hits = [self._hits[row] for row in kept]
         self._misses = [self._misses[row] for row in kept]
         self._gone = [self._gone[row] for row in kept]
+        self._leaves = [self._leaves[row] for row in kept]
         self._seen_ns = [self._seen_ns[row] for row in kept]
         self._seen = [self._seen[row] for row in kept]
 
@@ -261,6 +283,7 @@ class PeopleTracker:
             self._hits.append(1)
             self._misses.append(0)
             self._gone.append(0)
+            self._leaves.append(False)
             self._seen_ns.append(self._stamp_ns)
             self._seen.append(people[index])
 
@@ -283,9 +306,17 @@ class PeopleTracker:
                     is_confirmed=self._hits[row] >= self.confirm_frames,
                     is_coasting=self._misses[row] > 0,
                     seen=self._seen[row],
+                    has_left=self._leaves[row] and self._misses[row] > 0,
                 )
             )
         return tuple(tracks)
+
+
+def sure_velocities(velocities: Float64Array, sigmas: Float64Array) -> Float64Array:
+    """``(N, 2)`` velocities, less what may be noise; 0 for who does not walk."""
+    sure = np.maximum(np.abs(velocities) - VELOCITY_DOUBT * sigmas, 0.0) * np.sign(velocities)
+    sure[np.hypot(sure[:, 0], sure[:, 1]) < LEAST_WALK_MPS] = 0.0
+    return np.asarray(sure)
 
 
 def _measurements(people: Sequence[SeenPerson]) -> tuple[Float64Array, Float64Array]:

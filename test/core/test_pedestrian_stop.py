@@ -161,6 +161,21 @@ def test_who_walks_towards_the_corridor_stops_before_stepping_in(vy: float) -> N
     assert {'clear', 'approaching', 'person'} <= kinds
 
 
+def test_who_walks_towards_the_corridor_out_of_the_picture_stops_until_it_must_be_past() -> None:
+    drive = Drive(NEAR_ZONE, speed_mps=5.0).clear()
+    stops, inside = [], []
+    for index in range(125):
+        x, y = 16.0 - 0.25 * min(index, 36), 6.5 - 0.07 * index
+        drive.speed_mps = 5.0 if index < 36 else 0.0
+        is_seen = y < 0.57 * (x - 1.5) and index < 36
+        stops.append(drive.frame(frame_with((x, y)) if is_seen else EMPTY, lane=LANE).stop)
+        inside.append(abs(y) < 1.5)
+    assert not any(stops[:36])
+    first = stops.index(True)
+    assert first < inside.index(True)
+    assert all(stops[first : 125 - inside[::-1].index(True)])
+
+
 def test_without_anticipation_the_stop_begins_at_the_corridor() -> None:
     decisions = walk(Drive(replace(NEAR_ZONE, anticipate_s=0.0)), 4.0, -1.4, 50)
     stopped_at = 4.0 - 1.4 * 0.05 * next(i for i, d in enumerate(decisions) if d.stop)

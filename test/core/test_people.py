@@ -210,6 +210,14 @@ def test_cyclists_count_when_asked_for() -> None:
     assert len(people_in(labels, include_cyclists=True)) == 1
 
 
+@pytest.mark.parametrize(
+    ('y', 'at_side'), [(0.0, False), (4.0, False), (5.2, True), (-4.0, False), (-5.2, True)]
+)
+def test_who_is_about_to_leave_the_picture_is_at_its_side(y: float, at_side: bool) -> None:
+    (person,) = people_in(frame_with((11.0, y)))
+    assert person.at_side is at_side
+
+
 def test_confidence_is_the_mean_over_the_person() -> None:
     labels = frame_with((10.0, 0.0))
     confidence = np.where(labels == PERSON, 204, 17).astype(np.uint8)

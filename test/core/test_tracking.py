@@ -86,6 +86,42 @@ def test_who_is_plainly_gone_is_forgotten_after_confirm_frames() -> None:
     assert [len(tracks) for tracks in empty_place] == [1, 1, 0, 0]
 
 
+def leaving(y: float) -> SeenPerson:
+    return replace(seen(9.0, y), at_side=True)
+
+
+def test_who_walks_out_of_the_picture_at_its_side_is_followed_on() -> None:
+    tracker = PeopleTracker(coast_s=0.7)
+    follow(tracker, *[[leaving(6.0 - 0.07 * i)] for i in range(20)])
+    for index in range(20, 20 + 100):  # five seconds
+        (track,) = tracker.update([], index * FRAME_NS, is_gone=lambda _person: True)
+    assert track.is_coasting
+    assert track.y_m == pytest.approx(6.0 - 0.07 * 119, abs=0.5)
+    assert follow(tracker, *[[]] * 60, start=120) == ()
+
+
+@pytest.mark.parametrize(
+    'frames',
+    [
+        [[leaving(6.0)] for _ in range(20)],
+        [[seen(9.0, 6.0 - 0.07 * i)] for i in range(20)],
+    ],
+    ids=['who stands at the side', 'who walks in the middle'],
+)
+def test_nobody_else_is_followed_longer_than_coast_s(frames: list[list[SeenPerson]]) -> None:
+    tracker = PeopleTracker(coast_s=0.7)
+    assert len(follow(tracker, *frames)) == 1
+    assert follow(tracker, *[[]] * 16, start=20) == ()
+
+
+def test_who_has_left_the_picture_comes_back_at_its_side_only() -> None:
+    for place, ids in ((leaving(4.0), 1), (seen(9.0, 4.0), 2)):
+        tracker = PeopleTracker()
+        follow(tracker, *[[leaving(6.0 - 0.07 * i)] for i in range(20)])
+        tracks = follow(tracker, *[[]] * 8, [place], start=20)
+        assert len({track.id for track in tracks}) == ids
+
+
 def test_a_person_comes_back_from_behind_a_pole_with_its_id() -> None:
     tracker = PeopleTracker()
     walk = [[seen(12.0, -3.0 + 1.4 * FRAME_S * i)] for i in range(50)]
