@@ -138,7 +138,6 @@ class PeopleTracker:
         pairs = self._pairs(people, places, noises)
         self._correct(pairs, places, noises)
         matched = dict(pairs)
-        walks = self._walk() if self._ids else []
         for row in range(len(self._ids)):
             if row in matched:
                 self._hits[row] += 1
@@ -146,7 +145,7 @@ class PeopleTracker:
                 self._gone[row] = 0
                 self._seen_ns[row] = stamp_ns
                 self._seen[row] = people[matched[row]]
-                self._leaves[row] = walks[row] and people[matched[row]].at_side
+                self._leaves[row] = people[matched[row]].at_side and self._walks(row)
             else:
                 self._misses[row] += 1
                 # Nobody sees the place of who has left the picture
@@ -233,11 +232,11 @@ class PeopleTracker:
         corrected = kept @ covariances
         self._covariances[rows] = 0.5 * (corrected + corrected.transpose(0, 2, 1))
 
-    def _walk(self) -> list[bool]:
-        """Whose velocity is certain."""
-        variances = self._covariances.diagonal(axis1=1, axis2=2)[:, 2:]
-        sure = sure_velocities(self._states[:, 2:], np.sqrt(np.maximum(variances, 0.0)))
-        return [bool(row.any()) for row in sure]
+    def _walks(self, row: int) -> bool:
+        """Whether somebody surely does not stand."""
+        variances = self._covariances[row].diagonal()[2:]
+        sigmas = np.sqrt(np.maximum(variances, 0.0))
+        return bool(sure_velocities(self._states[row : row + 1, 2:], sigmas).any())
 
     def _forget(self, stamp_ns: int) -> None:
         kept = []
