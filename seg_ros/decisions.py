@@ -289,8 +289,8 @@ class CameraDecisions:
 
 def needs_of_stop(config: StopConfig) -> set[str]:
     """What out of ``DECISIONS`` must be decided for the stop."""
-    follows_lane = config.zone == 'corridor' or config.refine_pitch_rad > 0.0
-    return {'stop', 'lane'} if follows_lane else {'stop'}
+    is_pitched = config.zone == 'polygon' and config.refine_pitch_rad > 0.0
+    return {'stop', 'lane'} if config.zone == 'corridor' or is_pitched else {'stop'}
 
 
 def is_judged(stop: StopDecision | None) -> bool:

@@ -63,6 +63,7 @@ def test_the_heartbeat_is_answered_while_the_lane_hangs(
     [
         (StopConfig(zone='corridor'), {'stop', 'lane'}),
         (StopConfig(zone='image'), {'stop'}),
+        (StopConfig(zone='image', refine_pitch_rad=0.02), {'stop'}),
         (StopConfig(zone='polygon'), {'stop'}),
         (StopConfig(zone='polygon', refine_pitch_rad=0.02), {'stop', 'lane'}),
     ],
