@@ -31,39 +31,49 @@ class Command(NamedTuple):
 COMMANDS = {
     'run': Command('seg_ros.ros.segmentation_node', 'run the node', takes_all_arguments=True),
     'camera': Command(
-        'seg_ros.ros.camera_node', 'publish a drive, video, folder or bag as a camera'
+        'seg_ros.commands.camera.node', 'publish a drive, video, folder or bag as a camera'
     ),
-    'play': Command('seg_ros.ros.player_node', 'publish a recorded bag as it was, with its clock'),
+    'play': Command(
+        'seg_ros.commands.play.node', 'publish a recorded bag as it was, with its clock'
+    ),
     'replay': Command(
-        'seg_ros.tools.replay', 'replay a recording into a finished bag, without a graph'
+        'seg_ros.commands.replay', 'replay a recording into a finished bag, without a graph'
     ),
     'report': Command(
-        'seg_ros.tools.report', 'show what happened on a recorded drive, or what changed'
+        'seg_ros.commands.report', 'show what happened on a recorded drive, or what changed'
     ),
     'demo': Command(
-        'seg_ros.tools.demo', 'run camera, node and recorder; leave pictures and figures'
+        'seg_ros.commands.demo.command',
+        'run camera, node and recorder; leave pictures and figures',
     ),
     'gate': Command('seg_ros.ros.gate_node', 'stop cmd_vel for people', takes_all_arguments=True),
     'golden': Command(
-        'seg_ros.tools.golden', 'replay three simulated drives and compare with what is expected'
+        'seg_ros.commands.golden.command',
+        'replay three simulated drives and compare with what is expected',
     ),
     'evaluate': Command(
-        'seg_ros.tools.evaluate',
+        'seg_ros.commands.evaluate.command',
         'measure labels, pedestrian stop or lane track',
         takes_all_arguments=True,
     ),
     'simulate': Command(
-        'seg_ros.tools.simulate', 'drive a vehicle by what the node publishes, in a closed loop'
+        'seg_ros.commands.simulate.command',
+        'drive a vehicle by what the node publishes, in a closed loop',
     ),
-    'doctor': Command('seg_ros.tools.doctor', 'check this machine and say what to fix'),
+    'doctor': Command('seg_ros.commands.doctor.command', 'check this machine and say what to fix'),
     'bench': Command(
-        'seg_ros.tools.bench', 'measure the node against bare inference and a textbook node'
+        'seg_ros.commands.bench.command',
+        'measure the node against bare inference and a textbook node',
     ),
-    'build-engine': Command('seg_ros.tools.build_engine', "make an engine's TensorRT plan"),
-    'gpu-check': Command('seg_ros.tools.gpu_check', "check this machine's GPU, with TensorRT"),
-    'engines': Command('seg_ros.tools.engines', 'list, verify and prune TensorRT plans'),
+    'build-engine': Command('seg_ros.commands.engines.build', "make an engine's TensorRT plan"),
+    'gpu-check': Command(
+        'seg_ros.commands.gpu.command', "check this machine's GPU, with TensorRT"
+    ),
+    'engines': Command(
+        'seg_ros.commands.engines.command', 'list, verify and prune TensorRT plans'
+    ),
     'wrap': Command(
-        'seg_ros.tools.wrap', "put the engine contract around a third party's network"
+        'seg_ros.commands.wrap.command', "put the engine contract around a third party's network"
     ),
 }
 

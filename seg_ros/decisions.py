@@ -7,28 +7,28 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from seg_ros.core.autoware_mask import AutowareEncoder, AutowareMask
-from seg_ros.core.camera import Camera, GroundTable
-from seg_ros.core.detections import Detection, find_detections
-from seg_ros.core.ground_scale import GroundScale
-from seg_ros.core.image_health import health_of
-from seg_ros.core.instances import InstanceFinder, Instances
+from seg_ros.core.geometry.camera import Camera, GroundTable
+from seg_ros.core.geometry.ground_scale import GroundScale
+from seg_ros.core.geometry.pitch_refinement import PitchRefinement
+from seg_ros.core.image.health import health_of
+from seg_ros.core.image.picture_watch import PictureWatch
 from seg_ros.core.labels import LabelMap
-from seg_ros.core.lane_config import LaneConfig
-from seg_ros.core.lane_track import LaneTrack
-from seg_ros.core.lane_tracker import LaneTracker
-from seg_ros.core.navigation import NAVIGATION, Navigation, Navigator
-from seg_ros.core.navigation_config import NavigationConfig
-from seg_ros.core.pedestrian_stop import PedestrianStop
-from seg_ros.core.picture_watch import PictureWatch
-from seg_ros.core.pitch_refinement import PitchRefinement
-from seg_ros.core.stop_config import StopConfig
-from seg_ros.core.stop_decision import StopDecision
+from seg_ros.core.lane.config import LaneConfig
+from seg_ros.core.lane.track import LaneTrack
+from seg_ros.core.lane.tracker import LaneTracker
+from seg_ros.core.navigation.autoware_mask import AutowareEncoder, AutowareMask
+from seg_ros.core.navigation.config import NavigationConfig
+from seg_ros.core.navigation.detections import Detection, find_detections
+from seg_ros.core.navigation.instances import InstanceFinder, Instances
+from seg_ros.core.navigation.navigator import NAVIGATION, Navigation, Navigator
+from seg_ros.core.stop.config import StopConfig
+from seg_ros.core.stop.decision import StopDecision
+from seg_ros.core.stop.pedestrian_stop import PedestrianStop
+from seg_ros.core.stop.tracking import TrackedPerson
+from seg_ros.core.stop.zones import GroundZone, Motion
 from seg_ros.core.timing import StageTimer
-from seg_ros.core.tracking import TrackedPerson
-from seg_ros.core.zone_config import ZoneConfig
-from seg_ros.core.zone_monitor import ZoneMonitors, ZoneState
-from seg_ros.core.zones import GroundZone, Motion
+from seg_ros.core.watched_zones.config import ZoneConfig
+from seg_ros.core.watched_zones.monitor import ZoneMonitors, ZoneState
 from seg_ros.pipeline import NetworkView
 
 __all__ = ['DECISIONS', 'CameraDecisions', 'FrameDecisions', 'needs_of_stop']

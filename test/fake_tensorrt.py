@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 import onnxruntime
 
-from seg_ros.inference.gpu import GpuInfo
-from seg_ros.inference.recording_memory import FAKE_GPU, RecordingMemory
-from seg_ros.inference.tensorrt_api import TensorrtApi
-from seg_ros.inference.tensorrt_backend import GpuStack
+from seg_ros.inference.cuda.gpu import GpuInfo
+from seg_ros.inference.cuda.recording_memory import FAKE_GPU, RecordingMemory
+from seg_ros.inference.tensorrt.api import TensorrtApi
+from seg_ros.inference.tensorrt.backend import GpuStack
 
 MAGIC = b'FAKE'
 OUTPUTS = ('label', 'confidence', 'health')

@@ -8,14 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from seg_ros.core.camera import Camera
-from seg_ros.core.lane_config import LaneConfig
-from seg_ros.core.lane_track import LaneTrack
-from seg_ros.core.people import SeenPerson
-from seg_ros.core.stop_config import StopConfig
-from seg_ros.core.stop_decision import StopDecision
+from seg_ros.core.geometry.camera import Camera
+from seg_ros.core.lane.config import LaneConfig
+from seg_ros.core.lane.track import LaneTrack
+from seg_ros.core.stop.config import StopConfig
+from seg_ros.core.stop.decision import StopDecision
+from seg_ros.core.stop.people import SeenPerson
+from seg_ros.core.stop.tracking import TrackedPerson
 from seg_ros.core.timing import StageTimer
-from seg_ros.core.tracking import TrackedPerson
 from seg_ros.decisions import CameraDecisions, FrameDecisions, needs_of_stop
 from seg_ros.inference.engine import load_engine
 from seg_ros.messages.decision_outputs import markers_message, people_message

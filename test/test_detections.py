@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from seg_ros.core.camera import Camera
-from seg_ros.core.lane_config import LaneConfig
-from seg_ros.core.stop_config import StopConfig
+from seg_ros.core.geometry.camera import Camera
+from seg_ros.core.lane.config import LaneConfig
+from seg_ros.core.stop.config import StopConfig
 from seg_ros.core.timing import StageTimer
 from seg_ros.decisions import CameraDecisions
 from seg_ros.messages.detection_outputs import detection_outputs

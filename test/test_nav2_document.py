@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
-REPOSITORY = Path(__file__).parents[1]
+from test.paths import REPOSITORY
+
 SELF_EXPLAINING = {'plugin', 'plugins', 'topic'}
 
 

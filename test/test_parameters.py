@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from seg_ros.core.config import NodeConfig
 from seg_ros.core.errors import ConfigurationError
-from seg_ros.core.option import config_from_values, option, options_of, values_of
-from seg_ros.core.parameter_text import parameters_help, parameters_table, parameters_yaml
+from seg_ros.core.parameters.node_config import NodeConfig
+from seg_ros.core.parameters.option import config_from_values, option, options_of, values_of
+from seg_ros.core.parameters.text import parameters_help, parameters_table, parameters_yaml
 from seg_ros.inference.base import PRECISIONS
 from seg_ros.inference.registry import BACKENDS
-
-REPOSITORY = Path(__file__).parents[1]
+from test.paths import REPOSITORY
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from seg_ros.core.encodings import decode_raw
+from seg_ros.core.image.encodings import decode_raw
 from seg_ros.core.types import Frame
 from seg_ros.inference.canned_backend import CannedBackend
 from seg_ros.inference.engine import load_engine

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from seg_ros.core.zone_config import ZoneConfig
-from seg_ros.core.zone_monitor import ZoneMonitors, ZoneState
+from seg_ros.core.watched_zones.config import ZoneConfig
+from seg_ros.core.watched_zones.monitor import ZoneMonitors, ZoneState
 from seg_ros.decisions import FrameDecisions
 from seg_ros.messages.zone_outputs import SPEED_LIMIT, zone_outputs
 from test import people_scene as scene
+from test.paths import REPOSITORY
 from test.ros.graph import header_of
 from test.ros.nav2_consumers import ControllerServer, parameters
 from test.stand_in_messages import stand_ins, through_bytes
 
-CONFIG_FOLDER = Path(__file__).parents[1] / 'config'
+CONFIG_FOLDER = REPOSITORY / 'config'
 CONFIG = ZoneConfig(names=('near', 'far', 'shelf'), speed_percent=(20.0, 60.0, 100.0))
 
 

@@ -2,8 +2,9 @@
 
     python -m training.evaluate engines/NAME --config CONFIG [--write]
 
-Every image is brought to the network size (stretched, as the pipeline does), the logits are up-
-sampled by `seg_ros.core.upsample`, the labels go back to the image's size by nearest neighbour.
+Every image is brought to the network size (stretched, as the pipeline does), the logits are
+up-sampled by `seg_ros.core.image.upsample`, the labels go back to the image's size by nearest
+neighbour.
 `--write` puts the figures into spec.yaml and MODEL_CARD.md. The sets come from the config's
 `evaluation` table; none of them may have been trained on.
 """
@@ -23,15 +24,15 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from seg_ros.core.encodings import resized
+from seg_ros.commands.evaluate import segmentation as evaluate_segmentation
+from seg_ros.commands.evaluate.metrics import ConfusionMatrix
 from seg_ros.core.errors import BackendUnavailable
-from seg_ros.core.metrics import ConfusionMatrix
-from seg_ros.core.upsample import Upsampler
+from seg_ros.core.image.encodings import resized
+from seg_ros.core.image.upsample import Upsampler
 from seg_ros.inference.base import InferenceBackend
 from seg_ros.inference.engine import load_engine
-from seg_ros.inference.graph import logits_only, read_model
+from seg_ros.inference.onnx.graph import logits_only, read_model
 from seg_ros.inference.registry import create_backend
-from seg_ros.tools import evaluate_segmentation
 from training.classes import ROAD_SCENE, ClassTable, classes_of
 from training.data import LabelledSet, load
 from training.model_card import write_card, write_metrics

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from seg_ros.core.metrics import ConfusionMatrix
+from seg_ros.commands.evaluate.metrics import ConfusionMatrix
 from training.classes import ClassTable
 
 __all__ = ['score']

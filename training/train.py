@@ -26,7 +26,7 @@ import yaml
 from torch import Tensor, nn
 from torch.nn import functional
 
-from seg_ros.core.metrics import ConfusionMatrix
+from seg_ros.commands.evaluate.metrics import ConfusionMatrix
 from training import models
 from training.augment import Augmentation, Sampler
 from training.classes import UNLABELLED, ClassTable, classes_of

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from seg_ros.core.encodings import CameraImage
+    from seg_ros.core.image.encodings import CameraImage
 
 __all__ = [
     'Allocate',

@@ -12,7 +12,7 @@ from typing import Any
 import seg_ros
 from seg_ros.core.errors import EngineError
 from seg_ros.core.labels import LabelMap
-from seg_ros.inference.graph import check_contract
+from seg_ros.inference.onnx.graph import check_contract
 from seg_ros.inference.spec import (
     SPEC_FILE,
     label_map_of,

@@ -7,8 +7,8 @@ from abc import ABC, abstractmethod
 import numpy as np
 
 from seg_ros.core.errors import BackendError, EngineError
+from seg_ros.core.image.upsample import Logits, Upsampler
 from seg_ros.core.types import RgbBatch
-from seg_ros.core.upsample import Logits, Upsampler
 from seg_ros.inference.base import ConfidenceBatch, InferenceResult, LabelBatch, check_batch
 from seg_ros.inference.engine import Engine
 

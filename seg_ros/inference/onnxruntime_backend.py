@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 
 from seg_ros.core.errors import BackendError, BackendUnavailable, ConfigurationError, EngineError
+from seg_ros.core.image.upsample import Logits
 from seg_ros.core.types import RgbBatch
-from seg_ros.core.upsample import Logits
 from seg_ros.inference.cpu import inference_threads
 from seg_ros.inference.engine import Engine, network_path
-from seg_ros.inference.graph import IMAGE, LOGITS, logits_only
 from seg_ros.inference.logits_backend import LogitsBackend, one_line
-from seg_ros.inference.network_size import model_of
+from seg_ros.inference.onnx.graph import IMAGE, LOGITS, logits_only
+from seg_ros.inference.onnx.network_size import model_of
 
 __all__ = ['FIX', 'OnnxruntimeBackend', 'auto_verdict', 'version']
 

@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from seg_ros.core.errors import BackendError, BackendUnavailable, ConfigurationError
-from seg_ros.inference.background_build import BackgroundBuild, build_command
 from seg_ros.inference.base import PRECISIONS, InferenceBackend
 from seg_ros.inference.engine import Engine
-from seg_ros.inference.engine_build import BuildOptions
-from seg_ros.inference.engine_cache import EngineCache
 from seg_ros.inference.one_thread import OneThreadBackend
 from seg_ros.inference.switchable_backend import SwitchableBackend
-from seg_ros.inference.tensorrt_backend import PlanMissing, plan_precision
+from seg_ros.inference.tensorrt.backend import PlanMissing, plan_precision
+from seg_ros.inference.tensorrt.background_build import BackgroundBuild, build_command
+from seg_ros.inference.tensorrt.plan_build import BuildOptions
+from seg_ros.inference.tensorrt.plan_cache import EngineCache
 
 __all__ = [
     'AUTO_ORDER',
@@ -28,7 +28,7 @@ __all__ = [
 ]
 
 BACKENDS: dict[str, str] = {
-    'tensorrt': 'seg_ros.inference.tensorrt_backend:TensorrtBackend',
+    'tensorrt': 'seg_ros.inference.tensorrt.backend:TensorrtBackend',
     'openvino': 'seg_ros.inference.openvino_backend:OpenvinoBackend',
     'onnxruntime': 'seg_ros.inference.onnxruntime_backend:OnnxruntimeBackend',
     'canned': 'seg_ros.inference.canned_backend:CannedBackend',

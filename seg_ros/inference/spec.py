@@ -2,7 +2,7 @@
 
 ``name``, ``network_size: [width, height]`` and ``classes`` (rows of ``{id, name, colour, roles}``)
 must be there; ``KEYS`` lists the rest. ``normalisation`` and ``merge`` say how a network was
-wrapped (``seg_ros.inference.wrapping``).
+wrapped (``seg_ros.inference.onnx.wrapping``).
 """
 
 from __future__ import annotations

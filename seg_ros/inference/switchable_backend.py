@@ -8,8 +8,8 @@ from typing import NamedTuple, Protocol
 
 from seg_ros.core.errors import SegRosError
 from seg_ros.core.types import RgbBatch
-from seg_ros.inference.background_build import BuildState
 from seg_ros.inference.base import InferenceBackend, InferenceResult, check_batch
+from seg_ros.inference.tensorrt.background_build import BuildState
 
 __all__ = ['BackendStatus', 'Build', 'SwitchableBackend', 'backend_status']
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from seg_ros.core.config import NodeConfig
+from seg_ros.core.parameters.node_config import NodeConfig
 from seg_ros.messages.decision_output import DecisionOutput
 from seg_ros.messages.detection_outputs import detection_outputs
 from seg_ros.messages.lane_outputs import lane_outputs

@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seg_ros.core.errors import FrameError
-from seg_ros.core.image_message import decoded_image
+from seg_ros.core.image.decoded import decoded_image
 from seg_ros.core.labels import LabelMap
+from seg_ros.core.stop.zones import Motion
 from seg_ros.core.types import Frame, RgbImage
-from seg_ros.core.zones import Motion
 from seg_ros.messages.types import message_type, packed
 
 __all__ = [

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from seg_ros.core.lane_track import LaneTrack
+from seg_ros.core.lane.track import LaneTrack
 from seg_ros.decisions import FrameDecisions
 from seg_ros.messages.conversions import stamp_ns_of, stamp_text
 from seg_ros.messages.decision_output import DecisionOutput

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from seg_ros.core.detections import Detection
-from seg_ros.core.tracking import TrackedPerson
+from seg_ros.core.navigation.detections import Detection
+from seg_ros.core.stop.tracking import TrackedPerson
 from seg_ros.decisions import FrameDecisions
 from seg_ros.messages.decision_output import DecisionOutput
 from seg_ros.messages.types import has_type, message_type

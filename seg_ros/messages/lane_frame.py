@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from seg_ros.core.lane_track import LaneTrack, Placement
+from seg_ros.core.lane.track import LaneTrack, Placement
 
 __all__ = ['LookUpAt', 'placed_lane']
 

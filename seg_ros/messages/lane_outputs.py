@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from seg_ros.core.lane_config import LaneConfig
+from seg_ros.core.lane.config import LaneConfig
 from seg_ros.decisions import FrameDecisions
 from seg_ros.messages.decision_output import DecisionOutput
 from seg_ros.messages.types import message_type

@@ -6,8 +6,8 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from seg_ros.core.camera import Mount
-from seg_ros.core.config import NodeConfig
+from seg_ros.core.geometry.camera import Mount
+from seg_ros.core.parameters.node_config import NodeConfig
 from seg_ros.messages.conversions import stamp_ns_of
 
 __all__ = ['LookUp', 'Mounting', 'Quaternion', 'mount_of_transform', 'product', 'wants_transforms']

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from seg_ros.core.stop_decision import StopDecision
+from seg_ros.core.stop.decision import StopDecision
 from seg_ros.messages.conversions import stamp_text
 from seg_ros.messages.types import message_type
 

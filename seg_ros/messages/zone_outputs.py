@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from seg_ros.core.zone_config import WatchedZone, ZoneConfig
-from seg_ros.core.zone_monitor import ZoneState
+from seg_ros.core.watched_zones.config import WatchedZone, ZoneConfig
+from seg_ros.core.watched_zones.monitor import ZoneState
 from seg_ros.decisions import FrameDecisions
 from seg_ros.messages.decision_output import DecisionOutput
 from seg_ros.messages.types import message_type

@@ -6,10 +6,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from seg_ros.core.config import NodeConfig
-from seg_ros.core.option import values_of
+from seg_ros.core.parameters.node_config import NodeConfig
+from seg_ros.core.parameters.option import values_of
 from seg_ros.inference.engine import Engine
-from seg_ros.replay.recording import Span
+from seg_ros.recordings.recording import Span
 
 __all__ = ['ReplayJob', 'ReplaySummary']
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import yaml
 
-from seg_ros.core.camera import CameraIntrinsics
 from seg_ros.core.errors import ConfigurationError
+from seg_ros.core.geometry.camera import CameraIntrinsics
 
 __all__ = ['read_lens']
 

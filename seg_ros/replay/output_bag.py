@@ -10,8 +10,8 @@ from typing import Any
 
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
 
-from seg_ros.media.bag_qos import bag_qos
-from seg_ros.replay.recording import RecordedTopic
+from seg_ros.recordings.bag_qos import bag_qos
+from seg_ros.recordings.recording import RecordedTopic
 
 __all__ = ['OutputBag', 'cut_short']
 

@@ -11,10 +11,10 @@ import numpy as np
 
 from seg_ros.core.types import Frame, LabelImage
 from seg_ros.inference.engine import Engine
-from seg_ros.media.annotated_frame import AnnotatedFrame
-from seg_ros.media.bags import open_bag
-from seg_ros.media.moment import Moment
-from seg_ros.media.video_writer import VideoWriter, best_format
+from seg_ros.pictures.annotated_frame import AnnotatedFrame
+from seg_ros.pictures.moment import Moment
+from seg_ros.pictures.video_writer import VideoWriter, best_format
+from seg_ros.recordings.bags import open_bag
 from seg_ros.replay.outputs import NODE
 from seg_ros.replay.stages import Event
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import yaml
 
-from seg_ros.core.config import NodeConfig
 from seg_ros.core.errors import ConfigurationError
-from seg_ros.core.option import ParameterValue, config_from_values, options_of
+from seg_ros.core.parameters.node_config import NodeConfig
+from seg_ros.core.parameters.option import ParameterValue, config_from_values, options_of
 
 __all__ = ['config_of']
 

@@ -25,9 +25,10 @@ from seg_ros.core.errors import ConfigurationError, SegRosError
 from seg_ros.core.types import Frame
 from seg_ros.inference.engine import engine_search_path, load_engine
 from seg_ros.inference.registry import PlanOptions, create_backend
-from seg_ros.media.ahead import Ahead
 from seg_ros.messages.plain import typestore
 from seg_ros.pipeline import SegmentationPipeline
+from seg_ros.recordings.ahead import Ahead
+from seg_ros.recordings.recording import Recording, open_recording
 from seg_ros.replay.bare_rate import bare_seconds_per_frame
 from seg_ros.replay.drive import Drive
 from seg_ros.replay.job import ReplayJob, ReplaySummary
@@ -35,7 +36,6 @@ from seg_ros.replay.lens_file import read_lens
 from seg_ros.replay.output_bag import OutputBag, cut_short
 from seg_ros.replay.outputs import ReplayOutputs
 from seg_ros.replay.overlay_video import overlay_video
-from seg_ros.replay.recording import Recording, open_recording
 from seg_ros.replay.roles import Roles, roles_of
 from seg_ros.replay.stages import Event, Said, Stages
 from seg_ros.replay.unfinished import Unfinished

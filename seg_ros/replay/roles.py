@@ -6,11 +6,11 @@ import fnmatch
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from seg_ros.core.config import NodeConfig
 from seg_ros.core.errors import ConfigurationError
+from seg_ros.core.parameters.node_config import NodeConfig
 from seg_ros.messages.camera_info import camera_info_topic
+from seg_ros.recordings.recording import IMAGES, Recording
 from seg_ros.replay.outputs import NODE
-from seg_ros.replay.recording import IMAGES, Recording
 
 __all__ = ['USED', 'Roles', 'roles_of']
 

@@ -15,11 +15,11 @@ from seg_ros.core.timing import StageTimer
 from seg_ros.core.types import Frame, RgbBatch
 from seg_ros.messages.conversions import frame_from_message, stamp_ns_of
 from seg_ros.pipeline import NetworkView, PipelineOptions, SegmentationPipeline
+from seg_ros.recordings.picture_recording import picture_copy
+from seg_ros.recordings.recording import RecordedMessage, Recording
 from seg_ros.replay.drive import Drive
 from seg_ros.replay.job import ReplayJob
 from seg_ros.replay.outputs import Record, ReplayOutputs
-from seg_ros.replay.picture_recording import picture_copy
-from seg_ros.replay.recording import RecordedMessage, Recording
 from seg_ros.replay.roles import Roles
 
 __all__ = ['Event', 'Said', 'Stages']

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from seg_ros.media.drawing import Colour
+from seg_ros.pictures.drawing import Colour
 from seg_ros.report.chart import MAIN, OTHER, Line, Row, rows_of
 from seg_ros.report.compare import (
     FrameChange,

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from seg_ros.media.drawing import Colour
+from seg_ros.pictures.drawing import Colour
 from seg_ros.report.drive import Drive
 from seg_ros.report.figures import Span, lane_spans, stop_spans
 

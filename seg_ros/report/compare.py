@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from seg_ros.core.errors import ConfigurationError
 from seg_ros.core.types import LabelImage
-from seg_ros.media.bags import bag_rows, open_bag
-from seg_ros.media.recorded import label_pixels, message_stamp_ns
+from seg_ros.recordings.bags import bag_rows, open_bag
+from seg_ros.recordings.recorded import label_pixels, message_stamp_ns
 from seg_ros.report.drive import Beat, Drive, LaneMoment
 from seg_ros.report.moments import MOST, WorstMoment
 

@@ -12,8 +12,8 @@ import numpy as np
 
 from seg_ros.core.errors import ConfigurationError, SegRosError
 from seg_ros.core.labels import LabelMap
-from seg_ros.media.bags import bag_rows, broken_parts, is_truncated, open_bag
-from seg_ros.media.recorded import json_of, label_map_of, label_pixels, message_stamp_ns
+from seg_ros.recordings.bags import bag_rows, broken_parts, is_truncated, open_bag
+from seg_ros.recordings.recorded import json_of, label_map_of, label_pixels, message_stamp_ns
 from seg_ros.report.topics import DriveTopics, find_topics
 
 __all__ = ['Beat', 'Drive', 'LabelledFrame', 'LaneMoment', 'read_drive']

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from seg_ros.core.types import RgbImage
-from seg_ros.media.drawing import Colour
+from seg_ros.pictures.drawing import Colour
 from seg_ros.report.chart import FAULT, GO, HELD, IDLE, PERSON, Row
 from seg_ros.report.moments import WorstMoment
 from seg_ros.report.pictures import jpeg_bytes

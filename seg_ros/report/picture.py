@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from seg_ros.core.types import RgbImage
-from seg_ros.media.drawing import BOLD, MUTED, TEXT, Box, Colour, blank, draw_text, paste
+from seg_ros.pictures.drawing import BOLD, MUTED, TEXT, Box, Colour, blank, draw_text, paste
 from seg_ros.report.chart import Row
 from seg_ros.report.page import Page
 

@@ -9,11 +9,11 @@ import cv2
 import numpy as np
 
 from seg_ros.core.errors import FrameError, SegRosError
-from seg_ros.core.image_message import decoded_image
+from seg_ros.core.image.decoded import decoded_image
 from seg_ros.core.labels import LabelMap
 from seg_ros.core.types import LabelImage, RgbImage
-from seg_ros.media.bags import bag_rows, open_bag
-from seg_ros.media.recorded import jpeg_pixels, label_pixels, message_stamp_ns
+from seg_ros.recordings.bags import bag_rows, open_bag
+from seg_ros.recordings.recorded import jpeg_pixels, label_pixels, message_stamp_ns
 from seg_ros.report.drive import Drive
 
 __all__ = ['jpeg_bytes', 'pictures_of']

@@ -6,8 +6,8 @@ from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import CameraInfo
 
-from seg_ros.core.camera import Camera
 from seg_ros.core.errors import ConfigurationError
+from seg_ros.core.geometry.camera import Camera
 from seg_ros.messages.camera_info import Calibration, camera_info_topic
 from seg_ros.messages.mounting import Mounting
 

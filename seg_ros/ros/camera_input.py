@@ -14,9 +14,9 @@ from rclpy.qos_overriding_options import QoSOverridingOptions
 from rclpy.topic_endpoint_info import TopicEndpointInfo
 from sensor_msgs.msg import CompressedImage, Image
 
-from seg_ros.core.config import NodeConfig
 from seg_ros.core.errors import ConfigurationError
-from seg_ros.middleware import FASTDDS_PROFILE, profile_variable
+from seg_ros.core.parameters.node_config import NodeConfig
+from seg_ros.ros.middleware import FASTDDS_PROFILE, profile_variable
 
 __all__ = ['CameraInput']
 

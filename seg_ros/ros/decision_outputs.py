@@ -9,7 +9,7 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from std_msgs.msg import Header
 
-from seg_ros.core.lane_track import LaneTrack
+from seg_ros.core.lane.track import LaneTrack
 from seg_ros.decisions import FrameDecisions
 from seg_ros.messages.decision_output import DecisionOutput
 from seg_ros.messages.decision_outputs import DECISION_OUTPUTS

@@ -8,7 +8,7 @@ from nav_msgs.msg import Odometry
 from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data
 
-from seg_ros.core.zones import Motion
+from seg_ros.core.stop.zones import Motion
 from seg_ros.messages.conversions import motion_of
 
 __all__ = ['OdometryInput']

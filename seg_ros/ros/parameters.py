@@ -9,9 +9,9 @@ from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescri
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
-from seg_ros.core.config import NodeConfig
 from seg_ros.core.errors import ConfigurationError
-from seg_ros.core.option import Option, ParameterValue, config_from_values, options_of
+from seg_ros.core.parameters.node_config import NodeConfig
+from seg_ros.core.parameters.option import Option, ParameterValue, config_from_values, options_of
 
 __all__ = ['changed_config', 'declare_parameters', 'descriptor_of', 'read_config']
 

@@ -28,25 +28,25 @@ from rclpy.timer import Timer
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
-from seg_ros.core.clock_watch import ClockWatch
-from seg_ros.core.config import NodeConfig
 from seg_ros.core.errors import ConfigurationError, SegRosError
-from seg_ros.core.parameter_text import parameters_help
-from seg_ros.core.stop_decision import KINDS, StopDecision
-from seg_ros.core.vehicle_stop import VehicleDecision, VehicleStop
-from seg_ros.core.zones import Motion
+from seg_ros.core.parameters.node_config import NodeConfig
+from seg_ros.core.parameters.text import parameters_help
+from seg_ros.core.stop.decision import KINDS, StopDecision
+from seg_ros.core.stop.vehicle_stop import VehicleDecision, VehicleStop
+from seg_ros.core.stop.zones import Motion
 from seg_ros.decisions import CameraDecisions
 from seg_ros.inference.engine import engine_search_path, load_engine
-from seg_ros.inference.engine_build import possible_batch
 from seg_ros.inference.registry import ChosenBackend, PlanOptions, create_backend
 from seg_ros.inference.switchable_backend import BackendStatus, backend_status
+from seg_ros.inference.tensorrt.plan_build import possible_batch
 from seg_ros.messages.configured_outputs import configured_outputs
-from seg_ros.middleware import prepare_process
 from seg_ros.pipeline import SegmentationPipeline
 from seg_ros.ros.camera_geometry import CameraGeometry
 from seg_ros.ros.camera_input import CameraInput
+from seg_ros.ros.clock_watch import ClockWatch
 from seg_ros.ros.decision_outputs import DecisionOutputs
 from seg_ros.ros.diagnostics import CameraStatistics, camera_status
+from seg_ros.ros.middleware import prepare_process
 from seg_ros.ros.odometry_input import OdometryInput
 from seg_ros.ros.outputs import CameraOutputs
 from seg_ros.ros.parameters import changed_config, declare_parameters, read_config

@@ -17,8 +17,8 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from std_msgs.msg import Bool
 
-from seg_ros.core.stop_decision import StopDecision
-from seg_ros.core.vehicle_stop import VehicleDecision
+from seg_ros.core.stop.decision import StopDecision
+from seg_ros.core.stop.vehicle_stop import VehicleDecision
 from seg_ros.messages.stop_status import stop_status
 
 __all__ = ['StopHeartbeat']

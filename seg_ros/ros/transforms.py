@@ -11,9 +11,9 @@ from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.time import Time
 
-from seg_ros.core.config import NodeConfig
 from seg_ros.core.errors import ConfigurationError
-from seg_ros.core.lane_track import LaneTrack
+from seg_ros.core.lane.track import LaneTrack
+from seg_ros.core.parameters.node_config import NodeConfig
 from seg_ros.messages.lane_frame import placed_lane
 from seg_ros.messages.mounting import Mounting, wants_transforms
 

@@ -12,8 +12,8 @@ from typing import NamedTuple
 from rclpy.node import Node
 from sensor_msgs.msg import CompressedImage, Image
 
-from seg_ros.core.config import NodeConfig
 from seg_ros.core.errors import BackendError, FrameError
+from seg_ros.core.parameters.node_config import NodeConfig
 from seg_ros.core.timing import StageTimer
 from seg_ros.core.types import Frame, RgbImage
 from seg_ros.decisions import CameraDecisions, needs_of_stop

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from seg_ros.core.camera import Mount
 from seg_ros.core.errors import ConfigurationError
+from seg_ros.core.geometry.camera import Mount
 
 __all__ = ['SCENARIOS', 'SURROUNDINGS', 'WEATHERS', 'CrossingEvent', 'SceneConfig', 'random_scene']
 

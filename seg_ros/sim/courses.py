@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from seg_ros.core.stop_config import StopConfig
+from seg_ros.core.stop.config import StopConfig
 from seg_ros.sim.config import DEFAULT_MOUNT, CrossingEvent, SceneConfig, random_scene
 from seg_ros.sim.profile import profile_for
 from seg_ros.sim.vehicle import FRONT_M

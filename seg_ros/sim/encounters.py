@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from seg_ros.core.stop_config import StopConfig
-from seg_ros.core.zones import CorridorZone, stopping_distance_m
+from seg_ros.core.stop.config import StopConfig
+from seg_ros.core.stop.zones import CorridorZone, stopping_distance_m
 from seg_ros.sim.frame import Person, SimFrame
 from seg_ros.sim.vehicle import FRONT_M, HALF_WIDTH_M
 

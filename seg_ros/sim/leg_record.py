@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from seg_ros.core.stop_config import StopConfig
+from seg_ros.core.stop.config import StopConfig
 from seg_ros.sim.encounters import is_touched, people_near
 from seg_ros.sim.frame import SimFrame
 from seg_ros.sim.vehicle import HALF_WIDTH_M

@@ -8,17 +8,17 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from seg_ros.core.camera import Camera, CameraIntrinsics, Mount
 from seg_ros.core.errors import ConfigurationError
+from seg_ros.core.geometry.camera import Camera, CameraIntrinsics, Mount
 from seg_ros.sim.config import SceneConfig
 from seg_ros.sim.frame import EgoState, Person, SimFrame
+from seg_ros.sim.paint.renderer import Renderer, Sighting
+from seg_ros.sim.paint.weather import light_for
 from seg_ros.sim.profile import profile_for
-from seg_ros.sim.renderer import Renderer, Sighting
 from seg_ros.sim.road import Road
 from seg_ros.sim.scenery import Scenery
 from seg_ros.sim.traffic import Cyclist, Traffic, Walker
 from seg_ros.sim.vehicle import Driver, VehicleState, drive_on
-from seg_ros.sim.weather import light_for
 
 __all__ = ['Drive', 'World']
 

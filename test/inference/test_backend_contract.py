@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from seg_ros.core.errors import BackendError
 from seg_ros.inference.base import InferenceBackend
 from seg_ros.inference.engine import Engine, load_engine
-from seg_ros.inference.engine_build import BuildOptions
-from seg_ros.inference.engine_cache import EngineCache
-from seg_ros.inference.plan_maker import make_plan, workshop
 from seg_ros.inference.registry import BACKENDS, create_backend, probe_backends
-from seg_ros.inference.tensorrt_backend import plan_precision
+from seg_ros.inference.tensorrt.backend import plan_precision
+from seg_ros.inference.tensorrt.plan_build import BuildOptions
+from seg_ros.inference.tensorrt.plan_cache import EngineCache
+from seg_ros.inference.tensorrt.plan_maker import make_plan, workshop
 from test.tiny_onnx import SIZE_WH, network, seeded_images, write_engine
 
 WHY_NOT = {row.name: row.detail for row in probe_backends() if not row.available}

@@ -21,11 +21,11 @@ from seg_ros.inference.cpu import available_cores, bf16_instructions, inference_
 from seg_ros.inference.engine import load_engine
 from seg_ros.inference.onnxruntime_backend import OnnxruntimeBackend
 from seg_ros.inference.openvino_backend import OpenvinoBackend
+from test.paths import REPOSITORY
 from test.tiny_onnx import network, seeded_images, write_engine
 
 CpuBackend = type[OnnxruntimeBackend] | type[OpenvinoBackend]
 
-REPOSITORY = Path(__file__).parents[2]
 CPU_BACKENDS = [OnnxruntimeBackend, OpenvinoBackend]
 BROKEN = {
     'weights that are NaN': np.nan,

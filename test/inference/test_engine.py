@@ -12,6 +12,7 @@ from onnx import TensorProto
 
 from seg_ros.core.errors import EngineError
 from seg_ros.inference.engine import engine_search_path, find_engines, load_engine
+from test.paths import REPOSITORY
 from test.tiny_onnx import COLOURS, NAMES, SIZE_WH, network, spec, write_engine
 
 
@@ -240,6 +241,6 @@ def test_the_batch_size_may_be_open_or_one(batch: str | int, tmp_path: Path) -> 
 
 
 def test_the_engines_of_this_repository_fit() -> None:
-    repository = Path(__file__).parents[2] / 'engines'
+    repository = REPOSITORY / 'engines'
     for path in find_engines([repository]).values():
         assert load_engine(path).label_map.ids_with_role('drivable')

@@ -14,12 +14,12 @@ from seg_ros.inference import registry
 from seg_ros.inference.base import InferenceBackend
 from seg_ros.inference.canned_backend import CannedBackend
 from seg_ros.inference.engine import Engine, load_engine
-from seg_ros.inference.engine_cache import EngineCache
 from seg_ros.inference.one_thread import OneThreadBackend
 from seg_ros.inference.registry import PlanOptions, create_backend
+from seg_ros.inference.tensorrt.plan_cache import EngineCache
 from test.fake_tensorrt import FakeMachine
-from test.inference.test_background_build import machine  # noqa: F401  a fixture
-from test.inference.test_tensorrt_backend import store
+from test.inference.tensorrt.test_backend import store
+from test.inference.tensorrt.test_background_build import machine  # noqa: F401  a fixture
 from test.tiny_onnx import seeded_images, write_engine
 
 IMAGES = seeded_images()

@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 
 from seg_ros.core.errors import BackendUnavailable, ConfigurationError
-from seg_ros.inference import onnxruntime_backend, openvino_backend, tensorrt_backend
+from seg_ros.inference import onnxruntime_backend, openvino_backend
 from seg_ros.inference.engine import Engine, load_engine
 from seg_ros.inference.registry import AUTO_ORDER, BACKENDS, create_backend, probe_backends
+from seg_ros.inference.tensorrt import backend as tensorrt_backend
 from test.tiny_onnx import write_engine
 
 

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 from seg_ros.core.errors import BackendError
-from seg_ros.inference.background_build import BuildState
 from seg_ros.inference.base import InferenceBackend
 from seg_ros.inference.canned_backend import CannedBackend
 from seg_ros.inference.engine import Engine, load_engine
 from seg_ros.inference.switchable_backend import SwitchableBackend, backend_status
+from seg_ros.inference.tensorrt.background_build import BuildState
 from test.tiny_onnx import seeded_images, write_engine
 
 IMAGES = seeded_images()

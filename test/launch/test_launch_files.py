@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from seg_ros.core.config import NodeConfig
-from seg_ros.core.option import options_of
+from seg_ros.core.parameters.node_config import NodeConfig
+from seg_ros.core.parameters.option import options_of
+from test.paths import REPOSITORY
 
-REPOSITORY = Path(__file__).parents[2]
 STAND_IN = Path(__file__).parent / 'stand_in'
 
 

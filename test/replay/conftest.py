@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from seg_ros.core.config import NodeConfig
-from seg_ros.core.option import config_from_values
+from seg_ros.core.parameters.node_config import NodeConfig
+from seg_ros.core.parameters.option import config_from_values
 from test.tiny_onnx import write_engine
 
 

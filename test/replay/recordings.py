@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
 
-from seg_ros.core.camera import CameraIntrinsics
-from seg_ros.media.bags import open_bag
+from seg_ros.core.geometry.camera import CameraIntrinsics
 from seg_ros.messages.plain import plain_type, serialised, typestore
+from seg_ros.recordings.bags import open_bag
 from test.tiny_onnx import COLOURS
 
 SIZE_WH = (128, 64)

@@ -15,11 +15,12 @@ from typing import Any
 import pytest
 
 from seg_ros.cli import main
-from seg_ros.core.config import NodeConfig
 from seg_ros.core.errors import ConfigurationError
+from seg_ros.core.parameters.node_config import NodeConfig
 from seg_ros.replay.fleet import Outcome, fleet_jobs, run_processes, run_ray
 from seg_ros.replay.job import ReplayJob
 from seg_ros.replay.replay import replay
+from test.paths import REPOSITORY
 from test.replay.recordings import drive_rows, rows_of, write_bag
 
 IMAGES = 150
@@ -133,7 +134,7 @@ def ray_cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], Any]]:
     ray = pytest.importorskip('ray')
     monkeypatch.setenv('RAY_USAGE_STATS_ENABLED', '0')
     monkeypatch.setenv('RAY_worker_niceness', '0')  # or a busy machine leaves it no time
-    repository = str(Path(__file__).parents[2])
+    repository = str(REPOSITORY)
     monkeypatch.setenv('PYTHONPATH', repository)
     ray.init(
         num_cpus=2,

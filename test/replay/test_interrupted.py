@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 from rosbags.rosbag2 import CompressionMode
 
-from seg_ros.core.config import NodeConfig
 from seg_ros.core.errors import ConfigurationError
+from seg_ros.core.parameters.node_config import NodeConfig
 from seg_ros.replay.job import ReplayJob
 from seg_ros.replay.replay import Progress, replay
 from seg_ros.replay.unfinished import Unfinished

@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from seg_ros.core.config import NodeConfig
 from seg_ros.core.errors import ConfigurationError
-from seg_ros.core.option import config_from_values
+from seg_ros.core.parameters.node_config import NodeConfig
+from seg_ros.core.parameters.option import config_from_values
 from seg_ros.messages.conversions import stamp_ns_of
 from seg_ros.messages.plain import typestore
+from seg_ros.recordings.recording import Span
 from seg_ros.replay.job import ReplayJob, ReplaySummary
 from seg_ros.replay.outputs import ON_REQUEST, output_names
-from seg_ros.replay.recording import Span
 from seg_ros.replay.replay import Progress, replay
 from test.replay.recordings import (
     BEGIN_NS,

@@ -19,19 +19,20 @@ from rosbags.rosbag1 import Writer as Writer1
 from rosbags.rosbag2 import CompressionMode, StoragePlugin
 from rosbags.typesys import Stores, get_typestore
 
-from seg_ros.core.config import NodeConfig
 from seg_ros.core.errors import ConfigurationError
-from seg_ros.media.bags import open_bag
-from seg_ros.media.video_writer import best_format
+from seg_ros.core.parameters.node_config import NodeConfig
 from seg_ros.messages.conversions import stamp_ns_of
 from seg_ros.messages.plain import typestore
 from seg_ros.messages.types import uses_ros
+from seg_ros.pictures.video_writer import best_format
+from seg_ros.recordings.bags import open_bag
+from seg_ros.recordings.recording import open_recording
 from seg_ros.replay.job import ReplayJob, ReplaySummary
 from seg_ros.replay.parameters import config_of
-from seg_ros.replay.recording import open_recording
 from seg_ros.replay.replay import replay
 from seg_ros.replay.roles import roles_of
 from seg_ros.replay.stages import Stages
+from test.paths import REPOSITORY
 from test.replay.recordings import (
     BEGIN_NS,
     IMAGE,
@@ -283,9 +284,7 @@ def test_parameters_come_from_the_file_of_the_node_and_from_the_command_line(
     )
     config = config_of(file, ['stop.hold_s:=3.5', 'engine:=roadsynth'])
     assert (config.stop.hold_s, config.mount.z, config.engine) == (3.5, (1.4,), 'roadsynth')
-    assert config_of(Path(__file__).parents[2] / 'config' / 'segmentation.yaml', ()) == (
-        NodeConfig()
-    )
+    assert config_of(REPOSITORY / 'config' / 'segmentation.yaml', ()) == (NodeConfig())
 
 
 @pytest.mark.parametrize(

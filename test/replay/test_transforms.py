@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from seg_ros.core.camera import Mount
+from seg_ros.core.geometry.camera import Mount
 from seg_ros.messages.conversions import stamp_ns_of
 from seg_ros.messages.mounting import mount_of_transform
 from seg_ros.messages.plain import plain_type

@@ -10,7 +10,6 @@ import math
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,7 +18,9 @@ from numpy.typing import NDArray
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image, LaserScan, PointCloud2, PointField
 
-CONFIG = Path(__file__).parents[2] / 'config/nav2'
+from test.paths import REPOSITORY
+
+CONFIG = REPOSITORY / 'config/nav2'
 
 SENSOR_DATA_50 = QoSProfile(
     history=HistoryPolicy.KEEP_LAST,

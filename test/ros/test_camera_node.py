@@ -15,7 +15,7 @@ import pytest
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from seg_ros.messages.conversions import stamp_ns_of
-from test.media.pictures import flat, write_png
+from test.recordings.pictures import flat, write_png
 from test.ros.graph import BEST_EFFORT, Graph, pixels_of, wait_for
 
 RED, GREEN, BLUE = (220, 30, 30), (30, 220, 30), (30, 30, 220)

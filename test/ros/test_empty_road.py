@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from sensor_msgs.msg import CameraInfo, Image, LaserScan, PointCloud2
 
 from seg_ros.sim import SceneConfig, SimFrame
-from seg_ros.sim.label_renderer import LabelWorld
+from seg_ros.sim.labels.renderer import LabelWorld
 from test.ros.graph import TIMEOUT_S, Graph, image_message, pixels_of, wait_for
 from test.ros.nav2_consumers import (
     SENSOR_DATA_50,

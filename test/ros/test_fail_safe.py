@@ -19,7 +19,7 @@ from rclpy.parameter import Parameter
 from rosgraph_msgs.msg import Clock
 from std_msgs.msg import Bool
 
-from seg_ros.core.vehicle_stop import VehicleDecision
+from seg_ros.core.stop.vehicle_stop import VehicleDecision
 from seg_ros.ros.segmentation_node import SegmentationNode
 from test.ros.drive import Drive, empty_road
 from test.ros.graph import Graph, values_of, wait_for

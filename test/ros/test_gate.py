@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +14,7 @@ from rclpy.parameter import Parameter
 from std_msgs.msg import Bool
 
 from seg_ros.ros.gate_node import GateNode
+from test.paths import REPOSITORY
 from test.ros.graph import Spinning, wait_for
 
 
@@ -86,7 +86,7 @@ def test_a_gate_without_a_timeout_is_refused(domain_id: int) -> None:
 
 
 def test_the_shipped_lock_of_twist_mux_has_a_timeout() -> None:
-    file = Path(__file__).parents[2] / 'config/consumers/twist_mux_locks.yaml'
+    file = REPOSITORY / 'config/consumers/twist_mux_locks.yaml'
     locks = yaml.safe_load(file.read_text())['twist_mux']['ros__parameters']['locks']
     assert locks['pedestrian_stop']['timeout'] > 3 / 20.0  # three heartbeats
     assert locks['pedestrian_stop']['topic'] == '/segmentation/pedestrian_stop'

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from geometry_msgs.msg import PoseArray
 
-from seg_ros.core.camera import Camera, CameraIntrinsics, GroundTable
-from seg_ros.core.lane_config import LaneConfig
-from seg_ros.core.people import SeenPerson
-from seg_ros.core.stop_config import StopConfig
+from seg_ros.core.geometry.camera import Camera, CameraIntrinsics, GroundTable
+from seg_ros.core.lane.config import LaneConfig
+from seg_ros.core.stop.config import StopConfig
+from seg_ros.core.stop.people import SeenPerson
 from seg_ros.core.timing import StageTimer
 from seg_ros.decisions import CameraDecisions
 from seg_ros.messages.camera_info import Calibration, camera_info_message

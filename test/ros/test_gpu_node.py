@@ -11,13 +11,13 @@ from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.lifecycle import TransitionCallbackReturn
 from sensor_msgs.msg import Image
 
-from seg_ros.inference import gpu
+from seg_ros.inference.cuda import gpu
 from seg_ros.inference.engine import load_engine
-from seg_ros.inference.engine_cache import EngineCache
-from seg_ros.inference.tensorrt_backend import MOST_RESTARTS
+from seg_ros.inference.tensorrt.backend import MOST_RESTARTS
+from seg_ros.inference.tensorrt.plan_cache import EngineCache
 from test.fake_tensorrt import FakeMachine
-from test.inference.test_background_build import machine  # noqa: F401  a fixture
-from test.inference.test_tensorrt_backend import store
+from test.inference.tensorrt.test_backend import store
+from test.inference.tensorrt.test_background_build import machine  # noqa: F401  a fixture
 from test.ros.graph import Graph, image_message, latest_status, values_of, wait_for
 from test.ros.test_segmentation_node import canned, street
 

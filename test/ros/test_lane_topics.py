@@ -16,10 +16,10 @@ from nav_msgs.msg import Odometry, Path
 from sensor_msgs.msg import CameraInfo
 from std_msgs.msg import Bool, Header
 
-from seg_ros.core.camera import Camera, CameraIntrinsics, Mount
+from seg_ros.core.geometry.camera import Camera, CameraIntrinsics, Mount
 from seg_ros.inference.engine import load_engine
 from seg_ros.messages.camera_info import camera_info_message
-from seg_ros.sim.label_road import LabelRoad
+from seg_ros.sim.labels.road import LabelRoad
 from seg_ros.sim.road import Road
 from seg_ros.sim.vehicle import VehicleState
 from test.ros.graph import Graph, header_of, image_message, values_of, wait_for

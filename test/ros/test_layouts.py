@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 import yaml
 
+from seg_ros.commands.demo.topics import IMAGE_COMPRESSED, RECORDED
 from seg_ros.messages.types import message_type
-from seg_ros.tools.demo_topics import IMAGE_COMPRESSED, RECORDED
+from test.paths import REPOSITORY
 from test.ros.graph import Graph, wait_for
 from test.ros.test_segmentation_node import canned
 
-CONFIG = Path(__file__).parents[2] / 'config'
+CONFIG = REPOSITORY / 'config'
 CAMERA = {'/camera/image_raw': 'sensor_msgs/msg/Image'}  # what the launch files listen to
 DEMO_CAMERA = {IMAGE_COMPRESSED: 'sensor_msgs/msg/CompressedImage'}
 SHOWN_BY_RVIZ = {

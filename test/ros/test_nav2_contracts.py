@@ -18,9 +18,10 @@ from nav_msgs.msg import OccupancyGrid
 from numpy.typing import NDArray
 from sensor_msgs.msg import CameraInfo, Image, LaserScan, PointCloud2
 
-from seg_ros.core.autoware_mask import AUTOWARE_IDS, AutowareMask
-from seg_ros.core.camera import Camera, CameraIntrinsics, Mount
-from test.core.test_autoware_mask import decoded
+from seg_ros.core.geometry.camera import Camera, CameraIntrinsics, Mount
+from seg_ros.core.navigation.autoware_mask import AUTOWARE_IDS, AutowareMask
+from test.core.navigation.test_autoware_mask import decoded
+from test.paths import REPOSITORY
 from test.ros.drive import Drive
 from test.ros.graph import Graph, graph_of, pixels_of, wait_for
 from test.ros.nav2_consumers import (
@@ -35,8 +36,8 @@ from test.ros.nav2_consumers import (
 from test.ros.test_segmentation_node import canned
 from test.tiny_onnx import network, write_engine
 
-ENGINES = sorted((Path(__file__).parents[2] / 'engines').glob('*/spec.yaml'))
-SPEC = yaml.safe_load((Path(__file__).parents[2] / 'engines/roadsynth/spec.yaml').read_text())
+ENGINES = sorted((REPOSITORY / 'engines').glob('*/spec.yaml'))
+SPEC = yaml.safe_load((REPOSITORY / 'engines/roadsynth/spec.yaml').read_text())
 IDS = {row['name']: row['id'] for row in SPEC['classes']}
 COLOURS = np.array([row['colour'] for row in SPEC['classes']], np.uint8)
 SIZE_WH = (640, 360)

@@ -27,8 +27,8 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import Bool, String
 from std_srvs.srv import SetBool
 
-from seg_ros.media.bag_messages import BagMessages
 from seg_ros.messages.conversions import stamp_ns_of
+from seg_ros.recordings.bag_messages import BagMessages
 from test.ros.graph import (
     BEST_EFFORT,
     LATCHED,

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 from std_msgs.msg import String
 
-from seg_ros.middleware import FASTDDS_PROFILE, PROFILE_VARIABLES, TRANSPORT_VARIABLE
+from seg_ros.ros.middleware import FASTDDS_PROFILE, PROFILE_VARIABLES, TRANSPORT_VARIABLE
+from test.paths import REPOSITORY
 from test.ros.graph import LATCHED, Graph, wait_for
 
 RUN = [sys.executable, '-m', 'seg_ros.cli', 'run']
@@ -129,7 +130,7 @@ def in_a_child(code: str, **variables: str) -> str:
     """Returns what Python code prints in a process without Fast DDS settings but these."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith('FAST')}
     result = subprocess.run(
-        [sys.executable, '-c', f'from seg_ros.middleware import *; prepare_process(); {code}'],
+        [sys.executable, '-c', f'from seg_ros.ros.middleware import *; prepare_process(); {code}'],
         capture_output=True,
         text=True,
         env={**environment, **variables},
@@ -158,7 +159,7 @@ def test_a_prepared_process_has_shared_memory_for_large_images(domain_id: int) -
 def test_the_shipped_parameters_file_starts_the_node(
     graph: Graph, domain_id: int, engine: Path
 ) -> None:
-    file = Path(__file__).parents[2] / 'config/segmentation.yaml'
+    file = REPOSITORY / 'config/segmentation.yaml'
     arguments = ['--params-file', str(file), '-p', f'engine:={engine}', '-p', 'backend:=canned']
     process = subprocess.Popen(
         [*RUN, '--ros-args', *arguments, '-r', '__ns:=/robot'],

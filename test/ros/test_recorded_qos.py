@@ -19,7 +19,7 @@ from rosbags.interfaces import (
     QosTime,
 )
 
-from seg_ros.ros.recorded_qos import offered_again, recorded_qos
+from seg_ros.commands.shared.recorded_qos import offered_again, recorded_qos
 
 ZERO, FOREVER = QosTime(0, 0), QosTime(9223372036, 854775807)
 OLD_FOREVER = QosTime(2147483647, 4294967295)

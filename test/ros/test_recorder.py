@@ -20,8 +20,8 @@ from rosbags.typesys import Stores, get_typestore
 from sensor_msgs.msg import Image
 from std_msgs.msg import String
 
+from seg_ros.commands.shared.message_types import learn_type, message_class
 from seg_ros.core.errors import ConfigurationError
-from seg_ros.ros.message_types import learn_type, message_class
 from test.ros.graph import BEST_EFFORT, LATCHED, Graph, image_message, wait_for
 
 Recorder = Callable[..., 'subprocess.Popen[bytes]']
@@ -46,7 +46,7 @@ def recorder(domain_id: int, bag: Path, log: Path) -> Iterator[Recorder]:
         with log.open('wb') as output:
             process = subprocess.Popen(
                 [
-                    *(sys.executable, '-m', 'seg_ros.ros.recorder', '--progress'),
+                    *(sys.executable, '-m', 'seg_ros.commands.record.recorder', '--progress'),
                     *('-o', str(bag), *topics),
                 ],
                 stdout=output,

@@ -7,8 +7,8 @@ from pathlib import Path
 from nav_msgs.msg import OccupancyGrid
 from sensor_msgs.msg import CameraInfo, Image, LaserScan, PointCloud2
 
-from seg_ros.core.config import NodeConfig
-from seg_ros.core.option import config_from_values
+from seg_ros.core.parameters.node_config import NodeConfig
+from seg_ros.core.parameters.option import config_from_values
 from seg_ros.messages.conversions import stamp_ns_of
 from seg_ros.messages.plain import serialised
 from seg_ros.replay.job import ReplayJob

@@ -19,13 +19,13 @@ from nav_msgs.msg import Odometry
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo
 
-from seg_ros.core.stop_config import StopConfig
+from seg_ros.commands.simulate.simulator import odometry_message
+from seg_ros.core.stop.config import StopConfig
 from seg_ros.messages.camera_info import camera_info_message
 from seg_ros.messages.conversions import stamp_text
-from seg_ros.ros.simulator import odometry_message
 from seg_ros.sim import CrossingEvent, Person, SceneConfig, SimFrame
 from seg_ros.sim.encounters import true_zone
-from seg_ros.sim.label_renderer import LabelWorld
+from seg_ros.sim.labels.renderer import LabelWorld
 from test.ros.graph import (
     TIMEOUT_S,
     Graph,

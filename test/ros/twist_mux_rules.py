@@ -7,14 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
 
+from test.paths import REPOSITORY
+
 __all__ = ['Lock', 'TwistMux', 'Velocity', 'shipped_lock']
 
-LOCKS = Path(__file__).parents[2] / 'config/consumers/twist_mux_locks.yaml'
+LOCKS = REPOSITORY / 'config/consumers/twist_mux_locks.yaml'
 
 Command = TypeVar('Command')
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from seg_ros.core.stop_config import StopConfig
+from seg_ros.core.stop.config import StopConfig
 from seg_ros.sim.courses import LEG_M, RATE_HZ, course
 from seg_ros.sim.follower import BRAKING_MPS2, Follower
 from seg_ros.sim.frame import EgoState, Person, SimFrame

@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from seg_ros.core.camera import Camera
+from seg_ros.core.geometry.camera import Camera
 from seg_ros.sim import SCENARIOS, CrossingEvent, SceneConfig, World
 from seg_ros.sim import classes as sim
-from seg_ros.sim.label_renderer import LabelWorld
+from seg_ros.sim.labels.renderer import LabelWorld
 
 SMALL = replace(SCENARIOS['empty'], size_wh=(320, 180))
 CROSSING = replace(

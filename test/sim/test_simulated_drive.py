@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 import pytest
 
-from seg_ros.core.camera import Mount
 from seg_ros.core.errors import ConfigurationError
+from seg_ros.core.geometry.camera import Mount
 from seg_ros.sim import (
     SCENARIOS,
     WEATHERS,

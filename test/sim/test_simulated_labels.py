@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from seg_ros.core.camera import Camera, Mount
+from seg_ros.core.geometry.camera import Camera, Mount
 from seg_ros.sim import SCENARIOS, SceneConfig, SimFrame, World
 from seg_ros.sim import classes as c
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from seg_ros.core.camera import Camera
+from seg_ros.core.geometry.camera import Camera
 from seg_ros.sim import SCENARIOS, CrossingEvent, Person, SceneConfig, SimFrame, World
 from seg_ros.sim import classes as c
 

@@ -15,7 +15,7 @@ import pytest
 import yaml
 from numpy.typing import NDArray
 
-from seg_ros.core.metrics import ConfusionMatrix
+from seg_ros.commands.evaluate.metrics import ConfusionMatrix
 from test.training.training_python import REPOSITORY, needs_training, run_training
 
 IMAGES = 50

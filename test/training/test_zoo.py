@@ -7,14 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from seg_ros.core.encodings import decode_raw
+from seg_ros.core.image.encodings import decode_raw
 from seg_ros.core.types import Frame
 from seg_ros.inference.engine import load_engine
-from seg_ros.inference.network_size import resized
-from seg_ros.inference.plan_check import check_images, reference_labels
+from seg_ros.inference.onnx.network_size import resized
 from seg_ros.inference.registry import create_backend
+from seg_ros.inference.tensorrt.plan_check import check_images, reference_labels
 from seg_ros.pipeline import SegmentationPipeline
-from test.inference.compile_rtx import compile_rtx
+from test.inference.tensorrt.compile_rtx import compile_rtx
 from test.through_pipeline import processed
 from test.training.training_python import needs_training, run_training
 from test.training.zoo import IMAGES, KINDS, LABELS, OTHER, OTHER_SIZE_WH, SIZE_WH

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from test.paths import REPOSITORY
+
 TRAINING_PYTHON = os.environ.get('SEG_ROS_TRAINING_PYTHON', '')
-REPOSITORY = Path(__file__).parents[2]
 
 needs_training = pytest.mark.skipif(
     not TRAINING_PYTHON, reason='torch has an environment of its own: make test-training'

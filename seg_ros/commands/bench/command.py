@@ -1,0 +1,109 @@
+"""``seg_ros bench``: what the node adds to bare inference, and what the textbook node adds.
+
+Camera, node and consumer are three processes on a DDS domain of their own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import signal
+import sys
+from dataclasses import asdict, replace
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from seg_ros.commands.bench.figures import FIGURES, figures_of, labels_per_s, table_of
+from seg_ros.commands.bench.parts import (
+    Settings,
+    measure_cameras,
+    measure_memory,
+    measure_speed,
+    measure_transport,
+)
+from seg_ros.commands.bench.stage import HD_WH, NodeOptions
+from seg_ros.inference.base import PRECISIONS
+from seg_ros.inference.engine import load_engine
+from seg_ros.inference.registry import BACKENDS
+
+__all__ = ['add_arguments', 'main']
+
+PARTS = ('speed', 'cameras', 'memory', 'transport')
+
+QUICK = Settings(
+    rounds=1,
+    bare_s=2.0,
+    calm_s=4.0,
+    busy_s=4.0,
+    warm_up_s=0.5,
+    cameras_s=5.0,
+    memory_frames=600,
+    transport_s=5.0,
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument('--engine', default='roadseg', help='name or folder (roadseg)')
+    parser.add_argument('--backend', default='auto', choices=('auto', *BACKENDS))
+    parser.add_argument('--precision', default='auto', choices=PRECISIONS)
+    parser.add_argument(
+        '--threads', type=int, default=0, help='of inference; 0, the default: one per free core'
+    )
+    parser.add_argument(
+        '--only', nargs='+', choices=PARTS, default=PARTS, help='measure these parts and no more'
+    )
+    parser.add_argument(
+        '--camera-size',
+        type=int,
+        nargs=2,
+        default=HD_WH,
+        metavar=('W', 'H'),
+        help='of the images whose speed is measured (1280x720)',
+    )
+    parser.add_argument('--quick', action='store_true', help='a minute instead of eight; rough')
+    parser.add_argument('--json', action='store_true', help='print figures and samples as JSON')
+    parser.add_argument('--output', type=Path, metavar='FILE', help='also write that JSON here')
+
+
+def main(arguments: argparse.Namespace) -> int:
+    """Measures and prints; returns 1 when a figure misses its bar, else 0."""
+    signal.signal(signal.SIGTERM, _end)
+    settings = replace(
+        QUICK if arguments.quick else Settings(), camera_wh=tuple(arguments.camera_size)
+    )
+    engine = load_engine(arguments.engine)
+    options = NodeOptions(
+        engine.folder.resolve(), arguments.backend, arguments.precision, arguments.threads
+    )
+    raw: dict[str, Any] = {
+        'settings': asdict(settings),
+        'engine': engine.name,
+        'cores': len(os.sched_getaffinity(0)),
+        'platform': platform.platform(),
+    }
+    if 'speed' in arguments.only:
+        raw.update(measure_speed(options, settings))
+    if 'cameras' in arguments.only:
+        raw.update(measure_cameras(options, settings))
+    if 'memory' in arguments.only:
+        raw.update(measure_memory(settings))
+    if 'transport' in arguments.only:
+        raw.update(measure_transport(settings))
+    values, rate = figures_of(raw), labels_per_s(raw)
+    document = json.dumps({**values, 'labels_per_s': rate, 'raw': raw})
+    if arguments.output:
+        arguments.output.write_text(document)
+    print(document if arguments.json else table_of(values, raw.get('no_textbook', '')))
+    if rate is not None and not arguments.json:
+        width, height = settings.camera_wh
+        print(f'{rate:.1f} labels a second of {width}x{height} images, in saturation.')
+    held = [FIGURES[name].holds(value) for name, value in values.items() if value is not None]
+    return 0 if all(held) else 1
+
+
+def _end(number: int, frame: FrameType | None) -> None:  # noqa: ARG001  a signal handler
+    """Ends this process as an exception does, so that no other one is left behind."""
+    sys.exit(128 + number)

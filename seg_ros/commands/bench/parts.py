@@ -1,0 +1,212 @@
+"""What ``seg_ros bench`` measures, one function a part; each returns raw samples.
+
+What is compared is measured in turns within one run, so that a machine that slows down slows
+both sides of a ratio.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import seg_ros
+from seg_ros.commands.bench.process import BenchProcess
+from seg_ros.commands.bench.small_engine import write_small_engine
+from seg_ros.commands.bench.stage import HD_WH, NodeOptions, Stage
+from seg_ros.commands.bench.textbook_network import write_textbook_network
+from seg_ros.core.errors import SegRosError
+from seg_ros.inference.engine import load_engine
+
+__all__ = [
+    'Settings',
+    'measure_cameras',
+    'measure_memory',
+    'measure_speed',
+    'measure_transport',
+    'say',
+]
+
+TEXTBOOK_NODE = Path(seg_ros.__file__).parents[1] / 'bench' / 'textbook_node.py'
+
+CALM_SHARE, CALM_MAX_HZ = 0.5, 30.0  # share of the rate of bare inference
+BUSY_SHARE, BUSY_MAX_HZ = 1.5, 200.0
+CAMERAS, CAMERA_HZ, CAMERA_WH = 4, 5.0, (640, 360)
+MEMORY_HZ, MEMORY_WH = 120.0, (640, 360)
+TRANSPORT_HZ, TRANSPORT_WH = 30.0, (1920, 1080)
+POLL_S = 0.2
+FOREVER_S = 3600.0
+TRIAL_S = 1.0
+LABELS = {'node': '/segmentation/label', 'textbook': '/textbook/label'}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How long everything is measured.
+
+    Attributes:
+        camera_wh: Size of the images whose speed is measured.
+        rounds: Times that bare inference, node and textbook node take turns.
+        bare_s: Of bare inference in a round.
+        calm_s: Of the node below saturation, in a round.
+        busy_s: Of either node in saturation, in a round.
+        warm_up_s: Left out at the start of each of these.
+        cameras_s: Of four cameras at once.
+        memory_frames: Labels until the memory is measured; first it is after a tenth of them.
+        transport_s: Of each reliability.
+    """
+
+    camera_wh: tuple[int, int] = HD_WH
+    rounds: int = 8
+    bare_s: float = 3.0
+    calm_s: float = 5.0
+    busy_s: float = 5.0
+    warm_up_s: float = 1.0
+    cameras_s: float = 20.0
+    memory_frames: int = 10_000
+    transport_s: float = 60.0
+
+
+def measure_speed(options: NodeOptions, settings: Settings) -> dict[str, Any]:
+    """Bare inference, the node below and in saturation, the textbook node in saturation."""
+    with Stage() as stage:
+        bare, backend = stage.bare(options)
+        bare_hz = _rate_of(bare.ask(seconds=settings.bare_s, rate_hz=0.0))
+        calm_hz = min(CALM_MAX_HZ, CALM_SHARE * bare_hz)
+        busy_hz = min(BUSY_MAX_HZ, BUSY_SHARE * bare_hz)
+        say(f'speed: {backend["backend"]}, {backend["detail"]}, infers at {bare_hz:.1f} Hz')
+        node = stage.node(options, {'camera': '/ours/image'})
+        try:
+            textbook, why_not = _textbook(stage, options, busy_hz), ''
+        except SegRosError as error:
+            textbook, why_not = None, str(error)
+        rounds = []
+        for index in range(settings.rounds):
+            say(f'speed: round {index + 1} of {settings.rounds}')
+            samples = {
+                'bare': bare.ask(seconds=settings.bare_s, rate_hz=0.0),
+                'bare_calm': bare.ask(seconds=settings.bare_s, rate_hz=calm_hz),
+            }
+            for name, topic, rate_hz, seconds, process in (
+                ('calm', '/ours/image', calm_hz, settings.calm_s, node),
+                ('busy', '/ours/image', busy_hz, settings.busy_s, node),
+                ('textbook', '/textbook/image', busy_hz, settings.busy_s, textbook),
+            ):
+                if process is not None:
+                    played = stage.play([topic], rate_hz, seconds, [process], settings.camera_wh)
+                    samples[name] = _one_topic(played, LABELS[process.name])
+            rounds.append(samples)
+    return {
+        'backend': backend,
+        'calm_hz': calm_hz,
+        'busy_hz': busy_hz,
+        'rounds': rounds,
+        'no_textbook': why_not,
+    }
+
+
+def measure_cameras(options: NodeOptions, settings: Settings) -> dict[str, Any]:
+    """Four cameras at once in one node."""
+    cameras = {f'camera{index}': f'/camera{index}/image' for index in range(CAMERAS)}
+    with Stage() as stage:
+        bare, _ = stage.bare(options)
+        bare_hz = _rate_of(bare.ask(seconds=settings.bare_s, rate_hz=0.0))
+        say(f'cameras: {CAMERAS} at {CAMERA_HZ:g} Hz, bare inference at {bare_hz:.1f} Hz')
+        node = stage.node(options, cameras)
+        topics = list(cameras.values())
+        played = stage.play(topics, CAMERA_HZ, settings.cameras_s, [node], CAMERA_WH)
+    return {
+        'cameras': {
+            'bare_hz': bare_hz,
+            'seconds': settings.cameras_s,
+            'sent': list(played['sent'].values()),
+            'received': list(played['received'].values()),
+        }
+    }
+
+
+def measure_memory(settings: Settings) -> dict[str, Any]:
+    """Memory of the node after many frames, with a small network to save time."""
+    late = settings.memory_frames
+    early = late // 10
+    with Stage() as stage:
+        engine = write_small_engine(stage.folder / 'small')
+        node = stage.node(NodeOptions(engine, 'onnxruntime', threads=1), {'camera': '/ours/image'})
+        stage.start_playing(['/ours/image'], MEMORY_HZ, FOREVER_S, MEMORY_WH)
+        samples = []
+        count = 0
+        while count < late:
+            time.sleep(POLL_S)
+            count = stage.received_count()
+            samples.append((count, node.resident_bytes()))
+            say(f'memory: {count} of {late} labels', passing=True)
+        stage.end_playing([node], now=True)
+    return {
+        'memory': {
+            'early_bytes': next(size for count, size in samples if count >= early),
+            'late_bytes': samples[-1][1],
+            'samples': samples,
+        }
+    }
+
+
+def measure_transport(settings: Settings) -> dict[str, Any]:
+    """A large stream from one process to another, without a node in between."""
+    transport = {}
+    with Stage() as stage:
+        for reliability in ('best_effort', 'reliable'):
+            say(f'transport: {reliability}, {settings.transport_s:g} s')
+            topic = f'/{reliability}/image'
+            stage.listen([topic], reliability=reliability, depth=1)
+            played = stage.play(
+                [topic], TRANSPORT_HZ, settings.transport_s, (), TRANSPORT_WH, reliability
+            )
+            transport[reliability] = {row: played[row][topic] for row in ('sent', 'received')}
+    return {'transport': transport}
+
+
+def say(text: str, *, passing: bool = False) -> None:
+    """Tells how far it is; a passing line is shown to people only, and the next replaces it."""
+    if sys.stderr.isatty():
+        print(f'\r{text:<60}', end='' if passing else '\n', file=sys.stderr, flush=True)
+    elif not passing:
+        print(text, file=sys.stderr, flush=True)
+
+
+def _textbook(stage: Stage, options: NodeOptions, rate_hz: float) -> BenchProcess:
+    """Starts the textbook node and returns it once it has shown that it can work.
+
+    Raises:
+        SegRosError: It is not there or cannot work here.
+    """
+    if not TEXTBOOK_NODE.exists():
+        raise SegRosError(f'{TEXTBOOK_NODE} is missing; run it in the repository')
+    if importlib.util.find_spec('cv_bridge') is None:
+        raise SegRosError("cv_bridge is missing; pip install 'cv_bridge==1.13.0.post0'")
+    network = write_textbook_network(load_engine(options.engine), stage.folder)
+    textbook = stage.textbook(TEXTBOOK_NODE, network)
+    played = stage.play(['/textbook/image'], rate_hz, TRIAL_S, [textbook])
+    textbook.check_alive()
+    _one_topic(played, LABELS['textbook'])
+    return textbook
+
+
+def _one_topic(played: dict[str, Any], topic: str) -> dict[str, Any]:
+    """Returns the samples of the one topic that was played and of the one that came of it.
+
+    Raises:
+        SegRosError: Nothing came of it.
+    """
+    (sent,) = played['sent'].values()
+    received = played['received'][topic]
+    if not received:
+        raise SegRosError(f'{len(sent)} images were sent, but nothing came on {topic}')
+    return {'sent': sent, 'received': received}
+
+
+def _rate_of(bare: dict[str, Any]) -> float:
+    times_ms = bare['infer_ms']
+    return 1e3 * len(times_ms) / sum(times_ms)

@@ -1,0 +1,242 @@
+"""``seg_ros demo``: the whole job on this machine, and what came of it in files.
+
+A camera, the node and a recorder run as three processes on a ROS graph of their own. What the
+recorder heard becomes a video, a contact sheet and figures.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from types import FrameType
+from typing import Any, NamedTuple
+
+from seg_ros.commands.demo.ground import write_moment
+from seg_ros.commands.demo.pictures import write_contact_sheet, write_video
+from seg_ros.commands.demo.recording import DemoRecording, read_recording, summary_of
+from seg_ros.commands.demo.topics import (
+    CAMERA_INFO,
+    DIAGNOSTICS,
+    IMAGE,
+    IMAGE_COMPRESSED,
+    LABEL,
+    OVERLAY,
+    RECORDED,
+)
+from seg_ros.commands.shared.children import Child, Children
+from seg_ros.commands.shared.latest_counts import LatestCounts
+from seg_ros.commands.shared.progress import Progress
+from seg_ros.core.errors import ConfigurationError, SegRosError
+from seg_ros.core.geometry.camera import Mount
+from seg_ros.recordings.sources import (
+    SourceOptions,
+    add_source_arguments,
+    open_source,
+    options_from_arguments,
+    words_from_options,
+)
+
+__all__ = ['add_arguments', 'main']
+
+DEFAULT_SECONDS = 15.0
+SAFE_DOMAINS = 102  # 0 to 101 leave the ephemeral ports alone on every system
+POLL_S = 0.1
+NODE_READY_S = 180.0  # an engine may have to be built first
+QUIET_S = 1.0  # no label for so long: the node has answered what it will answer
+LAST_WORDS_S = 5.0
+DIAGNOSTICS_PERIOD_S = 0.5
+LOGS = ('camera', 'node', 'recorder')
+
+
+class Cast(NamedTuple):
+    """The three processes."""
+
+    recorder: Child
+    node: Child
+    camera: Child
+
+    def check(self) -> None:
+        """Raises SegRosError when one of them died."""
+        self.node.check()
+        self.recorder.check()
+        self.camera.check(may_end=True)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_source_arguments(parser)
+    parser.add_argument(
+        '--seconds', type=float, default=DEFAULT_SECONDS, metavar='S', help='at most (15)'
+    )
+    parser.add_argument('--engine', metavar='NAME', help="engine (default: the node's)")
+    parser.add_argument('--backend', metavar='NAME', help="backend (default: the node's choice)")
+    parser.add_argument(
+        '-o', '--output', type=Path, default=Path('out/demo'), help='folder (out/demo)'
+    )
+
+
+def main(arguments: argparse.Namespace) -> int:
+    """Runs the demo and returns the exit code."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    if arguments.seconds <= 0.0:
+        raise ConfigurationError(f'--seconds {arguments.seconds:g}: give more than 0.')
+    options = options_from_arguments(arguments)
+    source = open_source(options)
+    folder: Path = arguments.output
+    _clear(folder)
+    with Progress(sys.stdout) as progress:
+        progress.say(f'Demo: {source.name}, at most {arguments.seconds:g} s of it')
+        with Children(folder, _environment()) as children:
+            _perform(children, arguments, options, source.mount, progress)
+        progress.show('Reading what was recorded')
+        recording = read_recording(folder / 'bag')
+        summary = summary_of(recording)
+        text = json.dumps(summary, indent=2) + '\n'
+        (folder / 'summary.json').write_text(text, encoding='utf-8')
+        video = _write_pictures(folder, recording, summary, source.name, progress)
+    print(_farewell(folder, video, summary))
+    return 0
+
+
+def _perform(
+    children: Children,
+    arguments: argparse.Namespace,
+    options: SourceOptions,
+    mount: Mount | None,
+    progress: Progress,
+) -> None:
+    """Runs recorder, node and camera until every image had its chance of an answer."""
+    folder: Path = arguments.output
+    cast = Cast(
+        children.start('recorder', _recorder_words(folder)),
+        children.start('node', _node_words(arguments, mount)),
+        children.start('camera', _camera_words(arguments, options)),
+    )
+    prepared, recorded = LatestCounts(cast.camera.log), LatestCounts(cast.recorder.log)
+    first_s: float | None = None
+    while cast.camera.exit_code is None:
+        cast.check()
+        counts = recorded.read()
+        sent, answered = counts.get(IMAGE_COMPRESSED, 0), counts.get(LABEL, 0)
+        if not sent:
+            made = prepared.read().get('prepared', 0)
+            progress.show(f'Getting ready    {made:4d} images made')
+        else:
+            now_s = time.monotonic()
+            first_s = now_s if first_s is None else first_s
+            rate_hz = answered / (now_s - first_s) if now_s > first_s else 0.0
+            progress.show(
+                f'{now_s - first_s:5.1f} s    camera {sent:4d} images    '
+                f'node {answered:4d} label images, {rate_hz:4.1f} a second'
+            )
+        time.sleep(POLL_S)
+    cast.check()
+    _await_last_words(cast, recorded)
+
+
+def _await_last_words(cast: Cast, counts: LatestCounts) -> None:
+    """Returns once the labels have ceased and the node has told its final figures."""
+    labels, diagnostics = -1, 0
+    changed_s = time.monotonic()
+    while True:
+        cast.check()
+        seen = counts.read()
+        now_s = time.monotonic()
+        if seen.get(LABEL, 0) != labels:
+            labels, diagnostics, changed_s = seen.get(LABEL, 0), seen.get(DIAGNOSTICS, 0), now_s
+        # The next message may have been under way already; the one after it knows all.
+        told = seen.get(DIAGNOSTICS, 0) >= diagnostics + 2
+        if now_s - changed_s >= (QUIET_S if told else LAST_WORDS_S):
+            return
+        time.sleep(POLL_S)
+
+
+def _recorder_words(folder: Path) -> list[str]:
+    words = [sys.executable, '-m', 'seg_ros.commands.record.recorder', '--progress']
+    words += ['-o', str(folder / 'bag'), '--start', IMAGE_COMPRESSED]
+    return [*words, *RECORDED]
+
+
+def _node_words(arguments: argparse.Namespace, mount: Mount | None) -> list[str]:
+    words = [sys.executable, '-m', 'seg_ros.cli', 'run', '--ros-args']
+    words += ['-r', f'image:={IMAGE}', '-r', f'camera_info:={CAMERA_INFO}']
+    words += ['-p', f'diagnostics_period_s:={DIAGNOSTICS_PERIOD_S}']
+    for name in ('engine', 'backend'):
+        if getattr(arguments, name):
+            words += ['-p', f'{name}:={getattr(arguments, name)}']
+    for name, value in asdict(mount).items() if mount else ():
+        words += ['-p', f'mount.{name}:=[{float(value)}]']
+    return words
+
+
+def _camera_words(arguments: argparse.Namespace, options: SourceOptions) -> list[str]:
+    words = [sys.executable, '-m', 'seg_ros.cli', 'camera', *words_from_options(options)]
+    words += ['--seconds', str(arguments.seconds), '--prepare', '--progress']
+    words += ['--wait-timeout', str(NODE_READY_S)]
+    # The recorder listens to the node before the node has something to say.
+    listened = ('image', 'image/compressed', 'camera_info', 'truth/label', LABEL, OVERLAY)
+    return [*words, '--wait-for-subscriber', *listened]
+
+
+def _environment() -> dict[str, str]:
+    """A ROS graph of our own, unless the user has chosen one."""
+    environment = dict(os.environ)
+    environment.setdefault('ROS_DOMAIN_ID', str(os.getpid() % SAFE_DOMAINS))
+    environment.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
+    return environment
+
+
+def _clear(folder: Path) -> None:
+    """Makes the folder; removes what an earlier demo left in it, and nothing else."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(folder / 'bag', ignore_errors=True)
+        names = [f'{name}.log' for name in LOGS]
+        names += ['summary.json', 'contact_sheet.png', 'moment.jpg']
+        names += ['annotated.mp4', 'annotated.webm']
+        for name in names:
+            (folder / name).unlink(missing_ok=True)
+    except OSError as error:
+        msg = f'-o {folder}: the folder cannot be written ({error}). Name another one.'
+        raise ConfigurationError(msg) from error
+
+
+def _write_pictures(
+    folder: Path,
+    recording: DemoRecording,
+    summary: Mapping[str, Any],
+    source: str,
+    progress: Progress,
+) -> Path:
+    if not recording.shown():
+        raise SegRosError(f'No overlay was recorded. Look at {folder / "node.log"}.')
+    progress.show('Drawing the contact sheet')
+    write_contact_sheet(folder / 'contact_sheet.png', recording, summary, source)
+    write_moment(folder / 'moment.jpg', recording, folder / 'bag')
+    progress.show('Writing the video')
+    return write_video(folder / 'annotated', recording, summary)
+
+
+def _farewell(folder: Path, video: Path, summary: Mapping[str, Any]) -> str:
+    latency_ms = summary['latency_ms']['stamp_to_received']
+    right = summary['pixel_accuracy']
+    return (
+        f'Look at {folder / "contact_sheet.png"} and {video}. '
+        f'{folder / "bag"} opens in Foxglove.\n'
+        f'{summary["frames_out"]} of {summary["frames_in"]} images labelled by '
+        f'{summary["engine"]} on {summary["backend"]}, {summary["fps"]:.1f} a second'
+        f'{"" if right is None else f", {right:.1%} of pixels right"}.\n'
+        f'From camera to label {latency_ms["p50"]:.1f} ms, 95 % within '
+        f'{latency_ms["p95"]:.1f} ms. All figures: {folder / "summary.json"}'
+    )
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:  # noqa: ARG001  a signal handler
+    raise KeyboardInterrupt

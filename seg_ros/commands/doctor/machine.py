@@ -1,0 +1,134 @@
+"""What ``seg_ros doctor`` looks at below ROS: Python, processor, libraries, GPU, TensorRT."""
+
+from __future__ import annotations
+
+import ctypes
+import platform
+import subprocess
+import sys
+from collections.abc import Iterable
+from importlib import import_module
+from importlib.util import find_spec
+
+from seg_ros.commands.doctor.row import Row
+from seg_ros.inference.cpu import available_cores, bf16_instructions, inference_threads
+
+__all__ = ['gpu_rows', 'library_rows', 'machine_rows', 'tensorrt_rows']
+
+OLDEST_PYTHON = (3, 10)  # Humble's
+CUDA_NAMES = ('libcuda.so.1', 'libcuda.so')
+CHILD_TIMEOUT_S = 30.0
+
+# Module, oldest version that works, command that installs it
+LIBRARIES = (
+    ('numpy', (1, 21), "pip install 'numpy>=1.21', or: apt install python3-numpy"),
+    (
+        'cv2',
+        (4, 5),
+        "pip install 'opencv-python-headless==5.0.0.93', or: apt install python3-opencv",
+    ),
+    ('yaml', (5, 4), "pip install 'pyyaml>=5.4', or: apt install python3-yaml"),
+)
+# Each with the name that its bindings have when they are installed alone
+TENSORRT_MODULES = (('tensorrt', 'tensorrt_bindings'), ('tensorrt_rtx', 'tensorrt_rtx_bindings'))
+
+
+def machine_rows() -> Iterable[Row]:
+    """Yields Python and the processor."""
+    found = f'{platform.python_version()} ({sys.executable})'
+    if sys.version_info >= OLDEST_PYTHON:
+        yield Row('Python', True, found)
+    else:
+        yield Row('Python', False, found, 'Take Python 3.10 or newer.')
+    flags = ', '.join(bf16_instructions()) or 'no bf16'
+    yield Row(
+        'processor',
+        True,
+        f'{platform.machine()}, {available_cores()} cores for this process, '
+        f'{inference_threads(0)} for inference, {flags}',
+    )
+
+
+def library_rows() -> Iterable[Row]:
+    """Yields the libraries that everything stands on."""
+    for name, oldest, fix in LIBRARIES:
+        try:
+            version = str(import_module(name).__version__)
+        except ImportError as error:
+            yield Row(name, False, f'cannot be imported: {error}', fix)
+            continue
+        numbers = tuple(int(part) for part in version.split('.')[:2] if part.isdigit())
+        is_new_enough = numbers >= oldest
+        yield Row(name, is_new_enough, version, '' if is_new_enough else fix)
+
+
+def gpu_rows() -> Iterable[Row]:
+    """Yields the NVIDIA GPUs, or why none can be used. A GPU is an option."""
+    for name in CUDA_NAMES:
+        try:
+            cuda = ctypes.CDLL(name)
+            break
+        except OSError:
+            continue
+    else:
+        yield Row('GPU', True, 'none (no libcuda); inference runs on the CPU')
+        return
+    if error := cuda.cuInit(0):
+        yield Row(
+            'GPU',
+            True,
+            f'libcuda is there, but cuInit gives error {error}; inference runs on the CPU',
+            'Compare the driver with the kernel module (nvidia-smi); in a container start it with '
+            '--gpus all.',
+        )
+        return
+    driver, count = ctypes.c_int(), ctypes.c_int()
+    cuda.cuDriverGetVersion(ctypes.byref(driver))
+    cuda.cuDeviceGetCount(ctypes.byref(count))
+    version = f'CUDA {driver.value // 1000}.{driver.value % 1000 // 10}{_driver_release()}'
+    if not count.value:
+        yield Row('GPU', True, f'none visible, {version}; inference runs on the CPU')
+    for index in range(count.value):
+        title = ctypes.create_string_buffer(100)
+        cuda.cuDeviceGetName(title, len(title), index)
+        yield Row('GPU', True, f'{title.value.decode()}, {version}')
+
+
+def tensorrt_rows() -> Iterable[Row]:
+    """Yields the TensorRT libraries. They are an option."""
+    found = [[name for name in names if find_spec(name)] for names in TENSORRT_MODULES]
+    for name, *_ in filter(None, found):
+        # In a child: a TensorRT without its driver can take the process with it.
+        command = f'import {name}; print({name}.__version__)'
+        child = _child([sys.executable, '-c', command])
+        if child is not None and child.returncode == 0:
+            yield Row('TensorRT', True, f'{name} {child.stdout.strip()}')
+        else:
+            said = (
+                (child.stderr.strip().splitlines() or ['it crashed'])[-1] if child else 'it hung'
+            )
+            yield Row(
+                'TensorRT',
+                True,
+                f'{name} is installed, but cannot be imported: {said}',
+                'Install the TensorRT libraries of the same version as its Python package.',
+            )
+    if not any(found):
+        yield Row('TensorRT', True, 'not installed; only a GPU needs it')
+
+
+def _driver_release() -> str:
+    child = _child(['nvidia-smi', '--query-gpu=driver_version', '--format=csv,noheader'])
+    if child is None or child.returncode or not child.stdout.strip():
+        return ''
+    return f', driver {child.stdout.split()[0]}'
+
+
+def _child(command: list[str]) -> subprocess.CompletedProcess[str] | None:
+    """Runs a program; returns None when it is not there or hangs."""
+    try:
+        return subprocess.run(
+            command, capture_output=True, text=True, timeout=CHILD_TIMEOUT_S, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None

@@ -1,0 +1,105 @@
+"""Plays a lane data set in TuSimple's layout through the lane tracker, image by image."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from seg_ros.commands.evaluate.lane.calibration import pitch_from_lanes
+from seg_ros.commands.evaluate.lane.labels import Segmenter
+from seg_ros.commands.evaluate.lane.picture import lane_picture
+from seg_ros.commands.evaluate.lane.tusimple import lanes_of, read_frames, score_frame
+from seg_ros.core.errors import ConfigurationError
+from seg_ros.core.geometry.camera import Camera, CameraIntrinsics, Mount
+from seg_ros.core.lane.config import LaneConfig
+from seg_ros.core.lane.tracker import LaneTracker
+from seg_ros.core.types import RgbImage
+
+__all__ = ['evaluate_dataset']
+
+REACH_M = 60.0
+CALIBRATION_IMAGES = 20
+# Wide limits of the width: the height of the camera, which scales it, is a guess.
+CONFIG = LaneConfig(
+    width_min_m=1.8,
+    width_max_m=5.5,
+    confirm_frames=1,
+    look_ahead_m=REACH_M,
+    path_start_m=0.0,
+)
+
+OnPicture = Callable[[int, RgbImage], None]
+
+
+def evaluate_dataset(
+    folder: Path,
+    segmenter: Segmenter,
+    height_m: float,
+    horizontal_fov_rad: float,
+    pitch_rad: float | None = None,
+    on_picture: OnPicture | None = None,
+) -> dict[str, Any]:
+    """Returns TuSimple's three figures, and the share of images with a valid lane.
+
+    Args:
+        folder: With the label files in it.
+        segmenter: Makes the labels.
+        height_m: Of the camera, as well as it is known.
+        horizontal_fov_rad: Of the camera.
+        pitch_rad: Of the camera, None finds it from the lanes of the first images.
+        on_picture: Is given the number and a picture of every image.
+
+    Raises:
+        ConfigurationError: A folder that is no data set, or an image that cannot be used.
+    """
+    frames = list(read_frames(folder))
+    if not frames:
+        raise ConfigurationError(f'The label files of {folder} are empty.')
+    first = _read(frames[0].image)
+    intrinsics = CameraIntrinsics.from_field_of_view(
+        (first.shape[1], first.shape[0]), horizontal_fov_rad
+    )
+    label_map = segmenter.label_map
+    if pitch_rad is None:
+        samples = [segmenter(_read(row.image)) for row in frames[:CALIBRATION_IMAGES]]
+        pitch_rad = pitch_from_lanes(samples, intrinsics, height_m, label_map, CONFIG)
+    camera = Camera(intrinsics, Mount(z=height_m, pitch=pitch_rad))
+    table = camera.ground_table(segmenter.size_wh)
+    scores = []
+    valid = 0
+    for index, frame in enumerate(frames):
+        image = _read(frame.image)
+        if image.shape != first.shape:
+            raise ConfigurationError(
+                f'{frame.image} is {image.shape[1]}x{image.shape[0]}, the first image is '
+                f'{first.shape[1]}x{first.shape[0]}. All images of a data set must have one size.'
+            )
+        labels, confidence = segmenter(image)
+        track = LaneTracker(CONFIG, label_map).update(labels, confidence, table, 0, 0.0, 0.0)
+        score = score_frame(lanes_of(track, camera, frame.rows, REACH_M), frame)
+        scores.append((score.accuracy, score.false_positive, score.false_negative))
+        valid += track.valid
+        if on_picture is not None:
+            on_picture(index, lane_picture(image, labels, label_map, camera, track))
+    accuracy, false_positive, false_negative = np.mean(scores, axis=0).tolist()
+    return {
+        'images': len(scores),
+        'tusimple_accuracy': accuracy,
+        'false_positive': false_positive,
+        'false_negative': false_negative,
+        'availability': valid / len(scores),
+        'pitch_rad': pitch_rad,
+    }
+
+
+def _read(path: Path) -> RgbImage:
+    picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    if picture is None:
+        raise ConfigurationError(
+            f'{path} cannot be read. Unpack the images of the data set beside its label files.'
+        )
+    return np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), dtype=np.uint8)

@@ -1,0 +1,206 @@
+"""``seg_ros evaluate --task lane``: how far the lane track is from the truth.
+
+On synthetic drives with the simulation's exact labels or with a network's; with ``--dataset`` on
+images in TuSimple's layout.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import cv2
+
+from seg_ros.commands.evaluate.lane.dataset import evaluate_dataset
+from seg_ros.commands.evaluate.lane.drives import OnPicture, drive_scenario
+from seg_ros.commands.evaluate.lane.labels import Network, Segmenter
+from seg_ros.commands.evaluate.lane.loop import drive_loop
+from seg_ros.commands.evaluate.lane.scenarios import LANE_SCENARIOS, SIM_LABEL_MAP
+from seg_ros.commands.evaluate.lane.scores import AT_M, LaneScores, lane_figures
+from seg_ros.core.types import RgbImage
+from seg_ros.inference.engine import load_engine
+from seg_ros.inference.registry import BACKENDS, create_backend
+
+__all__ = ['BARS', 'add_arguments', 'evaluate_drives', 'main']
+
+FRAMES = 400
+MAX_PICTURES = 20
+
+BARS: Mapping[str, Mapping[str, float]] = {
+    'exact': {
+        'lateral_rms_m.5': 0.10,
+        'lateral_rms_m.10': 0.10,
+        'lateral_rms_m.15': 0.10,
+        'lateral_rms_m.25': 0.25,
+        'false_validity': 0.005,
+        'cost_ms.p50': 2.0,
+    },
+    'network': {
+        'lateral_rms_m.5': 0.15,
+        'lateral_rms_m.10': 0.15,
+        'lateral_rms_m.15': 0.15,
+        'false_validity': 0.005,
+        'cost_ms.p50': 2.0,
+    },
+}
+"""Figures that must not be above their bar."""
+
+MIN_AVAILABILITY = 0.97
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        '--labels',
+        choices=('exact', 'network'),
+        default='exact',
+        help="the simulation's own labels, or a network's (exact)",
+    )
+    parser.add_argument('--engine', default='roadseg', help='name or folder (roadseg)')
+    parser.add_argument('--backend', default='auto', choices=('auto', *BACKENDS))
+    parser.add_argument('--threads', type=int, default=0, help='of inference; 0: one per core')
+    parser.add_argument('--frames', type=int, default=FRAMES, help=f'of each drive ({FRAMES})')
+    parser.add_argument(
+        '--scenario', nargs='+', choices=LANE_SCENARIOS, help='drive these only (all)'
+    )
+    parser.add_argument(
+        '--loop-km', type=float, default=0.0, help='also drive so far, steered by the track (0)'
+    )
+    parser.add_argument('--dataset', type=Path, metavar='DIR', help="images in TuSimple's layout")
+    parser.add_argument('--height-m', type=float, default=1.6, help='of the data set camera (1.6)')
+    parser.add_argument(
+        '--pitch-deg', type=float, help='of it, down positive (found from the lanes)'
+    )
+    parser.add_argument('--fov-deg', type=float, default=60.0, help='of it, horizontal (60)')
+    parser.add_argument('--pictures', type=Path, metavar='DIR', help='leave a PNG of each drive')
+    parser.add_argument('--json', action='store_true', help='print the figures as JSON')
+
+
+def main(arguments: argparse.Namespace) -> int:
+    """Evaluates and prints; returns 1 when a figure misses its bar, else 0."""
+    if arguments.pictures:
+        arguments.pictures.mkdir(parents=True, exist_ok=True)
+    if arguments.dataset:
+        figures = evaluate_dataset(
+            arguments.dataset,
+            _network(arguments),
+            arguments.height_m,
+            math.radians(arguments.fov_deg),
+            None if arguments.pitch_deg is None else math.radians(arguments.pitch_deg),
+            _dataset_writer(arguments.pictures),
+        )
+        print(json.dumps(figures) if arguments.json else _lines(figures))
+        return 0
+    segmenter = _network(arguments) if arguments.labels == 'network' else None
+    figures = evaluate_drives(
+        arguments.scenario or [*LANE_SCENARIOS], arguments.frames, segmenter, arguments.pictures
+    )
+    if arguments.loop_km:
+        loop = drive_loop(arguments.loop_km, SIM_LABEL_MAP)
+        figures['closed_loop'] = asdict(loop)
+    print(json.dumps(figures) if arguments.json else _table(figures))
+    return 0 if _holds(figures, BARS[arguments.labels]) else 1
+
+
+def evaluate_drives(
+    names: list[str],
+    frames: int = FRAMES,
+    segmenter: Segmenter | None = None,
+    pictures: Path | None = None,
+) -> dict[str, Any]:
+    """Returns the figures of all drives together, and under ``drives`` of each.
+
+    Args:
+        names: Rows of ``LANE_SCENARIOS``. Those without paint need exact labels and are left out
+            with a segmenter.
+        frames: Of each drive.
+        segmenter: Makes the labels; None takes the exact ones.
+        pictures: Folder for a picture of each drive.
+    """
+    scores: dict[str, LaneScores] = {}
+    for name in names:
+        scenario = LANE_SCENARIOS[name]
+        if scenario.painted or segmenter is None:
+            writer = _writer(pictures, name)
+            scores[name] = drive_scenario(scenario, frames, segmenter, on_picture=writer)
+    figures = lane_figures(scores.values())
+    figures['drives'] = {name: lane_figures([drive]) for name, drive in scores.items()}
+    return figures
+
+
+def _network(arguments: argparse.Namespace) -> Network:
+    engine = load_engine(arguments.engine)
+    chosen = create_backend(arguments.backend, engine, threads=arguments.threads)
+    return Network(chosen.backend)
+
+
+def _writer(folder: Path | None, name: str) -> OnPicture | None:
+    if folder is None:
+        return None
+    path = str(folder / f'{name.replace(" ", "_")}.png')
+    return lambda picture: _write(path, picture)
+
+
+def _dataset_writer(folder: Path | None) -> Callable[[int, RgbImage], None] | None:
+    if folder is None:
+        return None
+
+    def write(index: int, picture: RgbImage) -> None:
+        if index < MAX_PICTURES:
+            _write(str(folder / f'dataset_{index:04d}.png'), picture)
+
+    return write
+
+
+def _write(path: str, picture: RgbImage) -> None:
+    cv2.imwrite(path, cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+
+
+def _holds(figures: Mapping[str, Any], bars: Mapping[str, float]) -> bool:
+    availability = figures['availability']
+    if availability is not None and availability < MIN_AVAILABILITY:
+        return False
+    return all(value is None or value <= bar for value, bar in _against(figures, bars))
+
+
+def _against(
+    figures: Mapping[str, Any], bars: Mapping[str, float]
+) -> list[tuple[float | None, float]]:
+    rows = []
+    for name, bar in bars.items():
+        value: Any = figures
+        for part in name.split('.'):
+            value = value[part]
+        rows.append((value, bar))
+    return rows
+
+
+def _table(figures: Mapping[str, Any]) -> str:
+    head = f'{"drive":14}' + ''.join(f'{f"rms {at_m} m":>10}' for at_m in AT_M)
+    rows = [head + f'{"heading":>10}{"available":>11}{"false":>8}{"p50 ms":>8}{"p95 ms":>8}']
+    drives = {**figures['drives'], 'all': figures}
+    for name, drive in drives.items():
+        lateral = ''.join(f'{_text(drive["lateral_rms_m"][str(at)], 3):>10}' for at in AT_M)
+        rows.append(
+            f'{name:14}{lateral}{_text(drive["heading_rms_rad"], 4):>10}'
+            f'{_text(drive["availability"], 3):>11}{_text(drive["false_validity"], 4):>8}'
+            f'{_text(drive["cost_ms"]["p50"], 2):>8}{_text(drive["cost_ms"]["p95"], 2):>8}'
+        )
+    if 'closed_loop' in figures:
+        rows.append('closed loop   ' + _lines(figures['closed_loop']).replace('\n', ', '))
+    return '\n'.join(rows)
+
+
+def _text(value: float | None, digits: int) -> str:
+    return '-' if value is None else f'{value:.{digits}f}'
+
+
+def _lines(figures: Mapping[str, Any]) -> str:
+    return '\n'.join(
+        f'{name}: {value:.4g}' if isinstance(value, float) else f'{name}: {value}'
+        for name, value in figures.items()
+    )

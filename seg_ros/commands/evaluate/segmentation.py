@@ -1,0 +1,232 @@
+"""``seg_ros evaluate``: the labels of an engine, on any backend, against a labelled folder."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from seg_ros.commands.evaluate.confusion_picture import confusion_picture
+from seg_ros.commands.evaluate.labelled_folder import LabelledPicture, labelled_pictures
+from seg_ros.commands.evaluate.metrics import ConfusionMatrix
+from seg_ros.commands.shared.progress import Progress
+from seg_ros.core.errors import ConfigurationError
+from seg_ros.core.image.encodings import resized
+from seg_ros.core.labels import LabelMap
+from seg_ros.core.types import LabelImage, RgbImage
+from seg_ros.inference.base import InferenceBackend
+from seg_ros.inference.engine import load_engine
+from seg_ros.inference.registry import BACKENDS, create_backend
+
+__all__ = ['CAMVID_CLASSES', 'Tally', 'add_arguments', 'labels_of', 'main']
+
+# The names of CamVid's 11 classes as the engines here have them, by id; 11 is unlabelled.
+CAMVID_CLASSES = (
+    'sky', 'building', 'pole', 'road', 'pavement', 'tree', 'sign', 'fence', 'vehicle',
+    'pedestrian', 'cyclist',
+)  # fmt: skip
+UNLABELLED = 255
+LANE_THRESHOLD = 127
+KERB_PX = 4  # a lane pixel this near to the pavement is a kerb line (CamVid README)
+WORST_PICTURES = 6
+
+
+class Score(NamedTuple):
+    """How one picture went."""
+
+    accuracy: float
+    picture: LabelledPicture
+
+
+class Tally:
+    """Books label images against the truth.
+
+    Attributes:
+        names: Class names of the truth by id.
+        matrix: What was booked.
+        engine_from_truth: ``uint8 (256,)``, the engine's id of each id of the truth.
+
+    Args:
+        label_map: Of the engine.
+        truth_names: Class names of the truth by id; None where it has the engine's own ids.
+
+    Raises:
+        ConfigurationError: The engine lacks a class of the truth.
+    """
+
+    def __init__(self, label_map: LabelMap, truth_names: tuple[str, ...] | None) -> None:
+        self._label_map = label_map
+        self.names = truth_names or tuple(row.name for row in label_map.classes)
+        known = {row.name for row in label_map.classes}
+        if lacking := [name for name in self.names if name not in known]:
+            raise ConfigurationError(
+                f'The engine has no class {lacking[0]!r}; it has {", ".join(sorted(known))}. '
+                'Evaluate it on labels that have its classes, or with --ids engine.'
+            )
+        self.matrix = ConfusionMatrix(len(self.names))
+        self.lane = np.zeros(2, np.int64)  # intersection, union
+        self._truth_from_engine = self._lookup()
+        ids = {row.name: row.id for row in label_map.classes}
+        self.engine_from_truth = np.full(256, UNLABELLED, np.uint8)
+        self.engine_from_truth[: len(self.names)] = [ids[name] for name in self.names]
+
+    def add(self, truth: LabelImage, labels: LabelImage) -> float:
+        """Books one picture; returns the share of its pixels that is right."""
+        predicted = cv2.LUT(labels, self._truth_from_engine)
+        self.matrix.add(truth, predicted)
+        known = truth < len(self.names)
+        return float((predicted == truth)[known].mean()) if known.any() else 1.0
+
+    def add_lane(self, truth: LabelImage, lane: NDArray[np.uint8], labels: LabelImage) -> None:
+        """Books the lane markings of one picture."""
+        road, *beside = (self.names.index(name) for name in ('road', 'pavement', 'fence'))
+        kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * KERB_PX + 1,) * 2)
+        kerb = cv2.dilate(np.isin(truth, beside).astype(np.uint8), kernel)
+        is_lane = (lane > LANE_THRESHOLD) & (truth == road) & (kerb == 0)
+        said = np.isin(labels, self._label_map.ids_with_role('lane')) & (truth < len(self.names))
+        self.lane += (is_lane & said).sum(), (is_lane | said).sum()
+
+    def figures(self) -> dict[str, Any]:
+        """Returns miou, pixel_accuracy and iou per class; lane markings count as road."""
+        iou = {
+            name: round(float(value), 4)
+            for name, value in zip(self.names, self.matrix.iou(), strict=True)
+            if not np.isnan(value)
+        }
+        if self.lane[1]:
+            iou['lane_marking'] = round(float(self.lane[0] / self.lane[1]), 4)
+        return {
+            'miou': round(self.matrix.mean_iou(), 4),
+            'pixel_accuracy': round(self.matrix.pixel_accuracy(), 4),
+            'iou': iou,
+        }
+
+    def _lookup(self) -> NDArray[np.uint8]:
+        """Returns ``uint8 (256,)``: the truth's id of each id of the engine.
+
+        A class that the truth does not have counts as the class that shares its roles, as lane
+        markings count as road.
+        """
+        lut = np.full(256, UNLABELLED, np.uint8)
+        by_name = {row.name: row for row in self._label_map.classes}
+        for row in self._label_map.classes:
+            if row.name in self.names:
+                lut[row.id] = self.names.index(row.name)
+                continue
+            shared = [
+                index
+                for index, name in enumerate(self.names)
+                if set(by_name[name].roles) & set(row.roles)
+            ]
+            if shared:
+                lut[row.id] = shared[0]
+        return lut
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the options of the segmentation task."""
+    parser.add_argument('--engine', default='roadseg', help='name or path of an engine')
+    parser.add_argument(
+        '--network-size', default='', metavar='WxH', help="another size than the engine's own"
+    )
+    parser.add_argument('--backend', default='auto', choices=('auto', *BACKENDS))
+    parser.add_argument('--precision', default='auto', help='auto, fp32, bf16 or int8')
+    parser.add_argument('--threads', type=int, default=0, help='0: one per free core')
+    parser.add_argument('--dataset', type=Path, required=True, help='folder of labelled pictures')
+    parser.add_argument('--split', default='', help='its sub-folder: train, val, test')
+    parser.add_argument(
+        '--ids',
+        choices=('camvid', 'engine'),
+        default='camvid',
+        help="what the truth's ids mean: CamVid's 11 classes, or those of the engine",
+    )
+    parser.add_argument('--every', type=int, default=1, help='take every Nth picture')
+    parser.add_argument('-o', '--output', type=Path, default=Path('out/evaluate'))
+    parser.add_argument('--json', action='store_true', help='print the figures as JSON only')
+
+
+def main(arguments: argparse.Namespace) -> int:
+    """Evaluates, leaves pictures, prints the figures."""
+    engine = load_engine(arguments.engine, network_size=arguments.network_size)
+    backend = create_backend(
+        arguments.backend, engine, threads=arguments.threads, precision=arguments.precision
+    ).backend
+    tally = Tally(engine.label_map, CAMVID_CLASSES if arguments.ids == 'camvid' else None)
+    pictures = list(labelled_pictures(arguments.dataset / arguments.split))[:: arguments.every]
+    scores, seconds = [], 0.0
+    with Progress(sys.stderr) as progress:
+        for count, picture in enumerate(pictures, start=1):
+            labels, spent_s = labels_of(picture.rgb(), backend)
+            seconds += spent_s
+            truth = picture.labels()
+            scores.append(Score(tally.add(truth, labels), picture))
+            lane = picture.lane_probability()
+            if lane is not None and arguments.ids == 'camvid':
+                tally.add_lane(truth, lane, labels)
+            progress.show(f'{count} of {len(pictures)} pictures')
+    figures = {
+        **tally.figures(),
+        'frames_per_s': round(len(pictures) / seconds, 2),
+        'backend': backend.name,
+        'backend_detail': backend.detail,
+        'engine': engine.name,
+        'network_size': list(engine.network_size_wh),
+        'images': len(pictures),
+    }
+    _leave_pictures(arguments.output, tally, scores, backend)
+    backend.close()
+    print(json.dumps(figures, indent=2) if arguments.json else _table(figures, arguments.output))
+    return 0
+
+
+def labels_of(image: RgbImage, backend: InferenceBackend) -> tuple[LabelImage, float]:
+    """Returns the labels at the picture's own size, and the seconds that inference took."""
+    network_image = resized(image, backend.engine.network_size_wh)
+    started_s = time.perf_counter()
+    labels = backend.infer(network_image[np.newaxis]).labels[0]
+    spent_s = time.perf_counter() - started_s
+    size_back = image.shape[1], image.shape[0]
+    return np.asarray(
+        cv2.resize(labels, size_back, interpolation=cv2.INTER_NEAREST_EXACT)
+    ), spent_s
+
+
+def _leave_pictures(
+    folder: Path, tally: Tally, scores: list[Score], backend: InferenceBackend
+) -> None:
+    """Writes the confusion matrix and the worst pictures: the picture, its truth, the answer."""
+    folder.mkdir(parents=True, exist_ok=True)
+    square = tally.matrix.counts[:, : tally.matrix.classes]
+    _write(folder / 'confusion.png', confusion_picture(square, tally.names))
+    colours = backend.engine.label_map.colour_lut_rgb()
+    for rank, score in enumerate(sorted(scores, key=lambda s: s.accuracy)[:WORST_PICTURES]):
+        image = score.picture.rgb()
+        answer, _ = labels_of(image, backend)
+        truth = cv2.LUT(score.picture.labels(), tally.engine_from_truth)
+        overlays = [
+            cv2.addWeighted(cv2.applyColorMap(labels, colours), 0.5, image, 0.5, 0.0)
+            for labels in (truth, answer)
+        ]
+        name = f'worst_{rank + 1}_{score.picture.name}_{100 * score.accuracy:.0f}.png'
+        _write(folder / name, np.hstack([image, *overlays]))
+
+
+def _write(path: Path, image: RgbImage) -> None:
+    cv2.imwrite(str(path), cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+
+
+def _table(figures: dict[str, Any], folder: Path) -> str:
+    rows = [f'  {name:14}{100 * value:6.1f}' for name, value in figures['iou'].items()]
+    summary = (
+        f'mIoU {100 * figures["miou"]:.1f}, pixel accuracy '
+        f'{100 * figures["pixel_accuracy"]:.1f}, {figures["images"]} images, '
+        f'{figures["frames_per_s"]} a second on {figures["backend"]}'
+    )
+    return '\n'.join(['IoU in %', *rows, summary, f'Pictures: {folder}'])

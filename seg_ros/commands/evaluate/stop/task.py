@@ -1,0 +1,178 @@
+"""``seg_ros evaluate --task stop``: how well the stop does, on drives and on labelled pictures."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from seg_ros.commands.evaluate.labelled_folder import labelled_pictures
+from seg_ros.commands.evaluate.stop.drives import (
+    RATE_HZ,
+    PlannedDrive,
+    crossing_drives,
+    crowded_drive,
+    quiet_drives,
+)
+from seg_ros.commands.evaluate.stop.figures import Figures, Tally, bars_for, missed_bars, table_of
+from seg_ros.commands.evaluate.stop.folder import FolderTally, at_network_size
+from seg_ros.commands.evaluate.stop.processes import Network, judged_drives
+from seg_ros.commands.shared.progress import Progress
+from seg_ros.core.errors import ConfigurationError
+from seg_ros.core.stop.config import StopConfig
+from seg_ros.inference.engine import load_engine
+from seg_ros.inference.registry import create_backend
+
+__all__ = ['add_arguments', 'evaluate_drives', 'evaluate_folder', 'main']
+
+EVENTS = 216
+QUIET_MINUTES = 10.5
+SEED = 7
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        '--labels',
+        choices=('exact', 'network'),
+        default='exact',
+        help='judge the true labels of the drives (exact), or what the engine makes of them',
+    )
+    parser.add_argument('--engine', default='roadseg', help='name or folder (roadseg)')
+    parser.add_argument('--backend', default='auto', help='what runs it (auto)')
+    parser.add_argument(
+        '--threads', type=int, default=0, help='of inference; 0: one per free core'
+    )
+    parser.add_argument(
+        '--jobs',
+        type=int,
+        default=1,
+        metavar='N',
+        help='drives at a time, each in a process of its own (1); with --threads 1, one per core',
+    )
+    parser.add_argument('--events', type=int, default=EVENTS, help=f'planned crossings ({EVENTS})')
+    parser.add_argument(
+        '--quiet-minutes',
+        type=float,
+        default=QUIET_MINUTES,
+        help=f'of drives without crossings ({QUIET_MINUTES:g})',
+    )
+    parser.add_argument('--seed', type=int, default=SEED, help=f'of the drives ({SEED})')
+    parser.add_argument(
+        '--dataset',
+        type=Path,
+        metavar='DIR',
+        help='instead of drives: NAME.avif (png, jpg) with NAME.label.png, ids as in CamVid',
+    )
+    parser.add_argument(
+        '--image-polygon',
+        type=float,
+        nargs='+',
+        metavar='SHARE',
+        help='u1 v1 u2 v2 … of the image zone that --dataset is judged with (stop.image_polygon)',
+    )
+    parser.add_argument('--json', action='store_true', help='print the figures as JSON')
+
+
+def main(arguments: argparse.Namespace) -> int:
+    """Measures and prints; returns 1 when a figure misses its bar, else 0."""
+    config = StopConfig()
+    if arguments.image_polygon:
+        config = replace(config, image_polygon=tuple(arguments.image_polygon))
+    if arguments.jobs < 1:
+        msg = f'--jobs is {arguments.jobs}. At least one drive at a time, please.'
+        raise ConfigurationError(msg)
+    labels = 'network' if arguments.dataset else arguments.labels
+    network = Network(arguments.engine, arguments.backend, arguments.threads)
+    with Progress(sys.stderr) as progress:
+        if arguments.dataset:
+            figures = evaluate_folder(config, arguments.dataset, network, progress)
+        else:
+            figures = evaluate_drives(
+                config,
+                arguments.events,
+                arguments.quiet_minutes,
+                arguments.seed,
+                progress,
+                network if labels == 'network' else None,
+                arguments.jobs,
+            )
+    bars = bars_for(labels, config.hold_s)
+    print(json.dumps(figures) if arguments.json else table_of(figures, bars))
+    return 1 if missed_bars(figures, bars) else 0
+
+
+def evaluate_drives(
+    config: StopConfig,
+    events: int,
+    quiet_minutes: float,
+    seed: int,
+    progress: Progress,
+    network: Network | None = None,
+    jobs: int = 1,
+) -> Figures:
+    """Returns the figures over synthetic drives, with exact labels where no network is given."""
+    size_wh = 640, 360
+    if network is not None:
+        size_wh = load_engine(network.engine).network_size_wh
+    crossings = crossing_drives(events, config, seed, size_wh)
+    quiet = quiet_drives(quiet_minutes, seed, size_wh)
+    drives = [*crossings, *quiet, crowded_drive(seed, size_wh)]
+    adders = [
+        *[Tally.add_crossings] * len(crossings),
+        *[Tally.add_quiet] * len(quiet),
+        Tally.add_crowded,
+    ]
+    tally = Tally()
+    clock = _Clock(progress, drives)
+    judged = judged_drives(drives, config, network, jobs)
+    for add, moments in zip(adders, judged, strict=True):
+        add(tally, moments)
+        clock.drive_ends()
+    return tally.figures()
+
+
+def evaluate_folder(
+    config: StopConfig, folder: Path, network: Network, progress: Progress
+) -> Figures:
+    """Returns the figures over a folder of labelled pictures, with the image zone."""
+    engine = load_engine(network.engine)
+    tally = FolderTally(config, engine.label_map)
+    pictures = list(labelled_pictures(folder))
+    backend = create_backend(network.backend, engine, threads=network.threads).backend
+    try:
+        for count, picture in enumerate(pictures, 1):
+            image, truth = at_network_size(picture, engine.network_size_wh)
+            tally.add(truth, backend.infer(image[np.newaxis]).labels[0])
+            progress.show(f'picture {count} of {len(pictures)}')
+    finally:
+        backend.close()
+    return tally.figures()
+
+
+class _Clock:
+    """Says how far it is and how long it will take."""
+
+    def __init__(self, progress: Progress, drives: list[PlannedDrive]) -> None:
+        self._progress = progress
+        self._expected_s = [_expected_s(drive) for drive in drives]
+        self._done = 0
+        self._started_s = time.monotonic()
+        progress.say(f'  {len(drives)} drives')
+
+    def drive_ends(self) -> None:
+        self._done += 1
+        driven_s = sum(self._expected_s[: self._done])
+        rest_s = sum(self._expected_s[self._done :])
+        left_s = (time.monotonic() - self._started_s) * rest_s / driven_s
+        self._progress.show(
+            f'{self._done} of {len(self._expected_s)} drives, about {left_s / 60.0:.1f} min left'
+        )
+
+
+def _expected_s(drive: PlannedDrive) -> float:
+    return min(drive.limit_s, 1.3 * drive.length_m / drive.scene.speed_mps + 1.0 / RATE_HZ)

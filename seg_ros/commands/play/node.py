@@ -1,0 +1,163 @@
+"""``seg_ros play``: a recording on the ROS graph as it was, with its clock."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import sys
+import time
+from pathlib import Path
+
+import rclpy
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.signals import SignalHandlerOptions
+from std_srvs.srv import SetBool
+
+from seg_ros.commands.play.keys import Keys
+from seg_ros.commands.play.player import Player
+from seg_ros.commands.shared.stop_request import StopRequest
+from seg_ros.commands.shared.subscriber_wait import wait_for_subscribers
+from seg_ros.core.errors import ConfigurationError
+from seg_ros.recordings.bag_messages import BagMessages
+from seg_ros.ros.middleware import prepare_process
+
+__all__ = ['add_arguments', 'main']
+
+LOOK_S = 0.05  # how soon keys and signals are noticed
+JUMP_S = 5.0
+SWITCH_INTERVAL_S = 0.0005  # or the thread that reads would hold a due message up for 5 ms
+NS_PER_S = 1e9
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument('bag', type=Path, metavar='BAG', help='rosbag2 folder, .mcap or .db3')
+    parser.add_argument('--rate', type=float, default=1.0, help='how fast (1)')
+    parser.add_argument('--loop', action='store_true', help='start again at the end')
+    parser.add_argument(
+        '--start', type=float, default=0.0, metavar='S', help='begin S seconds into it'
+    )
+    parser.add_argument(
+        '--duration', type=float, default=math.inf, metavar='S', help='play S seconds of it'
+    )
+    parser.add_argument('--topics', nargs='+', default=[], metavar='TOPIC', help='play these only')
+    parser.add_argument(
+        '--clock', type=float, default=100.0, metavar='HZ', help='rate of /clock (100); 0: none'
+    )
+    parser.add_argument(
+        '--paused', action='store_true', help='begin with a pause; the service ~/pause ends it'
+    )
+    parser.add_argument(
+        '--wait-for-subscriber',
+        nargs='+',
+        default=[],
+        metavar='TOPIC',
+        help='send nothing before each TOPIC has a subscriber',
+    )
+    parser.add_argument(
+        '--wait-timeout', type=float, default=60.0, metavar='S', help='give up waiting (60)'
+    )
+    parser.add_argument(
+        '--ros-args', nargs=argparse.REMAINDER, default=[], help='what follows goes to ROS'
+    )
+
+
+def main(arguments: argparse.Namespace) -> int:
+    """Plays until the end, or until a signal comes."""
+    for name in ('rate', 'duration'):
+        if not getattr(arguments, name) > 0.0:
+            raise ConfigurationError(f'--{name} {getattr(arguments, name):g}: give more than 0.')
+    bag = BagMessages(arguments.bag, arguments.topics)
+    span_ns = _span_ns(bag, arguments.start, arguments.duration)
+    stop = StopRequest()
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
+    prepare_process()
+    rclpy.init(
+        args=['--ros-args', *arguments.ros_args], signal_handler_options=SignalHandlerOptions.NO
+    )
+    try:
+        node = rclpy.create_node('player', start_parameter_services=False)
+        options = {name: getattr(arguments, name) for name in ('rate', 'loop', 'paused')}
+        with Player(node, bag, span_ns, clock_hz=arguments.clock, **options) as player:
+            for topic, why in player.skipped.items():
+                print(f'{topic} is not played. {why}', file=sys.stderr)
+            _check_waited_for(player, arguments)
+            awaited = arguments.wait_for_subscriber
+            wait_for_subscribers(
+                lambda: player.without_subscriber(awaited), arguments.wait_timeout, stop
+            )
+            with Keys() as keys:
+                _greet(bag, keys)
+                print(_play(node, player, keys, stop), flush=True)
+            player.finish()
+        for sentence in bag.broken:
+            print(sentence, file=sys.stderr)
+    finally:
+        rclpy.try_shutdown()
+    return 0
+
+
+def _span_ns(bag: BagMessages, start_s: float, duration_s: float) -> tuple[int, int]:
+    length_s = (bag.end_ns - bag.begin_ns) / NS_PER_S
+    if not 0.0 <= start_s < length_s:
+        msg = f'--start {start_s:g}: {bag.path} has {length_s:.1f} s. Begin within these.'
+        raise ConfigurationError(msg)
+    begin_ns = bag.begin_ns + round(start_s * NS_PER_S)
+    if math.isinf(duration_s):
+        return begin_ns, bag.end_ns
+    return begin_ns, min(bag.end_ns, begin_ns + round(duration_s * NS_PER_S))
+
+
+def _check_waited_for(player: Player, arguments: argparse.Namespace) -> None:
+    if unknown := sorted(set(arguments.wait_for_subscriber) - set(player.topics)):
+        msg = (
+            f'--wait-for-subscriber {unknown[0]}: it is not played. Name one of '
+            f'{", ".join(player.topics)}.'
+        )
+        raise ConfigurationError(msg)
+
+
+def _greet(bag: BagMessages, keys: Keys) -> None:
+    how = 'ros2 service call /player/pause std_srvs/srv/SetBool "{data: true}" pauses'
+    if keys.there:
+        how = f'space pauses, the arrows jump by {JUMP_S:g} s, Ctrl-C ends it'
+    length_s = (bag.end_ns - bag.begin_ns) / NS_PER_S
+    print(f'Playing {bag.path}: {len(bag.topics)} topics, {length_s:.1f} s; {how}.', flush=True)
+
+
+def _play(node: Node, player: Player, keys: Keys, stop: StopRequest) -> str:
+    """Publishes and serves until the end; returns what came of it, in a sentence."""
+    node.create_service(
+        SetBool, '~/pause', lambda request, answer: _answer(player, request, answer)
+    )
+    executor = SingleThreadedExecutor()
+    executor.add_node(node)
+    begun_s = time.monotonic()
+    player.begin()
+    while not stop.requested and (wait_s := player.step()) is not None:
+        executor.spin_once(timeout_sec=min(wait_s, LOOK_S))
+        _obey(player, keys.pressed())
+    sentence = f'Published {player.published} messages in {time.monotonic() - begun_s:.1f} s'
+    if player.late:
+        return f'{sentence}; {player.late} came late, this machine is too slow for it.'
+    return f'{sentence}.'
+
+
+def _answer(player: Player, request: SetBool.Request, answer: SetBool.Response) -> object:
+    _pause(player, request.data)
+    answer.success = True
+    answer.message = f'{"Paused" if player.paused else "Playing"} at {player.at_s:.2f} s'
+    return answer
+
+
+def _obey(player: Player, key: str) -> None:
+    if key == 'space':
+        _pause(player, not player.paused)
+    elif key:
+        player.jump(JUMP_S if key == 'right' else -JUMP_S)
+        print(f'Jumped to {player.at_s:.2f} s.', flush=True)
+
+
+def _pause(player: Player, paused: bool) -> None:
+    player.pause(paused)
+    print(f'{"Paused at" if paused else "Goes on from"} {player.at_s:.2f} s.', flush=True)

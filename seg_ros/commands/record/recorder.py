@@ -1,0 +1,168 @@
+"""Records topics as they come over the graph into an MCAP bag that Foxglove opens.
+
+python -m seg_ros.commands.record.recorder -o out/bag /camera/image /segmentation/label
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import rclpy
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.signals import SignalHandlerOptions
+
+from seg_ros.commands.record.bag_writer import BagWriter
+from seg_ros.commands.shared.message_types import message_class
+from seg_ros.commands.shared.stop_request import StopRequest
+from seg_ros.core.errors import SegRosError
+from seg_ros.ros.middleware import prepare_process
+
+__all__ = ['Recorder', 'add_arguments', 'main']
+
+DEPTH = 100
+LOOK_PERIOD_S = 0.1
+REPORT_PERIOD_S = 0.25
+
+
+class Recorder:
+    """Subscribes to topics once they exist, with what their publishers offer.
+
+    Args:
+        node: Creates the subscriptions.
+        topics: Full names.
+        writer: Takes the messages.
+        start: The topic whose first message starts the recording; before it only what is latched
+            is recorded. Empty starts at once.
+    """
+
+    def __init__(
+        self, node: Node, topics: Sequence[str], writer: BagWriter, start: str = ''
+    ) -> None:
+        self._node = node
+        self._missing = list(topics)
+        self._writer = writer
+        self._start = start
+        self._started = not start
+        node.create_timer(LOOK_PERIOD_S, self._look)
+
+    def _look(self) -> None:
+        types = dict(self._node.get_topic_names_and_types()) if self._missing else {}
+        for topic in [topic for topic in self._missing if topic in types]:
+            if self._node.get_publishers_info_by_topic(topic):
+                self._missing.remove(topic)
+                self._record(topic, types[topic])
+
+    def _record(self, topic: str, types: Sequence[str]) -> None:
+        if len(types) > 1:
+            self._node.get_logger().warning(
+                f'{topic} is published as {" and ".join(types)}; it is recorded as {types[0]}.'
+            )
+        offers = [row.qos_profile for row in self._node.get_publishers_info_by_topic(topic)]
+        reliable = all(row.reliability == ReliabilityPolicy.RELIABLE for row in offers)
+        latched = all(row.durability == DurabilityPolicy.TRANSIENT_LOCAL for row in offers)
+        qos = QoSProfile(
+            history=HistoryPolicy.KEEP_LAST,
+            depth=DEPTH,
+            reliability=ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT,
+            durability=DurabilityPolicy.TRANSIENT_LOCAL if latched else DurabilityPolicy.VOLATILE,
+        )
+        try:
+            kind = message_class(types[0])
+            self._writer.add_topic(topic, types[0], qos)
+        except SegRosError as error:
+            self._node.get_logger().error(f'{topic} is not recorded. {error}')
+            return
+        self._node.create_subscription(kind, topic, self._receiver(topic, latched), qos, raw=True)
+
+    def _receiver(self, topic: str, latched: bool) -> Callable[[bytes, dict[str, int]], None]:
+        write = self._writer.write
+
+        def receive(data: bytes, info: dict[str, int]) -> None:
+            self._started = self._started or topic == self._start
+            if self._started or latched:
+                write(topic, info['received_timestamp'], data)
+
+        return receive
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument('topics', nargs='+', metavar='TOPIC', help='full name of a topic')
+    parser.add_argument('-o', '--output', type=Path, required=True, help='folder of the bag, new')
+    parser.add_argument(
+        '--start',
+        default='',
+        metavar='TOPIC',
+        help='record nothing but latched topics before the first message of TOPIC',
+    )
+    parser.add_argument(
+        '--progress', action='store_true', help='print the counts as a line of JSON as they grow'
+    )
+
+
+def main(arguments: argparse.Namespace) -> int:
+    """Records until SIGINT or SIGTERM; the bag is whole in the end, whoever died before."""
+    stop = StopRequest()
+    prepare_process()
+    rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
+    writer = None
+    try:
+        node = rclpy.create_node('recorder', start_parameter_services=False)
+        writer = BagWriter(arguments.output)
+        Recorder(node, arguments.topics, writer, arguments.start)
+        executor = SingleThreadedExecutor()
+        executor.add_node(node)
+        report = _print_counts if arguments.progress else None
+        _spin(executor, writer, stop, report)
+    finally:
+        rclpy.try_shutdown()
+        if writer is not None:
+            writer.close()
+    if writer.error is not None:
+        print(f'{arguments.output} ends early: {writer.error}', file=sys.stderr)
+        return 1
+    total = sum(writer.counts.values())
+    print(f'Recorded {total} messages of {len(writer.counts)} topics in {arguments.output}')
+    return 0
+
+
+def _spin(
+    executor: SingleThreadedExecutor,
+    writer: BagWriter,
+    stop: StopRequest,
+    report: Callable[[dict[str, int]], None] | None,
+) -> None:
+    reported: dict[str, int] = {}
+    report_s = 0.0
+    while not stop.requested and writer.error is None:
+        executor.spin_once(timeout_sec=LOOK_PERIOD_S)
+        now_s = time.monotonic()
+        if report and now_s >= report_s and writer.counts != reported:
+            reported = dict(writer.counts)
+            report_s = now_s + REPORT_PERIOD_S
+            report(reported)
+
+
+def _print_counts(counts: dict[str, int]) -> None:
+    print(json.dumps(counts), flush=True)
+
+
+def main_process(argv: Sequence[str] | None = None) -> int:
+    """Runs the recorder by itself; returns the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
+    add_arguments(parser)
+    try:
+        return main(parser.parse_args(argv))
+    except SegRosError as error:
+        print(f'recorder: {error}', file=sys.stderr)
+        return 1
+
+
+if __name__ == '__main__':
+    sys.exit(main_process())

@@ -1,0 +1,122 @@
+"""Runs a raw network as its authors would, and compares its wrapped self with it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from seg_ros.core.errors import BackendUnavailable, EngineError
+from seg_ros.core.image.upsample import Upsampler
+from seg_ros.inference.onnx.graph import IMAGE, LABEL, LOGITS
+from seg_ros.inference.onnx.raw_network import (
+    LEAST_PROBABILITY,
+    MergeRow,
+    Network,
+    Normalisation,
+    merge_matrix,
+)
+
+__all__ = ['compare', 'expected_logits', 'normalised', 'run', 'seeded_images']
+
+SEED = 20
+AGREEMENT = 1e-3  # of the largest score
+HALF_AGREEMENT = 1e-2  # float16 has three digits
+LABEL_AGREEMENT = 0.995  # cv2 and ONNX Runtime round differently where two scores are equal
+
+
+def seeded_images(count: int, size_wh: tuple[int, int]) -> NDArray[np.uint8]:
+    """Returns images with structure at several scales, so that every class has a chance."""
+    random = np.random.default_rng(SEED)
+    images = np.zeros((count, size_wh[1], size_wh[0], 3), np.float32)
+    for image in images:
+        for cells in (3, 12, 48):
+            noise = random.uniform(0, 255, (cells, cells, 3)).astype(np.float32)
+            image += cv2.resize(noise, size_wh, interpolation=cv2.INTER_CUBIC) / 3
+    return np.clip(images, 0, 255).astype(np.uint8)
+
+
+def normalised(images: NDArray[np.uint8], normalisation: Normalisation) -> NDArray[np.float32]:
+    """Returns what the raw network takes, made as its authors would: NCHW, in numpy."""
+    pixels = images.astype(np.float64) * normalisation.scale
+    pixels = (pixels - np.array(normalisation.mean_rgb)) / np.array(normalisation.std_rgb)
+    if normalisation.is_bgr:
+        pixels = pixels[..., ::-1]
+    return np.ascontiguousarray(pixels.transpose(0, 3, 1, 2), np.float32)
+
+
+def run(
+    path: Path, inputs: Mapping[str, NDArray[Any]], outputs: Sequence[str]
+) -> dict[str, NDArray[Any]]:
+    """Runs an ONNX file with ONNX Runtime."""
+    try:
+        onnxruntime = import_module('onnxruntime')
+    except ImportError as error:
+        raise BackendUnavailable(
+            f'seg_ros wrap compares with ONNX Runtime, which cannot be imported ({error}). '
+            "Install it: pip install 'onnxruntime==1.31.1'"
+        ) from error
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    try:
+        session = onnxruntime.InferenceSession(path, options, providers=['CPUExecutionProvider'])
+        return dict(zip(outputs, session.run(list(outputs), dict(inputs)), strict=True))
+    except Exception as error:  # its exceptions have no common base
+        raise EngineError(
+            f'ONNX Runtime cannot run {path.name}: {" ".join(str(error).split())}. Export it '
+            'again, with opset 17 and a batch size of 1.'
+        ) from error
+
+
+def expected_logits(
+    network: Network, scores: Mapping[str, NDArray[Any]], merge: Sequence[MergeRow]
+) -> NDArray[np.float64]:
+    """Returns what the wrapped network must give, computed from the raw one's scores in numpy."""
+    rows = []
+    for array in scores.values():
+        values = array.astype(np.float64)
+        if network.are_probabilities:
+            likely = np.log(np.maximum(values, LEAST_PROBABILITY))
+            single = values.shape[1] == 1
+            unlikely = np.log(np.maximum(1 - values, LEAST_PROBABILITY)) if single else 0.0
+            values = likely - unlikely
+        rows.append(values)
+    if not merge:
+        return rows[0]
+    weights, bias = merge_matrix(network.outputs, merge)
+    merged = np.einsum('kc,nchw->nkhw', weights, np.concatenate(rows, axis=1))
+    return np.asarray(merged + bias[:, np.newaxis, np.newaxis], np.float64)
+
+
+def compare(
+    path: Path, images: NDArray[np.uint8], expected: NDArray[np.float64], is_half: bool
+) -> None:
+    """Runs the wrapped network and compares it with the raw one.
+
+    Raises:
+        EngineError: They disagree.
+    """
+    made = run(path, {IMAGE: images}, [LOGITS, LABEL])
+    off = float(np.abs(made[LOGITS] - expected).max())
+    largest = float(np.abs(expected).max())
+    tolerance = HALF_AGREEMENT if is_half else AGREEMENT
+    if not off <= tolerance * max(1.0, largest):  # so that NaN is a disagreement
+        raise EngineError(
+            f'Raw and wrapped network disagree: the logits differ by up to {off:.3g} of '
+            f'{largest:.3g}. A network that was exported in training mode is random, and one with '
+            'NaN weights is broken: export it again in evaluation mode.'
+        )
+    logits = expected.astype(np.float32)
+    upsampler = Upsampler(logits.shape[1:], (images.shape[2], images.shape[1]))
+    pairs = zip(logits, made[LABEL], strict=True)
+    equal = np.mean([np.mean(upsampler.labels(scores) == label) for scores, label in pairs])
+    if equal < LABEL_AGREEMENT:
+        raise EngineError(
+            f'Raw and wrapped network disagree: only {equal:.1%} of the labels are equal. Please '
+            'report this network to the authors of seg_ros.'
+        )

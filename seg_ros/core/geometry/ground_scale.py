@@ -1,0 +1,144 @@
+"""How large things are in the image where they stand on the ground."""
+
+from __future__ import annotations
+
+import copy
+import math
+import warnings
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seg_ros.core.geometry.camera import GroundTable
+
+__all__ = ['GroundPoint', 'GroundScale']
+
+FAR_M = 1e4
+MAX_STRETCH = 20.0  # beyond, next to the horizon, nothing is known
+
+
+class GroundPoint(NamedTuple):
+    """A place on the ground, and how far one pixel of error would move it.
+
+    Attributes:
+        x_m: Forward, base frame.
+        y_m: Left, base frame.
+        along_m: Per pixel up or down, which is along the line of sight.
+        across_m: Per pixel to the side.
+    """
+
+    x_m: float
+    y_m: float
+    along_m: float
+    across_m: float
+
+
+class _Pitch(NamedTuple):
+    """How much further up a camera looks than its table says, for points instead of the table."""
+
+    up_rad: float
+    eye_x_m: float
+    eye_y_m: float
+    eye_z_m: float
+
+    def shrink(self, x: Any) -> Any:
+        """Part of its distance at which a point seems to be; 0 or less above the horizon."""
+        return math.cos(self.up_rad) - math.sin(self.up_rad) / self.eye_z_m * (x - self.eye_x_m)
+
+    def moved(self, point: GroundPoint) -> GroundPoint | None:
+        """The ground that is really seen, None next to the horizon and above."""
+        shrink = self.shrink(point.x_m)
+        if shrink < 1.0 / MAX_STRETCH:
+            return None
+        forward, left = point.x_m - self.eye_x_m, point.y_m - self.eye_y_m
+        forward = forward * math.cos(self.up_rad) + self.eye_z_m * math.sin(self.up_rad)
+        return GroundPoint(
+            self.eye_x_m + forward / shrink,
+            self.eye_y_m + left / shrink,
+            point.along_m / (shrink * shrink),
+            point.across_m / shrink,
+        )
+
+
+class GroundScale:
+    """A ground table with what is asked of it again and again; made once per calibration.
+
+    Args:
+        table: ``(H, W, 2)`` metres, base frame, NaN where no ground is seen.
+
+    Attributes:
+        shape_hw: Of the label images it is for.
+        is_known: Whether any pixel sees the ground.
+    """
+
+    def __init__(self, table: GroundTable) -> None:
+        self._table = np.asarray(table, dtype=np.float32)
+        self.shape_hw: tuple[int, int] = (int(table.shape[0]), int(table.shape[1]))
+        self.is_known = bool(np.isfinite(self._table).any())
+        with np.errstate(all='ignore'), warnings.catch_warnings():
+            warnings.simplefilter('ignore', RuntimeWarning)
+            self._across = _step(self._table, axis=1)
+            self._along = _step(self._table, axis=0)
+            per_m = 1.0 / self._across
+        # 0 pixels per metre: endlessly far away, or no ground at all
+        per_m[~np.isfinite(per_m)] = 0.0
+        self.px_per_m: NDArray[np.float32] = per_m
+        self._pitch: _Pitch | None = None
+
+    def pitched(self, up_rad: float, eye_m: tuple[float, float, float]) -> GroundScale:
+        """The same for a camera that looks further up than the table says.
+
+        Only the answers of ``at`` and ``row_with_scale`` change, so that it costs nothing.
+
+        Args:
+            up_rad: How much further up, a few degrees at most; for a camera that looks forward.
+            eye_m: Where the camera is, base frame.
+        """
+        if up_rad == 0.0:
+            return self
+        pitched = copy.copy(self)
+        pitched._pitch = _Pitch(up_rad, *eye_m)
+        return pitched
+
+    def at(self, u: float, v: float) -> GroundPoint | None:
+        """The ground below a pixel, None where there is none.
+
+        Args:
+            u: Column; between two columns the value is in between.
+            v: Row, the same way; up to one row below the image.
+        """
+        height, width = self.shape_hw
+        column, row = min(max(int(u), 0), width - 1), min(max(int(v), 0), height - 1)
+        right, below = min(column + 1, width - 1), min(row + 1, height - 1)
+        part_u, part_v = u - column, v - row
+        table = self._table
+        x0, y0 = table[row, column].tolist()
+        x1, y1 = table[row, right].tolist()
+        x2, y2 = table[below, column].tolist()
+        x = x0 + part_u * (x1 - x0) + part_v * (x2 - x0)
+        y = y0 + part_u * (y1 - y0) + part_v * (y2 - y0)
+        along, across = float(self._along[row, column]), float(self._across[row, column])
+        if not (abs(x) < FAR_M and abs(y) < FAR_M and along < FAR_M and across < FAR_M):
+            return None
+        point = GroundPoint(x, y, along, across)
+        return point if self._pitch is None else self._pitch.moved(point)
+
+    def row_with_scale(self, u: float, px_per_m: float) -> int | None:
+        """The row of a column in which a metre across has that many pixels, None if none has."""
+        column = min(max(int(u), 0), self.shape_hw[1] - 1)
+        scales = self.px_per_m[:, column]
+        if self._pitch is not None:
+            scales = scales * self._pitch.shrink(self._table[:, column, 0])
+        first = int(np.argmax(scales >= px_per_m))
+        return first if scales[first] >= px_per_m else None
+
+
+def _step(table: GroundTable, axis: int) -> NDArray[np.float32]:
+    """Metres from each pixel to the next one along an axis."""
+    if table.shape[axis] < 2:
+        return np.full(table.shape[:2], np.nan, dtype=np.float32)
+    step = np.diff(table, axis=axis)
+    length = np.hypot(step[..., 0], step[..., 1])
+    last = length[:, -1:] if axis == 1 else length[-1:]
+    return np.concatenate([length, last], axis=axis)

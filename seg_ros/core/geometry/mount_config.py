@@ -1,0 +1,60 @@
+"""Where the cameras are: the group ``mount`` of the node's parameters."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+from seg_ros.core.errors import ConfigurationError
+from seg_ros.core.geometry.camera import Mount
+from seg_ros.core.parameters.option import option
+
+__all__ = ['MountConfig']
+
+
+@dataclass(frozen=True)
+class MountConfig:
+    """One number for all cameras, or one per camera in the order of camera_names."""
+
+    source: str = option(
+        'auto',
+        'Where the mounting comes from: tf, parameters, or auto, which takes tf where tf2_ros is '
+        'installed and mount.z is 0.',
+        choices=('auto', 'tf', 'parameters'),
+    )
+    tf_timeout_s: float = option(
+        1.0, 'Age above which a moving transform counts as lost.', unit='s', low=0.01, high=60.0
+    )
+    x: tuple[float, ...] = option((0.0,), 'Camera forward of the base frame.', unit='m')
+    y: tuple[float, ...] = option((0.0,), 'Camera left of the base frame.', unit='m')
+    z: tuple[float, ...] = option(
+        (0.0,), 'Lens above the ground; 0 is unknown, and there is no geometry.', unit='m'
+    )
+    roll: tuple[float, ...] = option((0.0,), 'Rotation about the forward axis.', unit='rad')
+    pitch: tuple[float, ...] = option(
+        (0.0,), 'Rotation about the left axis, positive looks down.', unit='rad'
+    )
+    yaw: tuple[float, ...] = option(
+        (0.0,), 'Rotation about the upward axis, positive looks left.', unit='rad'
+    )
+
+    def check_cameras(self, count: int) -> None:
+        """Checks that the numbers are for this many cameras.
+
+        Raises:
+            ConfigurationError: With what came and what would be right.
+        """
+        for row in fields(self):
+            values = getattr(self, row.name)
+            if isinstance(values, tuple) and len(values) not in (1, count):
+                raise ConfigurationError(
+                    f'mount.{row.name} has {len(values)} numbers for {count} cameras. Give one '
+                    'for all, or one per camera in the order of camera_names.'
+                )
+
+    def mount(self, index: int) -> Mount | None:
+        """Returns the mounting of a camera, None while its height is unknown."""
+        values = {
+            name: float(getattr(self, name)[min(index, len(getattr(self, name)) - 1)])
+            for name in ('x', 'y', 'z', 'roll', 'pitch', 'yaw')
+        }
+        return Mount(**values) if values['z'] > 0.0 else None

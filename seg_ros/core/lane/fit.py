@@ -1,0 +1,248 @@
+"""Fits a lane to points: the most likely shape, given what was expected.
+
+The state is offset, heading, curvature, rate (see ``lane_shape``), width and tilt. The tilt is
+the camera's pitch error over its height: it makes parallel lines look as if they met or parted,
+and is known from that.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seg_ros.core.lane.points import Points
+from seg_ros.core.lane.shape import Float64Array, basis, distances
+
+__all__ = [
+    'STATES',
+    'TILT',
+    'WIDTH',
+    'Belief',
+    'LaneFit',
+    'Side',
+    'fit_lane',
+    'painted_beside_m',
+    'painted_inside_m',
+    'untilted',
+]
+
+STATES = 6
+WIDTH = 4
+TILT = 5
+
+POINT_STD = 0.018  # of a point against its line, in lanes
+STD_PER_RANGE = 0.003  # and that much more per distance
+SCALES = (0.14, 0.07, 0.045)  # in lanes: beyond it a point counts little (Geman and McClure)
+SCALE_STDS = 2.0
+DOUBLE = 0.12  # in lanes: how far the inner of two lines may be from where a line is expected
+DOUBLED_TRUST = 0.05
+INSIDE = 0.3  # in lanes: a line so near to the middle is none of the two
+BINS_PER_LANE = 12
+NEAR_LINE = 0.2  # in lanes: what belongs to a line, well fitted or not
+BESIDE = 0.7  # the same: how far beyond a line paint tells that the line is rather there
+
+
+class Belief(NamedTuple):
+    """A state and how sure it is.
+
+    Attributes:
+        mean: ``(6,)``.
+        covariance: ``(6, 6)``.
+    """
+
+    mean: Float64Array
+    covariance: Float64Array
+
+
+@dataclass(frozen=True)
+class Side:
+    """How one of the two lines was seen.
+
+    Attributes:
+        length_m: Painted length that lies on the fitted line.
+        reach_m: x of the furthest of it.
+        agreement: Share, 0 to 1, of what is near the line that lies on it.
+        beside_m: Painted length just beyond it, where no line should be.
+    """
+
+    length_m: float
+    reach_m: float
+    agreement: float
+    beside_m: float = 0.0
+
+
+@dataclass(frozen=True)
+class LaneFit:
+    """A lane through the points of one image.
+
+    Attributes:
+        belief: State after the image.
+        left: The left line.
+        right: The right line.
+        residual_m: RMS distance of what lies on the lines.
+        inside_m: Painted length of the longest line inside of the lane.
+    """
+
+    belief: Belief
+    left: Side
+    right: Side
+    residual_m: float
+    inside_m: float
+
+
+def untilted(points: Points, tilt: float, eye_x_m: float) -> tuple[Float64Array, Float64Array]:
+    """Returns x and y of the points with the camera's pitch error taken out."""
+    distance = points.x - eye_x_m
+    stretch = 1.0 / np.maximum(1.0 - tilt * distance, 0.2)
+    return eye_x_m + distance * stretch, points.y * stretch
+
+
+def fit_lane(
+    points: Points, expected: Belief, width_m: float, eye_x_m: float, *, coarse: bool
+) -> LaneFit:
+    """Returns the lane around the vehicle.
+
+    Args:
+        points: Middles of lines, or edges of a corridor.
+        expected: State before the image.
+        width_m: Typical width; all tolerances are relative to it.
+        eye_x_m: Where the camera is, base frame.
+        coarse: The expected state may be off by more than a tenth of the width.
+    """
+    information = np.asarray(np.linalg.inv(expected.covariance), dtype=np.float64)
+    mean = expected.mean
+    for scale in SCALES if coarse else SCALES[1:]:
+        mean, posterior = _step(points, expected, information, mean, scale * width_m, eye_x_m)
+    mean, posterior = _step(points, expected, information, mean, SCALES[-1] * width_m, eye_x_m)
+    return _judged(
+        points,
+        Belief(mean, np.asarray(np.linalg.inv(posterior), dtype=np.float64)),
+        width_m,
+        eye_x_m,
+    )
+
+
+def _step(
+    points: Points,
+    expected: Belief,
+    information: Float64Array,
+    mean: Float64Array,
+    scale_m: float,
+    eye_x_m: float,
+) -> tuple[Float64Array, Float64Array]:
+    """One reweighted Gauss-Newton step; returns the state and its information matrix."""
+    x, y = untilted(points, float(mean[TILT]), eye_x_m)
+    shape = mean[:4]
+    signed, foot, slope = distances(shape, x, y)
+    side = np.where(signed > 0.0, 0.5, -0.5)
+    residual = signed - side * mean[WIDTH]
+    std = _std(points, foot, float(mean[WIDTH]))
+    cut = np.maximum(scale_m, SCALE_STDS * std)
+    trust = 1.0 / np.square(1.0 + np.square(residual / cut))
+    trust[_doubled(points.row, signed, residual, float(mean[WIDTH]))] *= DOUBLED_TRUST
+    weight = points.length_m * _per_metre(float(mean[WIDTH])) * trust / np.square(std)
+    cos = 1.0 / np.sqrt(1.0 + slope * slope)
+    distance = x - eye_x_m
+    jacobian = np.empty((len(x), STATES))
+    jacobian[:, :4] = basis(foot) * cos[:, None]
+    jacobian[:, WIDTH] = side
+    jacobian[:, TILT] = distance * (slope * distance - y) * cos
+    weighted = jacobian * weight[:, None]
+    posterior = information + weighted.T @ jacobian
+    gradient = weighted.T @ residual - information @ (mean - expected.mean)
+    return np.asarray(mean + np.linalg.solve(posterior, gradient)), posterior
+
+
+def _doubled(
+    row: NDArray[np.intp], signed: Float64Array, residual: Float64Array, width_m: float
+) -> NDArray[np.bool_]:
+    """Points of the outer of two lines side by side: kerbs, and the second of a double line."""
+    beside = (row[1:] == row[:-1]) & (signed[:-1] - signed[1:] < NEAR_LINE * width_m)
+    may_be_line = np.abs(residual) < DOUBLE * width_m
+    doubled = np.zeros(len(row), np.bool_)
+    doubled[:-1] = beside & (signed[1:] > 0.0) & may_be_line[1:]
+    doubled[1:] |= beside & (signed[:-1] < 0.0) & may_be_line[:-1]
+    return doubled
+
+
+def _std(points: Points, foot: Float64Array, width_m: float) -> Float64Array:
+    own = POINT_STD * width_m + STD_PER_RANGE * np.maximum(foot, 0.0)
+    return np.asarray(np.hypot(own, 0.5 * points.pixel_m))
+
+
+def _per_metre(width_m: float) -> float:
+    """Independent looks per metre of line: one in a third of a lane."""
+    return 3.0 / width_m
+
+
+def _judged(points: Points, belief: Belief, width_m: float, eye_x_m: float) -> LaneFit:
+    x, y = untilted(points, float(belief.mean[TILT]), eye_x_m)
+    signed, foot, _ = distances(belief.mean[:4], x, y)
+    is_left = signed > 0.0
+    residual = signed - np.where(is_left, 0.5, -0.5) * belief.mean[WIDTH]
+    std = _std(points, foot, float(belief.mean[WIDTH]))
+    off = np.abs(residual)
+    single = ~_doubled(points.row, signed, residual, float(belief.mean[WIDTH]))
+    on_line = single & (off < np.maximum(SCALES[-1] * width_m, SCALE_STDS * std))
+    near_line = single & (off < np.maximum(NEAR_LINE * width_m, SCALE_STDS * std))
+    beyond = np.where(is_left, residual, -residual) / width_m
+    beside = np.where((beyond > NEAR_LINE) & (beyond < BESIDE), points.length_m, 0.0)
+    on = np.where(on_line, points.length_m, 0.0)
+    near = np.where(near_line, points.length_m, 0.0)
+    total = float(on.sum())
+    square = float((near * residual * residual).sum())
+    return LaneFit(
+        belief=belief,
+        left=_side(foot, on, near, beside, is_left),
+        right=_side(foot, on, near, beside, ~is_left),
+        inside_m=_inside_m(signed, points.length_m, width_m),
+        residual_m=(square / max(float(near.sum()), 1e-9)) ** 0.5 if total else 0.0,
+    )
+
+
+def painted_beside_m(points: Points, belief: Belief, eye_x_m: float) -> tuple[float, float]:
+    """Returns the painted length that lies on the left and on the right line of a lane."""
+    x, y = untilted(points, float(belief.mean[TILT]), eye_x_m)
+    signed, _, _ = distances(belief.mean[:4], x, y)
+    width_m = float(belief.mean[WIDTH])
+    on_line = np.abs(np.abs(signed) - 0.5 * width_m) < NEAR_LINE * width_m
+    left = on_line & (signed > 0.0)
+    right = on_line & (signed < 0.0)
+    return float(points.length_m[left].sum()), float(points.length_m[right].sum())
+
+
+def painted_inside_m(points: Points, belief: Belief, eye_x_m: float) -> float:
+    """Returns the painted length of the longest line that runs inside of a lane or corridor."""
+    x, y = untilted(points, float(belief.mean[TILT]), eye_x_m)
+    signed, _, _ = distances(belief.mean[:4], x, y)
+    return _inside_m(signed, points.length_m, float(belief.mean[WIDTH]))
+
+
+def _inside_m(signed: Float64Array, length_m: Float64Array, width_m: float) -> float:
+    place = np.abs(signed) < INSIDE * width_m
+    index = ((signed[place] / width_m + INSIDE) * BINS_PER_LANE).astype(np.intp)
+    votes = np.bincount(index, length_m[place], 2)
+    return float((votes[1:] + votes[:-1]).max())
+
+
+def _side(
+    foot: Float64Array,
+    on: Float64Array,
+    near: Float64Array,
+    beside: Float64Array,
+    mask: NDArray[np.bool_],
+) -> Side:
+    chosen = mask & (on > 0.0)
+    beside_m = float(beside[mask].sum())
+    if not chosen.any():
+        return Side(0.0, 0.0, 0.0, beside_m)
+    length_m = float(on[chosen].sum())
+    # The topmost point may be a stray pixel; the line reaches to where all but 2 % of it is.
+    order = np.argsort(foot[chosen])
+    share = np.cumsum(on[chosen][order])
+    last = int(np.searchsorted(share, 0.98 * length_m))
+    reach_m = float(foot[chosen][order][min(last, len(order) - 1)])
+    return Side(length_m, reach_m, length_m / float(near[mask].sum()), beside_m)

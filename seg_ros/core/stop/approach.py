@@ -1,0 +1,92 @@
+"""When each person will be in the zone, if it walks on as it does."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seg_ros.core.stop.tracking import LEAST_WALK_MPS, TrackedPerson, sure_velocities
+from seg_ros.core.stop.zones import CorridorZone, GroundZone
+
+__all__ = ['HORIZON_S', 'keeps_to_the_pavement', 'times_to_zone_s']
+
+Float64Array = NDArray[np.float64]
+
+HORIZON_S = 3.0
+AHEAD_S = np.linspace(0.0, HORIZON_S, 21)
+RANGE_DOUBT_M = 2.0  # at most so much nearer than it seems
+LEGS_SHARE = 0.15  # of the distance; more would stop for specks far beyond the zone
+FRAME_DOUBT = 0.6  # of one frame's standard deviation stays: the next frame errs the same way
+PAVEMENT_LOOK_S = 0.5
+INF = float('inf')
+
+
+def times_to_zone_s(people: Sequence[TrackedPerson], zone: GroundZone) -> list[float]:
+    """Seconds until each person is in the zone: 0 inside, infinite for who is not going there.
+
+    A velocity counts only as far as it is certain. A range is seen too long rather than too
+    short, because networks lose feet; so everybody is also looked for somewhat nearer, and who
+    may have lost its legs where it would stand with them.
+    """
+    if not people:
+        return []
+    places = _places(people)
+    velocities = _sure_velocities(people)
+    # Who stands is where it is
+    ahead_s = AHEAD_S if velocities.any() else AHEAD_S[:1]
+    ahead = places[:, None] + velocities[:, None] * ahead_s[:, None]
+    nearer = (_doubts(people, places), _legs(people, places))
+    points = np.stack([ahead, *(ahead - offset[:, None] for offset in nearer)])
+    inside = np.any(zone.contains(points.reshape(-1, 2)).reshape(points.shape[:3]), axis=0)
+    first = np.argmax(inside, axis=1).tolist()
+    return [float(ahead_s[step]) if inside[row, step] else INF for row, step in enumerate(first)]
+
+
+def keeps_to_the_pavement(person: TrackedPerson, zone: CorridorZone) -> bool:
+    """Whether a person stands on the pavement and does not walk towards the middle of the way."""
+    if person.is_coasting or not person.seen.on_pavement:
+        return False
+    place = _places([person])
+    later = place + PAVEMENT_LOOK_S * _sure_velocities([person])
+    _, offset_m = zone.locate(np.concatenate([place, later]))
+    return bool(abs(offset_m[0]) - abs(offset_m[1]) < LEAST_WALK_MPS * PAVEMENT_LOOK_S)
+
+
+def _places(people: Sequence[TrackedPerson]) -> Float64Array:
+    return np.array([(person.x_m, person.y_m) for person in people])
+
+
+def _doubts(people: Sequence[TrackedPerson], places: Float64Array) -> Float64Array:
+    """``(N, 2)`` metres by which people may be nearer, forward only.
+
+    To the side the bearing decides, which is good to a few centimetres.
+    """
+    doubts = np.array([max(p.sigma_along_m, FRAME_DOUBT * p.seen.sigma_along_m) for p in people])
+    doubts = np.minimum(doubts, RANGE_DOUBT_M)
+    forward = places[:, 0] / np.maximum(np.hypot(places[:, 0], places[:, 1]), 1e-6)
+    nearer = np.minimum(doubts * np.abs(forward), 0.5 * np.abs(places[:, 0]))
+    return np.column_stack([np.sign(forward) * nearer, np.zeros(len(people))])
+
+
+def _legs(people: Sequence[TrackedPerson], places: Float64Array) -> Float64Array:
+    """``(N, 2)`` metres along the line of sight to where people may stand by the newest frame.
+
+    Feet that are seen once count more than those that were lost a few times before.
+    """
+    distance = np.maximum(np.hypot(places[:, 0], places[:, 1]), 1e-6)
+    newest = np.array([INF if p.is_coasting else p.seen.distance_m for p in people])
+    nearest = np.minimum(distance, newest) - [person.seen.nearer_m for person in people]
+    return np.asarray(np.clip(1.0 - nearest / distance, 0.0, LEGS_SHARE)[:, None] * places)
+
+
+def _sure_velocities(people: Sequence[TrackedPerson]) -> Float64Array:
+    """``(N, 2)`` velocities, less what may be noise; 0 for who does not walk.
+
+    Nobody sees that who has left the picture walks on less surely than before.
+    """
+    velocities = np.array([(person.vx_mps, person.vy_mps) for person in people])
+    doubts = np.array([(person.sigma_vx_mps, person.sigma_vy_mps) for person in people])
+    doubts[[person.has_left for person in people]] = 0.0
+    return sure_velocities(velocities, doubts)

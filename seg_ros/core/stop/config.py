@@ -1,0 +1,210 @@
+"""Every parameter of the pedestrian stop, once: the group ``stop`` of the node's parameters."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from seg_ros.core.errors import ConfigurationError
+from seg_ros.core.parameters.option import option
+
+__all__ = ['ODOMETRY_RULES', 'ZONES', 'StopConfig']
+
+ZONES = ('corridor', 'polygon', 'image')
+ODOMETRY_RULES = ('optional', 'once_seen', 'required')
+
+
+@dataclass(frozen=True)
+class StopConfig:
+    """What counts as a person, where people stop the vehicle, and what else is a stop."""
+
+    include_cyclists: bool = option(
+        False, 'Cyclists stop the vehicle as people on foot do.', live=True
+    )
+    min_person_pixels: int = option(
+        8, 'A blob of fewer pixels is no person, however far away.', low=1, high=10_000, live=True
+    )
+    min_person_share: float = option(
+        0.05,
+        'A blob smaller than this share of a whole person at that distance is no person.',
+        low=0.0,
+        high=1.0,
+        live=True,
+    )
+    max_distance_m: float = option(
+        50.0, 'People further away are left out.', unit='m', low=1.0, high=300.0, live=True
+    )
+    confirm_frames: int = option(
+        3,
+        'Frames in which a person must be seen before it stops the vehicle, and good frames that '
+        'prove the way clear after a fault.',
+        low=1,
+        high=100,
+        live=True,
+    )
+    coast_s: float = option(
+        0.7,
+        'How long a person who is out of sight is still expected where it was going.',
+        unit='s',
+        low=0.0,
+        high=10.0,
+        live=True,
+    )
+    hold_s: float = option(
+        1.0, 'A stop stays this long after its last reason.', unit='s', low=0.0, high=60.0,
+        live=True,
+    )  # fmt: skip
+    anticipate_s: float = option(
+        1.0,
+        'A person who will walk into the zone within this time stops the vehicle; 0 waits until '
+        'it is there. Take no less than the vehicle needs to stand: who steps in later than that '
+        'finds it standing in the way, or still moving.',
+        unit='s',
+        low=0.0,
+        high=3.0,
+        live=True,
+    )
+    zone: str = option(
+        'corridor',
+        'Where people stop the vehicle: corridor is along the lane as far as the stopping '
+        'distance, polygon is polygon_m on the ground, image is image_polygon in the picture.',
+        choices=ZONES,
+        live=True,
+    )
+    corridor_half_width_m: float = option(
+        1.5, 'Half the width of the corridor.', unit='m', low=0.1, high=20.0, live=True
+    )
+    vehicle_front_m: float = option(
+        3.6, 'From the base origin to the front bumper.', unit='m', low=0.0, high=20.0, live=True
+    )
+    margin_m: float = option(
+        3.0,
+        'Room between the bumper and a person once the vehicle stands.',
+        unit='m',
+        low=0.0,
+        high=50.0,
+        live=True,
+    )
+    reaction_s: float = option(
+        0.5, 'From the stop signal to the brakes.', unit='s', low=0.0, high=10.0, live=True
+    )
+    deceleration_mps2: float = option(
+        2.5, 'What the brakes do.', unit='m/s^2', low=0.1, high=20.0, live=True
+    )
+    worst_case_speed_mps: float = option(
+        8.0, 'Speed that is assumed without odometry.', unit='m/s', low=0.0, high=60.0, live=True
+    )
+    odometry: str = option(
+        'once_seen',
+        'What missing odometry means: optional takes the worst case speed, once_seen does so '
+        'until the first odometry and is a stop when it falls silent, required is a stop.',
+        choices=ODOMETRY_RULES,
+        live=True,
+    )
+    odometry_timeout_s: float = option(
+        0.5, 'Age above which odometry is missing.', unit='s', low=0.01, high=60.0, live=True
+    )
+    polygon_m: tuple[float, ...] = option(
+        (3.6, 1.5, 12.0, 1.5, 12.0, -1.5, 3.6, -1.5),
+        'The polygon zone: x1, y1, x2, y2, … metres in the base frame, x forward, y left.',
+        unit='m',
+    )
+    image_polygon: tuple[float, ...] = option(
+        (0.22, 1.0, 0.405, 0.56, 0.595, 0.56, 0.78, 1.0),
+        'The image zone: u1, v1, u2, v2, … as shares of width and height. It is also used while '
+        'the geometry is unknown, unless require_geometry. Put its upper edge where the feet of '
+        'somebody at the stopping distance are: 0.56 is 34 m ahead of a level lens of 62° 1.4 m '
+        'above the ground, and 20 m of one of 90°.',
+    )
+    require_geometry: bool = option(
+        False, 'No camera calibration is a stop; false takes the image zone meanwhile.', live=True
+    )
+    refine_pitch_rad: float = option(
+        0.0,
+        'People are placed with the pitch that the vanishing point of the lane markings shows, '
+        'which differs at most this much from mount.pitch; 0 trusts mount.pitch.',
+        unit='rad',
+        low=0.0,
+        high=0.035,
+        live=True,
+    )
+    pavement_counts: bool = option(
+        False,
+        'A person who stands on the pavement also stops the vehicle where the corridor is a '
+        'guess, because there is no lane to follow.',
+        live=True,
+    )
+    stale_timeout_s: float = option(
+        0.5, 'Age by header stamp above which a frame proves nothing.', unit='s', low=0.01,
+        high=60.0, live=True,
+    )  # fmt: skip
+    future_tolerance_s: float = option(
+        0.1, 'How far in the future a stamp may lie.', unit='s', low=0.0, high=60.0, live=True
+    )
+    clock_jump_s: float = option(
+        1.0,
+        'A gap or step back of the stamps, or a step back of the clock, above which everything '
+        'is forgotten and must be proven again.',
+        unit='s',
+        low=0.05,
+        high=60.0,
+        live=True,
+    )
+    clock_timeout_s: float = option(
+        1.0,
+        'How long sim time may stand still, by the watch on the wall, before the way counts as '
+        'unproven: a pause, or a clock that is gone; 0 allows it for ever (a simulation in lock '
+        'step).',
+        unit='s',
+        low=0.0,
+        high=60.0,
+        live=True,
+    )
+    min_frame_confidence: float = option(
+        0.4,
+        'Mean confidence of the whole frame below which nothing is believed; 0 believes all.',
+        low=0.0,
+        high=1.0,
+        live=True,
+    )
+    min_contrast: float = option(
+        3.0,
+        'Standard deviation of the brightness below which the lens counts as covered, the '
+        'picture as dark or over-exposed; 0 takes any.',
+        unit='grey levels',
+        low=0.0,
+        high=127.0,
+        live=True,
+    )
+    frozen_timeout_s: float = option(
+        1.0,
+        'How long the very same picture may come again and again; 0 allows it for ever (a '
+        'simulation without noise that stands still).',
+        unit='s',
+        low=0.0,
+        high=60.0,
+        live=True,
+    )
+
+    def __post_init__(self) -> None:
+        """Checks what concerns several values.
+
+        Raises:
+            ConfigurationError: With what was asked and what would be right.
+        """
+        _check_polygon('stop.polygon_m', self.polygon_m)
+        _check_polygon('stop.image_polygon', self.image_polygon)
+        if any(not 0.0 <= value <= 1.0 for value in self.image_polygon):
+            raise ConfigurationError(
+                f'stop.image_polygon is {list(self.image_polygon)}; its values are shares of '
+                'the width and height of the image, from 0 to 1.'
+            )
+
+
+def _check_polygon(name: str, values: tuple[float, ...]) -> None:
+    if len(values) < 6 or len(values) % 2:
+        raise ConfigurationError(
+            f'{name} has {len(values)} numbers. A polygon takes x and y of three or more corners.'
+        )
+    if not all(math.isfinite(value) for value in values):
+        raise ConfigurationError(f'{name} is {list(values)}; its numbers must be finite.')

@@ -1,0 +1,419 @@
+"""The stop signal of one camera: true unless the way is proven clear.
+
+A frame goes in through ``update``; the heartbeat asks ``check``. It says "go" only while every
+condition of a clear way holds. The class asks no clock and locks nothing: one caller at a time.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import ArrayLike
+
+from seg_ros.core.geometry.ground_scale import GroundScale
+from seg_ros.core.image.health import ImageHealth
+from seg_ros.core.labels import LabelMap
+from seg_ros.core.stop.approach import keeps_to_the_pavement, times_to_zone_s
+from seg_ros.core.stop.config import StopConfig
+from seg_ros.core.stop.decision import KINDS, NearestPerson, StopDecision
+from seg_ros.core.stop.people import PeopleFinder, SeenPerson
+from seg_ros.core.stop.tracking import EgoStep, PeopleTracker, TrackedPerson
+from seg_ros.core.stop.zones import (
+    CorridorZone,
+    GroundZone,
+    ImageZone,
+    Motion,
+    PolygonZone,
+    arc_ahead,
+    stopping_distance_m,
+)
+from seg_ros.core.types import ConfidenceImage, LabelImage
+
+__all__ = ['PedestrianStop']
+
+NS_PER_S = 1e9
+LANE_CORRIDOR = 'lane corridor'
+STRAIGHT_ON = 'corridor straight on'
+INF = float('inf')
+
+
+class _Fault(NamedTuple):
+    kind: str
+    reason: str
+
+
+@dataclass
+class _Memory:
+    """Everything that a jump of the clock makes worthless."""
+
+    stamp_ns: int | None = None
+    now_ns: int | None = None
+    fault: _Fault | None = None
+    good_frames: int = 0
+    fingerprint: int | None = None
+    fresh_ns: int = 0  # when the picture last changed
+    image_hits: int = 0  # frames in a row
+    last_hit_ns: int | None = None
+    hit_kind: str = 'person'
+    person: NearestPerson | None = None
+    people: tuple[TrackedPerson, ...] = ()
+    zone: GroundZone | None = None
+    zone_name: str = ''
+    since_ns: int | None = None
+    was_stop: bool = True
+
+
+class PedestrianStop:
+    """Judges the frames of one camera.
+
+    Args:
+        config: Its numbers.
+        label_map: Of the label images.
+
+    Attributes:
+        config: As given last.
+
+    Raises:
+        ConfigurationError: The label map has no people.
+    """
+
+    def __init__(self, config: StopConfig, label_map: LabelMap) -> None:
+        self._label_map = label_map
+        self._tracker = PeopleTracker()
+        self._memory = _Memory()
+        self._motion: Motion | None = None
+        self.config = config
+        self.configure(config)
+
+    @property
+    def people(self) -> tuple[TrackedPerson, ...]:
+        """Everybody who is followed, confirmed or not; empty in an image zone."""
+        return self._memory.people
+
+    @property
+    def zone(self) -> GroundZone | None:
+        """The zone that was judged last; None before the first frame and in an image zone."""
+        return self._memory.zone
+
+    def configure(self, config: StopConfig) -> None:
+        """Takes other numbers at once; people are followed on, but the way is proven anew."""
+        self.config = config
+        self._finder = PeopleFinder(
+            self._label_map,
+            include_cyclists=config.include_cyclists,
+            min_pixels=config.min_person_pixels,
+            min_share=config.min_person_share,
+        )
+        self._image_zone = ImageZone(config.image_polygon)
+        self._tracker.confirm_frames = config.confirm_frames
+        self._tracker.coast_s = config.coast_s
+        self._memory.good_frames = 0
+
+    def reset(self) -> None:
+        """Forgets every frame. The odometry stays: it has its own stamp."""
+        self._tracker.reset()
+        self._memory = _Memory()
+
+    def odometry(self, motion: Motion) -> None:
+        """Takes what odometry says, unless it is older than what is known, or no number."""
+        if not (math.isfinite(motion.speed_mps) and math.isfinite(motion.yaw_rate_rps)):
+            return
+        known_ns = motion.stamp_ns if self._motion is None else self._motion.stamp_ns
+        if motion.stamp_ns >= known_ns or self._is_jump_back(known_ns, motion.stamp_ns):
+            self._motion = motion
+
+    def failed(self, reason: str, kind: str = 'failed') -> None:
+        """Stops until enough good frames have come again.
+
+        Args:
+            reason: What happened, in words.
+            kind: A row of ``KINDS``.
+        """
+        self._memory.fault = _Fault(kind, reason)
+        self._memory.good_frames = 0
+
+    def update(
+        self,
+        labels: LabelImage,
+        stamp_ns: int,
+        *,
+        now_ns: int | None = None,
+        confidence: ConfidenceImage | None = None,
+        health: ImageHealth | None = None,
+        ground: GroundScale | None = None,
+        no_ground: str = '',
+        lane: ArrayLike | None = None,
+    ) -> StopDecision:
+        """Judges a frame.
+
+        Args:
+            labels: ``(H, W)`` class ids at any size.
+            stamp_ns: Header stamp of the image.
+            now_ns: The clock that the stamps come from; None judges at the stamp.
+            confidence: ``(H, W)``, or None.
+            health: Of the picture, or None.
+            ground: For label images of this size, None without a calibration.
+            no_ground: Why there is none, in words.
+            lane: ``(N, 2)`` middle of the lane in the base frame, None without one.
+
+        Returns:
+            The decision of now.
+        """
+        config = self.config
+        now_ns = stamp_ns if now_ns is None else now_ns
+        if ahead := self._ahead_of_clock(stamp_ns, now_ns):
+            self.failed(ahead, 'future_stamp')
+            return self._decide(now_ns)
+        previous_ns = self._memory.stamp_ns
+        if previous_ns is not None:
+            step_s = (stamp_ns - previous_ns) / NS_PER_S
+            if -config.clock_jump_s <= step_s <= 0.0:
+                return self._decide(now_ns)  # overtaken by a newer frame
+            if abs(step_s) > config.clock_jump_s:
+                self._start_again(stamp_ns)
+            elif step_s > config.stale_timeout_s:
+                self._memory.good_frames = 0
+        ego = self._ego_step(stamp_ns)
+        memory = self._memory
+        memory.stamp_ns = stamp_ns
+        memory.fault = self._frame_fault(labels, confidence, ground, no_ground)
+        if health is not None and memory.fault is None:
+            memory.fault = self._picture_fault(health, stamp_ns)
+        if memory.fault is not None:
+            memory.good_frames = 0
+            return self._decide(now_ns)
+        memory.good_frames += 1
+        people = self._finder.find(labels, confidence, ground)
+        if config.zone == 'image' or ground is None or not ground.is_known:
+            self._judge_picture(people, labels, stamp_ns)
+        else:
+            zone = self._zone_at(stamp_ns, lane)
+            # Nobody in the zone is left out for being far away
+            reach_m = max(config.max_distance_m, zone.reach_m)
+            near = [p for p in people if not p.distance_m > reach_m]
+            memory.people = self._tracker.update(
+                near, stamp_ns, ego, lambda person: self._finder.is_gone(person, labels)
+            )
+            self._judge_ground(stamp_ns, zone)
+        return self._decide(now_ns)
+
+    def check(self, now_ns: int) -> StopDecision:
+        """The decision of now, for the heartbeat.
+
+        Args:
+            now_ns: The clock that the stamps come from.
+        """
+        last_ns = self._memory.now_ns
+        if last_ns is not None and self._is_jump_back(last_ns, now_ns):
+            self._start_again(now_ns)
+        self._memory.now_ns = now_ns
+        return self._decide(now_ns)
+
+    # What a frame says
+
+    def _ahead_of_clock(self, stamp_ns: int, now_ns: int) -> str:
+        ahead_s = (stamp_ns - now_ns) / NS_PER_S
+        if ahead_s <= self.config.future_tolerance_s:
+            return ''
+        return f'the newest frame is {ahead_s:.2f} s ahead of the clock'
+
+    def _frame_fault(
+        self,
+        labels: LabelImage,
+        confidence: ConfidenceImage | None,
+        ground: GroundScale | None,
+        no_ground: str,
+    ) -> _Fault | None:
+        """Why a label image proves nothing, None if it does."""
+        config = self.config
+        if labels.ndim != 2 or labels.size == 0:
+            return _Fault('failed', f'the label image is empty, its shape is {labels.shape}')
+        if ground is not None and ground.shape_hw != labels.shape:
+            return _Fault(
+                'no_geometry',
+                f'the ground table is {ground.shape_hw} and the label image {labels.shape}',
+            )
+        if config.require_geometry and (ground is None or not ground.is_known):
+            return _Fault(
+                'no_geometry', no_ground or 'the camera has no calibration, or sees no ground'
+            )
+        if confidence is not None and config.min_frame_confidence > 0.0:
+            mean = cv2.mean(confidence)[0] / 255.0 if confidence.size else 0.0
+            if mean < config.min_frame_confidence:
+                return _Fault(
+                    'low_confidence',
+                    f'the mean confidence of the frame is {mean:.2f}, less than '
+                    f'{config.min_frame_confidence:.2f}: dark, over-exposed or covered',
+                )
+        return None
+
+    def _picture_fault(self, health: ImageHealth, stamp_ns: int) -> _Fault | None:
+        """Why a picture proves nothing, None if it does."""
+        config, memory = self.config, self._memory
+        if health.fingerprint != memory.fingerprint:
+            memory.fingerprint, memory.fresh_ns = health.fingerprint, stamp_ns
+        same_s = (stamp_ns - memory.fresh_ns) / NS_PER_S
+        if health.contrast < config.min_contrast:
+            return _Fault(
+                'low_contrast',
+                f'the contrast of the picture is {health.contrast:.1f}, less than '
+                f'{config.min_contrast:.1f}: dark, over-exposed or covered',
+            )
+        if 0.0 < config.frozen_timeout_s <= same_s:
+            return _Fault('frozen', f'the same picture has come for {same_s:.1f} s')
+        return None
+
+    def _ego_step(self, stamp_ns: int) -> EgoStep | None:
+        """How the vehicle moved since the last frame, None without odometry."""
+        motion, previous_ns = self._fresh_motion(stamp_ns), self._memory.stamp_ns
+        if motion is None or previous_ns is None:
+            return None
+        step_s = (stamp_ns - previous_ns) / NS_PER_S
+        way_m, turn = motion.speed_mps * step_s, motion.yaw_rate_rps * step_s
+        return EgoStep(way_m * math.cos(0.5 * turn), way_m * math.sin(0.5 * turn), turn)
+
+    def _fresh_motion(self, now_ns: int) -> Motion | None:
+        motion = self._motion
+        if motion is None:
+            return None
+        age_s = abs(now_ns - motion.stamp_ns) / NS_PER_S
+        return motion if age_s <= self.config.odometry_timeout_s else None
+
+    def _zone_at(self, stamp_ns: int, lane: ArrayLike | None) -> PolygonZone | CorridorZone:
+        config = self.config
+        if config.zone == 'polygon':
+            return PolygonZone(config.polygon_m)
+        motion = self._fresh_motion(stamp_ns)
+        speed = config.worst_case_speed_mps if motion is None else motion.speed_mps
+        length_m = stopping_distance_m(speed, config)
+        centre = np.asarray(() if lane is None else lane, dtype=np.float64).reshape(-1, 2)
+        if len(centre) > 1 and np.isfinite(centre).all():
+            return CorridorZone(centre, config.corridor_half_width_m, length_m, LANE_CORRIDOR)
+        ahead = arc_ahead(length_m, motion)
+        return CorridorZone(ahead, config.corridor_half_width_m, length_m, STRAIGHT_ON)
+
+    def _judge_ground(self, stamp_ns: int, zone: PolygonZone | CorridorZone) -> None:
+        memory = self._memory
+        memory.zone, memory.zone_name = zone, zone.name
+        people = [person for person in memory.people if person.is_confirmed]
+        times_s = times_to_zone_s(people, zone)
+        is_guess = zone.name == STRAIGHT_ON
+        if isinstance(zone, CorridorZone) and is_guess and not self.config.pavement_counts:
+            # The ground under the feet knows better
+            times_s = [
+                INF if time_s < INF and keeps_to_the_pavement(person, zone) else time_s
+                for person, time_s in zip(people, times_s, strict=True)
+            ]
+        ranked = sorted(zip(times_s, people, strict=True), key=_most_urgent)
+        memory.person = None
+        if not ranked:
+            return
+        time_s, person = ranked[0]
+        memory.person = NearestPerson(person.id, person.distance_m, person.y_m, time_s)
+        if time_s == 0.0 or time_s <= self.config.anticipate_s:
+            memory.last_hit_ns = stamp_ns
+            memory.hit_kind = 'person' if time_s == 0.0 else 'approaching'
+
+    def _judge_picture(
+        self, people: Sequence[SeenPerson], labels: LabelImage, stamp_ns: int
+    ) -> None:
+        memory, zone = self._memory, self._image_zone
+        self._tracker.reset()
+        memory.people, memory.zone, memory.zone_name = (), None, zone.name
+        feet = np.array([(p.foot_px[0], p.bbox[3] - 1.0) for p in people]).reshape(-1, 2)
+        inside = bool(zone.contains(feet, (labels.shape[1], labels.shape[0])).any())
+        memory.person = None
+        if people:
+            memory.person = NearestPerson(0, math.nan, math.nan, 0.0 if inside else INF)
+        memory.image_hits = memory.image_hits + 1 if inside else 0
+        if memory.image_hits >= self.config.confirm_frames:
+            memory.last_hit_ns, memory.hit_kind = stamp_ns, 'person'
+
+    # What it means now
+
+    def _decide(self, now_ns: int) -> StopDecision:
+        memory = self._memory
+        kind, reason = self._verdict(now_ns)
+        stop = kind != 'clear'
+        if memory.since_ns is None or stop != memory.was_stop:
+            memory.since_ns = now_ns
+        memory.was_stop = stop
+        return StopDecision(
+            stop,
+            kind,
+            reason,
+            memory.person,
+            memory.zone_name,
+            memory.since_ns,
+            memory.stamp_ns,
+        )
+
+    def _verdict(self, now_ns: int) -> tuple[str, str]:
+        """The first condition of a clear way that does not hold."""
+        config, memory = self.config, self._memory
+        if memory.fault is not None:
+            return memory.fault
+        if memory.stamp_ns is None:
+            return 'no_frame', KINDS['no_frame']
+        age_s = (now_ns - memory.stamp_ns) / NS_PER_S
+        if age_s > config.stale_timeout_s:
+            return 'stale', f'the newest frame is {age_s:.2f} s old'
+        if ahead := self._ahead_of_clock(memory.stamp_ns, now_ns):
+            return 'future_stamp', ahead
+        if missing := self._missing_odometry(now_ns):
+            return 'no_odometry', missing
+        if memory.last_hit_ns is not None:
+            if memory.last_hit_ns == memory.stamp_ns:
+                return memory.hit_kind, self._sentence()
+            left_s = config.hold_s - (now_ns - memory.last_hit_ns) / NS_PER_S
+            if left_s > 0.0:
+                return 'hold', f'{KINDS["hold"]}, the stop is held for {left_s:.1f} s more'
+        if memory.good_frames < config.confirm_frames:
+            return 'unproven', (
+                f'{memory.good_frames} good frames since the start or the last fault, '
+                f'{config.confirm_frames} are needed'
+            )
+        return 'clear', KINDS['clear']
+
+    def _missing_odometry(self, now_ns: int) -> str:
+        rule = self.config.odometry
+        if rule == 'optional' or self._fresh_motion(now_ns) is not None:
+            return ''
+        if self._motion is None:
+            return 'no odometry has come yet' if rule == 'required' else ''
+        age_s = (now_ns - self._motion.stamp_ns) / NS_PER_S
+        return f'the newest odometry is {age_s:.2f} s old'
+
+    def _sentence(self) -> str:
+        memory = self._memory
+        words, person = f'{KINDS[memory.hit_kind]} ({memory.zone_name})', memory.person
+        if person is None or math.isnan(person.distance_m):
+            return words
+        side = 'left' if person.lateral_m >= 0.0 else 'right'
+        words += f', {person.distance_m:.1f} m away, {abs(person.lateral_m):.1f} m to the {side}'
+        if person.time_to_zone_s > 0.0:
+            words += f', in {person.time_to_zone_s:.1f} s'
+        return words
+
+    # Beginning again
+
+    def _is_jump_back(self, from_ns: int, to_ns: int) -> bool:
+        return from_ns - to_ns > self.config.clock_jump_s * NS_PER_S
+
+    def _start_again(self, from_ns: int) -> None:
+        """After a jump of the clock nothing counts any more; a stop is held from now on."""
+        stamp_ns, hit_ns = self._memory.stamp_ns, self._memory.last_hit_ns
+        self.reset()
+        if stamp_ns is None or hit_ns is None:
+            return
+        if stamp_ns - hit_ns < self.config.hold_s * NS_PER_S:
+            self._memory.last_hit_ns = from_ns - 1
+
+
+def _most_urgent(row: tuple[float, TrackedPerson]) -> tuple[float, float]:
+    return row[0], row[1].distance_m

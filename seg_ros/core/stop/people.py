@@ -1,0 +1,319 @@
+"""People in a label image, and where they stand on the ground.
+
+Only the foot of a person is on the ground, so only foot pixels are projected. Where the feet are
+hidden by something in front, the size of what is seen says how far away it must be.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from seg_ros.core.blobs import Blob, Mask, PersonSize, blobs_of, joined, split
+from seg_ros.core.errors import ConfigurationError
+from seg_ros.core.geometry.ground_scale import GroundPoint, GroundScale
+from seg_ros.core.labels import LabelMap
+from seg_ros.core.types import ConfidenceImage, LabelImage
+
+__all__ = ['PeopleFinder', 'SeenPerson']
+
+PERSON = PersonSize()
+FILLED_SHARE = 0.45  # of its box that a person covers
+FOOT_ROWS = 0.05  # of the height
+WIDEST_M = 0.65  # of one person; who is wider, and shows no leg, is nearer and has lost its legs
+LEG_ROWS = 0.12  # of the height
+LEG_SHARE = 0.4  # of the width; what ends so narrow ends in a leg
+UPRIGHT = 3.4  # height by width; nine of ten are slimmer, who is stouter may have lost its legs
+GONE_ROWS = 0.15  # of the height
+GONE_SHARE = 0.8
+RIDER_ROWS = 1.5  # of the height; so much of a cyclist above, and it is the cyclist's legs
+RIDER_SHARE = 0.5  # of these rows
+FOOT_SIGMA_PX = 1.0
+FOOT_SIGMA = 0.07  # of the height: networks lose feet
+RANGE_SIGMA = 0.01  # of the distance: the vehicle nods
+SWAY_SIGMA_M = 0.08  # arms, bags, what hides a side
+HIDDEN_SIGMA = 0.25  # of the distance: width of a person, clothes, what hides it
+CUT_SIGMA = 0.2  # of the distance
+
+GROUND, PAVEMENT, RIDER, IN_FRONT = 1, 2, 3, 4
+
+
+@dataclass(frozen=True)
+class SeenPerson:
+    """A person in one frame.
+
+    Attributes:
+        x_m: Ground point below it, base frame, forward; NaN where the ground is unknown.
+        y_m: The same, left.
+        sigma_along_m: Standard deviation along the line of sight.
+        sigma_across_m: Standard deviation across it.
+        foot_px: Column and row where it stands in the label image.
+        bbox: ``(x0, y0, x1, y1)`` pixels, the last row and column excluded.
+        pixels: How many are its own.
+        confidence: Mean of its pixels, 0 to 1; 1 where nobody told.
+        feet: ``seen``; ``hidden`` by something in front, or lost by the network; ``cut`` by the
+            lower border of the image, so that it is at the given place or nearer.
+        on_pavement: What it stands on is walkable and not drivable.
+        nearer_m: How much nearer it would be if it stood upright on legs that are not seen.
+        at_side: Less than its own width from the left or right border of the image.
+    """
+
+    x_m: float
+    y_m: float
+    sigma_along_m: float
+    sigma_across_m: float
+    foot_px: tuple[float, float]
+    bbox: tuple[int, int, int, int]
+    pixels: int
+    confidence: float
+    feet: str
+    on_pavement: bool
+    nearer_m: float = 0.0
+    at_side: bool = False
+
+    @property
+    def distance_m(self) -> float:
+        """From the base origin; NaN where the ground is unknown."""
+        return math.hypot(self.x_m, self.y_m)
+
+
+class PeopleFinder:
+    """Finds people in label images of one label map.
+
+    Args:
+        label_map: Its class with the role ``pedestrian`` is a person.
+        include_cyclists: Its class with the role ``cyclist`` is one as well.
+        min_pixels: A blob of fewer pixels is no person.
+        min_share: A blob smaller than this share of a whole person is none.
+
+    Raises:
+        ConfigurationError: The label map has no people.
+    """
+
+    def __init__(
+        self,
+        label_map: LabelMap,
+        *,
+        include_cyclists: bool = False,
+        min_pixels: int = 8,
+        min_share: float = 0.05,
+    ) -> None:
+        if not label_map.ids_with_role('pedestrian'):
+            names = ', '.join(row.name for row in label_map.classes)
+            raise ConfigurationError(
+                'No class of this engine has the role pedestrian, so that it cannot see people. '
+                f'Give the role in spec.yaml to one of {names}, or switch the stop off.'
+            )
+        ids = set(label_map.ids_with_role('pedestrian'))
+        if include_cyclists:
+            ids.update(label_map.ids_with_role('cyclist'))
+        self._ids = sorted(ids)
+        self._static_lut = label_map.role_mask_lut('static')
+        self._surface_lut = _surface_lut(label_map)
+        self._min_pixels = min_pixels
+        self._min_share = min_share
+
+    def find(
+        self,
+        labels: LabelImage,
+        confidence: ConfidenceImage | None = None,
+        ground: GroundScale | None = None,
+    ) -> tuple[SeenPerson, ...]:
+        """The people of a frame, the largest first.
+
+        Args:
+            labels: ``(H, W)`` class ids.
+            confidence: ``(H, W)``, or None.
+            ground: For label images of this size, or None without a calibration.
+        """
+        if labels.ndim != 2 or labels.size == 0:
+            return ()
+        blobs = blobs_of(self._mask(labels), self._min_pixels)
+        if not blobs:
+            return ()
+        if ground is not None and ground.shape_hw != labels.shape:
+            ground = None
+        scale = _Scale(ground)
+        if len(blobs) > 1:
+            blobs = joined(blobs, scale, labels, self._static_lut)
+        found: list[SeenPerson] = []
+        for whole in blobs:
+            px_per_m = scale(whole)
+            expected = FILLED_SHARE * PERSON.height_m * PERSON.width_m * px_per_m * px_per_m
+            if whole.pixels < self._min_share * expected and whole.y1 < labels.shape[0]:
+                continue
+            if self._is_of_rider(whole, labels):
+                continue
+            found.extend(
+                self._person(blob, labels, confidence, ground)
+                for blob in split(whole, px_per_m)
+                if blob.pixels >= self._min_pixels
+            )
+        return tuple(found)
+
+    def is_gone(self, person: SeenPerson, labels: LabelImage) -> bool:
+        """Whether the ground is seen where the feet of somebody were, who is seen no more.
+
+        Or a cyclist: then that is what it was.
+        """
+        x0, _, x1, y1 = person.bbox
+        rows = max(1, round(GONE_ROWS * (y1 - person.bbox[1])))
+        strip = labels[max(y1 - rows, 0) : y1, x0:x1]
+        kinds = np.bincount(self._surface_lut[strip].ravel(), minlength=IN_FRONT + 1)
+        return bool(kinds[GROUND : RIDER + 1].sum() > GONE_SHARE * strip.size)
+
+    def _mask(self, labels: LabelImage) -> Mask:
+        """1 where somebody is; a comparison per class is ten times faster than a table."""
+        first, *others = self._ids
+        mask = labels == first
+        for class_id in others:
+            mask |= labels == class_id
+        return np.asarray(mask.view(np.uint8))
+
+    def _is_of_rider(self, blob: Blob, labels: LabelImage) -> bool:
+        """Whether these are the legs of a cyclist, the greater part of whom is above."""
+        rows = round(RIDER_ROWS * (blob.y1 - blob.y0))
+        above = self._surface_lut[labels[max(blob.y0 - rows, 0) : blob.y0, blob.x0 : blob.x1]]
+        riders = np.count_nonzero(above == RIDER)
+        return bool(riders > RIDER_SHARE * rows * (blob.x1 - blob.x0))
+
+    def _person(
+        self,
+        blob: Blob,
+        labels: LabelImage,
+        confidence: ConfidenceImage | None,
+        ground: GroundScale | None,
+    ) -> SeenPerson:
+        height, width = blob.y1 - blob.y0, blob.x1 - blob.x0
+        rows = max(1, round(FOOT_ROWS * height))
+        foot = cv2.reduce(blob.mask[height - rows :], 0, cv2.REDUCE_MAX).ravel().nonzero()[0]
+        # The trunk is over the middle of the feet, and a network loses a leg now and then
+        moments = cv2.moments(blob.mask, binaryImage=True)
+        u = blob.x0 + moments['m10'] / moments['m00']
+        v = blob.y1 - 0.5
+        feet, on_pavement = self._below(blob, foot, labels)
+        point, nearer_m = None, 0.0
+        if ground is not None:
+            width_px = _width_px(blob)
+            point = ground.at(u, v)
+            is_unseen = feet == 'hidden' or point is None
+            bound = _by_width(width_px, u, ground, PERSON.width_m if is_unseen else WIDEST_M)
+            if is_unseen or (_is_nearer(bound, point) and not _has_legs(blob, width_px)):
+                point, feet = _nearer(point, bound), 'hidden' if feet == 'seen' else feet
+            upright = ground.at(u, v + max(UPRIGHT * width_px - height, 0.0))
+            nearer_m = _nearer_by_m(upright, point)
+        sure = 1.0
+        if confidence is not None and confidence.shape == labels.shape:
+            part = confidence[blob.y0 : blob.y1, blob.x0 : blob.x1]
+            sure = cv2.mean(part, mask=blob.mask)[0] / 255.0
+        along, across = _sigmas(point, feet, height)
+        return SeenPerson(
+            x_m=math.nan if point is None else point.x_m,
+            y_m=math.nan if point is None else point.y_m,
+            sigma_along_m=along,
+            sigma_across_m=across,
+            foot_px=(u, v),
+            bbox=(blob.x0, blob.y0, blob.x0 + width, blob.y1),
+            pixels=blob.pixels,
+            confidence=sure,
+            feet=feet,
+            on_pavement=on_pavement,
+            nearer_m=nearer_m,
+            at_side=min(blob.x0, labels.shape[1] - blob.x1) < width,
+        )
+
+    def _below(self, blob: Blob, foot: NDArray[np.intp], labels: LabelImage) -> tuple[str, bool]:
+        """Whether the feet are seen, and whether they stand on the pavement."""
+        height = blob.y1 - blob.y0
+        if blob.y1 >= labels.shape[0]:
+            return 'cut', False
+        strip = labels[blob.y1 : blob.y1 + max(2, round(0.04 * height)), blob.x0 + foot]
+        kinds = np.bincount(self._surface_lut[strip].ravel(), minlength=IN_FRONT + 1)
+        if 2 * kinds[IN_FRONT] > strip.size:
+            return 'hidden', False
+        return 'seen', bool(kinds[PAVEMENT] > kinds[GROUND])
+
+
+class _Scale:
+    """Pixels per metre where a blob stands; by its height where the ground is unknown."""
+
+    def __init__(self, ground: GroundScale | None) -> None:
+        self._ground = ground
+
+    def __call__(self, blob: Blob) -> float:
+        if self._ground is not None:
+            scale = float(self._ground.px_per_m[blob.y1 - 1, (blob.x0 + blob.x1 - 1) // 2])
+            if scale > 0.0:
+                return scale
+        return (blob.y1 - blob.y0) / PERSON.height_m
+
+
+def _surface_lut(label_map: LabelMap) -> NDArray[np.uint8]:
+    lut = np.zeros(256, np.uint8)
+    for row in label_map.classes:
+        roles = set(row.roles)
+        if roles & {'drivable', 'lane'}:
+            lut[row.id] = GROUND
+        elif 'walkable' in roles:
+            lut[row.id] = PAVEMENT
+        elif 'cyclist' in roles and 'pedestrian' not in roles:
+            lut[row.id] = RIDER
+        elif roles & {'vehicle', 'obstacle', 'static'} and 'pedestrian' not in roles:
+            lut[row.id] = IN_FRONT
+    return lut
+
+
+def _width_px(blob: Blob) -> float:
+    """Of most rows: neither of arms that are held out, nor of a stride."""
+    widths = cv2.reduce(blob.mask, 1, cv2.REDUCE_SUM, dtype=cv2.CV_32F).ravel()
+    widths.sort()
+    return 0.5 * float(widths[(len(widths) - 1) // 2] + widths[len(widths) // 2])
+
+
+def _has_legs(blob: Blob, width_px: float) -> bool:
+    """Whether it ends in something far narrower than most of it; a trunk ends as wide as it is.
+
+    So what is too wide for one person is two who stand close, not one who has lost its legs.
+    """
+    rows = max(2, round(LEG_ROWS * (blob.y1 - blob.y0)))
+    return cv2.countNonZero(blob.mask[-rows:]) < LEG_SHARE * width_px * rows
+
+
+def _by_width(
+    width_px: float, u: float, ground: GroundScale, width_m: float
+) -> GroundPoint | None:
+    """Where a person of a width would stand to look as wide as the blob."""
+    row = ground.row_with_scale(u, width_px / width_m)
+    return None if row is None else ground.at(u, float(row))
+
+
+def _is_nearer(a: GroundPoint | None, b: GroundPoint | None) -> bool:
+    return _nearer_by_m(a, b) > 0.0
+
+
+def _nearer_by_m(a: GroundPoint | None, b: GroundPoint | None) -> float:
+    """Metres that one is nearer to the base origin than the other, at least 0."""
+    if a is None or b is None:
+        return 0.0
+    return max(math.hypot(b.x_m, b.y_m) - math.hypot(a.x_m, a.y_m), 0.0)
+
+
+def _nearer(a: GroundPoint | None, b: GroundPoint | None) -> GroundPoint | None:
+    if a is None or b is None:
+        return a or b
+    return a if math.hypot(a.x_m, a.y_m) <= math.hypot(b.x_m, b.y_m) else b
+
+
+def _sigmas(point: GroundPoint | None, feet: str, height_px: int) -> tuple[float, float]:
+    if point is None:
+        return math.nan, math.nan
+    distance = math.hypot(point.x_m, point.y_m)
+    foot_px = FOOT_SIGMA_PX + FOOT_SIGMA * height_px
+    along = math.hypot(foot_px * point.along_m, RANGE_SIGMA * distance)
+    if feet != 'seen':
+        along += (HIDDEN_SIGMA if feet == 'hidden' else CUT_SIGMA) * distance
+    return along, math.hypot(0.5 * point.across_m, SWAY_SIGMA_M)

@@ -1,0 +1,330 @@
+"""People over time: constant-velocity Kalman tracks with ids, in the frame of the vehicle.
+
+Positions are in the base frame and move with it; velocities are over ground where odometry is
+given, and against the vehicle where it is not. All tracks are one batch of small matrices.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seg_ros.core.stop.people import SeenPerson
+
+__all__ = ['LEAST_WALK_MPS', 'EgoStep', 'PeopleTracker', 'TrackedPerson', 'sure_velocities']
+
+NS_PER_S = 1e9
+Float64Array = NDArray[np.float64]
+
+WALKING_SIGMA_MPS = 1.3  # of a velocity nobody has measured yet
+ACCELERATION_MPS2 = 1.2  # people start and turn about so fast
+UNKNOWN_EGO_MPS2 = 3.0  # without odometry the vehicle's own acceleration is in it
+GATE = 13.8  # chi-square, 2 degrees of freedom: one in a thousand right pairs is refused
+GATE_ACROSS = 9.0  # chi-square, 1 degree: the bearing alone must fit, however unsure the range
+GATE_LOG_HEIGHT = np.log(4.0)  # from frame to frame nobody grows or shrinks so much
+UNCONFIRMED_MISSES = 2
+BLIND_S = 6.0  # who walks out of the picture at its side is followed for so long
+LEAST_WALK_MPS = 0.3  # slower is swaying, or noise
+VELOCITY_DOUBT = 1.5  # standard deviations that are taken off a velocity before it is believed
+MEASURED = np.eye(2, 4)
+
+
+class EgoStep(NamedTuple):
+    """How the vehicle moved from one frame to the next, in the base frame of the former.
+
+    Attributes:
+        x_m: Forward.
+        y_m: Left.
+        yaw_rad: Turned left.
+    """
+
+    x_m: float = 0.0
+    y_m: float = 0.0
+    yaw_rad: float = 0.0
+
+
+@dataclass(frozen=True)
+class TrackedPerson:
+    """A person that was seen in one or more frames.
+
+    Attributes:
+        id: Stays the same from frame to frame.
+        x_m: Base frame, forward.
+        y_m: Base frame, left.
+        vx_mps: Velocity along the base frame's x axis; over ground where odometry is known.
+        vy_mps: The same along y.
+        sigma_along_m: Standard deviation of the position along the line of sight.
+        sigma_vx_mps: Of the velocity.
+        sigma_vy_mps: Of the velocity.
+        is_confirmed: Seen often enough to be believed.
+        is_coasting: Out of sight in the newest frame.
+        seen: How it looked when it was last seen.
+        has_left: It has walked out of the picture at its side.
+    """
+
+    id: int
+    x_m: float
+    y_m: float
+    vx_mps: float
+    vy_mps: float
+    sigma_along_m: float
+    sigma_vx_mps: float
+    sigma_vy_mps: float
+    is_confirmed: bool
+    is_coasting: bool
+    seen: SeenPerson
+    has_left: bool = False
+
+    @property
+    def distance_m(self) -> float:
+        """From the base origin."""
+        return float(np.hypot(self.x_m, self.y_m))
+
+
+class PeopleTracker:
+    """Follows people from frame to frame.
+
+    Args:
+        confirm_frames: Frames in which a person must be seen before it is believed.
+        coast_s: How long a believed person is followed out of sight; who has walked out of the
+            picture at its side is followed for at least ``BLIND_S``.
+    """
+
+    def __init__(self, confirm_frames: int = 3, coast_s: float = 0.7) -> None:
+        self.confirm_frames = confirm_frames
+        self.coast_s = coast_s
+        self._next_id = 1
+        self.reset()
+
+    def reset(self) -> None:
+        """Forgets everybody; ids are not used again."""
+        self._stamp_ns: int | None = None
+        self._states: Float64Array = np.zeros((0, 4))
+        self._covariances: Float64Array = np.zeros((0, 4, 4))
+        self._ids: list[int] = []
+        self._hits: list[int] = []
+        self._misses: list[int] = []  # frames in a row
+        self._gone: list[int] = []  # frames since it was last seen
+        self._leaves: list[bool] = []  # walked at the side of the picture when it was last seen
+        self._seen_ns: list[int] = []
+        self._seen: list[SeenPerson] = []
+
+    def update(
+        self,
+        people: Sequence[SeenPerson],
+        stamp_ns: int,
+        ego: EgoStep | None = None,
+        is_gone: Callable[[SeenPerson], bool] | None = None,
+    ) -> tuple[TrackedPerson, ...]:
+        """Everybody who is followed after a frame.
+
+        Args:
+            people: Those of the frame; who has no ground point is left out.
+            stamp_ns: Of the frame, not before that of the last one.
+            ego: How the vehicle moved since the last frame, None if nobody knows.
+            is_gone: Whether the place where somebody was last seen is plainly empty now; who is
+                gone for ``confirm_frames`` frames is forgotten before ``coast_s`` is over.
+        """
+        dt_s = 0.0 if self._stamp_ns is None else (stamp_ns - self._stamp_ns) / NS_PER_S
+        self._stamp_ns = stamp_ns
+        people = [person for person in people if np.isfinite(person.x_m + person.y_m)]
+        if self._ids:
+            self._predict(max(dt_s, 0.0), ego)
+        places, noises = _measurements(people)
+        pairs = self._pairs(people, places, noises)
+        self._correct(pairs, places, noises)
+        matched = dict(pairs)
+        for row in range(len(self._ids)):
+            if row in matched:
+                self._hits[row] += 1
+                self._misses[row] = 0
+                self._gone[row] = 0
+                self._seen_ns[row] = stamp_ns
+                self._seen[row] = people[matched[row]]
+                self._leaves[row] = people[matched[row]].at_side and self._walks(row)
+            else:
+                self._misses[row] += 1
+                # Nobody sees the place of who has left the picture
+                if is_gone is not None and not self._leaves[row]:
+                    self._gone[row] += is_gone(self._seen[row])
+        self._forget(stamp_ns)
+        used = set(matched.values())
+        self._add([i for i in range(len(people)) if i not in used], people, places, noises)
+        return self._tracks()
+
+    def _predict(self, dt_s: float, ego: EgoStep | None) -> None:
+        step = np.eye(4)
+        step[0, 2] = step[1, 3] = dt_s
+        acceleration = ACCELERATION_MPS2 if ego is not None else UNKNOWN_EGO_MPS2
+        noise = np.zeros((4, 4))
+        for axis in (0, 1):
+            noise[axis, axis] = 0.25 * dt_s**4
+            noise[axis, axis + 2] = noise[axis + 2, axis] = 0.5 * dt_s**3
+            noise[axis + 2, axis + 2] = dt_s**2
+        # Velocity noise grows with time, not with its square, whatever the frame rate
+        noise *= acceleration**2 * 0.1 / max(dt_s, 0.01)
+        if ego is not None:
+            cos, sin = np.cos(ego.yaw_rad), np.sin(ego.yaw_rad)
+            turn = np.array([[cos, sin], [-sin, cos]])
+            turned = np.zeros((4, 4))
+            turned[:2, :2] = turned[2:, 2:] = turn
+            moved = np.zeros(4)
+            moved[:2] = turn @ (ego.x_m, ego.y_m)
+            self._states = self._states @ (turned @ step).T - moved
+            step = turned @ step
+        else:
+            self._states = self._states @ step.T
+        self._covariances = step @ self._covariances @ step.T + noise
+
+    def _pairs(
+        self, people: Sequence[SeenPerson], places: Float64Array, noises: Float64Array
+    ) -> list[tuple[int, int]]:
+        """Rows of tracks and people that belong together, the surest first."""
+        if not len(places) or not self._ids:
+            return []
+        offset = places[None] - self._states[:, None, :2]
+        total = self._covariances[:, None, :2, :2] + noises[None]
+        a, b, d = total[..., 0, 0], total[..., 0, 1], total[..., 1, 1]
+        determinant = a * d - b * b
+        dx, dy = offset[..., 0], offset[..., 1]
+        distance = (d * dx * dx - 2.0 * b * dx * dy + a * dy * dy) / determinant
+        # Across the line of sight
+        bearing = np.arctan2(places[:, 1], places[:, 0])
+        sin, cos = np.sin(bearing), np.cos(bearing)
+        across = (cos * dy - sin * dx) ** 2 / (a * sin * sin - 2.0 * b * sin * cos + d * cos * cos)
+        # A wide gate must not win against a narrow one, nor a newcomer against an old track
+        cost = distance + np.log(determinant)
+        cost += np.where(np.array(self._hits) >= self.confirm_frames, 0.0, 4.0)[:, None]
+        was = np.log([p.bbox[3] - p.bbox[1] for p in self._seen])
+        looks = np.log([p.bbox[3] - p.bbox[1] for p in people])
+        alike = np.abs(was[:, None] - looks) < GATE_LOG_HEIGHT
+        # Who has left the picture comes back at its side
+        has_left = np.array(self._leaves) & (np.array(self._misses) > 0)
+        may_be = ~has_left[:, None] | np.array([person.at_side for person in people])
+        rows, columns = np.nonzero((distance < GATE) & (across < GATE_ACROSS) & alike & may_be)
+        order = np.argsort(cost[rows, columns], kind='stable')
+        pairs: list[tuple[int, int]] = []
+        taken_rows: set[int] = set()
+        taken_columns: set[int] = set()
+        for row, column in zip(rows[order].tolist(), columns[order].tolist(), strict=True):
+            if row not in taken_rows and column not in taken_columns:
+                taken_rows.add(row)
+                taken_columns.add(column)
+                pairs.append((row, column))
+        return pairs
+
+    def _correct(
+        self, pairs: list[tuple[int, int]], places: Float64Array, noises: Float64Array
+    ) -> None:
+        if not pairs:
+            return
+        rows, columns = (list(part) for part in zip(*pairs, strict=True))
+        states, covariances = self._states[rows], self._covariances[rows]
+        total = covariances[:, :2, :2] + noises[columns]
+        gain = covariances[:, :, :2] @ np.linalg.inv(total)
+        miss = places[columns] - states[:, :2]
+        self._states[rows] = states + np.einsum('nij,nj->ni', gain, miss)
+        kept = np.eye(4) - gain @ MEASURED
+        corrected = kept @ covariances
+        self._covariances[rows] = 0.5 * (corrected + corrected.transpose(0, 2, 1))
+
+    def _walks(self, row: int) -> bool:
+        """Whether somebody surely does not stand."""
+        variances = self._covariances[row].diagonal()[2:]
+        sigmas = np.sqrt(np.maximum(variances, 0.0))
+        return bool(sure_velocities(self._states[row : row + 1, 2:], sigmas).any())
+
+    def _forget(self, stamp_ns: int) -> None:
+        kept = []
+        for row, hits in enumerate(self._hits):
+            if hits >= self.confirm_frames:
+                out_of_sight_s = (stamp_ns - self._seen_ns[row]) / NS_PER_S
+                coast_s = max(self.coast_s, BLIND_S) if self._leaves[row] else self.coast_s
+                keep = out_of_sight_s <= coast_s and self._gone[row] < self.confirm_frames
+            else:
+                keep = self._misses[row] < UNCONFIRMED_MISSES
+            if keep:
+                kept.append(row)
+        if len(kept) == len(self._ids):
+            return
+        self._states, self._covariances = self._states[kept], self._covariances[kept]
+        self._ids = [self._ids[row] for row in kept]
+        self._hits = [self._hits[row] for row in kept]
+        self._misses = [self._misses[row] for row in kept]
+        self._gone = [self._gone[row] for row in kept]
+        self._leaves = [self._leaves[row] for row in kept]
+        self._seen_ns = [self._seen_ns[row] for row in kept]
+        self._seen = [self._seen[row] for row in kept]
+
+    def _add(
+        self,
+        new: list[int],
+        people: Sequence[SeenPerson],
+        places: Float64Array,
+        noises: Float64Array,
+    ) -> None:
+        if not new or self._stamp_ns is None:
+            return
+        states = np.zeros((len(new), 4))
+        states[:, :2] = places[new]
+        covariances = np.zeros((len(new), 4, 4))
+        covariances[:, :2, :2] = noises[new]
+        covariances[:, 2, 2] = covariances[:, 3, 3] = WALKING_SIGMA_MPS**2
+        self._states = np.concatenate([self._states, states])
+        self._covariances = np.concatenate([self._covariances, covariances])
+        for index in new:
+            self._ids.append(self._next_id)
+            self._next_id += 1
+            self._hits.append(1)
+            self._misses.append(0)
+            self._gone.append(0)
+            self._leaves.append(False)
+            self._seen_ns.append(self._stamp_ns)
+            self._seen.append(people[index])
+
+    def _tracks(self) -> tuple[TrackedPerson, ...]:
+        variances = self._covariances.diagonal(axis1=1, axis2=2)
+        sigmas = np.sqrt(np.maximum(variances, 0.0)).tolist()
+        tracks = []
+        for row, (x, y, vx, vy) in enumerate(self._states.tolist()):
+            sigma_x, sigma_y, sigma_vx, sigma_vy = sigmas[row]
+            tracks.append(
+                TrackedPerson(
+                    id=self._ids[row],
+                    x_m=x,
+                    y_m=y,
+                    vx_mps=vx,
+                    vy_mps=vy,
+                    sigma_along_m=sigma_x if abs(x) >= abs(y) else sigma_y,
+                    sigma_vx_mps=sigma_vx,
+                    sigma_vy_mps=sigma_vy,
+                    is_confirmed=self._hits[row] >= self.confirm_frames,
+                    is_coasting=self._misses[row] > 0,
+                    seen=self._seen[row],
+                    has_left=self._leaves[row] and self._misses[row] > 0,
+                )
+            )
+        return tuple(tracks)
+
+
+def sure_velocities(velocities: Float64Array, sigmas: Float64Array) -> Float64Array:
+    """``(N, 2)`` velocities, less what may be noise; 0 for who does not walk."""
+    sure = np.maximum(np.abs(velocities) - VELOCITY_DOUBT * sigmas, 0.0) * np.sign(velocities)
+    sure[np.hypot(sure[:, 0], sure[:, 1]) < LEAST_WALK_MPS] = 0.0
+    return np.asarray(sure)
+
+
+def _measurements(people: Sequence[SeenPerson]) -> tuple[Float64Array, Float64Array]:
+    """``(N, 2)`` places and ``(N, 2, 2)`` covariances, long along the line of sight."""
+    rows = np.array(
+        [(p.x_m, p.y_m, p.sigma_along_m, p.sigma_across_m) for p in people], dtype=np.float64
+    ).reshape(-1, 4)
+    places = rows[:, :2]
+    sight = places / np.maximum(np.hypot(places[:, 0], places[:, 1]), 1e-6)[:, None]
+    along, across = rows[:, 2] ** 2, rows[:, 3] ** 2
+    noises = (along - across)[:, None, None] * sight[:, :, None] * sight[:, None, :]
+    return places, noises + across[:, None, None] * np.eye(2)

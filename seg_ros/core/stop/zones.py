@@ -1,0 +1,221 @@
+"""Where a person stops the vehicle: on the ground in the base frame, or in the picture."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from seg_ros.core.stop.config import StopConfig
+
+__all__ = [
+    'CorridorZone',
+    'GroundZone',
+    'ImageZone',
+    'Motion',
+    'PolygonZone',
+    'arc_ahead',
+    'stopping_distance_m',
+]
+
+Float64Array = NDArray[np.float64]
+
+ARC_STEP_M = 1.0
+LEAST_ARC_SPEED_MPS = 1.0  # slower, the yaw rate says nothing about the way ahead
+TIGHTEST_ARC_M = 8.0
+
+
+class Motion(NamedTuple):
+    """What odometry said last.
+
+    Attributes:
+        stamp_ns: When it was true.
+        speed_mps: Forward.
+        yaw_rate_rps: Radians per second, positive turns left.
+    """
+
+    stamp_ns: int
+    speed_mps: float
+    yaw_rate_rps: float = 0.0
+
+
+class GroundZone(Protocol):
+    """A part of the ground.
+
+    Attributes:
+        name: For people.
+        reach_m: How far from the base origin it goes at most.
+    """
+
+    name: str
+    reach_m: float
+
+    def contains(self, points: Float64Array) -> NDArray[np.bool_]:
+        """``(N,)`` which points, ``(N, 2)`` metres in the base frame, are inside."""
+        ...
+
+    def outline(self) -> Float64Array:
+        """``(M, 2)`` corners in the base frame, for markers."""
+        ...
+
+
+class PolygonZone:
+    """A polygon on the ground.
+
+    Args:
+        corners: ``(N, 2)`` or flat ``x1, y1, x2, y2, …``, base frame.
+        name: For people.
+    """
+
+    def __init__(self, corners: ArrayLike, name: str = 'polygon') -> None:
+        self.name = name
+        self._corners = np.asarray(corners, dtype=np.float64).reshape(-1, 2)
+        self.reach_m = float(np.hypot(*self._corners.T).max(initial=0.0))
+
+    def contains(self, points: Float64Array) -> NDArray[np.bool_]:
+        return _inside(self._corners, points)
+
+    def outline(self) -> Float64Array:
+        return self._corners
+
+
+class CorridorZone:
+    """The way ahead as far as the vehicle needs to stop.
+
+    Args:
+        centre: ``(N, 2)`` middle of the way, base frame, from near to far, N at least 2.
+        half_width_m: To each side.
+        length_m: From the base origin along the way. Where the middle ends earlier it goes on
+            straight.
+        name: For people.
+    """
+
+    def __init__(
+        self, centre: ArrayLike, half_width_m: float, length_m: float, name: str = 'corridor'
+    ) -> None:
+        self.name = name
+        self.half_width_m = half_width_m
+        self.length_m = length_m
+        self.reach_m = length_m + half_width_m
+        self._centre = _thinned(np.asarray(centre, dtype=np.float64))
+        steps = np.diff(self._centre, axis=0)
+        lengths = np.hypot(steps[:, 0], steps[:, 1])
+        self._along = steps / np.maximum(lengths, 1e-9)[:, None]
+        self._lengths = lengths
+        # The first and the last piece go on for ever
+        self._least, self._most = np.zeros(len(lengths)), lengths.copy()
+        self._least[0], self._most[-1] = -np.inf, np.inf
+        before = np.concatenate([[0.0], np.cumsum(lengths)])
+        # Distances count from the base origin, wherever the given middle starts
+        self._starts = before[:-1] + float(self._centre[0] @ self._along[0])
+
+    def contains(self, points: Float64Array) -> NDArray[np.bool_]:
+        along, offset = self.locate(points)
+        inside = (along >= 0.0) & (along <= self.length_m) & (np.abs(offset) <= self.half_width_m)
+        return np.asarray(inside)
+
+    def locate(self, points: Float64Array) -> tuple[Float64Array, Float64Array]:
+        """``(N,)`` metres along the way from the base origin, and to the left of its middle."""
+        points = np.asarray(points, dtype=np.float64).reshape(-1, 2)
+        forward_x, forward_y = self._along.T
+        x, y = (points[:, None] - self._centre[None, :-1]).transpose(2, 0, 1)
+        along = x * forward_x + y * forward_y
+        left = y * forward_x - x * forward_y
+        inside = np.minimum(np.maximum(along, self._least), self._most)
+        beyond = along - inside
+        squared = left * left + beyond * beyond
+        nearest = np.argmin(squared, axis=1)
+        rows = np.arange(len(points))
+        side = np.where(left[rows, nearest] < 0.0, -1.0, 1.0)
+        return (
+            self._starts[nearest] + inside[rows, nearest],
+            side * np.sqrt(squared[rows, nearest]),
+        )
+
+    def outline(self) -> Float64Array:
+        along = self._starts + self._lengths
+        inside = (self._starts < self.length_m) & (along > 0.0)
+        if not inside.any():
+            return np.zeros((0, 2))
+        tangents = self._along[inside]
+        left = np.column_stack([-tangents[:, 1], tangents[:, 0]]) * self.half_width_m
+        starts = np.maximum(-self._starts[inside], 0.0)[:, None]
+        ends = np.minimum(self.length_m - self._starts[inside], self._lengths[inside])[:, None]
+        near = self._centre[:-1][inside] + starts * tangents
+        far = self._centre[:-1][inside] + ends * tangents
+        left_side = np.concatenate([near + left, (far + left)[-1:]])
+        right_side = np.concatenate([near - left, (far - left)[-1:]])
+        return np.concatenate([left_side, right_side[::-1]])
+
+
+class ImageZone:
+    """A polygon in the picture, where nothing is known about the ground.
+
+    Args:
+        corners: ``(N, 2)`` or flat ``u1, v1, u2, v2, …``, shares of width and height.
+        name: For people.
+    """
+
+    def __init__(self, corners: ArrayLike, name: str = 'image zone') -> None:
+        self.name = name
+        self._corners = np.asarray(corners, dtype=np.float64).reshape(-1, 2)
+
+    def contains(self, pixels: Float64Array, size_wh: tuple[int, int]) -> NDArray[np.bool_]:
+        """``(N,)`` which pixels, ``(N, 2)`` column and row, are inside."""
+        centres = np.asarray(pixels, dtype=np.float64).reshape(-1, 2) + 0.5
+        return _inside(self._corners, centres / np.asarray(size_wh, dtype=np.float64))
+
+    def outline(self) -> Float64Array:
+        """``(M, 2)`` corners, shares of width and height."""
+        return self._corners
+
+
+def stopping_distance_m(speed_mps: float, config: StopConfig) -> float:
+    """From the base origin to the furthest point that must be free at a speed."""
+    speed = abs(speed_mps)
+    braking_m = speed * speed / (2.0 * config.deceleration_mps2)
+    return config.vehicle_front_m + config.margin_m + speed * config.reaction_s + braking_m
+
+
+def arc_ahead(length_m: float, motion: Motion | None) -> Float64Array:
+    """``(N, 2)`` the way that the vehicle takes if it goes on turning as it does."""
+    count = max(1, math.ceil(length_m / ARC_STEP_M))
+    along = np.linspace(0.0, length_m, count + 1)
+    if motion is None or abs(motion.speed_mps) < LEAST_ARC_SPEED_MPS:
+        bend = 0.0
+    else:
+        limit = 1.0 / TIGHTEST_ARC_M
+        bend = min(max(motion.yaw_rate_rps / motion.speed_mps, -limit), limit)
+    if abs(bend * length_m) < 1e-3:
+        return np.array([[0.0, 0.0], [max(length_m, ARC_STEP_M), 0.0]])
+    # At most a quarter turn: nobody knows what the driver does after it
+    angle = np.clip(along * bend, -0.5 * math.pi, 0.5 * math.pi)
+    return np.column_stack([np.sin(angle) / bend, (1.0 - np.cos(angle)) / bend])
+
+
+def _inside(corners: Float64Array, points: Float64Array) -> NDArray[np.bool_]:
+    """Even-odd rule; the border belongs to one of its two sides."""
+    x, y = np.asarray(points, dtype=np.float64).reshape(-1, 2).T[:, :, None]
+    x0, y0 = corners.T
+    x1, y1 = np.roll(corners, -1, axis=0).T
+    spans = (y0 > y) != (y1 > y)
+    with np.errstate(divide='ignore', invalid='ignore'):
+        crossing = x0 + (y - y0) / (y1 - y0) * (x1 - x0)
+    return np.asarray((spans & (x < crossing)).sum(axis=1) % 2 == 1)
+
+
+def _thinned(centre: Float64Array) -> Float64Array:
+    """The points that are somewhere, at least ``ARC_STEP_M`` apart; fewer than two: ahead."""
+    centre = centre.reshape(-1, 2)
+    centre = centre[np.isfinite(centre).all(axis=1)]
+    if len(centre) > 1:
+        steps = np.diff(centre, axis=0)
+        along = np.concatenate([[0.0], np.cumsum(np.hypot(steps[:, 0], steps[:, 1]))])
+        # One point for each step of the way that is begun, and the last one
+        begun = np.floor(along / ARC_STEP_M + 1e-6)
+        kept = np.concatenate([[True], np.diff(begun) > 0])
+        kept[-1] |= along[-1] > along[kept][-1] + 1e-6
+        centre = centre[kept]
+    return centre if len(centre) > 1 else np.array([[0.0, 0.0], [1.0, 0.0]])

@@ -1,0 +1,278 @@
+"""TensorRT on an NVIDIA GPU: a plan from the cache, label and confidence in the graph.
+
+Not verified on hardware so far; ``make gpu-check`` on a machine with a GPU does that.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seg_ros.core.errors import BackendError, BackendUnavailable, ConfigurationError, EngineError
+from seg_ros.core.types import RgbBatch
+from seg_ros.inference.base import InferenceResult, check_batch
+from seg_ros.inference.cuda.device_memory import DeviceMemory, memory_version, open_device_memory
+from seg_ros.inference.cuda.gpu import GpuInfo, find_gpu
+from seg_ros.inference.engine import Engine
+from seg_ros.inference.tensorrt.api import FIX, TensorrtApi, load_tensorrt
+from seg_ros.inference.tensorrt.plan_build import PLAN_PRECISIONS, BuildOptions
+from seg_ros.inference.tensorrt.plan_cache import EngineCache
+from seg_ros.inference.tensorrt.plan_key import plan_key
+from seg_ros.inference.tensorrt.plan_runner import PlanRunner
+
+__all__ = [
+    'FIX',
+    'GpuStack',
+    'PlanMissing',
+    'TensorrtBackend',
+    'auto_verdict',
+    'gpu_stack',
+    'plan_precision',
+    'version',
+]
+
+MOST_RESTARTS = 3  # in a row; a GPU that fails more often is broken
+GOOD_RUNS = 300  # after which an old failure is forgotten
+
+
+class PlanMissing(BackendUnavailable):
+    """A plan that must be built first; everything else is there.
+
+    Attributes:
+        why: What is wrong with the plans at hand, as the end of a sentence.
+    """
+
+    def __init__(self, engine: Engine, options: BuildOptions, why: str) -> None:
+        super().__init__(
+            f"There is no TensorRT plan of engine '{engine.name}' that can be used: {why}. Build "
+            f'it: seg_ros build-engine {engine.name} --precision {options.precision}'
+        )
+        self.why = why
+
+
+class GpuStack(NamedTuple):
+    """All that TensorRT needs of a machine.
+
+    Attributes:
+        api: TensorRT itself.
+        gpu: The device.
+        open_memory: Opens the device's memory; called again after a failure.
+    """
+
+    api: TensorrtApi
+    gpu: GpuInfo
+    open_memory: Callable[[], DeviceMemory]
+
+
+def gpu_stack() -> GpuStack:
+    """Returns what this machine has.
+
+    Raises:
+        BackendUnavailable: Something is missing; the message says what.
+    """
+    gpu = find_gpu()
+    memory_version()
+    api = load_tensorrt()
+    api.check_gpu(gpu)
+    return GpuStack(api, gpu, open_device_memory)
+
+
+def _stack_by_name() -> GpuStack:
+    try:
+        return gpu_stack()
+    except BackendUnavailable as error:
+        raise BackendUnavailable(
+            f"Backend 'tensorrt' cannot run here: {str(error).rstrip('.')}. Backend 'auto' takes "
+            'what can.'
+        ) from error
+
+
+def version() -> str:
+    """Returns TensorRT with its version and the GPU.
+
+    Raises:
+        BackendUnavailable: Something is missing here; the message says what.
+    """
+    stack = gpu_stack()
+    return f'{stack.api.title} on {stack.gpu.name} ({stack.gpu.architecture})'
+
+
+def auto_verdict(precision: str) -> tuple[bool, str]:
+    """Returns whether 'auto' takes this backend for a precision, and why."""
+    if precision not in ('auto', *PLAN_PRECISIONS):
+        return False, f'it has no plans in {precision}'
+    return True, 'there is an NVIDIA GPU with TensorRT'
+
+
+def plan_precision(precision: str) -> str:
+    """Returns the precision of the plan that a parameter means.
+
+    Raises:
+        ConfigurationError: TensorRT has no such plans.
+    """
+    if precision == 'auto':
+        return PLAN_PRECISIONS[0]
+    if precision not in PLAN_PRECISIONS:
+        raise ConfigurationError(
+            f"Backend 'tensorrt' has no precision '{precision}'. Take one of auto, "
+            f'{", ".join(PLAN_PRECISIONS)}.'
+        )
+    return precision
+
+
+class TensorrtBackend:
+    """Runs an engine with TensorRT; see ``InferenceBackend``."""
+
+    name = 'tensorrt'
+
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        threads: int = 0,  # noqa: ARG002  every backend takes it
+        precision: str = 'auto',
+        max_batch: int = 1,
+        cache_path: Path | None = None,
+        stack: GpuStack | None = None,
+    ) -> None:
+        """Loads the plan from the cache and warms up.
+
+        Args:
+            engine: What to run.
+            threads: Means nothing here.
+            precision: 'fp32', 'fp16', 'int8', or 'auto', which is fp16.
+            max_batch: Images that run together; a larger batch runs in parts.
+            cache_path: Folder of the plans; ``cache_folder()`` by default.
+            stack: What to run on; this machine by default.
+
+        Raises:
+            BackendUnavailable: No GPU, driver, TensorRT or library for GPU memory.
+            PlanMissing: A plan must be built first.
+            ConfigurationError: A precision or batch size that there is not.
+            EngineError: INT8 of an engine that has none.
+            BackendError: The GPU fails, or has too little memory.
+        """
+        options = BuildOptions(plan_precision(precision), max_batch)
+        self.engine = engine
+        self.max_batch = max_batch
+        self._stack = stack or _stack_by_name()
+        cache = EngineCache(cache_path)
+        key = plan_key(engine, options, self._stack.api, self._stack.gpu)
+        found, why = cache.find(key)
+        self._plan, why = found.read() if found else (b'', why)
+        if found and why:
+            cache.discard(found)
+        if why:
+            raise PlanMissing(engine, options, why)
+        self._restarts = self._good_runs = 0
+        try:
+            self._runner: PlanRunner | None = self._start(cache.hint('kernels', key))
+        except EngineError as error:
+            assert found is not None
+            cache.discard(found)
+            raise PlanMissing(engine, options, str(error)) from error
+        cache.store_hint('kernels', key, self._runner.kernels())
+        self._lock = threading.Lock()
+        self._is_closed = False
+        self._labels = self._confidence = np.empty((0, 0, 0), np.uint8)
+        api, gpu = self._stack.api, self._stack.gpu
+        graph = ', CUDA graph' if self._runner.uses_graph or api.captures_graphs_itself else ''
+        shared = ', shared memory' if gpu.is_integrated else ''
+        self.detail = f'{gpu.name} {options.precision}, {api.title}{graph}{shared}'
+
+    def infer(self, images: RgbBatch, *, with_confidence: bool = False) -> InferenceResult:
+        """Returns labels, and confidence if asked for; see ``InferenceBackend.infer``."""
+        with self._lock:
+            if self._is_closed:
+                raise BackendError(
+                    f"Backend 'tensorrt' of engine '{self.engine.name}' is closed. Create a new "
+                    'one.'
+                )
+            check_batch(images, self.engine)
+            runner = self._runner or self._start_again()
+            try:
+                result, is_healthy = self._run(runner, images, with_confidence)
+            except BackendError as error:
+                raise self._failed(runner, error) from error
+        self._good_runs += 1
+        if self._good_runs >= GOOD_RUNS:
+            self._restarts = 0
+        if not is_healthy:
+            raise BackendError(
+                f"Engine '{self.engine.name}' gave scores that are no numbers (NaN or infinite) "
+                f'on {self.detail}. Its weights are broken, or the precision is too small for '
+                "them: try precision 'fp32', or make the engine again."
+            )
+        return result
+
+    def close(self) -> None:
+        """Frees everything, the arrays of the latest result too; a second call does nothing."""
+        with self._lock:
+            self._is_closed = True
+            if self._runner is not None:
+                self._runner.close()
+                self._runner = None
+
+    def _start(self, kernels: bytes = b'') -> PlanRunner:
+        stack = self._stack
+        memory = stack.open_memory()
+        try:
+            return PlanRunner(stack.api, memory, self._plan, self.engine.network_size_wh, kernels)
+        except BackendError:
+            if self._restarts:  # the device's context is still broken
+                memory.reset()
+            raise
+
+    def _start_again(self) -> PlanRunner:
+        """Returns a new runner after a failure of the GPU, a few times."""
+        if self._restarts >= MOST_RESTARTS:
+            raise BackendError(
+                f'The GPU failed {self._restarts + 1} times in a row and is left alone now. Look '
+                'at dmesg for an NVRM or Xid line, then restart the node or the machine.'
+            )
+        self._restarts += 1
+        self._good_runs = 0
+        self._runner = self._start()
+        return self._runner
+
+    def _failed(self, runner: PlanRunner, error: BackendError) -> BackendError:
+        """Throws the runner away with the device's context; returns what to say."""
+        self._runner = None
+        try:
+            runner.close(reset=True)
+        except BackendError as second:  # what cannot be freed is gone with the context
+            error = BackendError(f'{error} Its memory could not be freed: {second}')
+        left = MOST_RESTARTS - self._restarts
+        plan = f'It is started again with the next frame, {left} more times.' if left else ''
+        return BackendError(f'{error} {plan}'.rstrip())
+
+    def _run(
+        self, runner: PlanRunner, images: RgbBatch, with_confidence: bool
+    ) -> tuple[InferenceResult, bool]:
+        """Returns the result, and whether all scores were numbers."""
+        if len(images) <= runner.max_batch:
+            outputs = runner.run(images, with_confidence=with_confidence)
+            confidence = outputs.confidence if with_confidence else None
+            return InferenceResult(outputs.labels, confidence), _are_numbers(outputs.health)
+        if len(self._labels) != len(images):
+            width, height = self.engine.network_size_wh
+            self._labels = np.empty((len(images), height, width), np.uint8)
+            self._confidence = np.empty_like(self._labels)
+        is_healthy = True
+        for first in range(0, len(images), runner.max_batch):
+            part = slice(first, first + runner.max_batch)
+            outputs = runner.run(images[part], with_confidence=with_confidence)
+            self._labels[part] = outputs.labels
+            self._confidence[part] = outputs.confidence
+            is_healthy = is_healthy and _are_numbers(outputs.health)
+        result = InferenceResult(self._labels, self._confidence if with_confidence else None)
+        return result, is_healthy
+
+
+def _are_numbers(health: NDArray[np.float32]) -> bool:
+    return bool(np.isfinite(health).all())

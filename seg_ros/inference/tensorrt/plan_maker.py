@@ -1,0 +1,145 @@
+"""Makes the plan that a key asks for: once, however many ask, and checked before it is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from seg_ros.core.errors import BackendUnavailable
+from seg_ros.inference.engine import Engine, network_path
+from seg_ros.inference.onnx.network_size import model_of
+from seg_ros.inference.tensorrt.api import TensorrtApi, load_tensorrt
+from seg_ros.inference.tensorrt.backend import GpuStack, gpu_stack
+from seg_ros.inference.tensorrt.file_lock import LockBusy
+from seg_ros.inference.tensorrt.plan_build import (
+    BuildCancelled,
+    BuildOptions,
+    BuildStep,
+    BuiltPlan,
+    build_plan,
+)
+from seg_ros.inference.tensorrt.plan_cache import CachedPlan, EngineCache
+from seg_ros.inference.tensorrt.plan_check import check_plan
+from seg_ros.inference.tensorrt.plan_key import plan_key
+
+__all__ = ['Workshop', 'make_plan', 'workshop']
+
+Progress = Callable[[BuildStep], bool]
+
+EXPECTED_PLAN_SHARE = 4  # a plan is at most about so many times its network (platform-facts, 1)
+SHARE_OF_BUILD = 0.95  # the rest is the check
+
+
+class Workshop:
+    """What plans are made with.
+
+    Args:
+        api: The builder.
+        stack: The GPU; None where there is none, and then only plans for named targets are made.
+        why_no_gpu: Why there is none.
+    """
+
+    def __init__(self, api: TensorrtApi, stack: GpuStack | None, why_no_gpu: str = '') -> None:
+        self.api = api
+        self.stack = stack
+        self.why_no_gpu = why_no_gpu
+
+
+def workshop() -> Workshop:
+    """Returns what this machine can make plans with.
+
+    Raises:
+        BackendUnavailable: There is no TensorRT.
+    """
+    try:
+        stack = gpu_stack()
+    except BackendUnavailable as error:
+        return Workshop(load_tensorrt(), None, str(error))
+    return Workshop(stack.api, stack)
+
+
+def make_plan(
+    shop: Workshop,
+    engine: Engine,
+    options: BuildOptions,
+    cache: EngineCache,
+    *,
+    progress: Progress = lambda _: True,
+    force: bool = False,
+) -> CachedPlan:
+    """Returns the plan from the cache, or builds, checks and stores it.
+
+    Args:
+        shop: What to make it with.
+        engine: Whose network.
+        options: What to build it for.
+        cache: Where to.
+        progress: Is told how far it is; False cancels.
+        force: Builds it even if it is there.
+
+    Raises:
+        BackendUnavailable: A plan for this machine's GPU was asked of a machine without.
+        BuildCancelled: ``progress`` said so.
+        ConfigurationError: Options that cannot be, or a cache that cannot be written.
+        EngineError: A network that cannot be built, or a plan that disagrees with ONNX Runtime.
+        BackendError: The GPU fails.
+    """
+    shop.api.check_targets(options.targets)
+    if not options.targets and shop.stack is None:
+        raise BackendUnavailable(
+            'A plan for the GPU of this machine was asked for, but TensorRT cannot use one: '
+            f'{shop.why_no_gpu.rstrip(".")}. Build it on the machine with the GPU, or name its '
+            'architecture for TensorRT for RTX: --for sm_89'
+        )
+    gpu = shop.stack.gpu if shop.stack else None
+    key = plan_key(engine, options, shop.api, gpu)
+
+    def waiting(holder: str) -> bool:
+        return progress(BuildStep(f'waiting for process {holder}, which builds the same', 0.0))
+
+    cache.check_writable(engine.onnx_path.stat().st_size * EXPECTED_PLAN_SHARE)
+    try:
+        with cache.lock(key, waiting):
+            found, _ = cache.find(key)
+            if found is not None and not force and not found.read()[1]:
+                return found
+            built = build_plan(
+                shop.api,
+                engine,
+                options,
+                timing_cache=cache.hint('timing', key),
+                progress=lambda row: progress(BuildStep(row.phase, row.share * SHARE_OF_BUILD)),
+            )
+            progress(BuildStep('comparing with ONNX Runtime', SHARE_OF_BUILD))
+            notes = {
+                **_notes(built, engine, options),
+                'check': _checked(shop, engine, options, built),
+            }
+            cache.store_hint('timing', key, built.timing_cache)
+            return cache.store(key, built.data, built.build_s, notes)
+    except LockBusy as error:
+        raise BuildCancelled(str(error)) from error
+
+
+def _notes(built: BuiltPlan, engine: Engine, options: BuildOptions) -> dict[str, Any]:
+    return {
+        'onnx': str(network_path(engine, options.precision)),
+        'layers': built.report.layers,
+        'layers_by_kind': dict(built.report.by_kind),
+        'layers_by_type': dict(built.report.by_type),
+        'layers_of_engine': list(built.report.engine),
+    }
+
+
+def _checked(shop: Workshop, engine: Engine, options: BuildOptions, built: BuiltPlan) -> str:
+    """Returns how the check went; raises where the plan must not be used."""
+    if shop.stack is None:
+        return f'not compared with ONNX Runtime: {shop.why_no_gpu}'
+    here = shop.stack.gpu.architecture
+    if options.targets and here not in options.targets:
+        return f'not compared with ONNX Runtime: this machine has {here}'
+    model = model_of(engine, network_path(engine, options.precision))
+    try:
+        return str(check_plan(shop.stack, engine, options, built.data, model))
+    except ImportError as error:
+        return f'not compared: ONNX Runtime cannot be imported ({error})'

@@ -1,0 +1,254 @@
+"""A plan on the GPU, with all that it needs: made once, run many times, freed once."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seg_ros.core.errors import BackendError, EngineError
+from seg_ros.core.types import RgbBatch
+from seg_ros.inference.base import ConfidenceBatch, LabelBatch
+from seg_ros.inference.cuda.device_memory import DeviceMemory
+from seg_ros.inference.onnx.graph import CONFIDENCE, IMAGE, LABEL
+from seg_ros.inference.tensorrt.api import TensorrtApi
+from seg_ros.inference.tensorrt.plan_build import HEALTH
+
+__all__ = ['CAPTURE_AFTER', 'PlanOutputs', 'PlanRunner', 'StageTimes']
+
+OUTPUTS = (LABEL, CONFIDENCE, HEALTH)
+MEBI = 1 << 20
+
+# Cameras that come together now and then change the batch size, and each change costs the graph.
+CAPTURE_AFTER = 8  # runs of one size in a row
+
+
+class PlanOutputs(NamedTuple):
+    """Views of pinned memory, which the next run overwrites.
+
+    Attributes:
+        labels: ``uint8 (N, H, W)``.
+        confidence: ``uint8 (N, H, W)``; meaningless where it was not asked for.
+        health: ``float32 (N,)``, no number where a score of that image is none.
+    """
+
+    labels: LabelBatch
+    confidence: ConfidenceBatch
+    health: NDArray[np.float32]
+
+
+class StageTimes(NamedTuple):
+    """What the parts of a run took on the GPU, by its own clock."""
+
+    upload_ms: float
+    execute_ms: float
+    download_ms: float
+
+
+class PlanRunner:
+    """Runs a plan; one caller at a time.
+
+    Args:
+        api: The TensorRT that built it.
+        memory: Of the GPU; closed with the runner.
+        plan: What ``build_plan`` made.
+        size_wh: Network size.
+        kernels: Those that were compiled before; see ``TensorrtApi.execution_context``.
+
+    Attributes:
+        max_batch: Images that run together at most.
+        uses_graph: Whether runs are launched as a CUDA graph of ours.
+
+    Raises:
+        EngineError: TensorRT refuses the plan.
+        BackendError: The GPU fails, or has too little memory.
+    """
+
+    def __init__(
+        self,
+        api: TensorrtApi,
+        memory: DeviceMemory,
+        plan: bytes,
+        size_wh: tuple[int, int],
+        kernels: bytes = b'',
+    ) -> None:
+        self._api = api
+        self._memory = memory
+        self._shape_hwc = (size_wh[1], size_wh[0], 3)
+        # The GPU of a Jetson works in the memory of the processor: nothing needs to be copied.
+        self._is_mapped = memory.gpu.is_integrated
+        self._may_capture = memory.can_capture and not api.captures_graphs_itself
+        self._graph: int | None = None
+        self._asked: tuple[int, bool] | None = None
+        self._runs = 0  # in a row of what was asked
+        self._runtime: Any = None
+        self._engine: Any = None
+        self._context: Any = None
+        self._kernels: Any = None
+        self.max_batch = 0
+        try:
+            with memory.current():
+                self._load(plan, kernels)
+                self._allocate()
+                for _ in range(1 + CAPTURE_AFTER):  # the last run captures
+                    self._run(1, with_confidence=False)
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def uses_graph(self) -> bool:
+        return self._may_capture and self._graph is not None
+
+    def run(self, images: RgbBatch, *, with_confidence: bool) -> PlanOutputs:
+        """Returns what the network says; the views are overwritten by the next run.
+
+        Args:
+            images: ``uint8 (N, H, W, 3)``, N at most ``max_batch``, any strides.
+            with_confidence: Whether confidence is brought back as well.
+
+        Raises:
+            BackendError: The GPU fails.
+        """
+        count = len(images)
+        np.copyto(self._host[IMAGE][:count], images)
+        with self._memory.current():
+            self._run(count, with_confidence)
+        labels, confidence, health = (self._host[name][:count] for name in OUTPUTS)
+        return PlanOutputs(labels, confidence, health)
+
+    def timed(self, count: int) -> StageTimes:
+        """Returns what the parts of a run with confidence take, one after the other."""
+        memory = self._memory
+        with memory.current():
+            self._shape(count)
+            events = [memory.record_event()]
+            for part in (self._upload, self._execute, self._download):
+                part(count, True)
+                events.append(memory.record_event())
+            memory.synchronise()
+            times = [memory.elapsed_ms(*pair) for pair in itertools.pairwise(events)]
+            for event in events:
+                memory.free_event(event)
+        return StageTimes(*times)
+
+    def layers(self) -> list[str]:
+        """Returns one line per layer of the engine, as it runs on this GPU."""
+        with self._memory.current():
+            return self._api.describe_layers(self._engine)
+
+    def kernels(self) -> bytes:
+        """Returns what was compiled on this GPU so far, for the next time."""
+        return b'' if self._kernels is None else bytes(memoryview(self._kernels.serialize()))
+
+    def close(self, *, reset: bool = False) -> None:
+        """Frees everything; a second call does nothing.
+
+        Args:
+            reset: Throws the device's context away too, as an error that sticks needs it.
+        """
+        with self._memory.current():
+            # TensorRT's own memory first, from the inside out
+            self._context = self._kernels = self._engine = self._runtime = None
+        self._graph = None
+        if reset:
+            self._memory.reset()
+        else:
+            self._memory.close()
+
+    def _load(self, plan: bytes, kernels: bytes) -> None:
+        api = self._api
+        api.forget()
+        self._runtime = api.runtime()
+        self._engine = self._runtime and self._runtime.deserialize_cuda_engine(plan)
+        if self._engine is None:
+            raise EngineError(f'{api.title} refuses the plan: {api.why()}')
+        names = {self._engine.get_tensor_name(i) for i in range(self._engine.num_io_tensors)}
+        if names != {IMAGE, *OUTPUTS}:
+            raise EngineError(
+                f'the plan has the tensors {", ".join(sorted(names))}; expected are '
+                f'{", ".join(sorted((IMAGE, *OUTPUTS)))}'
+            )
+        self._context, self._kernels = api.execution_context(self._engine, kernels)
+        if self._context is None:
+            raise BackendError(
+                f'{api.title} gives no context for the plan on {self._memory.gpu.name}: '
+                f'{api.why()}. {self._memory.free_bytes() // MEBI} MB of GPU memory are free; end '
+                'other programs on it.'
+            )
+        shape = tuple(self._engine.get_tensor_shape(IMAGE))
+        if shape[1:] != self._shape_hwc:
+            raise EngineError(f'the plan takes images of {shape}, expected is {self._shape_hwc}')
+        if shape[0] > 0:
+            self.max_batch = shape[0]
+        else:
+            _, _, most = self._engine.get_tensor_profile_shape(IMAGE, 0)
+            self.max_batch = most[0]
+
+    def _allocate(self) -> None:
+        count, (height, width, _) = self.max_batch, self._shape_hwc
+        shapes: dict[str, tuple[tuple[int, ...], Any]] = {
+            IMAGE: ((count, *self._shape_hwc), np.uint8),
+            LABEL: ((count, height, width), np.uint8),
+            CONFIDENCE: ((count, height, width), np.uint8),
+            HEALTH: ((count,), np.float32),
+        }
+        memory = self._memory
+        self._host: dict[str, NDArray[Any]] = {}
+        self._device: dict[str, int] = {}
+        for name, (shape, dtype) in shapes.items():
+            array = memory.host_array(shape, dtype, mapped=self._is_mapped)
+            array[...] = 0
+            self._host[name] = array
+            self._device[name] = (
+                memory.mapped_address(array) if self._is_mapped else memory.allocate(array.nbytes)
+            )
+            self._context.set_tensor_address(name, self._device[name])
+
+    def _run(self, count: int, with_confidence: bool) -> None:
+        memory = self._memory
+        if self._asked != (count, with_confidence):
+            self._shape(count)
+            self._asked, self._runs = (count, with_confidence), 0
+        elif self._graph is None and self._may_capture and self._runs >= CAPTURE_AFTER:
+            try:
+                self._graph = memory.capture(lambda: self._queue(count, with_confidence))
+            except BackendError:  # some layers cannot be captured; they run without
+                self._may_capture = False
+        if self._graph is None:
+            self._queue(count, with_confidence)
+        else:
+            memory.launch(self._graph)
+        memory.synchronise()
+        self._runs += 1
+
+    def _shape(self, count: int) -> None:
+        """Prepares another batch size; a graph that was captured with the old one is stale."""
+        if self._graph is not None:
+            self._memory.free_graph(self._graph)
+        self._asked = self._graph = None
+        if not self._context.set_input_shape(IMAGE, (count, *self._shape_hwc)):
+            raise BackendError(f'{self._api.title} refuses {count} images: {self._api.why()}.')
+
+    def _queue(self, count: int, with_confidence: bool) -> None:
+        self._upload(count, with_confidence)
+        self._execute(count, with_confidence)
+        self._download(count, with_confidence)
+
+    def _upload(self, count: int, _: bool) -> None:
+        if not self._is_mapped:
+            self._memory.upload(self._host[IMAGE][:count], self._device[IMAGE])
+
+    def _execute(self, *_: object) -> None:
+        if not self._context.execute_async_v3(self._memory.stream):
+            raise BackendError(
+                f'{self._api.title} failed on {self._memory.gpu.name}: {self._api.why()}.'
+            )
+
+    def _download(self, count: int, with_confidence: bool) -> None:
+        if self._is_mapped:
+            return
+        for name in (LABEL, HEALTH, *((CONFIDENCE,) if with_confidence else ())):
+            self._memory.download(self._device[name], self._host[name][:count])

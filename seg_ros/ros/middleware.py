@@ -1,0 +1,72 @@
+"""What a process that handles camera images sets before ``rclpy.init``.
+
+Measured: without the profile best-effort images over 0.5 MB are nearly all lost; without the
+allocator thresholds every large message costs hundreds of page faults, 2 to 3 times its time.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from pathlib import Path
+
+__all__ = [
+    'FASTDDS_PROFILE',
+    'PROFILE_VARIABLES',
+    'TRANSPORT_VARIABLE',
+    'prepare_process',
+    'profile_variable',
+]
+
+FASTDDS_PROFILE = Path(__file__).parents[1] / 'resource' / 'fastdds.xml'
+
+# The library of each Fast DDS and the variable that it takes a profile from.
+PROFILE_VARIABLES = {
+    'libfastrtps.so': 'FASTRTPS_DEFAULT_PROFILES_FILE',  # 2: Humble, Jazzy
+    'libfastdds.so': 'FASTDDS_DEFAULT_PROFILES_FILE',  # 3: Kilted and later
+}
+TRANSPORT_VARIABLE = 'FASTDDS_BUILTIN_TRANSPORTS'
+
+# mallopt(3): parameter, value, and the variable by which a user sets the same.
+ALLOCATOR_SETTINGS = (
+    (-3, 512 << 20, 'MALLOC_MMAP_THRESHOLD_'),
+    (-1, 1 << 30, 'MALLOC_TRIM_THRESHOLD_'),
+    (-2, 64 << 20, 'MALLOC_TOP_PAD_'),
+)
+
+
+def prepare_process() -> list[str]:
+    """Sets the Fast DDS profile and the allocator, unless the user has set their own.
+
+    Returns:
+        What was done, one sentence each, for the log.
+    """
+    return [_prepare_fastdds(), _prepare_allocator()]
+
+
+def profile_variable() -> str:
+    """Returns the variable that the installed Fast DDS takes a profile from; each has its own."""
+    for folder in os.environ.get('LD_LIBRARY_PATH', '').split(os.pathsep):
+        for library, variable in PROFILE_VARIABLES.items():
+            if folder and (Path(folder) / library).exists():
+                return variable
+    return PROFILE_VARIABLES['libfastdds.so']
+
+
+def _prepare_fastdds() -> str:
+    names = (*PROFILE_VARIABLES.values(), TRANSPORT_VARIABLE)
+    if theirs := [name for name in names if os.environ.get(name)]:
+        return f'Fast DDS: left as {theirs[0]}={os.environ[theirs[0]]} says.'
+    os.environ[profile_variable()] = str(FASTDDS_PROFILE)
+    return f'Fast DDS: 32 MB of shared memory for images, by {FASTDDS_PROFILE}.'
+
+
+def _prepare_allocator() -> str:
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (OSError, AttributeError):
+        return 'Allocator: no mallopt in this C library; large messages cost more time.'
+    for parameter, value, variable in ALLOCATOR_SETTINGS:
+        if variable not in os.environ:
+            mallopt(parameter, value)
+    return 'Allocator: memory of large messages is kept for the next one.'

@@ -1,0 +1,156 @@
+"""``seg_ros demo``: three processes on a real graph, and the files they leave."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import cv2
+import pytest
+from rosbags.highlevel import AnyReader
+
+from test.recordings.pictures import flat, write_png
+from test.tiny_onnx import write_engine
+
+Demo = Callable[..., 'subprocess.Popen[str]']
+
+ROS_VARIABLES = ('ROS_DOMAIN_ID', 'ROS_AUTOMATIC_DISCOVERY_RANGE')
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / 'demo'
+
+
+@pytest.fixture
+def demo(tmp_path: Path, folder: Path) -> Iterator[Demo]:
+    """Starts ``seg_ros demo`` with a canned engine and the given words."""
+    engine = write_engine(tmp_path / 'tiny')
+    processes: list[subprocess.Popen[str]] = []
+
+    def start(*words: str) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [
+                *(sys.executable, '-m', 'seg_ros.cli', 'demo', '-o', str(folder)),
+                *('--engine', str(engine), '--backend', 'canned', *words),
+            ],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={key: value for key, value in os.environ.items() if key not in ROS_VARIABLES},
+            # A test run in the background ignores Ctrl-C, and so would what it starts.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        )
+        processes.append(process)
+        return process
+
+    yield start
+    for process in processes:
+        process.terminate()
+        process.communicate()
+
+
+def descendants_of(ancestor: int) -> set[int]:
+    """Returns the processes that a process has started, and those that they have started."""
+    parents: dict[int, int] = {}
+    for path in Path('/proc').glob('[0-9]*/stat'):
+        try:
+            fields = path.read_text().rpartition(')')[2].split()
+        except OSError:
+            continue
+        parents[int(path.parent.name)] = int(fields[1])
+    found = {ancestor}
+    while more := {child for child, parent in parents.items() if parent in found} - found:
+        found |= more
+    return found - {ancestor}
+
+
+def running(process: int) -> bool:
+    try:
+        state = Path(f'/proc/{process}/stat').read_text().rpartition(')')[2].split()[0]
+    except OSError:
+        return False
+    return state != 'Z'
+
+
+def wait_for(condition: Callable[[], Any], what: str, timeout_s: float = 30.0) -> None:
+    deadline_s = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline_s, f'waited {timeout_s} s for: {what}'
+        time.sleep(0.02)
+
+
+def test_the_demo_leaves_bag_video_contact_sheet_and_figures(demo: Demo, folder: Path) -> None:
+    process = demo('--scenario', 'empty', '--seconds', '1', '--rate', '5')
+    output, errors = process.communicate(timeout=60.0)
+    assert process.returncode == 0, errors
+    summary = json.loads((folder / 'summary.json').read_text())
+    # A busy machine may lose one of five.
+    assert 3 <= summary['frames_out'] <= summary['frames_in'] <= 5
+    assert (summary['engine'], summary['backend']) == ('tiny', 'canned')
+    assert 0.0 < summary['pixel_accuracy'] < 1.0
+    assert 0.0 < summary['latency_ms']['received_to_published']['p50'] < 1000.0
+    assert cv2.imread(str(folder / 'contact_sheet.png')) is not None
+    video = cv2.VideoCapture(str(next(folder.glob('annotated.*'))))
+    assert sum(1 for _ in iter(lambda: video.read()[0], False)) >= 3
+    with AnyReader([folder / 'bag']) as reader:
+        counts = {row.topic: row.msgcount for row in reader.connections}
+    assert counts['/segmentation/label'] == summary['frames_out']
+    assert counts['/camera/image/compressed'] == summary['frames_in']
+    for topic in ('segmentation/confidence', 'camera/camera_info', 'camera/truth/label'):
+        assert 3 <= counts[f'/{topic}'] <= 5
+    *_, where, figures, latency = output.splitlines()
+    assert f'{folder}/contact_sheet.png' in where
+    assert 'images labelled by tiny on canned' in figures
+    assert f'{folder}/summary.json' in latency
+
+
+def test_a_node_that_dies_is_named_with_its_last_words(
+    demo: Demo, folder: Path, tmp_path: Path
+) -> None:
+    write_png(tmp_path / 'image.png', flat((200, 0, 0)))
+    process = demo('--engine', '/no/such/engine', '--images', str(tmp_path))
+    _, errors = process.communicate(timeout=60.0)
+    assert process.returncode == 1
+    assert 'The node ended early' in errors
+    assert f'The end of {folder}/node.log' in errors
+    assert '/no/such/engine' in errors
+    assert 'Traceback' not in errors
+
+
+@pytest.mark.parametrize(
+    ('word', 'code'), [(signal.SIGINT, 130), (signal.SIGTERM, 130), (signal.SIGKILL, -9)]
+)
+def test_no_child_is_left_behind(
+    demo: Demo, folder: Path, word: signal.Signals, code: int
+) -> None:
+    process = demo('--seconds', '60')
+    wait_for(lambda: len(descendants_of(process.pid)) >= 5, 'recorder, node, camera, renderers')
+    descendants = descendants_of(process.pid)
+    process.send_signal(word)
+    assert process.wait(60.0) == code
+    wait_for(lambda: not any(map(running, descendants)), 'all of them to end')
+
+
+@pytest.mark.parametrize(
+    ('words', 'refusal'),
+    [
+        (('--video', '/nowhere.mp4'), '--video /nowhere.mp4: there is no such file'),
+        (('--seconds', '0'), '--seconds 0: give more than 0'),
+    ],
+)
+def test_what_cannot_be_shown_is_refused_before_anything_starts(
+    demo: Demo, folder: Path, words: tuple[str, ...], refusal: str
+) -> None:
+    process = demo(*words)
+    _, errors = process.communicate(timeout=60.0)
+    assert process.returncode == 1
+    assert refusal in errors
+    assert not folder.exists()

@@ -1,0 +1,332 @@
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections import namedtuple
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from seg_ros.cli import main
+from seg_ros.commands.doctor import command as doctor
+from seg_ros.commands.doctor import engines as doctor_engines
+from seg_ros.commands.doctor import machine as doctor_machine
+from seg_ros.commands.doctor import ros as doctor_ros
+from seg_ros.commands.doctor.ros import Finding
+from seg_ros.commands.doctor.row import Row
+from seg_ros.core.errors import BackendUnavailable
+from seg_ros.inference import onnxruntime_backend, openvino_backend
+from seg_ros.ros.middleware import FASTDDS_PROFILE as PROFILE
+from seg_ros.ros.middleware import profile_variable
+from test.tiny_onnx import network, write_engine
+
+FOUND = Finding('rmw_fastrtps_cpp', received=True)
+Usage = namedtuple('Usage', ['total', 'used', 'free'])  # noqa: PYI024  as shutil returns it
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in list(os.environ):
+        if name.startswith(('ROS_', 'FASTDDS_', 'FASTRTPS_', 'SEG_ROS_')):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def engines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Makes one engine, and the places where others are found invisible."""
+    write_engine(tmp_path / 'tiny')
+    monkeypatch.setattr(doctor_engines, 'engine_search_path', lambda: [tmp_path])
+    monkeypatch.setattr('seg_ros.inference.engine.engine_search_path', lambda: [tmp_path])
+    return tmp_path
+
+
+def one(rows: Iterable[Row], check: str) -> Row:
+    (row,) = [row for row in rows if row.check == check]
+    return row
+
+
+def test_a_machine_that_can_run_the_main_job_gets_exit_code_0_and_a_list_of_checks(
+    engines: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv('ROS_DOMAIN_ID', str(os.getpid() % 100))
+    monkeypatch.setenv('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
+    code = main(['doctor', '--json'])
+    rows = json.loads(capsys.readouterr().out)
+    assert [row for row in rows if not row['ok']] == []
+    assert code == 0
+    assert all(set(row) == {'check', 'ok', 'value', 'fix'} for row in rows)
+    found = {row['check']: row['value'] for row in rows}
+    assert 'an image came through' in found['middleware']
+    assert re.match(r'64x32, 5 classes, [\d.]+ ms with ', found['engine tiny'])
+    assert {'Python', 'numpy', 'cv2', 'ROS', 'shared memory', 'GPU', 'TensorRT'} <= set(found)
+
+
+def test_one_check_that_fails_is_marked_in_the_table_and_in_the_exit_code(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [
+        Row('wheels', True, 'four'),
+        Row('horn', True, 'quiet', 'Press harder.'),
+        Row('brakes', False, 'none', 'Do not drive; ' + 'walk ' * 30),
+    ]
+    monkeypatch.setattr(doctor, '_look', lambda: iter(rows))
+    assert main(['doctor']) == 1
+    table = capsys.readouterr().out
+    assert re.search(r'^ok    wheels  four$', table, re.MULTILINE)
+    assert re.search(r'^hint  horn    quiet\n +-> Press harder\.$', table, re.MULTILINE)
+    assert re.search(r'^FIX   brakes  none\n +-> Do not drive', table, re.MULTILINE)
+    assert '1 of 3 checks must be fixed' in table
+    assert max(map(len, table.splitlines())) <= 120
+
+
+def test_a_ros_that_does_not_start_is_said_with_its_reason_and_how_to_install_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(doctor_ros, 'CHILD', 'import rclpy_of_nobody')
+    finding = doctor_ros.find_ros()
+    row = one(doctor_ros.ros_rows(finding), 'ROS')
+    assert not row.ok
+    assert row.value == "does not start: ModuleNotFoundError: No module named 'rclpy_of_nobody'"
+    assert 'pip install' in row.fix
+    assert 'source /opt/ros' in row.fix
+
+
+def test_a_ros_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor_ros, 'CHILD', 'import time; time.sleep(60)')
+    monkeypatch.setattr(doctor_ros, 'CHILD_TIMEOUT_S', 0.2)
+    assert 'did not answer' in doctor_ros.find_ros().error
+
+
+def test_an_image_that_does_not_come_back_must_be_fixed() -> None:
+    row = one(doctor_ros.ros_rows(Finding('rmw_fastrtps_cpp')), 'middleware')
+    assert not row.ok
+    assert 'ROS_AUTOMATIC_DISCOVERY_RANGE' in row.fix
+
+
+def test_missing_message_packages_are_named_as_apt_calls_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(doctor_ros, 'MESSAGES', ('std_msgs', 'moon_msgs'))
+    row = one(doctor_ros.ros_rows(FOUND), 'messages')
+    assert not row.ok
+    assert re.fullmatch(r'apt install ros-\w+-moon-msgs', row.fix)
+
+
+def test_topics_that_a_missing_package_costs_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor_ros, 'MORE', {'std_msgs': 'words', 'moon_msgs': 'moon'})
+    row = one(doctor_ros.ros_rows(FOUND), 'messages')
+    assert (row.ok, row.value) == (True, 'all; without moon_msgs no moon')
+
+
+def test_a_sourced_distribution_beside_the_wheels_of_another_is_a_hint(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(doctor_ros, '_wheel_distributions', lambda: ['jazzy'])
+    monkeypatch.setenv('ROS_DISTRO', 'humble')
+    row = one(doctor_ros.ros_rows(FOUND), 'ROS')
+    assert row.mark == 'hint'
+    assert row.value == 'jazzy as wheels, humble sourced'
+
+
+def test_best_effort_cameras_are_told_what_they_need() -> None:
+    finding = FOUND._replace(cameras={'/front/image': 'best effort', '/rear/image': 'reliable'})
+    row = one(doctor_ros.ros_rows(finding), 'cameras')
+    assert row.value == '/front/image (best effort), /rear/image (reliable)'
+    assert f'{profile_variable()}={PROFILE}' in row.fix
+    assert one(doctor_ros.ros_rows(FOUND), 'cameras').mark == 'ok'
+
+
+@pytest.mark.parametrize(
+    ('name', 'value', 'check', 'mark'),
+    [
+        ('ROS_DOMAIN_ID', '42', 'domain', 'ok'),
+        ('ROS_DOMAIN_ID', '233', 'domain', 'FIX'),
+        ('ROS_DOMAIN_ID', 'robot', 'domain', 'FIX'),
+        ('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST', 'discovery', 'ok'),
+        ('ROS_AUTOMATIC_DISCOVERY_RANGE', 'OFF', 'discovery', 'FIX'),
+        ('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCAL', 'discovery', 'FIX'),
+    ],
+)
+def test_discovery_settings_are_checked(
+    name: str, value: str, check: str, mark: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, value)
+    row = one(doctor_ros.discovery_rows(), check)
+    assert row.mark == mark
+    assert value in row.value or mark == 'ok'
+
+
+@pytest.mark.parametrize(('free_mb', 'mark'), [(4000, 'ok'), (64, 'hint'), (8, 'FIX')])
+def test_little_shared_memory_is_a_hint_and_none_must_be_fixed(
+    free_mb: int, mark: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage = Usage(8000 << 20, 0, free_mb << 20)
+    monkeypatch.setattr(shutil, 'disk_usage', lambda _: usage)
+    row = one(doctor_ros.shared_memory_rows(FOUND), 'shared memory')
+    assert row.mark == mark
+    assert row.value.startswith(f'{free_mb} of 8000 MB free')
+
+
+def fast_dds() -> Row:
+    return one(doctor_ros.shared_memory_rows(FOUND), 'Fast DDS')
+
+
+def test_camera_drivers_are_told_of_our_profile() -> None:
+    assert fast_dds().mark == 'hint'
+    assert f'export {profile_variable()}={PROFILE}' in fast_dds().fix
+
+
+def test_our_profile_holds_what_the_doctor_says_it_holds(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv(profile_variable(), str(PROFILE))
+    assert fast_dds().mark == 'ok'
+    copy = shutil.copy(PROFILE, tmp_path)
+    monkeypatch.setenv(profile_variable(), str(copy))
+    assert fast_dds() == Row('Fast DDS', True, f'{copy} with 32 MB of shared memory')
+
+
+def test_a_profile_that_is_missing_or_small_is_noticed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    theirs = tmp_path / 'theirs.xml'
+    monkeypatch.setenv(profile_variable(), str(theirs))
+    assert fast_dds().mark == 'FIX'
+    theirs.write_text('<dds><segment_size>1048576</segment_size></dds>')
+    assert fast_dds().mark == 'hint'
+    assert '1 MB of shared memory' in fast_dds().value
+
+
+def test_transports_of_the_users_own_are_a_hint(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv('FASTDDS_BUILTIN_TRANSPORTS', 'UDPv4')
+    assert fast_dds().mark == 'hint'
+    assert 'FASTDDS_BUILTIN_TRANSPORTS=UDPv4' in fast_dds().value
+
+
+def test_another_middleware_needs_no_profile() -> None:
+    row = one(doctor_ros.shared_memory_rows(Finding('rmw_zenoh_cpp', True)), 'Fast DDS')
+    assert row == Row('Fast DDS', True, 'not in use (rmw_zenoh_cpp)')
+
+
+class FakeCuda:
+    """libcuda, as far as the doctor asks it."""
+
+    def __init__(self, error: int = 0, devices: tuple[str, ...] = ()) -> None:
+        self._error = error
+        self._devices = devices
+
+    def cuInit(self, flags: int) -> int:  # noqa: N802
+        return self._error
+
+    def cuDriverGetVersion(self, version: Any) -> int:  # noqa: N802
+        version._obj.value = 13000
+        return 0
+
+    def cuDeviceGetCount(self, count: Any) -> int:  # noqa: N802
+        count._obj.value = len(self._devices)
+        return 0
+
+    def cuDeviceGetName(self, title: Any, size: int, index: int) -> int:  # noqa: N802
+        title.value = self._devices[index].encode()
+        return 0
+
+
+@pytest.mark.parametrize(
+    ('cuda', 'values', 'mark'),
+    [
+        (FakeCuda(devices=('Orin', 'H200')), ['Orin, CUDA 13.0', 'H200, CUDA 13.0'], 'ok'),
+        (FakeCuda(), ['none visible, CUDA 13.0; inference runs on the CPU'], 'ok'),
+        (FakeCuda(error=999), ['libcuda is there, but cuInit gives error 999'], 'hint'),
+    ],
+)
+def test_gpus_are_an_option(
+    cuda: FakeCuda, values: list[str], mark: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ctypes, 'CDLL', lambda _: cuda)
+    monkeypatch.setattr(doctor_machine, '_driver_release', str)
+    rows = list(doctor_machine.gpu_rows())
+    assert all(row.value.startswith(value) for row, value in zip(rows, values, strict=True))
+    assert {row.mark for row in rows} == {mark}
+
+
+def test_a_machine_without_libcuda_runs_on_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(name: str) -> None:
+        raise OSError(name)
+
+    monkeypatch.setattr(ctypes, 'CDLL', missing)
+    (row,) = doctor_machine.gpu_rows()
+    assert row == Row('GPU', True, 'none (no libcuda); inference runs on the CPU')
+
+
+@pytest.mark.parametrize(
+    ('code', 'mark', 'value'),
+    [
+        ("__version__ = '10.3.0'", 'ok', 'tensorrt 10.3.0'),
+        ("raise ImportError('libnvinfer.so.10')", 'hint', 'ImportError: libnvinfer.so.10'),
+        ('import os; os.abort()', 'hint', 'it crashed'),
+    ],
+)
+def test_tensorrt_is_asked_in_a_child_that_may_crash(
+    code: str, mark: str, value: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / 'tensorrt.py').write_text(code)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv('PYTHONPATH', str(tmp_path))
+    monkeypatch.setattr(doctor_machine, 'TENSORRT_MODULES', (('tensorrt', 'tensorrt_bindings'),))
+    (row,) = doctor_machine.tensorrt_rows()
+    assert row.mark == mark
+    assert row.value.endswith(value)
+
+
+def test_an_old_or_missing_library_must_be_fixed(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = (('numpy', (99, 0), 'pip install numpy'), ('moon', (1, 0), 'pip install moon'))
+    monkeypatch.setattr(doctor_machine, 'LIBRARIES', rows)
+    old, missing = doctor_machine.library_rows()
+    assert (old.mark, old.fix) == ('FIX', 'pip install numpy')
+    assert missing.value == "cannot be imported: No module named 'moon'"
+
+
+def test_one_backend_is_enough_and_the_other_is_a_hint(monkeypatch: pytest.MonkeyPatch) -> None:
+    def version() -> str:
+        raise BackendUnavailable('it is not installed.')
+
+    monkeypatch.setattr(openvino_backend, 'version', version)
+    assert one(doctor_engines.backend_rows(), 'backend openvino').mark == 'hint'
+    monkeypatch.setattr(onnxruntime_backend, 'version', version)
+    assert {row.mark for row in doctor_engines.backend_rows()} == {'FIX'}
+
+
+def test_an_engine_that_does_not_fit_is_found_by_running_it(engines: Path) -> None:
+    write_engine(engines / 'wrong', network(classes=4))
+    wrong = network()
+    wrong.graph.node[3].op_type = 'Convolution'
+    write_engine(engines / 'unknown', wrong)
+    rows = list(doctor_engines.engine_rows())
+    assert one(rows, 'engine tiny').ok
+    assert "names 5 classes, but 'logits: " in one(rows, 'engine wrong').fix
+    assert 'cannot load' in one(rows, 'engine unknown').fix
+
+
+def test_no_engine_at_all_must_be_fixed(engines: Path) -> None:
+    shutil.rmtree(engines / 'tiny')
+    (row,) = doctor_engines.engine_rows()
+    assert row.mark == 'FIX'
+    assert 'SEG_ROS_ENGINES' in row.fix
+
+
+def test_the_doctor_itself_never_imports_ros() -> None:
+    code = (
+        'import sys, seg_ros.commands.doctor.command; '
+        "print([name for name in sys.modules if name.split('.')[0] in ('rclpy', 'sensor_msgs')])"
+    )
+    child = subprocess.run(
+        [sys.executable, '-c', code], capture_output=True, text=True, check=True
+    )
+    assert child.stdout.strip() == '[]'

@@ -1,0 +1,149 @@
+"""Labels against the truth: folding, ignored pixels, figures, pictures."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from seg_ros.commands.evaluate.command import main
+from seg_ros.commands.evaluate.labelled_folder import labelled_pictures
+from seg_ros.commands.evaluate.segmentation import CAMVID_CLASSES, Tally, labels_of
+from seg_ros.core.errors import ConfigurationError
+from seg_ros.core.image.encodings import decode_raw
+from seg_ros.core.labels import LabelClass, LabelMap
+from seg_ros.core.types import RgbBatch
+from seg_ros.inference.base import InferenceResult
+from seg_ros.inference.canned_backend import CannedBackend
+from seg_ros.inference.engine import load_engine
+from test.tiny_onnx import COLOURS, NAMES, SIZE_WH, write_engine
+
+LANE = len(CAMVID_CLASSES)
+ROAD, PAVEMENT = CAMVID_CLASSES.index('road'), CAMVID_CLASSES.index('pavement')
+
+
+class RememberingBackend(CannedBackend):
+    """Keeps the last images that it was given."""
+
+    seen: RgbBatch
+
+    def infer(self, images: RgbBatch, *, with_confidence: bool = False) -> InferenceResult:
+        self.seen = images.copy()
+        return super().infer(images, with_confidence=with_confidence)
+
+
+def road_scene() -> LabelMap:
+    """Returns CamVid's classes and lane markings, with roles."""
+    roles = {'road': ('drivable',), 'pavement': ('walkable',)}
+    rows = [
+        LabelClass(index, name, (index, 0, 0), roles.get(name, ('static',)))
+        for index, name in enumerate(CAMVID_CLASSES)
+    ]
+    return LabelMap((*rows, LabelClass(LANE, 'lane_marking', (9, 9, 9), ('drivable', 'lane'))))
+
+
+def test_lane_markings_count_as_road() -> None:
+    tally = Tally(road_scene(), CAMVID_CLASSES)
+    accuracy = tally.add(np.full((4, 4), ROAD, np.uint8), np.full((4, 4), LANE, np.uint8))
+    assert accuracy == 1.0
+    assert tally.figures()['iou'] == {'road': 1.0}
+
+
+def test_unlabelled_pixels_count_nowhere() -> None:
+    tally = Tally(road_scene(), CAMVID_CLASSES)
+    truth = np.array([[ROAD, len(CAMVID_CLASSES)]], np.uint8)
+    tally.add(truth, np.array([[ROAD, PAVEMENT]], np.uint8))
+    assert tally.figures()['miou'] == 1.0
+    assert tally.figures()['pixel_accuracy'] == 1.0
+
+
+def test_a_lane_pixel_beside_the_pavement_is_a_kerb() -> None:
+    tally = Tally(road_scene(), CAMVID_CLASSES)
+    truth = np.full((20, 40), ROAD, np.uint8)
+    truth[:, :10] = PAVEMENT
+    lane = np.zeros_like(truth)
+    lane[:, 12] = lane[:, 30] = 255  # the first is a kerb
+    said = np.full_like(truth, ROAD)
+    said[:, 30] = LANE
+    tally.add_lane(truth, lane, said)
+    tally.add(truth, said)
+    assert tally.figures()['iou']['lane_marking'] == 1.0
+
+
+def test_an_engine_that_lacks_a_class_of_the_truth_is_refused() -> None:
+    few = LabelMap((LabelClass(0, 'sky', (0, 0, 0), ('sky',)),))
+    with pytest.raises(ConfigurationError, match="no class 'building'"):
+        Tally(few, CAMVID_CLASSES)
+
+
+def test_the_command_measures_a_folder_and_leaves_pictures(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    engine = write_engine(tmp_path / 'tiny')
+    labels = np.arange(SIZE_WH[0] * SIZE_WH[1]).reshape(SIZE_WH[::-1]).astype(np.uint8) // 8 % 5
+    (tmp_path / 'data/test').mkdir(parents=True)
+    for name, right in (('good', True), ('bad', False)):
+        image = np.array(COLOURS, np.uint8)[labels if right else np.zeros_like(labels)]
+        bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
+        cv2.imwrite(str(tmp_path / f'data/test/{name}.png'), bgr)
+        cv2.imwrite(str(tmp_path / f'data/test/{name}.label.png'), labels)
+    words = ['--engine', str(engine), '--backend', 'canned', '--ids', 'engine', '--json']
+    words += ['--dataset', str(tmp_path / 'data'), '--split', 'test', '-o', str(tmp_path / 'out')]
+    assert main(words) == 0
+    figures: dict[str, Any] = json.loads(capsys.readouterr().out)
+    assert figures['images'] == 2
+    assert set(figures['iou']) == set(NAMES)
+    share = float((labels == 0).mean())
+    assert figures['pixel_accuracy'] == pytest.approx((1 + share) / 2, abs=0.001)
+    assert (tmp_path / 'out/confusion.png').exists()
+    worst = next((tmp_path / 'out').glob('worst_1_bad_*.png'))
+    picture, truth, answer = np.split(cv2.imread(str(worst)).astype(int), 3, axis=1)
+    assert picture.shape[:2] == SIZE_WH[::-1]
+    colours = np.array(COLOURS)[labels][..., ::-1]
+    assert np.abs(truth - (picture + colours) / 2).max() <= 1
+    assert np.abs(answer - picture).max() <= 1  # the picture shows its own wrong labels
+
+    assert figures['network_size'] == list(SIZE_WH)
+    assert main([*words, '--network-size', '96x48']) == 0
+    assert json.loads(capsys.readouterr().out)['network_size'] == [96, 48]
+
+
+@pytest.mark.parametrize('scale', [1.5, 2.5, 5])
+def test_a_large_picture_goes_to_the_network_as_the_node_brings_it_there(
+    scale: float, tmp_path: Path
+) -> None:
+    width, height = (round(scale * side) for side in SIZE_WH)
+    large = np.random.default_rng(0).integers(0, 255, (height, width, 3), dtype=np.uint8)
+    backend = RememberingBackend(load_engine(write_engine(tmp_path / 'tiny')))
+    labels_of(large, backend)
+    camera_image = decode_raw(
+        large.tobytes(), width=width, height=height, step=3 * width, encoding='rgb8',
+        is_bigendian=False,
+    )  # fmt: skip
+    np.testing.assert_array_equal(backend.seen[0], camera_image.rgb(SIZE_WH))
+
+
+def test_pictures_and_masks_may_lie_in_folders_of_their_own(tmp_path: Path) -> None:
+    for name in ('images', 'masks'):
+        (tmp_path / name).mkdir()
+    cv2.imwrite(str(tmp_path / 'images/a.jpg'), np.full((4, 6, 3), 90, np.uint8))
+    cv2.imwrite(str(tmp_path / 'masks/a.png'), np.full((4, 6), 2, np.uint8))
+    (picture,) = labelled_pictures(tmp_path)
+    assert picture.name == 'a'
+    assert picture.rgb().shape == (4, 6, 3)
+    assert (picture.labels() == 2).all()
+    assert picture.lane is None
+    (tmp_path / 'images/a.jpg').unlink()
+    with pytest.raises(ConfigurationError, match=r'masks/a\.png has no picture .*images/a'):
+        list(labelled_pictures(tmp_path))
+
+
+def test_a_folder_without_labels_is_refused(tmp_path: Path) -> None:
+    engine = write_engine(tmp_path / 'tiny')
+    words = ['--engine', str(engine), '--backend', 'canned', '--ids', 'engine']
+    with pytest.raises(ConfigurationError, match='side by side'):
+        main([*words, '--dataset', str(tmp_path)])

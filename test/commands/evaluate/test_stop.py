@@ -1,0 +1,254 @@
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import multiprocessing
+import threading
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from seg_ros.commands.evaluate.labelled_folder import labelled_pictures
+from seg_ros.commands.evaluate.stop import task as evaluate_stop
+from seg_ros.commands.evaluate.stop.drives import Moment, crossing_drives
+from seg_ros.commands.evaluate.stop.figures import Bar, Tally, bars_for, missed_bars, table_of
+from seg_ros.commands.evaluate.stop.folder import CAMVID_LABEL_MAP, FolderTally, at_network_size
+from seg_ros.commands.evaluate.stop.processes import Network
+from seg_ros.commands.evaluate.stop.task import evaluate_drives
+from seg_ros.commands.shared.progress import Progress
+from seg_ros.core.errors import ConfigurationError, SegRosError
+from seg_ros.core.stop.config import StopConfig
+from seg_ros.core.stop.zones import stopping_distance_m
+
+PEDESTRIAN, ROAD = 9, 3
+
+
+def story(stops: str, inside: str, near: str = '') -> list[Moment]:
+    """A moment every 50 ms; ``#`` where it stops, where somebody is inside, or near."""
+    near = near or inside
+    return [
+        Moment(
+            stamp_ns=i * 50_000_000,
+            stop=stop == '#',
+            kind='person' if stop == '#' else 'clear',
+            inside=(1,) if person == '#' else (),
+            is_near=about == '#',
+            cost_ms=1.0,
+        )
+        for i, (stop, person, about) in enumerate(zip(stops, inside, near, strict=True))
+    ]
+
+
+@pytest.mark.parametrize(
+    ('stops', 'inside', 'recall', 'time_to_stop_s'),
+    [
+        ('....######....', '....######....', 1.0, 0.0),
+        ('......####....', '....######....', 1.0, 0.1),
+        ('..########....', '....######....', 1.0, -0.1),
+        ('..............', '....######....', 0.0, None),
+        ('..........##..', '....######....', 0.0, None),
+    ],
+    ids=['at once', 'late', 'before', 'never', 'too late'],
+)
+def test_an_event_is_caught_when_it_stops_while_somebody_is_inside(
+    stops: str, inside: str, recall: float, time_to_stop_s: float | None
+) -> None:
+    tally = Tally()
+    tally.add_crossings(story(stops, inside))
+    figures = tally.figures()
+    assert figures['events'] == 1
+    assert figures['event_recall'] == recall
+    if time_to_stop_s is not None:
+        assert figures['time_to_stop_s'] == pytest.approx(
+            {'p50': time_to_stop_s, 'p95': time_to_stop_s}
+        )
+
+
+def test_who_brushes_a_corner_for_a_moment_is_no_event() -> None:
+    tally = Tally()
+    tally.add_crossings(story('........', '...##...'))
+    assert tally.figures()['events'] == 0
+
+
+def test_hold_share_and_resume_are_counted_from_the_people() -> None:
+    tally = Tally()
+    tally.add_crossings(story('...#######...', '..#####......'))
+    figures = tally.figures()
+    assert figures['hold_share'] == pytest.approx(0.8)
+    assert figures['resume_s'] == pytest.approx({'p50': 0.2, 'p95': 0.2})
+
+
+def test_a_stop_that_comes_back_at_once_is_a_flap() -> None:
+    tally = Tally()
+    tally.add_crossings(story('..###..###..', '..########..'))
+    assert tally.flaps == 1
+
+
+def test_a_stop_without_anybody_near_is_false() -> None:
+    nobody, somebody = '.' * 30, '.' * 20 + '#' * 10
+    for near, false_stops in ((nobody, 1), (somebody, 0)):
+        tally = Tally()
+        tally.add_quiet(story('.' * 20 + '###.......', nobody, near))
+        assert tally.false_stops == false_stops
+
+
+@pytest.mark.parametrize(
+    ('stops', 'near', 'kind', 'false_stops'),
+    [
+        ('#' * 100, '.' * 100, 'low_confidence', 1),
+        ('#' * 100, '#' + '.' * 99, 'person', 1),
+        ('#' * 100, '.' * 99 + '#', 'person', 1),
+        ('#' * 50 + '.' * 50, '#' + '.' * 99, 'person', 0),
+        ('###' + '.' * 97, '.' * 100, 'unproven', 0),
+    ],
+    ids=['stuck on a fault', 'never let go', 'far too early', 'let go', 'the first frames'],
+)
+def test_a_stop_that_nothing_explains_is_false_whatever_it_says(
+    stops: str, near: str, kind: str, false_stops: int
+) -> None:
+    tally = Tally()
+    moments = story(stops, '.' * 100, near)
+    tally.add_quiet([row._replace(kind=kind) if row.stop else row for row in moments])
+    assert tally.false_stops == false_stops
+
+
+def test_only_a_crowd_counts_for_the_cost_of_a_crowd() -> None:
+    tally = Tally()
+    few, many = story('..', '..')
+    tally.add_crowded([few._replace(in_view=9), many._replace(in_view=10, cost_ms=3.0)])
+    figures = tally.figures()
+    assert figures['cost_crowded_ms'] == {'p50': 3.0, 'p95': 3.0}
+    assert missed_bars(figures, bars_for('exact', 1.0)) == ['cost_crowded_ms.p50']
+
+
+def test_the_table_says_which_bar_is_missed() -> None:
+    figures: dict[str, float | dict[str, float]] = {
+        'event_recall': 0.97,
+        'time_to_stop_s': {'p50': 0.1, 'p95': 0.4},
+    }
+    bars = bars_for('exact', 1.0)
+    assert missed_bars(figures, bars) == ['event_recall']
+    assert missed_bars(figures, bars_for('network', 1.0)) == []
+    assert 'event_recall                0.970   bar >= 0.99: MISSED' in table_of(figures, bars)
+    assert Bar(1.0, True).holds(1.0)
+
+
+def test_planned_crossings_cover_every_distance_speed_and_weather() -> None:
+    config = StopConfig()
+    drives = crossing_drives(240, config, seed=3)
+    events = [(drive, event) for drive in drives for event in drive.scene.crossing_events]
+    assert len(events) == 240
+    assert len({drive.scene.weather for drive in drives}) == 6
+    walking = [event.speed_mps for _, event in events]
+    assert min(walking) < 0.6
+    assert max(walking) > 2.4
+    reach = [stopping_distance_m(drive.scene.speed_mps, config) for drive in drives]
+    assert min(reach) < 10.0
+    assert max(reach) > 33.0
+    for drive in drives:
+        starts = [e.at_m - e.trigger_distance_m for e in drive.scene.crossing_events]
+        ends = [event.at_m for event in drive.scene.crossing_events]
+        assert all(start > end for start, end in zip(starts[1:], ends, strict=False))
+
+
+def test_a_short_drive_with_exact_labels_is_measured() -> None:
+    out = io.StringIO()
+    figures = evaluate_drives(StopConfig(), 1, 0.03, 5, Progress(out))
+    assert figures['event_recall'] == 1.0
+    assert figures['hold_share'] == 1.0
+    assert isinstance(figures['cost_ms'], dict)
+    assert isinstance(figures['cost_crowded_ms'], dict)
+    assert 'quiet_minutes' in figures
+    assert 'min left' in out.getvalue()
+
+
+def test_drives_side_by_side_come_to_the_same_figures() -> None:
+    one, two = (
+        evaluate_drives(StopConfig(), 1, 0.06, 5, Progress(io.StringIO()), jobs=jobs)
+        for jobs in (1, 2)
+    )
+    for figures in (one, two):
+        del figures['cost_ms'], figures['cost_crowded_ms']
+    assert one == two
+
+
+def test_a_process_that_is_killed_ends_the_evaluation_with_an_error() -> None:
+    def kill_the_first() -> None:
+        while not (children := multiprocessing.active_children()):
+            time.sleep(0.01)
+        children[0].kill()
+
+    killer = threading.Thread(target=kill_the_first)
+    killer.start()
+    with pytest.raises(SegRosError, match='fewer --jobs'):
+        evaluate_drives(StopConfig(), 1, 0.0, 5, Progress(io.StringIO()))
+    killer.join()
+
+
+def test_no_drive_at_a_time_is_refused() -> None:
+    parser = argparse.ArgumentParser()
+    evaluate_stop.add_arguments(parser)
+    with pytest.raises(ConfigurationError, match='--jobs is 0'):
+        evaluate_stop.main(parser.parse_args(['--jobs', '0']))
+
+
+def test_an_engine_that_is_not_there_is_named() -> None:
+    with pytest.raises(SegRosError, match='no-such-engine'):
+        evaluate_drives(
+            StopConfig(), 1, 0.0, 5, Progress(io.StringIO()), Network('no-such-engine')
+        )
+
+
+def test_the_command_prints_json(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(
+        evaluate_stop, 'evaluate_drives', lambda *_: {'events': 1, 'event_recall': 0.5}
+    )
+    parser = argparse.ArgumentParser()
+    evaluate_stop.add_arguments(parser)
+    assert evaluate_stop.main(parser.parse_args(['--json'])) == 1
+    assert json.loads(capsys.readouterr().out) == {'events': 1, 'event_recall': 0.5}
+
+
+def person_at(column: int) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+    labels = np.full((360, 480), ROAD, np.uint8)
+    labels[150:300, column : column + 40] = PEDESTRIAN
+    return labels
+
+
+def test_pictures_are_counted_by_truth_and_network() -> None:
+    tally = FolderTally(StopConfig(), CAMVID_LABEL_MAP)
+    middle, side, nobody = person_at(220), person_at(10), np.full((360, 480), ROAD, np.uint8)
+    for truth, labels in ((middle, middle), (middle, nobody), (side, middle), (side, side)):
+        tally.add(truth, labels)
+    assert tally.figures() == {
+        'frames': 4,
+        'frames_with_a_stop': 2,
+        'frame_recall': 0.5,
+        'frame_precision': 0.5,
+    }
+
+
+def test_a_folder_is_read_in_order_and_at_the_size_of_the_network(tmp_path: Path) -> None:
+    for name in ('b', 'a'):
+        cv2.imwrite(str(tmp_path / f'{name}.png'), np.full((36, 48, 3), ord(name), np.uint8))
+        cv2.imwrite(str(tmp_path / f'{name}.label.png'), np.full((36, 48), ROAD, np.uint8))
+    pictures = [at_network_size(row, (64, 32)) for row in labelled_pictures(tmp_path)]
+    assert [int(image[0, 0, 0]) for image, _ in pictures] == [ord('a'), ord('b')]
+    assert {(image.shape, labels.shape) for image, labels in pictures} == {((32, 64, 3), (32, 64))}
+
+
+def test_a_folder_without_labels_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r'NAME\.label\.png'):
+        list(labelled_pictures(tmp_path))
+
+
+def test_another_configuration_changes_the_plan() -> None:
+    slow = replace(StopConfig(), deceleration_mps2=1.0)
+    assert crossing_drives(12, slow, 3) != crossing_drives(12, StopConfig(), 3)

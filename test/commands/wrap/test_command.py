@@ -1,0 +1,404 @@
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import yaml
+from onnx import TensorProto, helper
+
+from seg_ros.cli import main
+from seg_ros.core.image.upsample import Upsampler
+from seg_ros.inference.engine import load_engine
+from seg_ros.inference.onnx import raw_network
+from seg_ros.inference.registry import create_backend
+from test.tiny_onnx import CLASSES, constant, model, seeded_images, spec
+
+IMAGENET = ['--mean', '0.485,0.456,0.406', '--std', '0.229,0.224,0.225']
+SIZE_WH = (64, 32)
+
+
+def float_input(
+    name: str = 'image', height: int | str = 32, width: int | str = 64, **changes: Any
+) -> onnx.ValueInfoProto:
+    element = changes.get('element', TensorProto.FLOAT)
+    return helper.make_tensor_value_info(
+        name, element, [changes.get('batch', 1), changes.get('channels', 3), height, width]
+    )
+
+
+def output(name: str, axes: list[Any], element: int = TensorProto.FLOAT) -> onnx.ValueInfoProto:
+    return helper.make_tensor_value_info(name, element, axes)
+
+
+def weights(name: str, *shape: int, dtype: type = np.float32) -> onnx.TensorProto:
+    random = np.random.default_rng(sum(map(ord, name)))
+    return constant(name, random.normal(0.0, 0.5, shape).astype(dtype))
+
+
+def convolution(inputs: list[str], out: str, stride: int = 1) -> onnx.NodeProto:
+    return helper.make_node('Conv', inputs, [out], strides=[stride, stride], pads=[1, 1, 1, 1])
+
+
+def fcn(opset: int = 17, half: bool = False, **changes: Any) -> onnx.ModelProto:
+    """Like an FCN: any size, scores at a quarter of it, an auxiliary head, clashing names."""
+    dtype, element = (np.float16, TensorProto.FLOAT16) if half else (np.float32, TensorProto.FLOAT)
+    size = {'height': 'height', 'width': 'width', 'batch': 'batch', **changes}
+    graph = helper.make_graph(
+        [
+            convolution(['image', 'w1'], 'features', stride=2),
+            helper.make_node('Relu', ['features'], ['confidence']),
+            convolution(['confidence', 'w2'], 'label', stride=2),
+            convolution(['confidence', 'w3'], 'aux', stride=2),
+        ],
+        'fcn',
+        [float_input(element=element, **size)],
+        [
+            output('label', ['batch', CLASSES, 'h', 'w'], element),
+            output('aux', ['batch', 2, 'h', 'w'], element),
+        ],
+        [
+            weights('w1', 8, 3, 3, 3, dtype=dtype),
+            weights('w2', CLASSES, 8, 3, 3, dtype=dtype),
+            weights('w3', 2, 8, 3, 3, dtype=dtype),
+        ],
+    )
+    return model(graph, opset)
+
+
+def unet() -> onnx.ModelProto:
+    """Like a binary U-Net: one channel at full size behind a sigmoid."""
+    graph = helper.make_graph(
+        [
+            convolution(['input.1', 'down'], 'small', stride=2),
+            helper.make_node(
+                'ConvTranspose', ['small', 'up'], ['large'], strides=[2, 2], kernel_shape=[2, 2]
+            ),
+            helper.make_node('Sigmoid', ['large'], ['mask']),
+        ],
+        'unet',
+        [float_input('input.1')],
+        [output('mask', [1, 1, 32, 64])],
+        [weights('down', 4, 3, 3, 3), weights('up', 4, 1, 2, 2)],
+    )
+    return model(graph)
+
+
+def two_headed(lane_stride: int = 2) -> onnx.ModelProto:
+    """Like TwinLiteNet: two yes/no heads of two channels."""
+    graph = helper.make_graph(
+        [
+            convolution(['images', 'stem'], 'features'),
+            convolution(['features', 'area'], 'da', stride=2),
+            convolution(['features', 'line'], 'll', stride=lane_stride),
+        ],
+        'twins',
+        [float_input('images')],
+        [
+            output('da', [1, 2, 16, 32]),
+            output('ll', [1, 2, 32 // lane_stride, 64 // lane_stride]),
+        ],
+        [weights('stem', 4, 3, 3, 3), weights('area', 2, 4, 3, 3), weights('line', 2, 4, 3, 3)],
+    )
+    return model(graph)
+
+
+class Bench:
+    """A folder with a raw network and a spec, and the command that wraps them."""
+
+    def __init__(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        self.raw = folder / 'raw.onnx'
+        self.spec = folder / 'spec.yaml'
+        self.engine = folder / 'engines' / 'wrapped'
+        self._capsys = capsys
+
+    def put(self, made: onnx.ModelProto, **changes: Any) -> Bench:
+        onnx.save(made, self.raw)
+        rows = spec(**{'name': None, 'network_size': None, **changes})
+        self.spec.write_text(yaml.safe_dump(rows))
+        return self
+
+    def wrap(self, *flags: str) -> str:
+        """Returns what the command says when it succeeds."""
+        assert self.run(*flags) == 0, self._capsys.readouterr().err
+        return self._capsys.readouterr().out
+
+    def refuse(self, *flags: str) -> str:
+        """Returns what the command says when it fails, having left nothing behind."""
+        assert self.run(*flags) == 1
+        assert not self.engine.exists()
+        assert list(self.engine.parent.glob('.*')) == []
+        return ' '.join(self._capsys.readouterr().err.split())
+
+    def run(self, *flags: str) -> int:
+        return main(
+            ['wrap', str(self.raw), '--spec', str(self.spec), '-o', str(self.engine), *flags]
+        )
+
+    def raw_scores(self, planes: Any, name: str) -> Any:
+        session = onnxruntime.InferenceSession(self.raw)
+        return session.run([name], {session.get_inputs()[0].name: planes})[0]
+
+    def labels(self, images: Any) -> Any:
+        backend = create_backend('onnxruntime', load_engine(self.engine), threads=1).backend
+        return backend.infer(images).labels.copy()
+
+
+@pytest.fixture
+def bench(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Bench:
+    return Bench(tmp_path, capsys)
+
+
+def binary_spec(*merge: dict[str, Any]) -> dict[str, Any]:
+    rows = [
+        {'id': 0, 'name': 'background', 'colour': [0, 0, 0], 'roles': ['background']},
+        {'id': 1, 'name': 'drivable', 'colour': [0, 255, 0], 'roles': ['drivable']},
+        {'id': 2, 'name': 'lane', 'colour': [255, 255, 0], 'roles': ['lane']},
+    ]
+    named = {row['class'] for row in merge}
+    return {
+        'classes': [row for row in rows if row['name'] in named],
+        'merge': list(merge),
+        'normalisation': {'scale': '1/255', 'mean': [0.5, 0.5, 0.5]},
+    }
+
+
+def centred(images: Any) -> Any:
+    """Returns what the networks of ``binary_spec`` take."""
+    return (images / 255.0 - 0.5).transpose(0, 3, 1, 2).astype(np.float32)
+
+
+TWINS = (
+    {'class': 'background', 'bias': 0.5},
+    {'class': 'drivable', 'output': 'da', 'channel': 1, 'minus': 0},
+    {'class': 'lane', 'output': 'll', 'channel': 1, 'minus': 0, 'bias': 0.5},
+)
+
+
+@pytest.mark.parametrize('opset', [12, 17, 18, 21])
+def test_a_network_of_any_size_becomes_an_engine_of_the_size_that_is_asked(
+    bench: Bench, opset: int
+) -> None:
+    bench.put(fcn(opset))
+    said = bench.wrap('--logits', 'label', '--network-size', '64x32', *IMAGENET)
+    assert '5 classes at 64x32; raw and wrapped network agree' in said
+
+    images = seeded_images(2)
+    planes = (images / 255.0 - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225]
+    scores = bench.raw_scores(planes.transpose(0, 3, 1, 2).astype(np.float32), 'label')
+    upsampler = Upsampler(scores.shape[1:], SIZE_WH)
+    expected = np.stack([upsampler.labels(row) for row in scores])
+    assert len(np.unique(expected)) >= 4
+    assert (bench.labels(images) == expected).mean() > 0.999
+
+
+def test_the_spec_keeps_what_it_said_and_gains_what_was_decided(bench: Bench) -> None:
+    bench.put(fcn(), training={'data': 'theirs'})
+    bench.wrap('--logits', 'label', '--network-size', '64x32', *IMAGENET, '--bgr')
+    made = yaml.safe_load((bench.engine / 'spec.yaml').read_text())
+    assert made['name'] == 'wrapped'
+    assert made['network_size'] == [64, 32]
+    assert made['training'] == {'data': 'theirs'}
+    assert made['normalisation'] == {
+        'scale': 1 / 255,
+        'mean': [0.485, 0.456, 0.406],
+        'std': [0.229, 0.224, 0.225],
+        'channel_order': 'bgr',
+    }
+    assert bench.engine.stat().st_mode & 0o777 == 0o755
+
+
+def test_a_network_that_takes_blue_first_gets_blue_first_and_its_own_mean(bench: Bench) -> None:
+    bench.put(fcn())
+    caffe = ['--scale', '1', '--mean', '123,117,104', '--std', '60,61,62', '--bgr']
+    bench.wrap('--logits', 'label', '--network-size', '64x32', *caffe)
+    images = seeded_images()
+    planes = ((images - [123.0, 117.0, 104.0]) / [60.0, 61.0, 62.0])[..., ::-1]
+    scores = bench.raw_scores(planes.transpose(0, 3, 1, 2).astype(np.float32), 'label')
+    expected = Upsampler(scores.shape[1:], SIZE_WH).labels(scores[0])
+    assert (bench.labels(images)[0] == expected).mean() > 0.999
+
+
+def test_a_float16_network_is_wrapped_and_gives_float32_logits(bench: Bench) -> None:
+    bench.put(fcn(half=True))
+    bench.wrap('--logits', 'label', '--network-size', '64x32', *IMAGENET)
+    (logits, _, _) = onnx.load(bench.engine / 'model.onnx').graph.output
+    assert logits.type.tensor_type.elem_type == TensorProto.FLOAT
+
+
+def test_what_no_output_needs_is_left_out(bench: Bench) -> None:
+    bench.put(fcn())
+    bench.wrap('--logits', 'label', '--network-size', '64x32', *IMAGENET)
+    nodes = onnx.load(bench.engine / 'model.onnx').graph.node
+    names = [name for node in nodes for name in node.output]
+    assert 'network/label' in names
+    assert 'network/aux' not in names
+
+
+def test_a_sigmoid_with_one_channel_becomes_a_class_beside_the_background(bench: Bench) -> None:
+    bench.put(
+        unet(), **binary_spec({'class': 'background'}, {'class': 'drivable', 'output': 'mask'})
+    )
+    bench.wrap('--softmaxed')
+    images = seeded_images()
+    mask = bench.raw_scores(centred(images), 'mask')
+    assert 0.1 < (mask > 0.5).mean() < 0.9
+    assert (bench.labels(images)[0] == (mask[0, 0] > 0.5)).mean() > 0.999
+
+
+def test_two_heads_become_one_label_image(bench: Bench) -> None:
+    bench.put(two_headed(), **binary_spec(*TWINS))
+    bench.wrap()
+    images = seeded_images()
+    planes = centred(images)
+    area, line = (bench.raw_scores(planes, name)[0] for name in ('da', 'll'))
+    scores = np.stack([np.full_like(area[0], 0.5), area[1] - area[0], line[1] - line[0] + 0.5])
+    expected = Upsampler(scores.shape, SIZE_WH).labels(scores)
+    assert len(np.unique(expected)) == 3
+    assert (bench.labels(images)[0] == expected).mean() > 0.999
+
+
+@pytest.mark.parametrize(
+    ('flags', 'message'),
+    [
+        (
+            ['--network-size', '64x32', *IMAGENET],
+            'Choose the one with the class scores with --logits',
+        ),
+        (['--logits', 'label', *IMAGENET], 'takes any size .* --network-size 640x360'),
+        (['--logits', 'label', '--network-size', '64x32'], 'Nothing says what the network wants'),
+        (['--logits', 'label', '--network-size', '64x32', '--bgr'], 'without a normalisation'),
+        (
+            ['--logits', 'out', '--network-size', '64x32', *IMAGENET],
+            "no output 'out'. Its outputs",
+        ),
+        (
+            ['--logits', 'aux', '--network-size', '64x32', *IMAGENET],
+            'names 5 classes, .* 2 channels',
+        ),
+        (['--network-size', '64'], "network size is '64'"),
+        (['--mean', '123,117,104'], 'looks like one of bytes.*add scale 1'),
+        (['--mean', '0.5,0.5'], 'not three numbers'),
+        (['--scale', 'x'], 'Invalid literal for Fraction'),
+        (['--scale', '1/0'], 'the normalisation is'),
+        (['--scale', '0'], 'both must be above 0'),
+    ],
+)
+def test_a_command_that_cannot_work_is_refused_with_what_to_do(
+    bench: Bench, flags: list[str], message: str
+) -> None:
+    assert re.search(message, bench.put(fcn()).refuse(*flags))
+
+
+@pytest.mark.parametrize(
+    ('changes', 'message'),
+    [
+        ({'merge': [{'class': 'road', 'outptu': 'da'}]}, 'a row of merge is'),
+        ({'merge': [{'class': 'kerb'}]}, "no class 'kerb'"),
+        (binary_spec(TWINS[0], TWINS[1], TWINS[1]), "two rows for class 'drivable'"),
+        ({**binary_spec(*TWINS), 'merge': list(TWINS[:2])}, "no row for class 'lane'"),
+        (
+            binary_spec(TWINS[0], {'class': 'drivable', 'output': 'da', 'channel': 2}),
+            "channel 2 of 'da', which has the channels 0 to 1",
+        ),
+        (
+            binary_spec(TWINS[0], {'class': 'drivable', 'output': 'da', 'channel': 'one'}),
+            'channels are whole numbers',
+        ),
+        (binary_spec(TWINS[0], {'class': 'drivable', 'output': 'area'}), "no output 'area'"),
+        (
+            {**binary_spec(*TWINS), 'normalisation': {'scale': 1, 'meen': 1}},
+            "there is no 'meen'",
+        ),
+        (
+            {**binary_spec(*TWINS), 'normalisation': {'scale': 1, 'channel_order': 'gbr'}},
+            'neither rgb nor bgr',
+        ),
+        ({**binary_spec(*TWINS), 'network_size': [32, 32]}, 'says 32x32, the network says 64x32'),
+    ],
+)
+def test_a_spec_that_does_not_fit_the_network_is_refused(
+    bench: Bench, changes: dict[str, Any], message: str
+) -> None:
+    assert message in bench.put(two_headed(), **changes).refuse()
+
+
+def test_heads_of_different_sizes_are_refused(bench: Bench) -> None:
+    bench.put(two_headed(lane_stride=1), **binary_spec(*TWINS))
+    assert 'different sizes (width x height): da 32x16, ll 64x32' in bench.refuse()
+
+
+def test_a_normalisation_that_is_given_twice_is_refused(bench: Bench) -> None:
+    bench.put(two_headed(), **binary_spec(*TWINS))
+    assert 'given twice' in bench.refuse('--scale', '1/255')
+
+
+@pytest.mark.parametrize(
+    ('changes', 'message'),
+    [
+        ({'batch': 4}, 'whose batch size is 4'),
+        (
+            {'channels': 1},
+            "has the input 'image: float32 [1, 1, 32, 64]', expected is float32 [N, 3",
+        ),
+        ({'element': TensorProto.UINT8}, "'image: uint8 [1, 3, 32, 64]'"),
+    ],
+)
+def test_an_input_of_another_kind_is_refused(
+    bench: Bench, changes: dict[str, Any], message: str
+) -> None:
+    made = two_headed()
+    made.graph.input[0].CopyFrom(float_input(**changes))
+    assert message in bench.put(made, **binary_spec(*TWINS)).refuse()
+
+
+def test_a_network_that_ends_in_labels_is_refused(bench: Bench) -> None:
+    made = fcn()
+    made.graph.node.append(helper.make_node('ArgMax', ['label'], ['ids'], axis=1))
+    made.graph.output.append(output('ids', ['batch', 1, 'h', 'w'], TensorProto.INT64))
+    said = bench.put(made).refuse('--logits', 'ids', '--network-size', '64x32', *IMAGENET)
+    assert "output 'ids' is int64 [2, 1, 8, 16]" in said
+    assert 'Export the network before its arg-max' in said
+
+
+def test_a_random_network_disagrees_with_itself_and_is_refused(bench: Bench) -> None:
+    made = fcn()
+    made.graph.node[-2].input[0] = 'noisy'
+    made.graph.node.insert(
+        2, helper.make_node('RandomNormalLike', ['confidence'], ['noise'], scale=0.1)
+    )
+    made.graph.node.insert(3, helper.make_node('Add', ['confidence', 'noise'], ['noisy']))
+    said = bench.put(made).refuse('--logits', 'label', '--network-size', '64x32', *IMAGENET)
+    assert 'disagree: the logits differ by up to' in said
+    assert 'export it again in evaluation mode' in said
+
+
+def test_a_wrong_wrapping_is_noticed(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The negative control: the comparison fails when the graph forgets the mean."""
+    normalise = raw_network.Normalisation.gain_and_offset
+    monkeypatch.setattr(
+        raw_network.Normalisation,
+        'gain_and_offset',
+        lambda self: (normalise(self)[0], np.zeros((1, 3, 1, 1), np.float32)),
+    )
+    said = bench.put(fcn()).refuse('--logits', 'label', '--network-size', '64x32', *IMAGENET)
+    assert 'disagree' in said
+
+
+def test_a_file_that_is_missing_or_no_network_is_refused(bench: Bench) -> None:
+    bench.put(fcn())
+    bench.raw.write_bytes(bench.raw.read_bytes()[:-1])
+    assert 'not a whole ONNX model' in bench.refuse(*IMAGENET)
+    bench.raw.unlink()
+    assert 'Cannot read' in bench.refuse(*IMAGENET)
+
+
+def test_a_folder_that_is_there_is_never_overwritten(bench: Bench) -> None:
+    bench.put(two_headed(), **binary_spec(*TWINS)).wrap()
+    before = (bench.engine / 'model.onnx').read_bytes()
+    assert bench.run() == 1
+    assert (bench.engine / 'model.onnx').read_bytes() == before

@@ -1,0 +1,146 @@
+"""What differs between TensorRT 10, 11 and for RTX, where their builders cannot run here."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from seg_ros.core.errors import BackendUnavailable
+from seg_ros.inference.tensorrt.api import TensorrtApi, load_tensorrt
+from test.fake_tensorrt import Logger
+
+FLAGS_10 = SimpleNamespace(FP16='fp16', INT8='int8', TF32='tf32')
+FLAGS_11 = SimpleNamespace(TF32='tf32')
+
+
+class Recorder:
+    """Answers every call with what it is told to, and remembers it."""
+
+    def __init__(self, **answers: Any) -> None:
+        self.calls: list[tuple[Any, ...]] = []
+        self.answers = answers
+
+    def __getattr__(self, name: str) -> Any:
+        def call(*words: Any) -> Any:
+            self.calls.append((name, *words))
+            answer = self.answers.get(name)
+            return answer(*words) if callable(answer) else answer
+
+        return call
+
+
+def api_of(flags: Any, flavour: str = 'tensorrt', **more: Any) -> TensorrtApi:
+    module = SimpleNamespace(
+        __version__='10.3.0',
+        ILogger=Logger,
+        BuilderFlag=flags,
+        NetworkDefinitionCreationFlag=SimpleNamespace(STRONGLY_TYPED=1),
+        **more,
+    )
+    return TensorrtApi(module, flavour)
+
+
+@pytest.mark.parametrize(
+    ('precision', 'calls'),
+    [
+        ('fp32', [('clear_flag', 'tf32')]),
+        ('fp16', [('set_flag', 'fp16')]),
+        ('int8', [('set_flag', 'fp16'), ('set_flag', 'int8')]),
+    ],
+)
+def test_tensorrt_10_is_told_the_precision_by_flags(
+    precision: str, calls: list[tuple[str, str]]
+) -> None:
+    config = Recorder()
+    api_of(FLAGS_10).set_precision(config, precision)
+    assert config.calls == calls
+    config = Recorder()
+    api_of(FLAGS_11).set_precision(config, precision)
+    assert config.calls == [row for row in calls if row[0] == 'clear_flag']
+
+
+def test_a_network_is_strongly_typed_where_there_are_no_flags() -> None:
+    for flags, expected in ((FLAGS_10, 0), (FLAGS_11, 2)):
+        builder = Recorder()
+        api_of(flags).network(builder)
+        assert builder.calls == [('create_network', expected)]
+
+
+def test_what_was_measured_helps_the_next_build_and_a_foreign_cache_harms_nothing() -> None:
+    api = api_of(FLAGS_10)
+    config = Recorder(create_timing_cache=lambda data: f'cache of {data!r}', set_timing_cache=True)
+    api.set_timing_cache(config, b'measured')
+    assert config.calls[-1] == ('set_timing_cache', "cache of b'measured'", False)
+    config = Recorder(
+        create_timing_cache=lambda data: data, set_timing_cache=lambda cache, _: cache == b''
+    )
+    api.set_timing_cache(config, b'of another GPU')
+    assert config.calls[-1] == ('set_timing_cache', b'', False)
+    cache = SimpleNamespace(serialize=lambda: b'more')
+    assert api.timing_cache(Recorder(get_timing_cache=lambda: cache)) == b'more'
+    assert api.timing_cache(Recorder()) == b''
+
+
+def test_tensorrt_for_rtx_makes_its_graphs_itself_and_keeps_its_kernels() -> None:
+    cache = Recorder()
+    config = Recorder(create_runtime_cache=cache)
+    config.answers['create_runtime_cache'] = lambda: cache
+    engine = Recorder(create_runtime_config=lambda: config, create_execution_context='context')
+    graphs = SimpleNamespace(WHOLE_GRAPH_CAPTURE='whole')
+    api = api_of(FLAGS_11, 'tensorrt_rtx', CudaGraphStrategy=graphs)
+    assert api.captures_graphs_itself
+    assert api.execution_context(engine, b'kernels') == ('context', cache)
+    assert cache.calls == [('deserialize', b'kernels')]
+    assert config.calls == [('create_runtime_cache',), ('set_runtime_cache', cache)]
+    assert config.cuda_graph_strategy == 'whole'
+    assert engine.calls[-1] == ('create_execution_context', config)
+
+
+def test_a_gpu_here_is_the_target_where_none_is_named() -> None:
+    capability = SimpleNamespace(CURRENT='current', SM86='86', SM89='89')
+    api = api_of(FLAGS_11, 'tensorrt_rtx', ComputeCapability=capability)
+    config = Recorder()
+    api.set_targets(config, ())
+    assert config.calls == [('set_compute_capability', 'current', 0)]
+    config = Recorder()
+    api.set_targets(config, ('sm_86', 'sm_89'))
+    assert config.num_compute_capabilities == 2
+    assert config.calls[1] == ('set_compute_capability', '89', 1)
+    api_of(FLAGS_10).set_targets(config := Recorder(), ())
+    assert not config.calls
+
+
+def found(monkeypatch: pytest.MonkeyPatch, **modules: Any) -> None:
+    def find(name: str) -> Any:
+        if name not in modules:
+            raise ModuleNotFoundError(f'No module named {name!r}', name=name)
+        if isinstance(modules[name], Exception):
+            raise modules[name]
+        return modules[name]
+
+    monkeypatch.setattr('seg_ros.inference.tensorrt.api.import_module', find)
+
+
+def test_full_tensorrt_is_taken_before_that_for_rtx(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = SimpleNamespace(__version__='10.3.0', ILogger=Logger, BuilderFlag=FLAGS_10)
+    found(monkeypatch, tensorrt=module, tensorrt_rtx=module)
+    assert load_tensorrt().title == 'TensorRT 10.3.0'
+    found(monkeypatch, tensorrt_rtx_bindings=module)
+    assert load_tensorrt().title == 'TensorRT for RTX 10.3.0'
+
+
+def test_a_tensorrt_that_is_too_old_or_lacks_its_libraries_is_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    old = SimpleNamespace(__version__='8.6.2')
+    broken = ImportError(
+        'libnvinfer.so.10: cannot open shared object file', name='tensorrt.tensorrt'
+    )
+    found(monkeypatch, tensorrt=old, tensorrt_rtx=broken)
+    with pytest.raises(
+        BackendUnavailable,
+        match=r'tensorrt 8.6.2 is too old, 10 or newer .*tensorrt_rtx cannot be imported: libnv',
+    ):
+        load_tensorrt()

@@ -1,0 +1,412 @@
+"""Plans are in the cache whole or not at all, and never another one than was asked for."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from seg_ros.core.errors import BackendUnavailable, ConfigurationError, EngineError
+from seg_ros.inference.engine import Engine, load_engine
+from seg_ros.inference.tensorrt import plan_maker
+from seg_ros.inference.tensorrt.file_lock import LockBusy, file_lock, is_locked
+from seg_ros.inference.tensorrt.plan_build import (
+    BuildCancelled,
+    BuildOptions,
+    BuiltPlan,
+    LayerReport,
+)
+from seg_ros.inference.tensorrt.plan_cache import EngineCache, cache_folder
+from seg_ros.inference.tensorrt.plan_key import PlanKey
+from seg_ros.inference.tensorrt.plan_maker import Workshop, make_plan
+from test.fake_tensorrt import MAGIC, FakeMachine
+from test.paths import REPOSITORY
+from test.tiny_onnx import network, write_engine
+
+KEY = PlanKey('tiny', 'a' * 64, 'tensorrt', '10.16.1.11', 'Orin sm_87', 'fp16', '64x32', 1)
+PLAN = bytes(range(256)) * 40
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> EngineCache:
+    return EngineCache(tmp_path / 'cache')
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Engine:
+    return load_engine(write_engine(tmp_path / 'tiny'))
+
+
+def test_a_plan_comes_back_as_it_was_with_a_sidecar_that_says_what_it_is(
+    cache: EngineCache,
+) -> None:
+    plan = cache.store(KEY, PLAN, 12.5, {'check': 'fine'})
+    assert cache.load(KEY) == (PLAN, '')
+    row = json.loads(plan.path.with_suffix('.json').read_text())
+    assert row['key'] == asdict(KEY)
+    assert (row['size'], row['build_s'], row['notes']) == (len(PLAN), 12.5, {'check': 'fine'})
+    assert sorted(path.suffix for path in cache.folder.iterdir()) == ['.json', '.plan']
+
+
+def test_the_cache_is_where_the_user_says_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv('SEG_ROS_CACHE', raising=False)
+    monkeypatch.setenv('XDG_CACHE_HOME', '/somewhere')
+    assert cache_folder() == Path('/somewhere/seg_ros')
+    monkeypatch.delenv('XDG_CACHE_HOME')
+    assert cache_folder() == Path.home() / '.cache' / 'seg_ros'
+    monkeypatch.setenv('SEG_ROS_CACHE', '/else')
+    assert cache_folder() == Path('/else')
+
+
+@pytest.mark.parametrize(
+    ('change', 'why'),
+    [
+        ({'onnx_sha256': 'b' * 64}, 'was built from another network file'),
+        ({'version': '10.3.0'}, 'was built by tensorrt 10.16.1.11, this is tensorrt 10.3.0'),
+        ({'flavour': 'tensorrt_rtx'}, 'this is tensorrt_rtx'),
+        ({'target': 'RTX 4090 sm_89'}, 'is for Orin sm_87, this is RTX 4090 sm_89'),
+        ({'precision': 'int8'}, 'is in fp16, asked is int8'),
+        ({'network_size': '640x360'}, 'takes 64x32, asked is 640x360'),
+        ({'max_batch': 4}, 'takes 1 images at most, asked is 4'),
+        ({'builder': '0'}, 'was built by another seg_ros'),
+        ({'engine': 'other'}, 'none was built yet for Orin sm_87 in fp16'),
+    ],
+)
+def test_every_difference_is_another_plan_and_is_named(
+    change: dict[str, Any], why: str, cache: EngineCache
+) -> None:
+    cache.store(KEY, PLAN, 1.0, {})
+    data, reason = cache.load(replace(KEY, **change))
+    assert data == b''
+    assert why in reason
+    assert replace(KEY, **change).stem != KEY.stem
+    assert cache.load(KEY)[0] == PLAN  # and the one at hand stays
+
+
+def test_a_plan_of_tensorrt_for_rtx_serves_each_gpu_that_it_was_built_for(
+    cache: EngineCache,
+) -> None:
+    built = replace(KEY, flavour='tensorrt_rtx', target='sm_86,sm_89')
+    cache.store(built, PLAN, 1.0, {})
+    assert cache.load(replace(built, target='RTX 4090 sm_89'))[0] == PLAN
+    assert cache.load(replace(built, target='RTX 5090 sm_120'))[0] == b''
+
+
+@pytest.mark.parametrize(
+    ('damage', 'why'),
+    [
+        (lambda plan: plan.write_bytes(PLAN[:-1]), r'is truncated: 10239 of 10240 bytes'),
+        (lambda plan: plan.write_bytes(b''), 'is truncated: 0 of'),
+        (lambda plan: plan.write_bytes(PLAN[:-1] + b'x'), 'checksum is not the one'),
+        (lambda plan: plan.unlink(), 'is missing'),
+        (lambda plan: plan.with_suffix('.json').unlink(), 'no sidecar: its build was ended early'),
+        (lambda plan: plan.with_suffix('.json').write_text('{'), 'cannot be read (JSONDecodeErr'),
+        (lambda plan: plan.with_suffix('.json').write_text('[]'), 'cannot be read (TypeError)'),
+        (lambda plan: plan.with_suffix('.json').write_text('{"key": {}}'), '(KeyError)'),
+        (lambda plan: plan.with_suffix('.json').write_bytes(b'\xff'), '(UnicodeDecodeError)'),
+    ],
+    ids=['truncated', 'empty', 'a bit', 'no plan', 'no sidecar', 'json', 'list', 'key', 'utf-8'],
+)
+def test_a_damaged_plan_is_never_given_out_and_is_replaced(
+    damage: Any, why: str, cache: EngineCache
+) -> None:
+    damage(cache.store(KEY, PLAN, 1.0, {}).path)
+    data, reason = cache.load(KEY)
+    assert data == b''
+    assert why in reason
+    cache.store(KEY, PLAN, 1.0, {})
+    assert cache.load(KEY) == (PLAN, '')
+
+
+def test_a_folder_that_cannot_be_written_is_said_before_the_build(tmp_path: Path) -> None:
+    (tmp_path / 'file').write_text('')
+    with pytest.raises(ConfigurationError, match=r'Cannot write to the engine cache .*--cache'):
+        EngineCache(tmp_path / 'file' / 'cache').check_writable()
+
+
+def test_a_read_only_folder_is_said(cache: EngineCache, monkeypatch: pytest.MonkeyPatch) -> None:
+    cache.store(KEY, PLAN, 1.0, {})
+
+    def refuse(*_: object, **__: object) -> Any:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr('seg_ros.inference.tensorrt.plan_cache.tempfile.TemporaryFile', refuse)
+    with pytest.raises(ConfigurationError, match=r'cache .*: Read-only file system\. Name a fold'):
+        cache.check_writable()
+    monkeypatch.setattr('seg_ros.inference.tensorrt.plan_cache.Path.open', refuse)
+    with pytest.raises(ConfigurationError, match='Read-only file system'):
+        cache.store(KEY, PLAN, 1.0, {})
+    monkeypatch.undo()
+    assert cache.load(KEY) == (PLAN, '')  # reading needs no writing
+
+
+FULL_DISK = """
+import resource, signal, sys
+from pathlib import Path
+from seg_ros.inference.tensorrt.plan_cache import EngineCache
+from test.inference.tensorrt.test_plan_cache import KEY, PLAN
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (4096, resource.RLIM_INFINITY))
+try:
+    EngineCache(Path(sys.argv[1])).store(KEY, PLAN, 1.0, {})
+except Exception as error:
+    print(type(error).__name__, error)
+"""
+
+
+def test_a_disk_that_fills_up_while_writing_leaves_nothing_behind(cache: EngineCache) -> None:
+    """The kernel refuses the second half of the file, as it does on a full disk."""
+    child = subprocess.run(
+        [sys.executable, '-c', FULL_DISK, str(cache.folder)],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=REPOSITORY,
+    )
+    assert child.stdout.startswith('ConfigurationError There is no room in the engine cache')
+    assert '0.0 MB are needed' in child.stdout
+    assert 'seg_ros engines --prune' in child.stdout
+    assert list(cache.folder.iterdir()) == []
+
+
+def test_a_full_disk_is_said_before_the_build(
+    cache: EngineCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(ConfigurationError, match=r'no room .*No space left on device'):
+        cache.check_writable(1 << 60)
+
+    def full(handle: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr('seg_ros.inference.tensorrt.plan_cache.os.fsync', full)
+    with pytest.raises(ConfigurationError, match=r'no room .*No space left on device'):
+        cache.store(KEY, PLAN, 1.0, {})
+    assert list(cache.folder.iterdir()) == []
+
+
+def test_a_hint_that_cannot_be_kept_is_no_error(tmp_path: Path) -> None:
+    cache = EngineCache(tmp_path / 'cache')
+    assert cache.hint('timing', KEY) == b''
+    cache.store_hint('timing', KEY, b'measured')
+    assert cache.hint('timing', KEY) == b'measured'
+    assert cache.hint('timing', replace(KEY, version='11')) == b''
+    (tmp_path / 'file').write_text('')
+    EngineCache(tmp_path / 'file').store_hint('timing', KEY, b'measured')
+
+
+HOLDER = """
+import sys, time
+from pathlib import Path
+from seg_ros.inference.tensorrt.file_lock import file_lock
+with file_lock(Path(sys.argv[1])):
+    print('held', flush=True)
+    time.sleep(60)
+"""
+
+
+def test_a_lock_is_held_by_one_process_and_let_go_by_its_death(tmp_path: Path) -> None:
+    path = tmp_path / 'plan.lock'
+    child = subprocess.Popen(
+        [sys.executable, '-c', HOLDER, str(path)], stdout=subprocess.PIPE, text=True
+    )
+    assert child.stdout is not None
+    assert child.stdout.readline() == 'held\n'
+    assert is_locked(path)
+    holders: list[str] = []
+    with (
+        pytest.raises(LockBusy, match=rf'process \(pid {child.pid}\) builds the same'),
+        file_lock(path, lambda holder: bool(holders.append(holder))),
+    ):
+        pass
+    assert holders == [str(child.pid)]
+    child.send_signal(signal.SIGKILL)
+    child.wait()
+    child.stdout.close()
+    with file_lock(path):
+        assert path.read_text() == f'{os.getpid()}\n'
+    assert not is_locked(path)
+
+
+def test_a_lock_whose_file_is_removed_is_taken_on_a_new_one(tmp_path: Path) -> None:
+    path = tmp_path / 'plan.lock'
+    taken = threading.Event()
+
+    def wait() -> None:
+        with file_lock(path, lambda _: True):
+            taken.set()
+
+    with file_lock(path):
+        thread = threading.Thread(target=wait)
+        thread.start()
+        time.sleep(0.05)
+        path.unlink()  # a prune that thought it was free
+        assert taken.wait(5)
+    thread.join()
+
+
+class Counter:
+    """Stands for the builder: counts, and takes its time."""
+
+    def __init__(self, plan: bytes, seconds: float = 0.0) -> None:
+        self.builds = 0
+        self.plan = plan
+        self.seconds = seconds
+
+    def __call__(self, *_: object, **__: object) -> BuiltPlan:
+        self.builds += 1
+        time.sleep(self.seconds)
+        return BuiltPlan(self.plan, self.seconds, LayerReport(), b'measured')
+
+
+def shop_of(machine: FakeMachine) -> Workshop:
+    return Workshop(machine.stack.api, machine.stack)
+
+
+def plan_of(engine: Engine) -> bytes:
+    return MAGIC + engine.onnx_path.read_bytes()
+
+
+def test_two_that_want_the_same_plan_build_it_once(
+    engine: Engine, cache: EngineCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    builder = Counter(plan_of(engine), 0.3)
+    monkeypatch.setattr(plan_maker, 'build_plan', builder)
+    made: list[Any] = []
+    phases: list[str] = []
+
+    def make() -> None:
+        made.append(
+            make_plan(
+                shop_of(FakeMachine()),
+                engine,
+                BuildOptions(),
+                cache,
+                progress=lambda step: phases.append(step.phase) or True,  # type: ignore[func-returns-value]
+            )
+        )
+
+    threads = [threading.Thread(target=make) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert builder.builds == 1
+    assert made[0] == made[1]
+    assert f'waiting for process {os.getpid()}, which builds the same' in phases
+
+
+def test_waiting_for_another_build_can_be_cancelled(engine: Engine, cache: EngineCache) -> None:
+    machine = FakeMachine()
+    key = plan_maker.plan_key(engine, BuildOptions(), machine.stack.api, machine.stack.gpu)
+    with (
+        cache.lock(key),
+        pytest.raises(BuildCancelled, match=rf'Another process \(pid {os.getpid()}\)'),
+    ):
+        make_plan(shop_of(machine), engine, BuildOptions(), cache, progress=lambda _: False)
+
+
+def test_a_plan_that_agrees_is_kept_and_says_how_well(
+    engine: Engine, cache: EngineCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plan_maker, 'build_plan', Counter(plan_of(engine)))
+    machine = FakeMachine()
+    plan = make_plan(shop_of(machine), engine, BuildOptions(), cache)
+    assert plan.notes['check'].startswith('100.000% of the labels are those of ONNX Runtime on 3')
+    assert 'proves little' not in plan.notes['check']
+    assert plan.read() == (plan_of(engine), '')
+    assert machine.memory.open_count == 0
+    assert cache.hint('timing', plan.key) == b'measured'  # type: ignore[arg-type]
+
+
+def test_a_network_that_says_the_same_of_every_image_proves_little(
+    tmp_path: Path, cache: EngineCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = network()
+    for row in made.graph.initializer:
+        if row.name == 'w2':
+            row.raw_data = bytes(len(row.raw_data))
+    engine = load_engine(write_engine(tmp_path / 'blind', made))
+    monkeypatch.setattr(plan_maker, 'build_plan', Counter(plan_of(engine)))
+    plan = make_plan(shop_of(FakeMachine()), engine, BuildOptions(), cache)
+    assert plan.notes['check'] == (
+        '100.000% of the labels are those of ONNX Runtime on 3 seeded images, 100.0% those of '
+        'another of these images, which proves little'
+    )
+
+
+def test_a_plan_that_disagrees_is_not_kept(
+    engine: Engine, cache: EngineCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The negative control: the same size and classes, other weights."""
+    other = MAGIC + network(seed=7).SerializeToString()
+    monkeypatch.setattr(plan_maker, 'build_plan', Counter(other))
+    with pytest.raises(EngineError, match=r'disagrees with ONNX Runtime and is not saved: .*99.5'):
+        make_plan(shop_of(FakeMachine()), engine, BuildOptions(), cache)
+    assert not list(cache.plans())
+
+
+def test_a_plan_in_the_cache_is_not_built_again_unless_it_is_damaged_or_forced(
+    engine: Engine, cache: EngineCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    builder = Counter(plan_of(engine))
+    monkeypatch.setattr(plan_maker, 'build_plan', builder)
+
+    def make(**more: Any) -> Any:
+        return make_plan(shop_of(FakeMachine()), engine, BuildOptions(), cache, **more)
+
+    path = make().path
+    make()
+    assert builder.builds == 1
+    make(force=True)
+    assert builder.builds == 2
+    data = bytearray(path.read_bytes())
+    data[100] ^= 1
+    path.write_bytes(data)
+    assert make().read()[1] == ''
+    assert builder.builds == 3
+
+
+def test_without_a_gpu_a_plan_for_this_machine_is_refused_with_the_way_out(
+    engine: Engine, cache: EngineCache
+) -> None:
+    shop = Workshop(FakeMachine().stack.api, None, 'there is no driver (no libcuda)')
+    with pytest.raises(BackendUnavailable, match=r'no libcuda\)\. Build it on .*--for sm_89'):
+        make_plan(shop, engine, BuildOptions(), cache)
+    assert not cache.folder.exists()
+
+
+def test_pruning_removes_what_is_damaged_left_over_or_unwanted(cache: EngineCache) -> None:
+    wanted = cache.store(KEY, PLAN, 1.0, {})
+    other = cache.store(replace(KEY, precision='fp32'), PLAN, 1.0, {})
+    halves = cache.folder / f'{KEY.stem}.plan.1.partial'
+    halves.write_bytes(b'half')
+    (cache.folder / 'old.lock').write_text('1\n')
+    (cache.folder / 'killed.plan').write_bytes(PLAN)
+    removed = cache.prune(lambda plan: plan.key == KEY and not plan.damage)
+    assert {path.name for path in removed} == {
+        other.path.name,
+        other.path.with_suffix('.json').name,
+        halves.name,
+        'old.lock',
+        'killed.plan',
+    }
+    assert cache.load(KEY) == (PLAN, '')
+    assert [plan.path for plan in cache.plans()] == [wanted.path]
+
+
+def test_pruning_leaves_alone_what_is_being_built(cache: EngineCache) -> None:
+    with cache.lock(KEY):
+        halves = cache.folder / f'{KEY.stem}.plan.1.partial'
+        halves.write_bytes(b'half')
+        assert cache.prune(lambda _: False) == []
+    assert cache.prune(lambda _: False) == [halves, cache.folder / f'{KEY.stem}.lock']
