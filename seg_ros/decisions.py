@@ -27,9 +27,9 @@ from seg_ros.core.stop.pedestrian_stop import PedestrianStop
 from seg_ros.core.stop.tracking import TrackedPerson
 from seg_ros.core.stop.zones import GroundZone, Motion
 from seg_ros.core.timing import StageTimer
+from seg_ros.core.types import NetworkView
 from seg_ros.core.watched_zones.config import ZoneConfig
 from seg_ros.core.watched_zones.monitor import ZoneMonitors, ZoneState
-from seg_ros.pipeline import NetworkView
 
 __all__ = ['DECISIONS', 'CameraDecisions', 'FrameDecisions', 'needs_of_stop']
 

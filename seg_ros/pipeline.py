@@ -15,6 +15,7 @@ from seg_ros.core.types import (
     ConfidenceImage,
     Frame,
     LabelImage,
+    NetworkView,
     RgbBatch,
     RgbImage,
 )
@@ -24,7 +25,6 @@ __all__ = [
     'IMAGES',
     'Buffers',
     'FrameResult',
-    'NetworkView',
     'PipelineOptions',
     'SegmentationPipeline',
     'needs_confidence',
@@ -45,23 +45,6 @@ class PipelineOptions:
 
     min_confidence: float = 0.0
     overlay_alpha: float = 0.5
-
-
-@dataclass(frozen=True)
-class NetworkView:
-    """What the network saw and said, at its own size; valid until the next frame.
-
-    Attributes:
-        picture: The image that went in.
-        labels: What came out, uncertain pixels included.
-        confidence: How sure it is, None unless asked for.
-        image_size_wh: Of the camera's image; None where it is that of the picture.
-    """
-
-    picture: RgbImage
-    labels: LabelImage
-    confidence: ConfidenceImage | None = None
-    image_size_wh: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)

@@ -16,11 +16,11 @@ from seg_ros.core.stop.decision import StopDecision
 from seg_ros.core.stop.people import SeenPerson
 from seg_ros.core.stop.tracking import TrackedPerson
 from seg_ros.core.timing import StageTimer
+from seg_ros.core.types import NetworkView
 from seg_ros.decisions import CameraDecisions, FrameDecisions, needs_of_stop
 from seg_ros.inference.engine import load_engine
 from seg_ros.messages.decision_outputs import markers_message, people_message
 from seg_ros.messages.types import message_type
-from seg_ros.pipeline import NetworkView
 from test import people_scene
 from test.tiny_onnx import SIZE_WH, write_engine
 

@@ -17,6 +17,7 @@ __all__ = [
     'ConfidenceImage',
     'Frame',
     'LabelImage',
+    'NetworkView',
     'RgbBatch',
     'RgbImage',
 ]
@@ -52,3 +53,20 @@ class Frame:
     stamp_ns: int
     frame_id: str
     image: CameraImage
+
+
+@dataclass(frozen=True)
+class NetworkView:
+    """What the network saw and said, at its own size; valid until the next frame.
+
+    Attributes:
+        picture: The image that went in.
+        labels: What came out, uncertain pixels included.
+        confidence: How sure it is, None unless asked for.
+        image_size_wh: Of the camera's image; None where it is that of the picture.
+    """
+
+    picture: RgbImage
+    labels: LabelImage
+    confidence: ConfidenceImage | None = None
+    image_size_wh: tuple[int, int] | None = None

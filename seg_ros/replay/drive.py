@@ -16,13 +16,12 @@ from seg_ros.core.labels import LabelMap
 from seg_ros.core.parameters.node_config import NodeConfig
 from seg_ros.core.stop.vehicle_stop import VehicleDecision, VehicleStop
 from seg_ros.core.timing import StageTimer
-from seg_ros.core.types import Frame, LabelImage
+from seg_ros.core.types import Frame, LabelImage, NetworkView
 from seg_ros.decisions import CameraDecisions, FrameDecisions
 from seg_ros.messages.camera_info import Calibration, camera_info_message
 from seg_ros.messages.conversions import motion_of
 from seg_ros.messages.lane_frame import placed_lane
 from seg_ros.messages.mounting import Mounting, wants_transforms
-from seg_ros.pipeline import NetworkView
 from seg_ros.replay.transforms import TransformTree
 
 __all__ = ['Beat', 'Counts', 'Drive']

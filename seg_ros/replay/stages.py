@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from seg_ros.core.errors import FrameError
 from seg_ros.core.timing import StageTimer
-from seg_ros.core.types import Frame, RgbBatch
+from seg_ros.core.types import Frame, NetworkView, RgbBatch
 from seg_ros.messages.conversions import frame_from_message, stamp_ns_of
-from seg_ros.pipeline import NetworkView, PipelineOptions, SegmentationPipeline
+from seg_ros.pipeline import PipelineOptions, SegmentationPipeline
 from seg_ros.recordings.picture_recording import picture_copy
 from seg_ros.recordings.recording import RecordedMessage, Recording
 from seg_ros.replay.drive import Drive

@@ -15,11 +15,10 @@ from sensor_msgs.msg import CompressedImage, Image
 from seg_ros.core.errors import BackendError, FrameError
 from seg_ros.core.parameters.node_config import NodeConfig
 from seg_ros.core.timing import StageTimer
-from seg_ros.core.types import Frame, RgbImage
+from seg_ros.core.types import Frame, NetworkView, RgbImage
 from seg_ros.decisions import CameraDecisions, needs_of_stop
 from seg_ros.messages.conversions import frame_from_message, stamp_ns_of
 from seg_ros.pipeline import (
-    NetworkView,
     PipelineOptions,
     SegmentationPipeline,
     needs_confidence,

@@ -17,9 +17,9 @@ from seg_ros.core.lane.config import LaneConfig
 from seg_ros.core.stop.config import StopConfig
 from seg_ros.core.stop.people import SeenPerson
 from seg_ros.core.timing import StageTimer
+from seg_ros.core.types import NetworkView
 from seg_ros.decisions import CameraDecisions
 from seg_ros.messages.camera_info import Calibration, camera_info_message
-from seg_ros.pipeline import NetworkView
 from test import people_scene
 from test.ros.drive import Drive
 from test.ros.graph import Graph, wait_for

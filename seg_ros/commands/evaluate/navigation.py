@@ -22,13 +22,13 @@ from seg_ros.core.navigation.instances import PER_CLASS, Instances
 from seg_ros.core.navigation.navigator import Navigation
 from seg_ros.core.stop.config import StopConfig
 from seg_ros.core.timing import StageTimer
+from seg_ros.core.types import NetworkView
 from seg_ros.core.watched_zones.config import ZoneConfig
 from seg_ros.decisions import DECISIONS, CameraDecisions, FrameDecisions
 from seg_ros.messages.detection_outputs import detection_outputs
 from seg_ros.messages.navigation_outputs import NAVIGATION_OUTPUTS
 from seg_ros.messages.types import message_type
 from seg_ros.messages.zone_outputs import zone_outputs
-from seg_ros.pipeline import NetworkView
 from seg_ros.sim import Person, SceneConfig, SimFrame
 from seg_ros.sim.classes import PEDESTRIAN
 from seg_ros.sim.labels.renderer import LabelWorld
