@@ -1,4 +1,7 @@
-"""From labels to decisions: the stop, the lane track and the free space of one camera."""
+"""What is decided about one camera: the stop, the lane track and the free space.
+
+``perception.py`` tells in which order; here is what each step needs to remember.
+"""
 
 from __future__ import annotations
 
@@ -10,31 +13,28 @@ from typing import Any
 from seg_ros.core.geometry.camera import Camera, GroundTable
 from seg_ros.core.geometry.ground_scale import GroundScale
 from seg_ros.core.geometry.pitch_refinement import PitchRefinement
-from seg_ros.core.image.health import health_of
+from seg_ros.core.image.health import ImageHealth, health_of
 from seg_ros.core.image.picture_watch import PictureWatch
 from seg_ros.core.labels import LabelMap
-from seg_ros.core.lane.config import LaneConfig
 from seg_ros.core.lane.track import LaneTrack
 from seg_ros.core.lane.tracker import LaneTracker
 from seg_ros.core.navigation.autoware_mask import AutowareEncoder, AutowareMask
-from seg_ros.core.navigation.config import NavigationConfig
 from seg_ros.core.navigation.detections import Detection, find_detections
 from seg_ros.core.navigation.instances import InstanceFinder, Instances
 from seg_ros.core.navigation.navigator import NAVIGATION, Navigation, Navigator
+from seg_ros.core.parameters.node_config import NodeConfig
 from seg_ros.core.stop.config import StopConfig
 from seg_ros.core.stop.decision import StopDecision
 from seg_ros.core.stop.pedestrian_stop import PedestrianStop
 from seg_ros.core.stop.tracking import TrackedPerson
 from seg_ros.core.stop.zones import GroundZone, Motion
-from seg_ros.core.timing import StageTimer
 from seg_ros.core.types import NetworkView
-from seg_ros.core.watched_zones.config import ZoneConfig
 from seg_ros.core.watched_zones.monitor import ZoneMonitors, ZoneState
 
 __all__ = ['DECISIONS', 'CameraDecisions', 'FrameDecisions', 'needs_of_stop']
 
 DECISIONS = ('stop', 'lane', 'zones', 'autoware', 'instances', 'detections', *NAVIGATION)
-"""What ``update`` can decide about a frame."""
+"""What can be decided about a frame."""
 
 NOT_JUDGED = (
     'failed',
@@ -87,22 +87,21 @@ class FrameDecisions:
 class CameraDecisions:
     """Decides about the frames of one camera; the worker feeds it, the heartbeat asks it.
 
-    ``calibrate`` and ``update`` are the worker's; all others may be called from any thread. Only
-    the stop is behind the lock, so that nothing slow in ``update`` can hold the heartbeat up.
+    ``calibrate`` and the steps of a frame are the worker's; all others may be called from any
+    thread. Only the stop is behind the lock, so that nothing slow in a frame can hold the
+    heartbeat up.
+
+    Args:
+        config: The node's parameters.
+        label_map: Of the label images.
     """
 
-    def __init__(
-        self,
-        stop: StopConfig,
-        lane: LaneConfig,
-        label_map: LabelMap,
-        navigation: NavigationConfig | None = None,
-        zones: ZoneConfig | None = None,
-    ) -> None:
+    def __init__(self, config: NodeConfig, label_map: LabelMap) -> None:
+        stop = config.stop
         self._lock = threading.Lock()
         self._stop = PedestrianStop(stop, label_map) if sees_people(label_map) else None
-        self._lane = LaneTracker(lane, label_map)
-        self._lane_stale_s = lane.stale_after_s
+        self._lane = LaneTracker(config.lane, label_map)
+        self._lane_stale_s = config.lane.stale_after_s
         self._camera: Camera | None = None
         self._no_camera = NO_GROUND
         self._motion: Motion | None = None
@@ -110,12 +109,13 @@ class CameraDecisions:
         self._ground: GroundScale | None = None
         self._stop_config = stop
         self._label_map = label_map
-        self._navigation_config = navigation or NavigationConfig()
+        self._navigation_config = config.navigation
         self._navigator: Navigator | None = None
-        self._zones = ZoneMonitors(zones or ZoneConfig(), label_map)
+        self._zones = ZoneMonitors(config.zones, label_map)
         self._autoware = AutowareEncoder(label_map)
         self._instances = InstanceFinder(label_map)
         self._pictures = PictureWatch()
+        self._health: ImageHealth | None = None  # of the newest picture
         self._pitch = PitchRefinement(stop.refine_pitch_rad)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -164,77 +164,97 @@ class CameraDecisions:
                 return StopDecision(True, 'failed', NO_PEOPLE, None, '', now_ns)
             return self._stop.check(now_ns)
 
-    def update(
-        self,
-        view: NetworkView,
-        stamp_ns: int,
-        now_ns: int,
-        wanted: Collection[str],
-        timer: StageTimer,
-    ) -> FrameDecisions:
-        """Returns what is wanted, out of ``DECISIONS``, about a frame.
+    # The steps of a frame, in the order of ``Perception.finish``
+
+    def look(self, view: NetworkView, stamp_ns: int) -> bool:
+        """Begins a frame: takes its ground, and returns whether its picture can be believed.
+
+        Args:
+            view: What the network saw and said.
+            stamp_ns: Header stamp of the frame.
+        """
+        self._measure_ground(view)
+        self._health = health_of(view.picture)
+        return self._pictures.believes(self._health, stamp_ns, self._stop_config)
+
+    def find_lane(self, view: NetworkView, stamp_ns: int, now_ns: int) -> LaneTrack:
+        """Returns the lane, valid only if the frame is fresh.
 
         Args:
             view: What the network saw and said.
             stamp_ns: Header stamp of the frame.
             now_ns: The clock that header stamps come from.
-            wanted: Names out of ``DECISIONS``.
-            timer: Books the stages lane, stop, navigation, autoware, instances, detections and
-                zones.
         """
-        self._measure_ground(view)
-        health = health_of(view.picture)
-        # Find the lane, which is where people are looked for
-        lane = None
-        if 'lane' in wanted:
-            lane = self._find_lane(view, stamp_ns).checked(
-                now_ns, self._lane_stale_s, self._stop_config.future_tolerance_s
-            )
-            timer.stage('lane')
-        # Judge the people on the road
-        stop: StopDecision | None = None
-        people: tuple[TrackedPerson, ...] = ()
-        zone: GroundZone | None = None
-        if 'stop' in wanted and self._stop is not None:
-            with self._lock:
-                stop = self._stop.update(
-                    view.labels,
-                    stamp_ns,
-                    now_ns=now_ns,
-                    confidence=view.confidence,
-                    health=health,
-                    ground=self._ground_now(lane, stamp_ns),
-                    no_ground='' if self._camera is not None else self._no_camera,
-                    lane=lane.points()[:, :2] if lane is not None and lane.valid else None,
-                )
-                people, zone = self._stop.people, self._stop.zone
-            timer.stage('stop')
-        # Find what stands in the way, and where it is free
-        believed = self._pictures.believes(health, stamp_ns, self._stop_config)
-        navigation = None
-        if believed and not set(NAVIGATION).isdisjoint(wanted):
-            navigation = self._navigate(view, wanted)
-            timer.stage('navigation')
-        autoware = None
-        if believed and 'autoware' in wanted:
-            autoware = self._autoware.encode(view.labels)
-            timer.stage('autoware')
-        instances = None
-        if believed and not {'instances', 'detections'}.isdisjoint(wanted):
-            instances = self._instances.find(view.labels, self._ground)
-            timer.stage('instances')
-        detections = None
-        if instances is not None and 'detections' in wanted and is_judged(stop):
-            detections = self._detect(instances, view, people)
-            timer.stage('detections')
-        # Watch the zones
-        zones: tuple[ZoneState, ...] = ()
-        if believed and 'zones' in wanted:
-            zones = self._zones.update(view.labels, self._table, stamp_ns)
-            timer.stage('zones')
-        return FrameDecisions(
-            stop, people, zone, lane, navigation, zones, autoware, instances, detections
+        return self._track_lane(view, stamp_ns).checked(
+            now_ns, self._lane_stale_s, self._stop_config.future_tolerance_s
         )
+
+    def judge_people(
+        self, view: NetworkView, stamp_ns: int, now_ns: int, lane: LaneTrack | None
+    ) -> FrameDecisions:
+        """Returns the stop of a frame, who is followed and the zone, with the lane as given.
+
+        Args:
+            view: What the network saw and said.
+            stamp_ns: Header stamp of the frame.
+            now_ns: The clock that header stamps come from.
+            lane: Of the frame; None where nobody looked for it.
+        """
+        if self._stop is None:
+            return FrameDecisions(lane=lane)
+        with self._lock:
+            stop = self._stop.update(
+                view.labels,
+                stamp_ns,
+                now_ns=now_ns,
+                confidence=view.confidence,
+                health=self._health,
+                ground=self._ground_now(lane, stamp_ns),
+                no_ground='' if self._camera is not None else self._no_camera,
+                lane=lane.points()[:, :2] if lane is not None and lane.valid else None,
+            )
+            return FrameDecisions(stop, self._stop.people, self._stop.zone, lane)
+
+    def navigate(self, view: NetworkView, wanted: Collection[str]) -> Navigation | None:
+        """Returns obstacles and free space, None while the ground is unknown.
+
+        Args:
+            view: What the network saw and said.
+            wanted: Names out of ``NAVIGATION``; others are not looked at.
+        """
+        if self._camera is None or self._table is None or self._ground is None:
+            return None
+        if self._navigator is None:
+            self._navigator = Navigator(
+                self._navigation_config, self._label_map, self._camera, self._table, self._ground
+            )
+        return self._navigator.update(view.labels, view.confidence, wanted)
+
+    def encode_autoware(self, view: NetworkView) -> AutowareMask:
+        """Returns the labels as Autoware reads them."""
+        return self._autoware.encode(view.labels)
+
+    def find_instances(self, view: NetworkView) -> Instances:
+        """Returns which pixels belong to which person."""
+        return self._instances.find(view.labels, self._ground)
+
+    def detect(
+        self, instances: Instances, view: NetworkView, people: tuple[TrackedPerson, ...]
+    ) -> tuple[Detection, ...]:
+        """Returns the people as boxes, with the ids of those who are followed.
+
+        Args:
+            instances: Of the same frame.
+            view: What the network saw and said.
+            people: Who is followed, at the time of the frame.
+        """
+        height, width = view.labels.shape
+        size_wh = view.image_size_wh or (width, height)
+        return find_detections(instances, view.confidence, people, self._camera, size_wh)
+
+    def watch_zones(self, view: NetworkView, stamp_ns: int) -> tuple[ZoneState, ...]:
+        """Returns what is in the watched zones."""
+        return self._zones.update(view.labels, self._table, stamp_ns)
 
     def _measure_ground(self, view: NetworkView) -> None:
         """Makes the ground table of a new calibration or network size."""
@@ -254,23 +274,7 @@ class CameraDecisions:
         up_rad = self._pitch.update(lane, mount.z, stamp_ns)
         return self._ground.pitched(up_rad, (mount.x, mount.y, mount.z))
 
-    def _navigate(self, view: NetworkView, wanted: Collection[str]) -> Navigation | None:
-        if self._camera is None or self._table is None or self._ground is None:
-            return None
-        if self._navigator is None:
-            self._navigator = Navigator(
-                self._navigation_config, self._label_map, self._camera, self._table, self._ground
-            )
-        return self._navigator.update(view.labels, view.confidence, wanted)
-
-    def _detect(
-        self, instances: Instances, view: NetworkView, people: tuple[TrackedPerson, ...]
-    ) -> tuple[Detection, ...]:
-        height, width = view.labels.shape
-        size_wh = view.image_size_wh or (width, height)
-        return find_detections(instances, view.confidence, people, self._camera, size_wh)
-
-    def _find_lane(self, view: NetworkView, stamp_ns: int) -> LaneTrack:
+    def _track_lane(self, view: NetworkView, stamp_ns: int) -> LaneTrack:
         if self._table is None:
             return LaneTrack(False, self._no_camera, 'markings', stamp_ns)
         motion = self._motion

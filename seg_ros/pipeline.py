@@ -1,4 +1,7 @@
-"""The story of a frame, from the camera's image to what is published: prepare, infer, finish."""
+"""The segmentation of a frame: the network's input, its labels, and images at the camera's size.
+
+``perception.py`` tells the whole way of a frame; this is the part of it that makes images.
+"""
 
 from __future__ import annotations
 
@@ -24,10 +27,9 @@ from seg_ros.inference.base import InferenceBackend
 __all__ = [
     'IMAGES',
     'Buffers',
-    'FrameResult',
+    'FrameImages',
     'PipelineOptions',
     'SegmentationPipeline',
-    'needs_confidence',
 ]
 
 IMAGES = ('label', 'confidence', 'overlay')
@@ -48,27 +50,18 @@ class PipelineOptions:
 
 
 @dataclass(frozen=True)
-class FrameResult:
-    """What was made of one frame.
+class FrameImages:
+    """The images of one frame at the camera's size, None where nobody wanted one.
 
     Attributes:
-        frame: The frame.
-        view: At the network's size, for the decisions.
-        label: Label image at the camera's size, None where nobody wanted it; likewise the others.
-        confidence: Confidence at the camera's size.
+        label: Label image.
+        confidence: How sure the network is of each label.
         overlay: The camera's image with the label colours over it.
     """
 
-    frame: Frame
-    view: NetworkView
     label: LabelImage | None = None
     confidence: ConfidenceImage | None = None
     overlay: RgbImage | None = None
-
-
-def needs_confidence(wanted: Collection[str], options: PipelineOptions) -> bool:
-    """Returns whether what is wanted of a frame needs the network's confidence."""
-    return not {'confidence', 'stop', 'costmap'}.isdisjoint(wanted) or options.min_confidence > 0
 
 
 class Buffers:
@@ -113,20 +106,19 @@ class SegmentationPipeline:
         width, height = self.network_size_wh
         return self._buffers(f'batch of {length}', (length, height, width, 3))
 
-    def prepare(self, frame: Frame, out: RgbImage, timer: StageTimer) -> None:
-        """Brings a camera's image to the network's size, as RGB.
+    def prepare(self, frame: Frame, out: RgbImage | None = None) -> RgbImage:
+        """Returns a camera's image at the network's size, as RGB.
+
+        This is the one rule how an image comes to the network's size: ``CameraImage.rgb``.
 
         Args:
             frame: The camera's image with its identity.
-            out: Its place in a batch.
-            timer: Books the stage preprocess.
+            out: Its place in a batch; None makes an array.
 
         Raises:
             FrameError: The image cannot be read.
         """
-        height, width, _ = out.shape
-        frame.image.rgb((width, height), out=out)
-        timer.stage('preprocess')
+        return frame.image.rgb(self.network_size_wh, out=out)
 
     def infer(
         self, frames: Sequence[Frame], batch: RgbBatch, with_confidence: bool
@@ -161,8 +153,8 @@ class SegmentationPipeline:
         options: PipelineOptions,
         timer: StageTimer,
         allocate: Allocate | None = None,
-    ) -> FrameResult:
-        """Returns what is wanted of a frame, and does no more than that needs.
+    ) -> FrameImages:
+        """Returns the images that are wanted of a frame, and does no more than that needs.
 
         Args:
             frame: The camera's image with its identity.
@@ -199,7 +191,7 @@ class SegmentationPipeline:
         if label_out is not None and 'overlay' in wanted:
             overlay_out = self._overlay(frame, label_out, options.overlay_alpha, allocate)
             timer.stage('overlay')
-        return FrameResult(frame, view, label_out, confidence_out, overlay_out)
+        return FrameImages(label_out, confidence_out, overlay_out)
 
     def _overlay(
         self, frame: Frame, label: LabelImage, alpha: float, allocate: Allocate

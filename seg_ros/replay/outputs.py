@@ -24,8 +24,9 @@ from seg_ros.messages.image_outputs import OUTPUTS
 from seg_ros.messages.plain import serialised, typestore
 from seg_ros.messages.stop_status import stop_status
 from seg_ros.messages.types import message_type
-from seg_ros.pipeline import FrameResult, PipelineOptions, needs_confidence
-from seg_ros.replay.drive import Beat
+from seg_ros.perception import Wanted
+from seg_ros.pipeline import FrameImages, PipelineOptions
+from seg_ros.replay.vehicle import Beat
 
 __all__ = ['ON_REQUEST', 'OutputTopic', 'Record', 'ReplayOutputs', 'output_names']
 
@@ -68,9 +69,7 @@ class ReplayOutputs:
         patterns: What is wanted, as in a shell: ``lane_track*``; none is all but ``ON_REQUEST``.
 
     Attributes:
-        images: What of ``pipeline.IMAGES`` is needed for them.
-        decisions: What of ``decisions.DECISIONS`` is needed for them.
-        needs_confidence: Whether the network is asked for it.
+        wanted: What is needed of each frame for them.
 
     Raises:
         ConfigurationError: A pattern names nothing.
@@ -82,13 +81,14 @@ class ReplayOutputs:
         self._names = _chosen(output_names(config), patterns)
         self._images = [row for row in OUTPUTS.values() if row.topic in self._names]
         self._rows = [row for row in _decision_rows(config) if row.topic in self._names]
-        self.images = {'label', *(row.image for row in self._images)}
-        self.decisions = {need for row in self._rows for need in row.needs}
+        decisions = {need for row in self._rows for need in row.needs}
         if {STOP, STATUS} & self._names:
-            self.decisions |= needs_of_stop(config.stop)
-
-        options = PipelineOptions(config.min_confidence)
-        self.needs_confidence = needs_confidence(self.images | self.decisions, options)
+            decisions |= needs_of_stop(config.stop)
+        self.wanted = Wanted(
+            frozenset({'label', *(row.image for row in self._images)}),
+            frozenset(decisions),
+            PipelineOptions(config.min_confidence, config.overlay_alpha),
+        )
 
     def topics(self) -> Iterator[OutputTopic]:
         """Yields every topic that there will be."""
@@ -133,7 +133,7 @@ class ReplayOutputs:
                     )
 
     def frame(
-        self, frame: Frame, result: FrameResult, decided: FrameDecisions, recorded_ns: int
+        self, frame: Frame, images: FrameImages, decided: FrameDecisions, recorded_ns: int
     ) -> Iterator[Record]:
         """Yields what is said about a frame, under its stamp."""
         prefix = self._prefix(frame.camera)
@@ -142,7 +142,7 @@ class ReplayOutputs:
             'base': header_of(frame.stamp_ns, self._config.base_frame),
         }
         for image in self._images:
-            pixels = getattr(result, image.image)
+            pixels = getattr(images, image.image)
             message: Any
             if image.encoding == 'jpeg':
                 message = compressed_message(pixels, self._config.jpeg_quality)

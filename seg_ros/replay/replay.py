@@ -26,11 +26,10 @@ from seg_ros.core.types import Frame
 from seg_ros.inference.engine import engine_search_path, load_engine
 from seg_ros.inference.registry import PlanOptions, create_backend
 from seg_ros.messages.plain import typestore
-from seg_ros.pipeline import SegmentationPipeline
+from seg_ros.perception import Perception
 from seg_ros.recordings.ahead import Ahead
 from seg_ros.recordings.recording import Recording, open_recording
 from seg_ros.replay.bare_rate import bare_seconds_per_frame
-from seg_ros.replay.drive import Drive
 from seg_ros.replay.job import ReplayJob, ReplaySummary
 from seg_ros.replay.lens_file import read_lens
 from seg_ros.replay.output_bag import OutputBag, cut_short
@@ -39,6 +38,7 @@ from seg_ros.replay.overlay_video import overlay_video
 from seg_ros.replay.roles import Roles, roles_of
 from seg_ros.replay.stages import Event, Said, Stages
 from seg_ros.replay.unfinished import Unfinished
+from seg_ros.replay.vehicle import ReplayedVehicle
 
 __all__ = ['Progress', 'replay']
 
@@ -96,18 +96,20 @@ def replay(job: ReplayJob, tell: Tell = lambda _: None) -> ReplaySummary:
         plans=PlanOptions(Path(config.cache_path) if config.cache_path else None),
     ).backend
     with contextlib.closing(backend), _cores_for_the_network():
-        stages = Stages(job, recording, roles, outputs, SegmentationPipeline(backend))
-        drive = Drive(config, engine.label_map, lens, has_transforms=roles.has_transforms)
+        stages = Stages(job, recording, roles, outputs, Perception(backend))
+        vehicle = ReplayedVehicle(
+            config, engine.label_map, lens, has_transforms=roles.has_transforms
+        )
         arithmetic = THREADS.sub('', f'{backend.name}, {backend.detail}')
         work = job.work(engine, arithmetic, __version__)
         with Unfinished(job.output, work, resume=job.resume) as unfinished:
             run = _Run(job, recording, roles, outputs, stages)
-            run.write(unfinished, drive, tell)
+            run.write(unfinished, vehicle, tell)
         bare_s = None
         if job.measure:
             frames = (row.content for row in stages.read() if isinstance(row.content, Frame))
             bare_s = bare_seconds_per_frame(
-                backend, frames, with_confidence=outputs.needs_confidence
+                backend, frames, with_confidence=outputs.wanted.confidence
             )
     if job.overlay is not None:
         overlay_video(job.overlay, job.output, stages.read(), engine, config.overlay_alpha)
@@ -143,25 +145,25 @@ class _Run:
         self._roles = roles
         self._outputs = outputs
         self._stages = stages
-        self._drive: Drive
+        self._vehicle: ReplayedVehicle
         self._frames_before = 0
         self._seconds = 0.0
 
-    def write(self, unfinished: Unfinished, drive: Drive, tell: Tell) -> None:
+    def write(self, unfinished: Unfinished, vehicle: ReplayedVehicle, tell: Tell) -> None:
         """Writes the new bag and gives it its name."""
-        bag, drive, first = self._begin(unfinished, drive)
-        self._drive = drive
-        self._frames_before = drive.counts.frames
+        bag, vehicle, first = self._begin(unfinished, vehicle)
+        self._vehicle = vehicle
+        self._frames_before = vehicle.counts.frames
         started_s = time.monotonic()
         try:
-            for said in self._sayings(drive, first):
+            for said in self._sayings(vehicle, first):
                 for record in said.records:
                     bag.write(*record)
                 if said.resumable:
                     done = said.number + 1
                     unfinished.save(pickle.dumps((done, said.resumable, bag.checkpoint())))
                 self._tell(said, time.monotonic() - started_s, tell)
-            if not drive.counts.frames:
+            if not vehicle.counts.frames:
                 unfinished.discard()
                 raise ConfigurationError(
                     f'{self._job.source} has no image to segment in what was asked for. Check '
@@ -179,7 +181,7 @@ class _Run:
 
     def summary(self, bare_s: float | None, backend: str) -> ReplaySummary:
         """Returns what came of it."""
-        counts = self._drive.counts
+        counts = self._vehicle.counts
         rate = (counts.frames - self._frames_before) / self._seconds
         inferred_s = self._stages.inferred_ns / 1e9
         return ReplaySummary(
@@ -198,11 +200,13 @@ class _Run:
             trouble=tuple(self._recording.trouble),
         )
 
-    def _begin(self, unfinished: Unfinished, drive: Drive) -> tuple[OutputBag, Drive, int]:
+    def _begin(
+        self, unfinished: Unfinished, vehicle: ReplayedVehicle
+    ) -> tuple[OutputBag, ReplayedVehicle, int]:
         """Goes on from the newest checkpoint, or begins; the number is the first message's."""
         for checkpoint in unfinished.checkpoints():
             done, resumable, bag_state = pickle.loads(checkpoint)  # noqa: S301  our own folder
-            return OutputBag(unfinished.bag, bag_state), Drive.unpickled(resumable), done
+            return OutputBag(unfinished.bag, bag_state), ReplayedVehicle.unpickled(resumable), done
         bag = OutputBag(unfinished.bag)
         for row in self._outputs.topics():
             bag.add_output(row.topic, row.type_name, typestore(), latched=row.latched)
@@ -210,9 +214,9 @@ class _Run:
             bag.add_copy(topic, self._recording.topics[topic], self._recording.typestore())
         for record in self._outputs.begin(self._recording.begin_ns):
             bag.write(*record)
-            drive.counts.written += 1
-        unfinished.save(pickle.dumps((0, drive.pickled(), bag.checkpoint())))
-        return bag, drive, 0
+            vehicle.counts.written += 1
+        unfinished.save(pickle.dumps((0, vehicle.pickled(), bag.checkpoint())))
+        return bag, vehicle, 0
 
     def _leave_readable(self, unfinished: Unfinished) -> None:
         """Ends the bag at a checkpoint, if there is one."""
@@ -220,14 +224,14 @@ class _Run:
         states = [pickle.loads(row)[2] for row in checkpoints]  # noqa: S301  our own folder
         unfinished.forget(cut_short(unfinished.bag, states))
 
-    def _sayings(self, drive: Drive, first: int) -> Iterator[Said]:
+    def _sayings(self, vehicle: ReplayedVehicle, first: int) -> Iterator[Said]:
         """Runs the stages, each ahead of the next."""
         stages = self._stages
         with contextlib.ExitStack() as stack:
             events = stack.enter_context(Ahead(stages.read(first), AHEAD_BYTES, _weight))
             results = stack.enter_context(Ahead(stages.segment(events), AHEAD_BYTES, _weight))
             yield from stack.enter_context(
-                Ahead(stages.decide(results, drive), AHEAD_BYTES, _weight)
+                Ahead(stages.decide(results, vehicle), AHEAD_BYTES, _weight)
             )
 
     def _tell(self, said: Said, elapsed_s: float, tell: Tell) -> None:

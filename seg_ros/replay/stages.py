@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,15 +11,14 @@ from numpy.typing import NDArray
 
 from seg_ros.core.errors import FrameError
 from seg_ros.core.timing import StageTimer
-from seg_ros.core.types import Frame, NetworkView, RgbBatch
 from seg_ros.messages.conversions import frame_from_message, stamp_ns_of
-from seg_ros.pipeline import PipelineOptions, SegmentationPipeline
+from seg_ros.perception import Perception, PreparedFrame, SeenFrame
 from seg_ros.recordings.picture_recording import picture_copy
 from seg_ros.recordings.recording import RecordedMessage, Recording
-from seg_ros.replay.drive import Drive
 from seg_ros.replay.job import ReplayJob
 from seg_ros.replay.outputs import Record, ReplayOutputs
 from seg_ros.replay.roles import Roles
+from seg_ros.replay.vehicle import ReplayedVehicle
 
 __all__ = ['Event', 'Said', 'Stages']
 
@@ -34,8 +32,8 @@ class Event(NamedTuple):
         now_ns: The time at which it is judged.
         role: What it is for; empty if it is only copied.
         content: Its fields, or the frame; None where nobody asks, or it is broken.
-        picture: ``(1, H, W, 3)``, the frame at the network's size.
-        view: What the network says of it.
+        prepared: The frame as the network takes it.
+        seen: What the network says of it.
     """
 
     number: int
@@ -43,17 +41,17 @@ class Event(NamedTuple):
     now_ns: int
     role: str
     content: Any = None
-    picture: RgbBatch | None = None
-    view: NetworkView | None = None
+    prepared: PreparedFrame | None = None
+    seen: SeenFrame | None = None
 
     @property
     def weight(self) -> int:
         """Bytes that it holds, more or less."""
-        arrays: list[NDArray[Any] | None] = [self.message.picture, self.picture]
-        if isinstance(self.content, Frame):
-            arrays += self.content.image.planes
-        if self.view is not None:
-            arrays += [self.view.labels, self.view.confidence]
+        arrays: list[NDArray[Any] | None] = [self.message.picture]
+        if self.prepared is not None:
+            arrays += [*self.prepared.frame.image.planes, self.prepared.picture]
+        if self.seen is not None:
+            arrays += [self.seen.view.labels, self.seen.view.confidence]
         return len(self.message.data) + sum(row.nbytes for row in arrays if row is not None)
 
 
@@ -89,7 +87,7 @@ class Stages:
         recording: Is read.
         roles: Of its topics.
         outputs: Make the messages.
-        pipeline: Makes the labels.
+        perception: Makes of images what the node would make of them.
 
     Attributes:
         inferred_ns: Time that the network has taken so far.
@@ -101,14 +99,13 @@ class Stages:
         recording: Recording,
         roles: Roles,
         outputs: ReplayOutputs,
-        pipeline: SegmentationPipeline,
+        perception: Perception,
     ) -> None:
         self._job = job
         self._recording = recording
         self._roles = roles
         self._outputs = outputs
-        self._pipeline = pipeline
-        self._options = PipelineOptions(job.config.min_confidence, job.config.overlay_alpha)
+        self._perception = perception
         self.inferred_ns = 0
 
     def read(self, first: int = 0) -> Iterator[Event]:
@@ -130,34 +127,32 @@ class Stages:
     def segment(self, events: Iterator[Event]) -> Iterator[Event]:
         """Runs the network on the images."""
         for event in events:
-            if event.picture is None:
+            if event.prepared is None:
                 yield event
                 continue
             began_ns = time.monotonic_ns()
-            (view,) = self._pipeline.infer(
-                [event.content], event.picture, self._outputs.needs_confidence
-            )
+            (seen,) = self._perception.infer([event.prepared])
             self.inferred_ns += time.monotonic_ns() - began_ns
-            yield event._replace(view=_kept(view))
+            yield event._replace(seen=seen.kept())
 
-    def decide(self, events: Iterator[Event], drive: Drive) -> Iterator[Said]:
+    def decide(self, events: Iterator[Event], vehicle: ReplayedVehicle) -> Iterator[Said]:
         """Decides what they mean, and says it."""
         images = 0
         for event in events:
-            records = list(self._records(event, drive))
-            drive.counts.written += len(records)
+            records = list(self._records(event, vehicle))
+            vehicle.counts.written += len(records)
             resumable = b''
             if event.role == 'image':
                 images += 1
                 if images % self._job.checkpoint_images == 0:
-                    resumable = drive.pickled()
+                    resumable = vehicle.pickled()
             recorded_ns = event.message.recorded_ns
-            yield Said(event.number, recorded_ns, records, drive.counts.frames, resumable)
+            yield Said(event.number, recorded_ns, records, vehicle.counts.frames, resumable)
 
     def _event(self, number: int, message: RecordedMessage) -> Event:
         role = self._roles.of(message.topic)
         content: Any = None
-        picture: RgbBatch | None = None
+        prepared: PreparedFrame | None = None
         now_ns = message.recorded_ns
         if role:
             try:
@@ -166,43 +161,39 @@ class Stages:
                     now_ns = stamp_ns_of(content.header)
                 if role == 'image':
                     content = frame_from_message(content, self._roles.cameras[message.topic])
-                    picture = content.image.rgb(self._pipeline.network_size_wh)[np.newaxis]
+                    prepared = self._perception.prepare(
+                        content, self._outputs.wanted, StageTimer(time.monotonic_ns)
+                    )
             except FrameError as error:
                 self._report(message, error)
                 content = None
         if message.picture is not None and message.topic in self._roles.copied:
             message = message._replace(data=picture_copy(message))
-        return Event(number, message, now_ns, role, content, picture)
+        return Event(number, message, now_ns, role, content, prepared)
 
-    def _records(self, event: Event, drive: Drive) -> Iterator[Record]:
+    def _records(self, event: Event, vehicle: ReplayedVehicle) -> Iterator[Record]:
         """Yields what is written because of a message."""
         message, outputs, content = event.message, self._outputs, event.content
-        for beat in drive.beats_before(event.now_ns):
+        for beat in vehicle.beats_before(event.now_ns):
             yield from outputs.beat(beat, beat.at_ns + message.recorded_ns - event.now_ns)
         if message.topic in self._roles.copied:
             yield Record(message.topic, message.recorded_ns, message.data)
         if content is None:
-            drive.counts.skipped += event.role == 'image'
+            vehicle.counts.skipped += event.role == 'image'
         elif event.role == 'lens':
-            drive.lens(self._roles.lenses[message.topic], content)
+            vehicle.lens(self._roles.lenses[message.topic], content)
         elif event.role == 'odometry':
-            drive.odometry(content)
+            vehicle.odometry(content)
         elif event.role in ('tf', 'tf_static'):
-            drive.transforms(content, static=event.role == 'tf_static')
-        elif event.view is not None:
-            result = self._pipeline.finish(
-                content,
-                event.view,
-                outputs.images,
-                self._options,
-                StageTimer(time.monotonic_ns),
-                _new_array,
-            )
-            drive.counts.frames += 1
-            assert result.label is not None
-            drive.counts.count_label(result.label)
-            decided = drive.judge(content, event.view, event.now_ns, outputs.decisions)
-            yield from outputs.frame(content, result, decided, message.recorded_ns)
+            vehicle.transforms(content, static=event.role == 'tf_static')
+        elif event.seen is not None:
+            camera = vehicle.camera_at(content, event.now_ns)
+            perceived = self._perception.finish(event.seen, camera, event.now_ns, _new_array)
+            vehicle.counts.frames += 1
+            assert perceived.images.label is not None
+            vehicle.counts.count_label(perceived.images.label)
+            decided = vehicle.placed(perceived.decisions)
+            yield from outputs.frame(content, perceived.images, decided, message.recorded_ns)
 
     def _report(self, message: RecordedMessage, error: FrameError) -> None:
         sentence = (
@@ -216,9 +207,3 @@ class Stages:
 def _new_array(_name: str, shape: tuple[int, ...]) -> NDArray[np.uint8]:
     """What the pipeline writes to: it lives as long as somebody down the line needs it."""
     return np.empty(shape, np.uint8)
-
-
-def _kept(view: NetworkView) -> NetworkView:
-    """Returns a view that outlives the next frame."""
-    confidence = None if view.confidence is None else view.confidence.copy()
-    return replace(view, labels=view.labels.copy(), confidence=confidence)

@@ -23,7 +23,7 @@ from seg_ros.messages.conversions import (
 )
 from seg_ros.messages.image_outputs import OUTPUTS
 from seg_ros.messages.types import message_type
-from seg_ros.pipeline import FrameResult
+from seg_ros.pipeline import FrameImages
 
 __all__ = ['CameraOutputs']
 
@@ -91,7 +91,7 @@ class CameraOutputs:
         """Returns the bytes of the message that carries an image, to be written in place."""
         return self._images[name].pixels(shape)
 
-    def publish(self, header: Header, result: FrameResult, jpeg_quality: int) -> int:
+    def publish(self, header: Header, images: FrameImages, jpeg_quality: int) -> int:
         """Publishes what was made, under the header of the camera's message.
 
         Returns:
@@ -101,7 +101,7 @@ class CameraOutputs:
         first_ns = None
         for topic, publisher in self._publishers.items():
             row = OUTPUTS[topic]
-            pixels = getattr(result, row.image)
+            pixels = getattr(images, row.image)
             if pixels is None or publisher.get_subscription_count() == 0:
                 continue
             message: Any

@@ -40,7 +40,7 @@ from seg_ros.inference.registry import ChosenBackend, PlanOptions, create_backen
 from seg_ros.inference.switchable_backend import BackendStatus, backend_status
 from seg_ros.inference.tensorrt.plan_build import possible_batch
 from seg_ros.messages.configured_outputs import configured_outputs
-from seg_ros.pipeline import SegmentationPipeline
+from seg_ros.perception import Perception
 from seg_ros.ros.camera_geometry import CameraGeometry
 from seg_ros.ros.camera_input import CameraInput
 from seg_ros.ros.clock_watch import ClockWatch
@@ -105,7 +105,7 @@ class SegmentationNode(LifecycleNode):
         declare_parameters(self)
         self.config: NodeConfig = read_config(self)
         self.chosen: ChosenBackend | None = None
-        self._pipeline: SegmentationPipeline | None = None
+        self._perception: Perception | None = None
         self._ports: dict[str, CameraPort] = {}
         self.inputs: list[CameraInput] = []
         self._worker: FrameWorker | None = None
@@ -143,20 +143,14 @@ class SegmentationNode(LifecycleNode):
         )
         self._backend_state = backend_status(self.chosen.backend).state
         backend = self.chosen.backend
-        self._pipeline = SegmentationPipeline(backend)
+        self._perception = Perception(backend)
         transforms = node_transforms(self, config)
         mounting = node_mounting(config, transforms)
         for camera, topic in zip(config.camera_names, config.image_topics, strict=True):
             prefix = '~' if len(config.camera_names) == 1 else f'~/{camera}'
             self._ports[camera] = CameraPort(
                 CameraOutputs(self, prefix, engine),
-                CameraDecisions(
-                    config.stop,
-                    config.lane,
-                    engine.label_map,
-                    config.navigation,
-                    config.zones,
-                ),
+                CameraDecisions(config, engine.label_map),
                 DecisionOutputs(
                     self,
                     prefix,
@@ -181,12 +175,12 @@ class SegmentationNode(LifecycleNode):
     @reported
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Subscribes to the cameras and starts the worker."""
-        if self._pipeline is None:
+        if self._perception is None:
             raise ConfigurationError('The node is not configured. Configure it first.')
         header = Header(stamp=self.get_clock().now().to_msg())
         for port in self._ports.values():
             port.outputs.publish_classes(header, self.config.min_confidence)
-        self._worker = self._start_worker(self._pipeline)
+        self._worker = self._start_worker(self._perception)
         for camera, topic in zip(self.config.camera_names, self.config.image_topics, strict=True):
             self.inputs.append(CameraInput(self, camera, topic, self.config, self._on_image))
         self._watch_timer = self._steady_timer(WATCH_PERIOD_S, self._watch)
@@ -252,7 +246,7 @@ class SegmentationNode(LifecycleNode):
             port.outputs.destroy()
             port.decision_outputs.destroy()
             port.geometry.destroy()
-        self._pipeline = None
+        self._perception = None
         if self.chosen is not None:
             self.chosen.backend.close()
             self.chosen = None
@@ -271,7 +265,7 @@ class SegmentationNode(LifecycleNode):
         """Takes over changes that may happen now; refuses the others with the reason."""
         try:
             self.config = changed_config(
-                self.config, changes, live_only=self._pipeline is not None
+                self.config, changes, live_only=self._perception is not None
             )
         except ConfigurationError as error:
             return SetParametersResult(successful=False, reason=str(error))
@@ -317,8 +311,10 @@ class SegmentationNode(LifecycleNode):
         decision = StopDecision(True, 'inactive', reason, None, '', self._now_ns())
         self._vehicle, self._idle = None, VehicleDecision(decision, '', {})
 
-    def _start_worker(self, pipeline: SegmentationPipeline) -> FrameWorker:
-        return FrameWorker(self, pipeline, self._ports, lambda: self.config, self._is_stop_wanted)
+    def _start_worker(self, perception: Perception) -> FrameWorker:
+        return FrameWorker(
+            self, perception, self._ports, lambda: self.config, self._is_stop_wanted
+        )
 
     def _is_stop_wanted(self) -> bool:
         return self._heartbeat is not None and self._heartbeat.is_wanted()
@@ -327,11 +323,11 @@ class SegmentationNode(LifecycleNode):
         return int(self.get_clock().now().nanoseconds)
 
     def _watch(self) -> None:
-        if self._worker is not None and not self._worker.is_alive and self._pipeline is not None:
+        if self._worker is not None and not self._worker.is_alive and self._perception is not None:
             self.get_logger().error('The worker thread has ended; it is started again.')
             for port in self._ports.values():
                 port.decisions.failed('the worker thread has ended')
-            self._worker = self._start_worker(self._pipeline)
+            self._worker = self._start_worker(self._perception)
         for camera in self.inputs:
             camera.watch(self.config.silence_warn_s)
         oldest_ns = self._now_ns() - int(self.config.stale_timeout_s * 1e9)

@@ -1,4 +1,4 @@
-"""The thread that takes a camera's newest frame through the pipeline and publishes it."""
+"""The thread that takes a camera's newest frame through perception and publishes what comes."""
 
 from __future__ import annotations
 
@@ -15,14 +15,11 @@ from sensor_msgs.msg import CompressedImage, Image
 from seg_ros.core.errors import BackendError, FrameError
 from seg_ros.core.parameters.node_config import NodeConfig
 from seg_ros.core.timing import StageTimer
-from seg_ros.core.types import Frame, NetworkView, RgbImage
+from seg_ros.core.types import RgbImage
 from seg_ros.decisions import CameraDecisions, needs_of_stop
 from seg_ros.messages.conversions import frame_from_message, stamp_ns_of
-from seg_ros.pipeline import (
-    PipelineOptions,
-    SegmentationPipeline,
-    needs_confidence,
-)
+from seg_ros.perception import Perception, PreparedFrame, SeenFrame, Wanted
+from seg_ros.pipeline import PipelineOptions
 from seg_ros.ros.camera_geometry import CameraGeometry
 from seg_ros.ros.decision_outputs import DecisionOutputs
 from seg_ros.ros.diagnostics import CameraStatistics
@@ -67,18 +64,12 @@ class Job(NamedTuple):
     Attributes:
         camera: Its name.
         received: The message.
-        frame: What is in it.
-        wanted: Names of all that is wanted of it.
-        decisions: Those of them that are decisions.
-        timer: Books its stages.
+        prepared: What is in it, and what is wanted of it.
     """
 
     camera: str
     received: Received
-    frame: Frame
-    wanted: set[str]
-    decisions: set[str]
-    timer: StageTimer
+    prepared: PreparedFrame
 
 
 class FrameWorker:
@@ -89,7 +80,7 @@ class FrameWorker:
 
     Args:
         node: Gives the clock that stamps are compared with, and the log.
-        pipeline: Used by this thread alone.
+        perception: Used by this thread alone.
         ports: One per camera.
         config: Returns the parameters as they are now.
         is_stop_wanted: Returns whether anybody listens to the stop.
@@ -98,13 +89,13 @@ class FrameWorker:
     def __init__(
         self,
         node: Node,
-        pipeline: SegmentationPipeline,
+        perception: Perception,
         ports: Mapping[str, CameraPort],
         config: Callable[[], NodeConfig],
         is_stop_wanted: Callable[[], bool],
     ) -> None:
         self._node = node
-        self._pipeline = pipeline
+        self._perception = perception
         self._ports = ports
         self._config = config
         self._is_stop_wanted = is_stop_wanted
@@ -145,14 +136,13 @@ class FrameWorker:
         return not self._thread.is_alive()
 
     def _work(self) -> None:
-        while waiting := self._mailbox.take(self._pipeline.max_batch):
+        while waiting := self._mailbox.take(self._perception.max_batch):
             self._process(waiting)
 
     def _process(self, waiting: Sequence[tuple[str, Received]]) -> None:
         """Takes frames that wait together to their topics; what one lacks harms no other."""
         config = self._config()
-        options = PipelineOptions(config.min_confidence, config.overlay_alpha)
-        batch = self._pipeline.batch(len(waiting))
+        batch = self._perception.batch(len(waiting))
         jobs: list[Job] = []
         for camera, received in waiting:
             with self._reported(camera, received):
@@ -163,23 +153,18 @@ class FrameWorker:
             return
 
         # Run the network on all of them together
-        wanted = {name for job in jobs for name in job.wanted}
         self._wait_for_each_other(jobs)
         try:
-            views = self._pipeline.infer(
-                [job.frame for job in jobs], batch[: len(jobs)], needs_confidence(wanted, options)
-            )
+            seen = self._perception.infer([job.prepared for job in jobs], batch[: len(jobs)])
         except Exception as error:
             for job in jobs:
                 self._report(job.camera, job.received, error)
             return
-        for job in jobs:
-            job.timer.stage('infer')
 
-        for job, view in zip(jobs, views, strict=True):
+        for job, frame in zip(jobs, seen, strict=True):
             self._wait_for_each_other(jobs)
             with self._reported(job.camera, job.received):
-                self._finish(job, view, config, options)
+                self._finish(job, frame, config)
 
     @contextmanager
     def _reported(self, camera: str, received: Received) -> Iterator[None]:
@@ -214,53 +199,48 @@ class FrameWorker:
     ) -> Job | None:
         """Brings a message into its place in the batch; None where nobody wants a result."""
         port = self._ports[camera]
-        images = port.outputs.wanted()
         decisions = port.decision_outputs.wanted()
         if self._is_stop_wanted():
             decisions |= needs_of_stop(config.stop)
-        if not images and not decisions:
+        wanted = Wanted(
+            frozenset(port.outputs.wanted()),
+            frozenset(decisions),
+            PipelineOptions(config.min_confidence, config.overlay_alpha),
+        )
+        if not wanted:
             port.statistics.idle += 1
             return None
         timer = StageTimer(time.monotonic_ns)
         frame = frame_from_message(received.message, camera)
         timer.stage('decode')
-        self._pipeline.prepare(frame, place, timer)
-        return Job(camera, received, frame, images | decisions, decisions, timer)
+        return Job(camera, received, self._perception.prepare(frame, wanted, timer, place))
 
     def _wait_for_each_other(self, jobs: Sequence[Job]) -> None:
         """Books what a frame waits for the others of its batch."""
         if len(jobs) > 1:
             for job in jobs:
-                job.timer.stage('batch')
+                job.prepared.timer.stage('batch')
 
-    def _finish(
-        self, job: Job, view: NetworkView, config: NodeConfig, options: PipelineOptions
-    ) -> None:
-        """Takes one frame from the network's view of it to its topics."""
+    def _finish(self, job: Job, seen: SeenFrame, config: NodeConfig) -> None:
+        """Takes one frame from what the network says of it to its topics."""
         port = self._ports[job.camera]
-        frame, decisions, timer = job.frame, job.decisions, job.timer
+        frame, timer = job.prepared.frame, job.prepared.timer
         message, arrived_ns = job.received
-
-        # Make images of it
-        result = self._pipeline.finish(
-            frame, view, job.wanted, options, timer, port.outputs.allocate
-        )
-
-        # Decide what they mean
         clock = self._node.get_clock()
-        decided = None
-        if decisions:
+
+        # Make images of it, and decide what they mean
+        if job.prepared.wanted.decisions:
             port.decisions.calibrate(port.geometry.camera(), port.geometry.reason)
-            now_ns = clock.now().nanoseconds
-            decided = port.decisions.update(result.view, frame.stamp_ns, now_ns, decisions, timer)
+        now_ns = clock.now().nanoseconds
+        perceived = self._perception.finish(seen, port.decisions, now_ns, port.outputs.allocate)
 
         # Publish both, unless the node was stopped meanwhile
         if self._mailbox.closed:
             return
-        published_ns = port.outputs.publish(message.header, result, config.jpeg_quality)
+        published_ns = port.outputs.publish(message.header, perceived.images, config.jpeg_quality)
         ros_published_ns = clock.now().nanoseconds
-        if decided is not None:
-            port.decision_outputs.publish(message.header, decided)
+        if job.prepared.wanted.decisions:
+            port.decision_outputs.publish(message.header, perceived.decisions)
         timer.stage('publish')
         port.statistics.processed(
             frame.stamp_ns,

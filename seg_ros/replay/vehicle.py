@@ -6,7 +6,7 @@ import functools
 import hashlib
 import logging
 import pickle
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -15,8 +15,7 @@ from seg_ros.core.geometry.camera import CameraIntrinsics
 from seg_ros.core.labels import LabelMap
 from seg_ros.core.parameters.node_config import NodeConfig
 from seg_ros.core.stop.vehicle_stop import VehicleDecision, VehicleStop
-from seg_ros.core.timing import StageTimer
-from seg_ros.core.types import Frame, LabelImage, NetworkView
+from seg_ros.core.types import Frame, LabelImage
 from seg_ros.decisions import CameraDecisions, FrameDecisions
 from seg_ros.messages.camera_info import Calibration, camera_info_message
 from seg_ros.messages.conversions import motion_of
@@ -24,7 +23,7 @@ from seg_ros.messages.lane_frame import placed_lane
 from seg_ros.messages.mounting import Mounting, wants_transforms
 from seg_ros.replay.transforms import TransformTree
 
-__all__ = ['Beat', 'Counts', 'Drive']
+__all__ = ['Beat', 'Counts', 'ReplayedVehicle']
 
 LOGGER = logging.getLogger(__name__)
 
@@ -66,7 +65,7 @@ class _CameraState:
     images: int = 0  # of which every n-th is segmented
 
 
-class Drive:
+class ReplayedVehicle:
     """Follows cameras, odometry and transforms of one recording; can be pickled at any moment.
 
     Nothing takes time here: a frame is judged at the very time at which it was recorded, and the
@@ -92,9 +91,7 @@ class Drive:
         mounting = Mounting(config, self._transforms.look_up if from_tf else None)
         self.cameras = {
             name: _CameraState(
-                CameraDecisions(
-                    config.stop, config.lane, label_map, config.navigation, config.zones
-                ),
+                CameraDecisions(config, label_map),
                 Calibration(functools.partial(mounting.mount, name)),
             )
             for name in config.camera_names
@@ -108,10 +105,10 @@ class Drive:
         self.counts = Counts()
 
     @classmethod
-    def unpickled(cls, data: bytes) -> Drive:
+    def unpickled(cls, data: bytes) -> ReplayedVehicle:
         """Returns what ``pickled`` gave."""
-        drive: Drive = pickle.loads(data)  # noqa: S301  of our own folder
-        return drive
+        vehicle: ReplayedVehicle = pickle.loads(data)  # noqa: S301  of our own folder
+        return vehicle
 
     def pickled(self) -> bytes:
         """Returns all of it, to go on from."""
@@ -127,25 +124,25 @@ class Drive:
             yield Beat(at_ns, self._vehicle.check(at_ns))
         self._now_ns = now_ns
 
-    def judge(
-        self, frame: Frame, view: NetworkView, now_ns: int, wanted: Collection[str]
-    ) -> FrameDecisions:
-        """Returns what is decided about a frame; see ``CameraDecisions.update``."""
+    def camera_at(self, frame: Frame, now_ns: int) -> CameraDecisions:
+        """Returns what is known of the camera of a frame, calibrated as far as it is by now."""
         state = self.cameras[frame.camera]
         if self._lens is not None:
             message = camera_info_message(self._lens, (self._lens.width, self._lens.height))
             message.header.frame_id = frame.frame_id
             state.calibration.take(message)
         state.decisions.calibrate(state.calibration.camera(now_ns), state.calibration.reason)
-        decided = state.decisions.update(
-            view, frame.stamp_ns, now_ns, wanted, StageTimer(_no_clock)
+        return state.decisions
+
+    def placed(self, decided: FrameDecisions) -> FrameDecisions:
+        """Returns the decisions with the lane in the frame that its paths are wanted in."""
+        lane = decided.lane
+        if not self._lane_frame or lane is None or not lane.valid:
+            return decided
+        look_up = self._transforms.look_up_at
+        return replace(
+            decided, lane=placed_lane(lane, self._lane_frame, self._base_frame, look_up)
         )
-        if self._lane_frame and decided.lane is not None and decided.lane.valid:
-            lane = placed_lane(
-                decided.lane, self._lane_frame, self._base_frame, self._transforms.look_up_at
-            )
-            decided = replace(decided, lane=lane)
-        return decided
 
     def lens(self, camera: str, message: Any) -> None:
         """Takes a CameraInfo."""
@@ -168,7 +165,3 @@ class Drive:
     def transforms(self, message: Any, *, static: bool) -> None:
         """Takes a tf2_msgs/TFMessage."""
         self._transforms.take(message, static=static)
-
-
-def _no_clock() -> int:
-    return 0
