@@ -151,6 +151,15 @@ class CameraDecisions:
             if self._stop is not None:
                 self._stop.odometry(motion)
 
+    def reset(self) -> None:
+        """Forgets every frame: the next one stands for itself. The calibration stays."""
+        with self._lock:
+            if self._stop is not None:
+                self._stop.reset()
+        self._lane.reset()
+        self._pitch.reset()
+        self._pictures = PictureWatch()
+
     def failed(self, reason: str) -> None:
         """Stops until enough good frames have come again."""
         with self._lock:

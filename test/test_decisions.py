@@ -9,19 +9,19 @@ import numpy as np
 import pytest
 
 from seg_ros.core.geometry.camera import Camera
-from seg_ros.core.lane.config import LaneConfig
 from seg_ros.core.lane.track import LaneTrack
+from seg_ros.core.parameters.node_config import NodeConfig
 from seg_ros.core.stop.config import StopConfig
 from seg_ros.core.stop.decision import StopDecision
 from seg_ros.core.stop.people import SeenPerson
 from seg_ros.core.stop.tracking import TrackedPerson
-from seg_ros.core.timing import StageTimer
 from seg_ros.core.types import NetworkView
 from seg_ros.decisions import CameraDecisions, FrameDecisions, needs_of_stop
 from seg_ros.inference.engine import load_engine
 from seg_ros.messages.decision_outputs import markers_message, people_message
 from seg_ros.messages.types import message_type
 from test import people_scene
+from test.through_perception import decided
 from test.tiny_onnx import SIZE_WH, write_engine
 
 Header = message_type('std_msgs/msg/Header')
@@ -33,7 +33,7 @@ def test_the_heartbeat_is_answered_while_the_lane_hangs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     label_map = load_engine(write_engine(tmp_path / 'tiny')).label_map
-    decisions = CameraDecisions(StopConfig(), LaneConfig(), label_map)
+    decisions = CameraDecisions(NodeConfig(), label_map)
     hangs, may_go_on = threading.Event(), threading.Event()
 
     def hang(*_arguments: object) -> LaneTrack:
@@ -41,10 +41,9 @@ def test_the_heartbeat_is_answered_while_the_lane_hangs(
         may_go_on.wait(60.0)
         return LaneTrack(False, 'it hung', 'markings', 0)
 
-    monkeypatch.setattr(decisions, '_find_lane', hang)
-    timer = StageTimer(lambda: 0)
+    monkeypatch.setattr(decisions, 'find_lane', hang)
     worker = threading.Thread(
-        target=decisions.update, args=(VIEW, 1, 1, {'lane', 'stop'}, timer), daemon=True
+        target=decided, args=(decisions, VIEW, 1, {'lane', 'stop'}), daemon=True
     )
     worker.start()
     assert hangs.wait(60.0)
@@ -76,16 +75,15 @@ def test_the_lane_is_found_for_the_stop_that_follows_it_or_its_pitch(
 
 def test_a_stop_without_a_calibration_says_why_there_is_none() -> None:
     stop = StopConfig(require_geometry=True, min_contrast=0.0, frozen_timeout_s=0.0)
-    decisions = CameraDecisions(stop, LaneConfig(), people_scene.LABEL_MAP)
+    decisions = CameraDecisions(NodeConfig(stop=stop), people_scene.LABEL_MAP)
     labels = people_scene.empty_road()
     view = NetworkView(np.zeros((*labels.shape, 3), np.uint8), labels)
 
     def reason_after(camera: Camera | None, why: str, stamp_ns: int) -> str:
         decisions.calibrate(camera, why)
-        timer = StageTimer(lambda: 0)
-        decided = decisions.update(view, stamp_ns, stamp_ns, {'lane', 'stop'}, timer)
-        assert decided.stop is not None
-        return decided.stop.reason
+        stop = decided(decisions, view, stamp_ns, {'lane', 'stop'}).stop
+        assert stop is not None
+        return stop.reason
 
     assert reason_after(None, 'no transform from base_link', SECOND_NS) == (
         'no transform from base_link'
@@ -101,17 +99,16 @@ def test_people_are_placed_with_the_pitch_of_the_lane_where_that_is_wanted(
     limit_rad: float, x_m: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stop = StopConfig(refine_pitch_rad=limit_rad, min_contrast=0.0, frozen_timeout_s=0.0)
-    decisions = CameraDecisions(stop, LaneConfig(), people_scene.LABEL_MAP)
+    decisions = CameraDecisions(NodeConfig(stop=stop), people_scene.LABEL_MAP)
     decisions.calibrate(people_scene.camera())
     labels = people_scene.frame_with((15.0, 0.0))
     view = NetworkView(np.zeros((*labels.shape, 3), np.uint8), labels)
-    decided = FrameDecisions()
+    found = FrameDecisions()
     for stamp_ns in range(0, 60 * SECOND_NS, SECOND_NS // 2):
         lane = LaneTrack(True, 'both lines', 'markings', stamp_ns, reach_m=30, pitch_per_m=0.01)
-        monkeypatch.setattr(decisions, '_find_lane', lambda *_arguments, lane=lane: lane)
-        timer = StageTimer(lambda: 0)
-        decided = decisions.update(view, stamp_ns, stamp_ns, {'lane', 'stop'}, timer)
-    (person,) = decided.people
+        monkeypatch.setattr(decisions, 'find_lane', lambda *_arguments, lane=lane: lane)
+        found = decided(decisions, view, stamp_ns, {'lane', 'stop'})
+    (person,) = found.people
     assert person.x_m == pytest.approx(x_m, abs=0.5)
 
 

@@ -10,15 +10,14 @@ import pytest
 from numpy.typing import NDArray
 
 from seg_ros.core.geometry.camera import Camera
-from seg_ros.core.lane.config import LaneConfig
-from seg_ros.core.stop.config import StopConfig
-from seg_ros.core.timing import StageTimer
+from seg_ros.core.parameters.node_config import NodeConfig
 from seg_ros.core.types import NetworkView
 from seg_ros.decisions import CameraDecisions
 from seg_ros.messages.detection_outputs import detection_outputs
 from test import people_scene as scene
 from test.ros.graph import header_of
 from test.stand_in_messages import stand_ins, through_bytes
+from test.through_perception import decided
 
 IMAGE_SIZE_WH = (1280, 720)  # twice that of the labels
 PERIOD_NS = 50 * scene.MS
@@ -35,7 +34,7 @@ class Watcher:
     """A camera of which 2D and 3D detections are wanted."""
 
     def __init__(self, camera: Camera | None = None) -> None:
-        self._decisions = CameraDecisions(StopConfig(), LaneConfig(), scene.LABEL_MAP)
+        self._decisions = CameraDecisions(NodeConfig(), scene.LABEL_MAP)
         self._decisions.calibrate(camera)
         self._random = np.random.default_rng(1)
         self._stamp_ns = 0
@@ -49,11 +48,10 @@ class Watcher:
         view = NetworkView(picture, labels, np.full_like(labels, sure), IMAGE_SIZE_WH)
         rows = detection_outputs()
         wanted = {need for row in rows for need in row.needs}
-        timer = StageTimer(lambda: 0)
-        decided = self._decisions.update(view, self._stamp_ns, self._stamp_ns, wanted, timer)
+        found = decided(self._decisions, view, self._stamp_ns, wanted)
         made = []
         for row in rows:
-            message = row.make(header_of(self._stamp_ns, f'{row.frame}_frame'), decided)
+            message = row.make(header_of(self._stamp_ns, f'{row.frame}_frame'), found)
             made.append(None if message is None else through_bytes(message, row.type_name))
         return made
 

@@ -1,4 +1,4 @@
-"""The story of a frame, with a fake network."""
+"""The images of a frame, with a fake network."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from seg_ros.core.image.encodings import decode_raw
 from seg_ros.core.types import Frame
 from seg_ros.inference.canned_backend import CannedBackend
 from seg_ros.inference.engine import load_engine
-from seg_ros.pipeline import IMAGES, PipelineOptions, SegmentationPipeline
-from test.through_pipeline import processed
+from seg_ros.perception import Perception
+from seg_ros.pipeline import IMAGES, PipelineOptions
+from test.through_perception import processed
 from test.tiny_onnx import COLOURS, SIZE_WH, write_engine
 
 LABELS = np.arange(SIZE_WH[0] * SIZE_WH[1]).reshape(SIZE_WH[::-1]).astype(np.uint8) // 8 % 5
@@ -46,8 +47,8 @@ def process(
     size_wh: tuple[int, int] = (128, 64),
     **options: Any,
 ) -> Any:
-    pipeline = SegmentationPipeline(backend)
-    return processed(pipeline, frame(size_wh), wanted, PipelineOptions(**options), more)
+    perception = Perception(backend)
+    return processed(perception, frame(size_wh), wanted, PipelineOptions(**options), more)
 
 
 @pytest.mark.parametrize('wanted', [[], ['label'], ['confidence'], ['overlay'], list(IMAGES)])
@@ -95,7 +96,7 @@ def test_the_results_are_written_to_the_callers_arrays(backend: CannedBackend) -
 
 
 def test_the_second_frame_of_a_size_allocates_no_new_results(backend: CannedBackend) -> None:
-    pipeline = SegmentationPipeline(backend)
-    results = [processed(pipeline, frame(), IMAGES) for _ in range(2)]
+    perception = Perception(backend)
+    results = [processed(perception, frame(), IMAGES) for _ in range(2)]
     for name in IMAGES:
         assert getattr(results[0], name) is getattr(results[1], name)

@@ -13,10 +13,9 @@ import pytest
 from geometry_msgs.msg import PoseArray
 
 from seg_ros.core.geometry.camera import Camera, CameraIntrinsics, GroundTable
-from seg_ros.core.lane.config import LaneConfig
+from seg_ros.core.parameters.node_config import NodeConfig
 from seg_ros.core.stop.config import StopConfig
 from seg_ros.core.stop.people import SeenPerson
-from seg_ros.core.timing import StageTimer
 from seg_ros.core.types import NetworkView
 from seg_ros.decisions import CameraDecisions
 from seg_ros.messages.camera_info import Calibration, camera_info_message
@@ -25,6 +24,7 @@ from test.ros.drive import Drive
 from test.ros.graph import Graph, wait_for
 from test.ros.test_geometry import LENS, MOUNT, WHERE, camera_info, person_at
 from test.ros.test_segmentation_node import canned
+from test.through_perception import decided
 
 PERIOD_NS = 50_000_000
 CONFIG = StopConfig(coast_s=0.0, min_contrast=0.0, frozen_timeout_s=0.0)
@@ -39,7 +39,7 @@ class Subject:
     def __init__(self) -> None:
         self.camera = people_scene.camera()
         self._calibration = Calibration(lambda _frame_id, _now_ns: (self.camera.mount, ''))
-        self._decisions = CameraDecisions(CONFIG, LaneConfig(), people_scene.LABEL_MAP)
+        self._decisions = CameraDecisions(NodeConfig(stop=CONFIG), people_scene.LABEL_MAP)
         self._stamp_ns = 0
 
     def see(self) -> SeenPerson:
@@ -48,9 +48,8 @@ class Subject:
         lens = self.camera.intrinsics
         self._calibration.take(camera_info_message(lens, (lens.width, lens.height)))
         self._decisions.calibrate(self._calibration.camera(self._stamp_ns))
-        timer = StageTimer(lambda: 0)
-        decided = self._decisions.update(VIEW, self._stamp_ns, self._stamp_ns, {'stop'}, timer)
-        (person,) = (row.seen for row in decided.people if not row.is_coasting)
+        found = decided(self._decisions, VIEW, self._stamp_ns, {'stop'})
+        (person,) = (row.seen for row in found.people if not row.is_coasting)
         return person
 
 

@@ -13,9 +13,9 @@ from seg_ros.inference.engine import load_engine
 from seg_ros.inference.onnx.network_size import resized
 from seg_ros.inference.registry import create_backend
 from seg_ros.inference.tensorrt.plan_check import check_images, reference_labels
-from seg_ros.pipeline import SegmentationPipeline
+from seg_ros.perception import Perception
 from test.inference.tensorrt.compile_rtx import compile_rtx
-from test.through_pipeline import processed
+from test.through_perception import processed
 from test.training.training_python import needs_training, run_training
 from test.training.zoo import IMAGES, KINDS, LABELS, OTHER, OTHER_SIZE_WH, SIZE_WH
 
@@ -50,7 +50,7 @@ def test_a_frame_leaves_the_pipeline_with_the_labels_of_torch(zoo: Path, kind: s
         is_bigendian=False,
     )  # fmt: skip
     frame = Frame('front', 7, 'front_optical', image)
-    result = processed(SegmentationPipeline(backend), frame, ['label'])
+    result = processed(Perception(backend), frame, ['label'])
     assert (result.label == np.load(zoo / kind / LABELS)[0]).mean() >= 0.999
 
 

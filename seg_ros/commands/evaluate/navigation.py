@@ -6,7 +6,6 @@ import argparse
 import json
 import math
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -14,17 +13,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from seg_ros.commands.evaluate.stop.drives import EXACT_LABEL_MAP
+from seg_ros.commands.evaluate.evaluated_camera import EvaluatedCamera, without_pictures
+from seg_ros.commands.evaluate.exact_labels import ExactLabels
 from seg_ros.commands.shared.progress import Progress
 from seg_ros.core.geometry.camera import Camera
-from seg_ros.core.lane.config import LaneConfig
 from seg_ros.core.navigation.instances import PER_CLASS, Instances
 from seg_ros.core.navigation.navigator import Navigation
-from seg_ros.core.stop.config import StopConfig
-from seg_ros.core.timing import StageTimer
-from seg_ros.core.types import NetworkView
+from seg_ros.core.parameters.node_config import NodeConfig
 from seg_ros.core.watched_zones.config import ZoneConfig
-from seg_ros.decisions import DECISIONS, CameraDecisions, FrameDecisions
+from seg_ros.decisions import DECISIONS, FrameDecisions
 from seg_ros.messages.detection_outputs import detection_outputs
 from seg_ros.messages.navigation_outputs import NAVIGATION_OUTPUTS
 from seg_ros.messages.types import message_type
@@ -48,7 +45,7 @@ LANE_REACH_M = 20.0
 MATCH_IOU = 0.5
 OUTLINES_EVERY = 4
 ZONES = ZoneConfig(names=('crossing',), polygons=('ground 9 4 12 4 12 -4 9 -4',))
-STOP = StopConfig(min_contrast=0.0, frozen_timeout_s=0.0)  # labels alone have no picture
+CONFIG = without_pictures(NodeConfig(zones=ZONES))
 STAGES = ('navigation', 'autoware', 'instances', 'detections', 'zones', 'messages')
 BARS = {
     'range_error_rel.p50': 0.05,
@@ -187,8 +184,8 @@ def evaluate(frames: int, seed: int, progress: Progress) -> Figures:
     busy = SceneConfig(seed=seed, people_density=2.0, car_density=0.5)
     empty = replace(busy, people_density=0.0, car_density=0.0, cyclist_density=0.0)
     for scene, add in ((busy, tally.add_people), (empty, tally.add_empty)):
-        for count, (frame, world, decisions) in enumerate(_frames(scene, frames)):
-            found, cost_ms = outputs.make(frame, decisions)
+        for count, (frame, world, camera) in enumerate(_frames(scene, frames)):
+            found, cost_ms = outputs.make(frame, camera)
             tally.costs_ms.append(cost_ms)
             assert found.navigation is not None
             assert found.instances is not None
@@ -206,34 +203,31 @@ class _Outputs:
         self._rows = (*NAVIGATION_OUTPUTS, *zone_outputs(ZONES), *detection_outputs())
         self._header = message_type('std_msgs/msg/Header')()
 
-    def make(self, frame: SimFrame, decisions: CameraDecisions) -> tuple[FrameDecisions, float]:
+    def make(self, frame: SimFrame, camera: EvaluatedCamera) -> tuple[FrameDecisions, float]:
         """Returns what was decided, and the milliseconds of a CPU that it cost with its messages.
 
         Lane and stop are decided, too, since detections name the people that the stop follows;
         their cost is not that of these outputs.
         """
-        timer = StageTimer(time.thread_time_ns)
-        sure = np.full_like(frame.labels, 255)
-        view = NetworkView(np.zeros((*frame.labels.shape, 3), np.uint8), frame.labels, sure)
-        stamp_ns = frame.stamp_ns
-        decided = decisions.update(view, stamp_ns, stamp_ns, DECISIONS, timer)
+        perceived = camera.process(frame.image, frame.stamp_ns, DECISIONS, exact=frame.labels)
         for row in self._rows:
-            row.make(self._header, decided)
-        timer.stage('messages')
-        return decided, sum(timer.stages_ms[name] for name in STAGES)
+            row.make(self._header, perceived.decisions)
+        perceived.timer.stage('messages')
+        return perceived.decisions, sum(perceived.timer.stages_ms[name] for name in STAGES)
 
 
 def _frames(
     scene: SceneConfig, count: int
-) -> Iterator[tuple[SimFrame, CodedWorld, CameraDecisions]]:
-    """Yields frames of several drives, each with what decides about its camera."""
+) -> Iterator[tuple[SimFrame, CodedWorld, EvaluatedCamera]]:
+    """Yields frames of several drives, each with the camera that sees it."""
     for drive in range(math.ceil(count / FRAMES_PER_DRIVE)):
         world = CodedWorld(replace(scene, seed=scene.seed + drive))
-        decisions = CameraDecisions(STOP, LaneConfig(), EXACT_LABEL_MAP, zones=ZONES)
-        decisions.calibrate(Camera(world.camera, world.mount))
+        camera = EvaluatedCamera(
+            ExactLabels(scene.size_wh), CONFIG, Camera(world.camera, world.mount)
+        )
         for _ in range(min(FRAMES_PER_DRIVE, count - drive * FRAMES_PER_DRIVE)):
             world.step(STEP_S)
-            yield world.render(), world, decisions
+            yield world.render(), world, camera
 
 
 def _in_plain_sight(frame: SimFrame) -> Iterator[Person]:

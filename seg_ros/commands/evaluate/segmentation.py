@@ -14,18 +14,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seg_ros.commands.evaluate.confusion_picture import confusion_picture
+from seg_ros.commands.evaluate.evaluated_camera import EvaluatedCamera
 from seg_ros.commands.evaluate.labelled_folder import LabelledPicture, labelled_pictures
 from seg_ros.commands.evaluate.metrics import ConfusionMatrix
 from seg_ros.commands.shared.progress import Progress
 from seg_ros.core.errors import ConfigurationError
-from seg_ros.core.image.encodings import resized
 from seg_ros.core.labels import LabelMap
+from seg_ros.core.parameters.node_config import NodeConfig
 from seg_ros.core.types import LabelImage, RgbImage
-from seg_ros.inference.base import InferenceBackend
 from seg_ros.inference.engine import load_engine
 from seg_ros.inference.registry import BACKENDS, create_backend
 
-__all__ = ['CAMVID_CLASSES', 'Tally', 'add_arguments', 'labels_of', 'main']
+__all__ = ['CAMVID_CLASSES', 'Tally', 'add_arguments', 'main']
 
 # The names of CamVid's 11 classes as the engines here have them, by id; 11 is unlabelled.
 CAMVID_CLASSES = (
@@ -36,6 +36,8 @@ UNLABELLED = 255
 LANE_THRESHOLD = 127
 KERB_PX = 4  # a lane pixel this near to the pavement is a kerb line (CamVid README)
 WORST_PICTURES = 6
+LABEL = ('label',)
+MS_PER_S = 1000.0
 
 
 class Score(NamedTuple):
@@ -50,6 +52,7 @@ class Tally:
 
     Attributes:
         names: Class names of the truth by id.
+        label_map: Of the engine.
         matrix: What was booked.
         engine_from_truth: ``uint8 (256,)``, the engine's id of each id of the truth.
 
@@ -62,7 +65,7 @@ class Tally:
     """
 
     def __init__(self, label_map: LabelMap, truth_names: tuple[str, ...] | None) -> None:
-        self._label_map = label_map
+        self.label_map = label_map
         self.names = truth_names or tuple(row.name for row in label_map.classes)
         known = {row.name for row in label_map.classes}
         if lacking := [name for name in self.names if name not in known]:
@@ -90,7 +93,7 @@ class Tally:
         kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * KERB_PX + 1,) * 2)
         kerb = cv2.dilate(np.isin(truth, beside).astype(np.uint8), kernel)
         is_lane = (lane > LANE_THRESHOLD) & (truth == road) & (kerb == 0)
-        said = np.isin(labels, self._label_map.ids_with_role('lane')) & (truth < len(self.names))
+        said = np.isin(labels, self.label_map.ids_with_role('lane')) & (truth < len(self.names))
         self.lane += (is_lane & said).sum(), (is_lane | said).sum()
 
     def figures(self) -> dict[str, Any]:
@@ -115,8 +118,8 @@ class Tally:
         markings count as road.
         """
         lut = np.full(256, UNLABELLED, np.uint8)
-        by_name = {row.name: row for row in self._label_map.classes}
-        for row in self._label_map.classes:
+        by_name = {row.name: row for row in self.label_map.classes}
+        for row in self.label_map.classes:
             if row.name in self.names:
                 lut[row.id] = self.names.index(row.name)
                 continue
@@ -159,12 +162,15 @@ def main(arguments: argparse.Namespace) -> int:
         arguments.backend, engine, threads=arguments.threads, precision=arguments.precision
     ).backend
     tally = Tally(engine.label_map, CAMVID_CLASSES if arguments.ids == 'camvid' else None)
+    camera = EvaluatedCamera(backend, NodeConfig(), clock_ns=time.perf_counter_ns)
     pictures = list(labelled_pictures(arguments.dataset / arguments.split))[:: arguments.every]
     scores, seconds = [], 0.0
     with Progress(sys.stderr) as progress:
         for count, picture in enumerate(pictures, start=1):
-            labels, spent_s = labels_of(picture.rgb(), backend)
-            seconds += spent_s
+            perceived = camera.process(picture.rgb(), 0, images=LABEL)
+            labels = perceived.images.label
+            assert labels is not None
+            seconds += perceived.timer.stages_ms['infer'] / MS_PER_S
             truth = picture.labels()
             scores.append(Score(tally.add(truth, labels), picture))
             lane = picture.lane_probability()
@@ -180,35 +186,23 @@ def main(arguments: argparse.Namespace) -> int:
         'network_size': list(engine.network_size_wh),
         'images': len(pictures),
     }
-    _leave_pictures(arguments.output, tally, scores, backend)
+    _leave_pictures(arguments.output, tally, scores, camera)
     backend.close()
     print(json.dumps(figures, indent=2) if arguments.json else _table(figures, arguments.output))
     return 0
 
 
-def labels_of(image: RgbImage, backend: InferenceBackend) -> tuple[LabelImage, float]:
-    """Returns the labels at the picture's own size, and the seconds that inference took."""
-    network_image = resized(image, backend.engine.network_size_wh)
-    started_s = time.perf_counter()
-    labels = backend.infer(network_image[np.newaxis]).labels[0]
-    spent_s = time.perf_counter() - started_s
-    size_back = image.shape[1], image.shape[0]
-    return np.asarray(
-        cv2.resize(labels, size_back, interpolation=cv2.INTER_NEAREST_EXACT)
-    ), spent_s
-
-
 def _leave_pictures(
-    folder: Path, tally: Tally, scores: list[Score], backend: InferenceBackend
+    folder: Path, tally: Tally, scores: list[Score], camera: EvaluatedCamera
 ) -> None:
     """Writes the confusion matrix and the worst pictures: the picture, its truth, the answer."""
     folder.mkdir(parents=True, exist_ok=True)
     square = tally.matrix.counts[:, : tally.matrix.classes]
     _write(folder / 'confusion.png', confusion_picture(square, tally.names))
-    colours = backend.engine.label_map.colour_lut_rgb()
+    colours = tally.label_map.colour_lut_rgb()
     for rank, score in enumerate(sorted(scores, key=lambda s: s.accuracy)[:WORST_PICTURES]):
         image = score.picture.rgb()
-        answer, _ = labels_of(image, backend)
+        answer = camera.process(image, 0, images=LABEL).images.label
         truth = cv2.LUT(score.picture.labels(), tally.engine_from_truth)
         overlays = [
             cv2.addWeighted(cv2.applyColorMap(labels, colours), 0.5, image, 0.5, 0.0)

@@ -34,6 +34,7 @@ __all__ = [
     'Plane',
     'decode_compressed',
     'decode_raw',
+    'image_of_rgb',
     'resized',
 ]
 
@@ -286,6 +287,12 @@ def decode_raw(
         planes.append(np.ndarray(shape, dtype, buffer, start, strides))
         start += rows * plane_step
     return CameraImage(tuple(planes), pixel_format, width, height)
+
+
+def image_of_rgb(image: RgbImage) -> CameraImage:
+    """Returns an ``(H, W, 3)`` RGB array, of any strides, as a camera's image; a view of it."""
+    height, width, _ = image.shape
+    return CameraImage((image,), PIXEL_FORMATS['rgb8'], width, height)
 
 
 def decode_compressed(data: ImageBytes, format: str) -> CameraImage:  # noqa: A002, the message's

@@ -59,7 +59,11 @@ def no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     def find(index: int = 0) -> GpuInfo:
         raise BackendUnavailable('it needs an NVIDIA GPU, and there is no driver (no libcuda)')
 
-    for module in ('inference.tensorrt_backend', 'tools.plan_rows', 'tools.gpu_check'):
+    for module in (
+        'inference.tensorrt.backend',
+        'commands.engines.plan_rows',
+        'commands.gpu.command',
+    ):
         monkeypatch.setattr(f'seg_ros.{module}.find_gpu', find)
 
 

@@ -10,9 +10,9 @@ import cv2
 import numpy as np
 import pytest
 
+from seg_ros.commands.evaluate.exact_labels import EXACT_LABEL_MAP, ExactLabels
 from seg_ros.commands.evaluate.lane.dataset import evaluate_dataset
 from seg_ros.commands.evaluate.lane.loop import drive_loop
-from seg_ros.commands.evaluate.lane.scenarios import SIM_LABEL_MAP
 from seg_ros.commands.evaluate.lane.task import add_arguments, evaluate_drives, main
 from seg_ros.commands.evaluate.lane.tusimple import (
     Columns,
@@ -22,7 +22,8 @@ from seg_ros.commands.evaluate.lane.tusimple import (
 )
 from seg_ros.core.errors import ConfigurationError
 from seg_ros.core.geometry.camera import Camera, CameraIntrinsics, Mount
-from seg_ros.core.types import ConfidenceImage, LabelImage, RgbImage
+from seg_ros.core.types import LabelImage
+from seg_ros.inference.canned_backend import CannedBackend
 from seg_ros.sim.classes import LANE_MARKING, ROAD
 from seg_ros.sim.follower import PurePursuit
 from seg_ros.sim.labels.road import LabelRoad, Stripe
@@ -35,17 +36,9 @@ LINES_M = (-5.25, -1.75, 1.75)
 ROWS: Columns = np.arange(180.0, 360.0, 10.0, dtype=np.float64)
 
 
-class Colours:
+def colours() -> CannedBackend:
     """Reads labels back from the colours of the label map."""
-
-    label_map = SIM_LABEL_MAP
-    size_wh = (640, 360)
-
-    def __call__(self, image: RgbImage) -> tuple[LabelImage, ConfidenceImage | None]:
-        labels = np.full(image.shape[:2], 255, np.uint8)
-        for row in SIM_LABEL_MAP.classes:
-            labels[(image == row.colour_rgb).all(axis=2)] = row.id
-        return labels, None
+    return CannedBackend(ExactLabels((640, 360)).engine)
 
 
 def dataset(folder: Path, images: int) -> None:
@@ -59,7 +52,7 @@ def dataset(folder: Path, images: int) -> None:
     for index in range(images):
         offset_m = 0.3 * index - 0.3
         labels = view.labels(VehicleState(0.0, offset_m, 0.0, 8.0, 0.0, 0.0, offset_m))
-        picture = cv2.applyColorMap(labels, SIM_LABEL_MAP.colour_lut_bgr())
+        picture = cv2.applyColorMap(labels, EXACT_LABEL_MAP.colour_lut_bgr())
         cv2.imwrite(str(folder / f'{index}.png'), picture)
         lanes = []
         for line_m in LINES_M:
@@ -119,7 +112,7 @@ def worn(labels: LabelImage) -> LabelImage:
 def test_a_vehicle_that_follows_the_track_stays_in_its_lane(
     spoil: Callable[[LabelImage], LabelImage] | None,
 ) -> None:
-    figures = drive_loop(0.08, SIM_LABEL_MAP, seed=3, spoil=spoil)
+    figures = drive_loop(0.08, seed=3, spoil=spoil)
     assert figures.departures == 0
     assert figures.lateral_rms_m < 0.1
     assert figures.km == pytest.approx(0.08, abs=0.001)
@@ -142,7 +135,7 @@ def test_a_data_set_in_tusimples_layout_gets_its_accuracy_also_with_an_unknown_p
     dataset(tmp_path, images=3)
     pictures: list[int] = []
     figures = evaluate_dataset(
-        tmp_path, Colours(), MOUNT.z, FOV_RAD, pitch_rad, lambda index, _: pictures.append(index)
+        tmp_path, colours(), MOUNT.z, FOV_RAD, pitch_rad, lambda index, _: pictures.append(index)
     )
     assert figures['images'] == 3
     assert figures['availability'] == 1.0
@@ -186,4 +179,4 @@ def test_an_image_that_is_missing_is_refused(tmp_path: Path) -> None:
     dataset(tmp_path, images=1)
     (tmp_path / '0.png').unlink()
     with pytest.raises(ConfigurationError, match='cannot be read'):
-        evaluate_dataset(tmp_path, Colours(), MOUNT.z, FOV_RAD)
+        evaluate_dataset(tmp_path, colours(), MOUNT.z, FOV_RAD)

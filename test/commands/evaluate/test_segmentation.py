@@ -11,11 +11,13 @@ import numpy as np
 import pytest
 
 from seg_ros.commands.evaluate.command import main
+from seg_ros.commands.evaluate.evaluated_camera import EvaluatedCamera
 from seg_ros.commands.evaluate.labelled_folder import labelled_pictures
-from seg_ros.commands.evaluate.segmentation import CAMVID_CLASSES, Tally, labels_of
+from seg_ros.commands.evaluate.segmentation import CAMVID_CLASSES, Tally
 from seg_ros.core.errors import ConfigurationError
 from seg_ros.core.image.encodings import decode_raw
 from seg_ros.core.labels import LabelClass, LabelMap
+from seg_ros.core.parameters.node_config import NodeConfig
 from seg_ros.core.types import RgbBatch
 from seg_ros.inference.base import InferenceResult
 from seg_ros.inference.canned_backend import CannedBackend
@@ -119,7 +121,7 @@ def test_a_large_picture_goes_to_the_network_as_the_node_brings_it_there(
     width, height = (round(scale * side) for side in SIZE_WH)
     large = np.random.default_rng(0).integers(0, 255, (height, width, 3), dtype=np.uint8)
     backend = RememberingBackend(load_engine(write_engine(tmp_path / 'tiny')))
-    labels_of(large, backend)
+    EvaluatedCamera(backend, NodeConfig()).process(large, 0, images=('label',))
     camera_image = decode_raw(
         large.tobytes(), width=width, height=height, step=3 * width, encoding='rgb8',
         is_bigendian=False,

@@ -13,17 +13,19 @@ import cv2
 import numpy as np
 import pytest
 
+from seg_ros.commands.evaluate.exact_labels import ExactLabels
 from seg_ros.commands.evaluate.labelled_folder import labelled_pictures
 from seg_ros.commands.evaluate.stop import task as evaluate_stop
 from seg_ros.commands.evaluate.stop.drives import Moment, crossing_drives
 from seg_ros.commands.evaluate.stop.figures import Bar, Tally, bars_for, missed_bars, table_of
-from seg_ros.commands.evaluate.stop.folder import CAMVID_LABEL_MAP, FolderTally, at_network_size
-from seg_ros.commands.evaluate.stop.processes import Network
+from seg_ros.commands.evaluate.stop.folder import CAMVID_LABEL_MAP, FolderTally
+from seg_ros.commands.evaluate.stop.processes import Judge
 from seg_ros.commands.evaluate.stop.task import evaluate_drives
 from seg_ros.commands.shared.progress import Progress
 from seg_ros.core.errors import ConfigurationError, SegRosError
 from seg_ros.core.stop.config import StopConfig
 from seg_ros.core.stop.zones import stopping_distance_m
+from seg_ros.inference.canned_backend import CannedBackend
 
 PEDESTRIAN, ROAD = 9, 3
 
@@ -199,9 +201,7 @@ def test_no_drive_at_a_time_is_refused() -> None:
 
 def test_an_engine_that_is_not_there_is_named() -> None:
     with pytest.raises(SegRosError, match='no-such-engine'):
-        evaluate_drives(
-            StopConfig(), 1, 0.0, 5, Progress(io.StringIO()), Network('no-such-engine')
-        )
+        evaluate_drives(StopConfig(), 1, 0.0, 5, Progress(io.StringIO()), Judge('no-such-engine'))
 
 
 def test_the_command_prints_json(
@@ -223,10 +223,14 @@ def person_at(column: int) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
 
 
 def test_pictures_are_counted_by_truth_and_network() -> None:
-    tally = FolderTally(StopConfig(), CAMVID_LABEL_MAP)
     middle, side, nobody = person_at(220), person_at(10), np.full((360, 480), ROAD, np.uint8)
-    for truth, labels in ((middle, middle), (middle, nobody), (side, middle), (side, side)):
-        tally.add(truth, labels)
+    rows = ((middle, middle), (middle, nobody), (side, middle), (side, side))
+    network = CannedBackend(
+        ExactLabels((480, 360), CAMVID_LABEL_MAP).engine, labels=[labels for _, labels in rows]
+    )
+    tally = FolderTally(StopConfig(), network)
+    for truth, _ in rows:
+        tally.add(np.zeros((360, 480, 3), np.uint8), truth)
     assert tally.figures() == {
         'frames': 4,
         'frames_with_a_stop': 2,
@@ -235,13 +239,23 @@ def test_pictures_are_counted_by_truth_and_network() -> None:
     }
 
 
-def test_a_folder_is_read_in_order_and_at_the_size_of_the_network(tmp_path: Path) -> None:
+def test_pictures_of_any_size_are_judged_at_the_size_of_the_network() -> None:
+    network = CannedBackend(
+        ExactLabels((480, 360), CAMVID_LABEL_MAP).engine, labels=[person_at(220)]
+    )
+    tally = FolderTally(StopConfig(), network)
+    large = np.kron(person_at(220), np.ones((2, 2), np.uint8))
+    tally.add(np.zeros((*large.shape, 3), np.uint8), large)
+    assert tally.figures()['frame_recall'] == 1.0
+
+
+def test_a_folder_is_read_in_order(tmp_path: Path) -> None:
     for name in ('b', 'a'):
         cv2.imwrite(str(tmp_path / f'{name}.png'), np.full((36, 48, 3), ord(name), np.uint8))
         cv2.imwrite(str(tmp_path / f'{name}.label.png'), np.full((36, 48), ROAD, np.uint8))
-    pictures = [at_network_size(row, (64, 32)) for row in labelled_pictures(tmp_path)]
+    pictures = [(row.rgb(), row.labels()) for row in labelled_pictures(tmp_path)]
     assert [int(image[0, 0, 0]) for image, _ in pictures] == [ord('a'), ord('b')]
-    assert {(image.shape, labels.shape) for image, labels in pictures} == {((32, 64, 3), (32, 64))}
+    assert {(image.shape, labels.shape) for image, labels in pictures} == {((36, 48, 3), (36, 48))}
 
 
 def test_a_folder_without_labels_is_refused(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from seg_ros.commands.evaluate.stop.drives import EXACT_LABEL_MAP
+from seg_ros.commands.evaluate.exact_labels import EXACT_LABEL_MAP
 from seg_ros.core.geometry.camera import Camera
 from seg_ros.core.geometry.ground_scale import GroundScale
 from seg_ros.core.geometry.pitch_refinement import PitchRefinement

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from seg_ros.commands.evaluate.stop.drives import EXACT_LABEL_MAP
+from seg_ros.commands.evaluate.exact_labels import EXACT_LABEL_MAP
 from seg_ros.core.labels import LabelClass, LabelMap
 from seg_ros.core.navigation.autoware_mask import AUTOWARE_IDS, AutowareEncoder, AutowareMask
 from seg_ros.sim import classes as sim

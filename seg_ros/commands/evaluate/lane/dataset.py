@@ -9,27 +9,31 @@ from typing import Any
 import cv2
 import numpy as np
 
+from seg_ros.commands.evaluate.evaluated_camera import EvaluatedCamera
 from seg_ros.commands.evaluate.lane.calibration import pitch_from_lanes
-from seg_ros.commands.evaluate.lane.labels import Segmenter
 from seg_ros.commands.evaluate.lane.picture import lane_picture
 from seg_ros.commands.evaluate.lane.tusimple import lanes_of, read_frames, score_frame
 from seg_ros.core.errors import ConfigurationError
 from seg_ros.core.geometry.camera import Camera, CameraIntrinsics, Mount
 from seg_ros.core.lane.config import LaneConfig
-from seg_ros.core.lane.tracker import LaneTracker
+from seg_ros.core.parameters.node_config import NodeConfig
 from seg_ros.core.types import RgbImage
+from seg_ros.inference.base import InferenceBackend
 
 __all__ = ['evaluate_dataset']
 
 REACH_M = 60.0
 CALIBRATION_IMAGES = 20
+DECISIONS = ('lane', 'stop')
 # Wide limits of the width: the height of the camera, which scales it, is a guess.
-CONFIG = LaneConfig(
-    width_min_m=1.8,
-    width_max_m=5.5,
-    confirm_frames=1,
-    look_ahead_m=REACH_M,
-    path_start_m=0.0,
+CONFIG = NodeConfig(
+    lane=LaneConfig(
+        width_min_m=1.8,
+        width_max_m=5.5,
+        confirm_frames=1,
+        look_ahead_m=REACH_M,
+        path_start_m=0.0,
+    )
 )
 
 OnPicture = Callable[[int, RgbImage], None]
@@ -37,7 +41,7 @@ OnPicture = Callable[[int, RgbImage], None]
 
 def evaluate_dataset(
     folder: Path,
-    segmenter: Segmenter,
+    backend: InferenceBackend,
     height_m: float,
     horizontal_fov_rad: float,
     pitch_rad: float | None = None,
@@ -47,7 +51,7 @@ def evaluate_dataset(
 
     Args:
         folder: With the label files in it.
-        segmenter: Makes the labels.
+        backend: Makes the labels.
         height_m: Of the camera, as well as it is known.
         horizontal_fov_rad: Of the camera.
         pitch_rad: Of the camera, None finds it from the lanes of the first images.
@@ -63,12 +67,16 @@ def evaluate_dataset(
     intrinsics = CameraIntrinsics.from_field_of_view(
         (first.shape[1], first.shape[0]), horizontal_fov_rad
     )
-    label_map = segmenter.label_map
+    label_map = backend.engine.label_map
     if pitch_rad is None:
-        samples = [segmenter(_read(row.image)) for row in frames[:CALIBRATION_IMAGES]]
-        pitch_rad = pitch_from_lanes(samples, intrinsics, height_m, label_map, CONFIG)
+        unknown = EvaluatedCamera(backend, CONFIG)
+        samples = [
+            unknown.see(_read(row.image), 0, DECISIONS).kept()
+            for row in frames[:CALIBRATION_IMAGES]
+        ]
+        pitch_rad = pitch_from_lanes(samples, backend, intrinsics, height_m, CONFIG)
     camera = Camera(intrinsics, Mount(z=height_m, pitch=pitch_rad))
-    table = camera.ground_table(segmenter.size_wh)
+    evaluated = EvaluatedCamera(backend, CONFIG, camera)
     scores = []
     valid = 0
     for index, frame in enumerate(frames):
@@ -78,13 +86,15 @@ def evaluate_dataset(
                 f'{frame.image} is {image.shape[1]}x{image.shape[0]}, the first image is '
                 f'{first.shape[1]}x{first.shape[0]}. All images of a data set must have one size.'
             )
-        labels, confidence = segmenter(image)
-        track = LaneTracker(CONFIG, label_map).update(labels, confidence, table, 0, 0.0, 0.0)
+        evaluated.reset()
+        seen = evaluated.see(image, 0, DECISIONS)
+        track = evaluated.finish(seen).decisions.lane
+        assert track is not None
         score = score_frame(lanes_of(track, camera, frame.rows, REACH_M), frame)
         scores.append((score.accuracy, score.false_positive, score.false_negative))
         valid += track.valid
         if on_picture is not None:
-            on_picture(index, lane_picture(image, labels, label_map, camera, track))
+            on_picture(index, lane_picture(image, seen.view.labels, label_map, camera, track))
     accuracy, false_positive, false_negative = np.mean(scores, axis=0).tolist()
     return {
         'images': len(scores),

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable
 
 import numpy as np
 
-from seg_ros.commands.evaluate.lane.labels import Segmenter
+from seg_ros.commands.evaluate.evaluated_camera import EvaluatedCamera, without_pictures
+from seg_ros.commands.evaluate.exact_labels import ExactLabels
 from seg_ros.commands.evaluate.lane.picture import lane_picture
-from seg_ros.commands.evaluate.lane.scenarios import SIM_LABEL_MAP, LaneScenario
+from seg_ros.commands.evaluate.lane.scenarios import LaneScenario
 from seg_ros.commands.evaluate.lane.scores import LaneScores
 from seg_ros.core.geometry.camera import Camera
 from seg_ros.core.lane.config import LaneConfig
-from seg_ros.core.lane.tracker import LaneTracker
-from seg_ros.core.types import ConfidenceImage, LabelImage, RgbImage
+from seg_ros.core.parameters.node_config import NodeConfig
+from seg_ros.core.stop.zones import Motion
+from seg_ros.core.types import LabelImage, RgbImage
+from seg_ros.inference.base import InferenceBackend
 from seg_ros.sim import classes
 from seg_ros.sim.frame import SimFrame
 from seg_ros.sim.labels.renderer import LabelWorld
@@ -23,7 +25,6 @@ from seg_ros.sim.world import World
 
 __all__ = ['OnPicture', 'drive_scenario']
 
-NS_PER_MS = 1e6
 NS_PER_S = 1e9
 PICTURE_AT = 0.6  # of the frames
 
@@ -33,7 +34,7 @@ OnPicture = Callable[[RgbImage], None]
 def drive_scenario(
     scenario: LaneScenario,
     frames: int,
-    segmenter: Segmenter | None = None,
+    network: InferenceBackend | None = None,
     config: LaneConfig | None = None,
     on_picture: OnPicture | None = None,
 ) -> LaneScores:
@@ -42,44 +43,42 @@ def drive_scenario(
     Args:
         scenario: What is driven.
         frames: How many.
-        segmenter: Makes the labels; None takes the exact ones of the simulation.
+        network: Makes the labels; None takes the exact ones of the simulation.
         config: Of the lane track.
         on_picture: Is given one picture of the drive.
     """
-    world = (LabelWorld if segmenter is None else World)(scenario.scene)
-    label_map = SIM_LABEL_MAP if segmenter is None else segmenter.label_map
-    camera = Camera(world.camera, world.mount)
-    table = camera.ground_table(None if segmenter is None else segmenter.size_wh)
-    tracker = LaneTracker(config or LaneConfig(), label_map)
+    world = (LabelWorld if network is None else World)(scenario.scene)
+    mounted = Camera(world.camera, world.mount)
+    backend = network or ExactLabels(scenario.scene.size_wh)
+    label_map = backend.engine.label_map
+    node_config = NodeConfig(lane=config or LaneConfig())
+    camera = EvaluatedCamera(
+        backend, without_pictures(node_config) if network is None else node_config, mounted
+    )
     scores = LaneScores()
     before: SimFrame | None = None
-    has_lane = scenario.painted or segmenter is not None
+    has_lane = scenario.painted or network is not None
     for index in range(frames):
         frame = world.render()
-        labels, confidence = _labels(frame, segmenter, scenario)
         speed_mps, yaw_rate_radps = _motion(before, frame)
-        started_ns = time.thread_time_ns()
-        track = tracker.update(
-            labels, confidence, table, frame.stamp_ns, speed_mps, yaw_rate_radps
-        )
-        cost_ms = (time.thread_time_ns() - started_ns) / NS_PER_MS
-        scores.add(track, frame, has_lane=has_lane, cost_ms=cost_ms)
+        camera.moved(Motion(frame.stamp_ns, speed_mps, yaw_rate_radps))
+        exact = frame.labels if scenario.painted else _without_paint(frame.labels)
+        seen = camera.see(frame.image, frame.stamp_ns, ('lane', 'stop'), exact=exact)
+        perceived = camera.finish(seen)
+        track = perceived.decisions.lane
+        assert track is not None
+        scores.add(track, frame, has_lane=has_lane, cost_ms=perceived.timer.stages_ms['lane'])
         if on_picture is not None and index == int(PICTURE_AT * (frames - 1)):
             truth = frame.lane_centre if has_lane else None
-            on_picture(lane_picture(frame.image, labels, label_map, camera, track, truth))
+            labels = seen.view.labels
+            on_picture(lane_picture(frame.image, labels, label_map, mounted, track, truth))
         world.step(1.0 / scenario.scene.rate_hz)
         before = frame
     return scores
 
 
-def _labels(
-    frame: SimFrame, segmenter: Segmenter | None, scenario: LaneScenario
-) -> tuple[LabelImage, ConfidenceImage | None]:
-    if segmenter is not None:
-        return segmenter(frame.image)
-    if scenario.painted:
-        return frame.labels, None
-    return np.where(frame.labels == classes.LANE_MARKING, classes.ROAD, frame.labels), None
+def _without_paint(labels: LabelImage) -> LabelImage:
+    return np.where(labels == classes.LANE_MARKING, classes.ROAD, labels).astype(np.uint8)
 
 
 def _motion(before: SimFrame | None, now: SimFrame) -> tuple[float, float]:

@@ -9,10 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from seg_ros.commands.evaluate.evaluated_camera import EvaluatedCamera, without_pictures
+from seg_ros.commands.evaluate.exact_labels import ExactLabels
 from seg_ros.core.geometry.camera import Camera, CameraIntrinsics
-from seg_ros.core.labels import LabelMap
 from seg_ros.core.lane.config import LaneConfig
-from seg_ros.core.lane.tracker import LaneTracker
+from seg_ros.core.parameters.node_config import NodeConfig
+from seg_ros.core.stop.zones import Motion
 from seg_ros.sim.config import SceneConfig
 from seg_ros.sim.follower import PurePursuit
 from seg_ros.sim.labels.road import LabelRoad, lane_stripes
@@ -49,7 +51,6 @@ class LoopFigures:
 
 def drive_loop(
     km: float,
-    label_map: LabelMap,
     seed: int = 1,
     speed_mps: float = 8.0,
     max_curvature_per_m: float = 1.0 / 60.0,
@@ -60,7 +61,6 @@ def drive_loop(
 
     Args:
         km: How far.
-        label_map: Of the simulation's labels.
         seed: Of the road.
         speed_mps: Constant.
         max_curvature_per_m: Of the tightest bend.
@@ -74,7 +74,9 @@ def drive_loop(
     )
     road = Road(seed, max_curvature_per_m)
     view = LabelRoad(road, camera, lane_stripes(LANE_WIDTH_M))
-    tracker = LaneTracker(config or LaneConfig(), label_map)
+    node_config = without_pictures(NodeConfig(lane=config or LaneConfig()))
+    evaluated = EvaluatedCamera(ExactLabels(scene.size_wh), node_config, camera)
+    black = np.zeros((*scene.size_wh[::-1], 3), np.uint8)
     follower = PurePursuit()
     lane_m = -0.5 * LANE_WIDTH_M
     x_m, y_m, yaw_rad = road.pose(0.0, lane_m)
@@ -84,14 +86,11 @@ def drive_loop(
     while state.s_m < km * 1000.0:
         road.extend(state.s_m + ROAD_AHEAD_M)
         labels = view.labels(state)
-        track = tracker.update(
-            labels if spoil is None else spoil(labels),
-            None,
-            view.table,
-            round(len(offsets) * 1e9 / RATE_HZ),
-            speed_mps,
-            yaw_rate,
-        )
+        stamp_ns = round(len(offsets) * 1e9 / RATE_HZ)
+        evaluated.moved(Motion(stamp_ns, speed_mps, yaw_rate))
+        exact = labels if spoil is None else spoil(labels)
+        track = evaluated.process(black, stamp_ns, ('lane', 'stop'), exact=exact).decisions.lane
+        assert track is not None
         valid += track.valid
         steering_rad = follower.steering(track.points(), speed_mps)
         before_rad = state.yaw_rad

@@ -6,11 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from seg_ros.core.geometry.camera import Mount
-from seg_ros.core.labels import LabelClass, LabelMap
-from seg_ros.sim import classes
 from seg_ros.sim.config import SCENARIOS, SceneConfig
 
-__all__ = ['LANE_SCENARIOS', 'SIM_LABEL_MAP', 'LaneScenario']
+__all__ = ['LANE_SCENARIOS', 'LaneScenario']
 
 TIGHTEST_PER_M = 1.0 / 60.0
 
@@ -58,24 +56,3 @@ LANE_SCENARIOS: Mapping[str, LaneScenario] = {
     ),
     'no paint': LaneScenario(replace(_CITY, seed=25), painted=False),
 }
-
-SIM_LABEL_MAP = LabelMap(
-    tuple(
-        LabelClass(class_id, name, colour_rgb, roles)
-        for class_id, name, colour_rgb, roles in (
-            (classes.SKY, 'sky', (128, 180, 230), ('sky',)),
-            (classes.BUILDING, 'building', (128, 64, 64), ()),
-            (classes.POLE, 'pole', (192, 192, 128), ()),
-            (classes.ROAD, 'road', (128, 64, 128), ('drivable',)),
-            (classes.PAVEMENT, 'pavement', (244, 35, 232), ('walkable',)),
-            (classes.TREE, 'tree', (107, 142, 35), ()),
-            (classes.SIGN, 'sign', (220, 220, 0), ()),
-            (classes.FENCE, 'fence', (100, 80, 150), ()),
-            (classes.VEHICLE, 'vehicle', (0, 0, 142), ('vehicle',)),
-            (classes.PEDESTRIAN, 'pedestrian', (220, 20, 60), ('pedestrian',)),
-            (classes.CYCLIST, 'cyclist', (0, 150, 180), ('cyclist',)),
-            (classes.LANE_MARKING, 'lane_marking', (255, 255, 255), ('drivable', 'lane')),
-        )
-    )
-)
-"""What the simulation's exact labels mean."""

@@ -18,11 +18,11 @@ import cv2
 
 from seg_ros.commands.evaluate.lane.dataset import evaluate_dataset
 from seg_ros.commands.evaluate.lane.drives import OnPicture, drive_scenario
-from seg_ros.commands.evaluate.lane.labels import Network, Segmenter
 from seg_ros.commands.evaluate.lane.loop import drive_loop
-from seg_ros.commands.evaluate.lane.scenarios import LANE_SCENARIOS, SIM_LABEL_MAP
+from seg_ros.commands.evaluate.lane.scenarios import LANE_SCENARIOS
 from seg_ros.commands.evaluate.lane.scores import AT_M, LaneScores, lane_figures
 from seg_ros.core.types import RgbImage
+from seg_ros.inference.base import InferenceBackend
 from seg_ros.inference.engine import load_engine
 from seg_ros.inference.registry import BACKENDS, create_backend
 
@@ -95,12 +95,12 @@ def main(arguments: argparse.Namespace) -> int:
         )
         print(json.dumps(figures) if arguments.json else _lines(figures))
         return 0
-    segmenter = _network(arguments) if arguments.labels == 'network' else None
+    network = _network(arguments) if arguments.labels == 'network' else None
     figures = evaluate_drives(
-        arguments.scenario or [*LANE_SCENARIOS], arguments.frames, segmenter, arguments.pictures
+        arguments.scenario or [*LANE_SCENARIOS], arguments.frames, network, arguments.pictures
     )
     if arguments.loop_km:
-        loop = drive_loop(arguments.loop_km, SIM_LABEL_MAP)
+        loop = drive_loop(arguments.loop_km)
         figures['closed_loop'] = asdict(loop)
     print(json.dumps(figures) if arguments.json else _table(figures))
     return 0 if _holds(figures, BARS[arguments.labels]) else 1
@@ -109,33 +109,32 @@ def main(arguments: argparse.Namespace) -> int:
 def evaluate_drives(
     names: list[str],
     frames: int = FRAMES,
-    segmenter: Segmenter | None = None,
+    network: InferenceBackend | None = None,
     pictures: Path | None = None,
 ) -> dict[str, Any]:
     """Returns the figures of all drives together, and under ``drives`` of each.
 
     Args:
         names: Rows of ``LANE_SCENARIOS``. Those without paint need exact labels and are left out
-            with a segmenter.
+            with a network.
         frames: Of each drive.
-        segmenter: Makes the labels; None takes the exact ones.
+        network: Makes the labels; None takes the exact ones.
         pictures: Folder for a picture of each drive.
     """
     scores: dict[str, LaneScores] = {}
     for name in names:
         scenario = LANE_SCENARIOS[name]
-        if scenario.painted or segmenter is None:
+        if scenario.painted or network is None:
             writer = _writer(pictures, name)
-            scores[name] = drive_scenario(scenario, frames, segmenter, on_picture=writer)
+            scores[name] = drive_scenario(scenario, frames, network, on_picture=writer)
     figures = lane_figures(scores.values())
     figures['drives'] = {name: lane_figures([drive]) for name, drive in scores.items()}
     return figures
 
 
-def _network(arguments: argparse.Namespace) -> Network:
+def _network(arguments: argparse.Namespace) -> InferenceBackend:
     engine = load_engine(arguments.engine)
-    chosen = create_backend(arguments.backend, engine, threads=arguments.threads)
-    return Network(chosen.backend)
+    return create_backend(arguments.backend, engine, threads=arguments.threads).backend
 
 
 def _writer(folder: Path | None, name: str) -> OnPicture | None:

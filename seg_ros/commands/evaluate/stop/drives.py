@@ -7,31 +7,27 @@ truly is in front, so that everybody enters the zone as planned.
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
 
+from seg_ros.commands.evaluate.evaluated_camera import EvaluatedCamera, without_pictures
+from seg_ros.commands.evaluate.exact_labels import ExactLabels
 from seg_ros.core.geometry.camera import Camera
-from seg_ros.core.geometry.ground_scale import GroundScale
-from seg_ros.core.image.health import ImageHealth
-from seg_ros.core.labels import LabelClass, LabelMap
+from seg_ros.core.parameters.node_config import NodeConfig
 from seg_ros.core.stop.config import StopConfig
-from seg_ros.core.stop.pedestrian_stop import PedestrianStop
 from seg_ros.core.stop.zones import CorridorZone, Motion, stopping_distance_m
-from seg_ros.core.types import ConfidenceImage, LabelImage
+from seg_ros.decisions import needs_of_stop
+from seg_ros.inference.base import InferenceBackend
 from seg_ros.sim import WEATHERS, CrossingEvent, SceneConfig, SimFrame, World
-from seg_ros.sim.classes import CLASS_NAMES, UNLABELLED
 from seg_ros.sim.encounters import SEEN_SHARE, is_inside, somebody_near, true_zone
 from seg_ros.sim.profile import profile_for
 from seg_ros.sim.vehicle import FRONT_M
 
 __all__ = [
-    'EXACT_LABEL_MAP',
     'RATE_HZ',
-    'Judged',
     'Moment',
     'PlannedDrive',
     'crossing_drives',
@@ -56,38 +52,6 @@ CROWDED_S = 5.0
 EMERGENCY_MPS2 = 6.0
 EMERGENCY_ROOM_M = 1.5
 EMERGENCY_HALF_WIDTH_M = 1.6
-
-ROLES = {
-    'sky': ('sky',),
-    'building': ('static', 'obstacle'),
-    'pole': ('static', 'obstacle'),
-    'road': ('drivable',),
-    'pavement': ('walkable',),
-    'tree': ('static', 'obstacle'),
-    'sign': ('static', 'obstacle'),
-    'fence': ('static', 'obstacle'),
-    'vehicle': ('vehicle', 'obstacle'),
-    'pedestrian': ('pedestrian', 'obstacle'),
-    'cyclist': ('cyclist', 'obstacle'),
-    'lane_marking': ('drivable', 'lane'),
-}
-
-EXACT_LABEL_MAP = LabelMap(
-    tuple(
-        LabelClass(class_id, name, (class_id, class_id, class_id), ROLES[name])
-        for class_id, name in CLASS_NAMES.items()
-        if class_id != UNLABELLED
-    )
-)
-"""What the labels of the simulation mean."""
-
-
-class Judged(NamedTuple):
-    """What was made of a frame before the stop saw it."""
-
-    labels: LabelImage
-    confidence: ConfidenceImage | None = None
-    health: ImageHealth | None = None
 
 
 class Moment(NamedTuple):
@@ -203,33 +167,36 @@ def crowded_drive(seed: int, size_wh: tuple[int, int] = (640, 360)) -> PlannedDr
 def moments_of(
     drive: PlannedDrive,
     config: StopConfig,
-    label_map: LabelMap,
-    judge: Callable[[SimFrame], Judged],
+    backend: InferenceBackend,
     make_world: Callable[[SceneConfig], World],
 ) -> Iterator[Moment]:
-    """Drives, and yields what happened frame by frame."""
+    """Drives, and yields what happened frame by frame.
+
+    The vehicle knows what the node knows: its calibration, its odometry, and the lane that it
+    finds in the labels.
+
+    Args:
+        drive: What is driven.
+        config: Of the stop; all else is as the node has it.
+        backend: Makes the labels.
+        make_world: Makes the world of a scene.
+    """
     world = make_world(drive.scene)
-    stop = PedestrianStop(config, label_map)
-    ground = GroundScale(Camera(world.camera, world.mount).ground_table())
+    node_config = NodeConfig(stop=config)
+    if isinstance(backend, ExactLabels):
+        node_config = without_pictures(node_config)
+    camera = EvaluatedCamera(backend, node_config, Camera(world.camera, world.mount))
+    wanted = needs_of_stop(config)
     yaw_rad = world.ego.yaw_rad
     while world.ego.road_s_m < drive.length_m and world.stamp_ns < drive.limit_s * 1e9:
         frame = world.render()
         ego = frame.ego
-        judged = judge(frame)
         turn = math.remainder(ego.yaw_rad - yaw_rad, math.tau)
         yaw_rad = ego.yaw_rad
-        started_ns = time.thread_time_ns()
-        stop.odometry(Motion(frame.stamp_ns, ego.speed_mps, turn * RATE_HZ))
-        stop.update(
-            judged.labels,
-            frame.stamp_ns,
-            confidence=judged.confidence,
-            health=judged.health,
-            ground=ground,
-            lane=frame.lane_centre,
-        )
-        decision = stop.check(frame.stamp_ns)
-        cost_ms = (time.thread_time_ns() - started_ns) / 1e6
+        camera.moved(Motion(frame.stamp_ns, ego.speed_mps, turn * RATE_HZ))
+        perceived = camera.process(frame.image, frame.stamp_ns, wanted, exact=frame.labels)
+        decision = perceived.decisions.stop
+        assert decision is not None
         zone = true_zone(frame, config)
         yield Moment(
             stamp_ns=frame.stamp_ns,
@@ -237,7 +204,7 @@ def moments_of(
             kind=decision.kind,
             inside=tuple(person.id for person in frame.people if is_inside(person, zone)),
             is_near=somebody_near(frame, config),
-            cost_ms=cost_ms,
+            cost_ms=perceived.timer.stages_ms['stop'],
             in_view=sum(person.visible_share >= SEEN_SHARE for person in frame.people),
         )
         world.step(1.0 / RATE_HZ, acceleration_mps2=last_moment_braking(frame))

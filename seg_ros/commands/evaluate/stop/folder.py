@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 
-from seg_ros.commands.evaluate.labelled_folder import LabelledPicture
+from seg_ros.commands.evaluate.evaluated_camera import EvaluatedCamera, without_pictures
+from seg_ros.commands.evaluate.exact_labels import ExactLabels
 from seg_ros.core.labels import LabelClass, LabelMap
+from seg_ros.core.parameters.node_config import NodeConfig
 from seg_ros.core.stop.config import StopConfig
-from seg_ros.core.stop.people import PeopleFinder
-from seg_ros.core.stop.zones import ImageZone
 from seg_ros.core.types import LabelImage, RgbImage
+from seg_ros.decisions import needs_of_stop
+from seg_ros.inference.base import InferenceBackend
 
-__all__ = ['CAMVID_LABEL_MAP', 'FolderTally', 'at_network_size']
+__all__ = ['CAMVID_LABEL_MAP', 'FolderTally']
 
 CAMVID_LABEL_MAP = LabelMap(
     tuple(
@@ -42,23 +46,28 @@ class FolderTally:
     """Counts pictures by what the truth and the network decide.
 
     Args:
-        config: Its image zone and its sizes of people; each picture stands for itself.
-        label_map: Of the network.
+        stop: Its image zone and its sizes of people; each picture stands for itself.
+        backend: The network.
     """
 
-    def __init__(self, config: StopConfig, label_map: LabelMap) -> None:
-        self._zone = ImageZone(config.image_polygon)
-        self._truth = _finder(config, CAMVID_LABEL_MAP)
-        self._network = _finder(config, label_map)
+    def __init__(self, stop: StopConfig, backend: InferenceBackend) -> None:
+        # One picture is all that there is: it needs no second one to confirm it
+        alone = replace(stop, zone='image', confirm_frames=1, min_frame_confidence=0.0)
+        config = without_pictures(NodeConfig(stop=alone))
+        self._size_wh = backend.engine.network_size_wh
+        self._wanted = needs_of_stop(alone)
+        self._truth = EvaluatedCamera(ExactLabels(self._size_wh, CAMVID_LABEL_MAP), config)
+        self._network = EvaluatedCamera(backend, config)
         self.both = 0
         self.missed = 0
         self.false = 0
         self.frames = 0
 
-    def add(self, truth: LabelImage, labels: LabelImage) -> None:
-        """Books a picture; both label images have the same size."""
-        is_true = self._stops(self._truth, truth)
-        is_said = self._stops(self._network, labels)
+    def add(self, image: RgbImage, truth: LabelImage) -> None:
+        """Books a picture and its true labels, of any size."""
+        exact = cv2.resize(truth, self._size_wh, interpolation=cv2.INTER_NEAREST_EXACT)
+        is_true = self._stops(self._truth, image, np.asarray(exact, np.uint8))
+        is_said = self._stops(self._network, image)
         self.frames += 1
         self.both += is_true and is_said
         self.missed += is_true and not is_said
@@ -73,28 +82,9 @@ class FolderTally:
             'frame_precision': self.both / said if said else float('nan'),
         }
 
-    def _stops(self, finder: PeopleFinder, labels: LabelImage) -> bool:
-        people = finder.find(labels)
-        feet = np.array([(p.foot_px[0], p.bbox[3] - 1.0) for p in people]).reshape(-1, 2)
-        return bool(self._zone.contains(feet, (labels.shape[1], labels.shape[0])).any())
-
-
-def at_network_size(
-    picture: LabelledPicture, size_wh: tuple[int, int]
-) -> tuple[RgbImage, LabelImage]:
-    """Returns a picture and its true labels at the size of the network."""
-    image = picture.rgb()
-    interpolation = cv2.INTER_LINEAR if size_wh[0] > image.shape[1] else cv2.INTER_AREA
-    return (
-        np.asarray(cv2.resize(image, size_wh, interpolation=interpolation)),
-        np.asarray(cv2.resize(picture.labels(), size_wh, interpolation=cv2.INTER_NEAREST_EXACT)),
-    )
-
-
-def _finder(config: StopConfig, label_map: LabelMap) -> PeopleFinder:
-    return PeopleFinder(
-        label_map,
-        include_cyclists=config.include_cyclists,
-        min_pixels=config.min_person_pixels,
-        min_share=config.min_person_share,
-    )
+    def _stops(
+        self, camera: EvaluatedCamera, image: RgbImage, exact: LabelImage | None = None
+    ) -> bool:
+        camera.reset()
+        stop = camera.process(image, 0, self._wanted, exact=exact).decisions.stop
+        return stop is not None and stop.kind == 'person'

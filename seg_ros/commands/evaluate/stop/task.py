@@ -6,10 +6,9 @@ import argparse
 import json
 import sys
 import time
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-
-import numpy as np
 
 from seg_ros.commands.evaluate.labelled_folder import labelled_pictures
 from seg_ros.commands.evaluate.stop.drives import (
@@ -20,8 +19,8 @@ from seg_ros.commands.evaluate.stop.drives import (
     quiet_drives,
 )
 from seg_ros.commands.evaluate.stop.figures import Figures, Tally, bars_for, missed_bars, table_of
-from seg_ros.commands.evaluate.stop.folder import FolderTally, at_network_size
-from seg_ros.commands.evaluate.stop.processes import Network, judged_drives
+from seg_ros.commands.evaluate.stop.folder import FolderTally
+from seg_ros.commands.evaluate.stop.processes import Judge, judged_drives
 from seg_ros.commands.shared.progress import Progress
 from seg_ros.core.errors import ConfigurationError
 from seg_ros.core.stop.config import StopConfig
@@ -87,10 +86,10 @@ def main(arguments: argparse.Namespace) -> int:
         msg = f'--jobs is {arguments.jobs}. At least one drive at a time, please.'
         raise ConfigurationError(msg)
     labels = 'network' if arguments.dataset else arguments.labels
-    network = Network(arguments.engine, arguments.backend, arguments.threads)
+    judge = Judge(arguments.engine, arguments.backend, arguments.threads)
     with Progress(sys.stderr) as progress:
         if arguments.dataset:
-            figures = evaluate_folder(config, arguments.dataset, network, progress)
+            figures = evaluate_folder(config, arguments.dataset, judge, progress)
         else:
             figures = evaluate_drives(
                 config,
@@ -98,7 +97,7 @@ def main(arguments: argparse.Namespace) -> int:
                 arguments.quiet_minutes,
                 arguments.seed,
                 progress,
-                network if labels == 'network' else None,
+                judge if labels == 'network' else None,
                 arguments.jobs,
             )
     bars = bars_for(labels, config.hold_s)
@@ -112,13 +111,13 @@ def evaluate_drives(
     quiet_minutes: float,
     seed: int,
     progress: Progress,
-    network: Network | None = None,
+    judge: Judge | None = None,
     jobs: int = 1,
 ) -> Figures:
-    """Returns the figures over synthetic drives, with exact labels where no network is given."""
+    """Returns the figures over synthetic drives, by their exact labels unless a network judges."""
     size_wh = 640, 360
-    if network is not None:
-        size_wh = load_engine(network.engine).network_size_wh
+    if judge is not None:
+        size_wh = load_engine(judge.engine).network_size_wh
     crossings = crossing_drives(events, config, seed, size_wh)
     quiet = quiet_drives(quiet_minutes, seed, size_wh)
     drives = [*crossings, *quiet, crowded_drive(seed, size_wh)]
@@ -129,28 +128,22 @@ def evaluate_drives(
     ]
     tally = Tally()
     clock = _Clock(progress, drives)
-    judged = judged_drives(drives, config, network, jobs)
+    judged = judged_drives(drives, config, judge, jobs)
     for add, moments in zip(adders, judged, strict=True):
         add(tally, moments)
         clock.drive_ends()
     return tally.figures()
 
 
-def evaluate_folder(
-    config: StopConfig, folder: Path, network: Network, progress: Progress
-) -> Figures:
+def evaluate_folder(config: StopConfig, folder: Path, judge: Judge, progress: Progress) -> Figures:
     """Returns the figures over a folder of labelled pictures, with the image zone."""
-    engine = load_engine(network.engine)
-    tally = FolderTally(config, engine.label_map)
+    engine = load_engine(judge.engine)
     pictures = list(labelled_pictures(folder))
-    backend = create_backend(network.backend, engine, threads=network.threads).backend
-    try:
+    with closing(create_backend(judge.backend, engine, threads=judge.threads).backend) as backend:
+        tally = FolderTally(config, backend)
         for count, picture in enumerate(pictures, 1):
-            image, truth = at_network_size(picture, engine.network_size_wh)
-            tally.add(truth, backend.infer(image[np.newaxis]).labels[0])
+            tally.add(picture.rgb(), picture.labels())
             progress.show(f'picture {count} of {len(pictures)}')
-    finally:
-        backend.close()
     return tally.figures()
 
 
