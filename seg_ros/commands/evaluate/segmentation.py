@@ -97,17 +97,30 @@ class Tally:
         self.lane += (is_lane & said).sum(), (is_lane | said).sum()
 
     def figures(self) -> dict[str, Any]:
-        """Returns miou, pixel_accuracy and iou per class; lane markings count as road."""
+        """Returns miou, pixel_accuracy and iou per class, of the classes that the truth has.
+
+        What is called by a class that the truth never has counts as the class that it is a kind
+        of, as lane markings count as road, and as wrong where there is none.
+        """
+        occurs = self.matrix.counts.sum(axis=1) > 0
+        matrix = self.matrix.folded(
+            {
+                index: kinds[0]
+                for index, name in enumerate(self.names)
+                if not occurs[index] and (kinds := self._kinds_of(name, occurs))
+            }
+        )
         iou = {
             name: round(float(value), 4)
-            for name, value in zip(self.names, self.matrix.iou(), strict=True)
-            if not np.isnan(value)
+            for name, value, is_there in zip(self.names, matrix.iou(), occurs, strict=True)
+            if is_there
         }
+        miou = float(matrix.iou()[occurs].mean()) if occurs.any() else float('nan')
         if self.lane[1]:
             iou['lane_marking'] = round(float(self.lane[0] / self.lane[1]), 4)
         return {
-            'miou': round(self.matrix.mean_iou(), 4),
-            'pixel_accuracy': round(self.matrix.pixel_accuracy(), 4),
+            'miou': round(miou, 4),
+            'pixel_accuracy': round(matrix.pixel_accuracy(), 4),
             'iou': iou,
         }
 
@@ -118,19 +131,26 @@ class Tally:
         markings count as road.
         """
         lut = np.full(256, UNLABELLED, np.uint8)
-        by_name = {row.name: row for row in self.label_map.classes}
+        everywhere = np.ones(len(self.names), np.bool_)
         for row in self.label_map.classes:
             if row.name in self.names:
                 lut[row.id] = self.names.index(row.name)
-                continue
-            shared = [
-                index
-                for index, name in enumerate(self.names)
-                if set(by_name[name].roles) & set(row.roles)
-            ]
-            if shared:
-                lut[row.id] = shared[0]
+            elif kinds := self._kinds_of(row.name, everywhere):
+                lut[row.id] = kinds[0]
         return lut
+
+    def _kinds_of(self, name: str, among: NDArray[np.bool_]) -> list[int]:
+        """Returns which of the truth's classes, out of some, a class is a kind of.
+
+        It has all roles of theirs: a lane marking is a kind of road; a pedestrian, though an
+        obstacle as a building is, is no kind of building.
+        """
+        roles = {row.name: set(row.roles) for row in self.label_map.classes}
+        return [
+            index
+            for index, other in enumerate(self.names)
+            if among[index] and other != name and roles[other] and roles[other] <= roles[name]
+        ]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -55,6 +55,20 @@ def test_lane_markings_count_as_road() -> None:
     assert tally.figures()['iou'] == {'road': 1.0}
 
 
+def test_the_mean_is_over_the_classes_that_the_truth_has() -> None:
+    tally = Tally(road_scene(), None)  # ids of the engine, of which the truth has two
+    truth = np.full((4, 4), ROAD, np.uint8)
+    truth[:2] = PAVEMENT
+    said = truth.copy()
+    said[3] = LANE  # a kind of road: right
+    said[0] = CAMVID_CLASSES.index('pedestrian')  # no kind of pavement: wrong
+    tally.add(truth, said)
+    figures = tally.figures()
+    assert figures['iou'] == {'road': 1.0, 'pavement': 0.5}
+    assert figures['miou'] == 0.75
+    assert figures['pixel_accuracy'] == 0.75
+
+
 def test_unlabelled_pixels_count_nowhere() -> None:
     tally = Tally(road_scene(), CAMVID_CLASSES)
     truth = np.array([[ROAD, len(CAMVID_CLASSES)]], np.uint8)
