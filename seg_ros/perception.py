@@ -12,9 +12,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from seg_ros.core.image.camera_image import Frame
 from seg_ros.core.navigation.navigator import NAVIGATION
 from seg_ros.core.timing import StageTimer
-from seg_ros.core.types import Allocate, Frame, NetworkView, RgbBatch, RgbImage
+from seg_ros.core.types import Allocate, NetworkView, RgbBatch, RgbImage
 from seg_ros.core.watched_zones.monitor import ZoneState
 from seg_ros.decisions import CameraDecisions, FrameDecisions
 from seg_ros.inference.base import InferenceBackend

@@ -12,11 +12,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from seg_ros.core.image.camera_image import Frame
 from seg_ros.core.timing import StageTimer
 from seg_ros.core.types import (
     Allocate,
     ConfidenceImage,
-    Frame,
     LabelImage,
     NetworkView,
     RgbBatch,

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from seg_ros.core.image.encodings import decode_raw
-from seg_ros.core.types import Frame
+from seg_ros.core.image.camera_image import Frame
+from seg_ros.core.image.decoding import decode_raw
 from seg_ros.inference.canned_backend import CannedBackend
 from seg_ros.inference.engine import load_engine
 from seg_ros.perception import Perception

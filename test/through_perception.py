@@ -6,10 +6,11 @@ import itertools
 from collections.abc import Collection
 
 from seg_ros.commands.evaluate.exact_labels import ExactLabels
-from seg_ros.core.image.encodings import image_of_rgb
+from seg_ros.core.image.camera_image import Frame
+from seg_ros.core.image.decoding import image_of_rgb
 from seg_ros.core.parameters.node_config import NodeConfig
 from seg_ros.core.timing import StageTimer
-from seg_ros.core.types import Allocate, Frame, NetworkView
+from seg_ros.core.types import Allocate, NetworkView
 from seg_ros.decisions import CameraDecisions, FrameDecisions
 from seg_ros.perception import Perception, PreparedFrame, SeenFrame, Wanted
 from seg_ros.pipeline import FrameImages, PipelineOptions

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from seg_ros.commands.evaluate import segmentation as evaluate_segmentation
 from seg_ros.commands.evaluate.metrics import ConfusionMatrix
 from seg_ros.core.errors import BackendUnavailable
-from seg_ros.core.image.encodings import resized
+from seg_ros.core.image.camera_image import resized
 from seg_ros.core.image.upsample import Upsampler
 from seg_ros.inference.base import InferenceBackend
 from seg_ros.inference.engine import load_engine

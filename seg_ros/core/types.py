@@ -4,18 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    from seg_ros.core.image.encodings import CameraImage
-
 __all__ = [
     'Allocate',
     'ConfidenceImage',
-    'Frame',
     'LabelImage',
     'NetworkView',
     'RgbBatch',
@@ -36,23 +31,6 @@ ConfidenceImage = NDArray[np.uint8]
 
 Allocate = Callable[[str, tuple[int, ...]], NDArray[np.uint8]]
 """``allocate(name, shape)``: the caller's buffer for a named result, reused frame after frame."""
-
-
-@dataclass(frozen=True)
-class Frame:
-    """One camera image and what identifies it.
-
-    Attributes:
-        camera: Name of the camera.
-        stamp_ns: Header stamp in nanoseconds.
-        frame_id: Coordinate frame of the camera.
-        image: The picture, still in the camera's encoding.
-    """
-
-    camera: str
-    stamp_ns: int
-    frame_id: str
-    image: CameraImage
 
 
 @dataclass(frozen=True)

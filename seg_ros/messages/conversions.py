@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seg_ros.core.errors import FrameError
-from seg_ros.core.image.decoded import decoded_image
+from seg_ros.core.image.camera_image import Frame
+from seg_ros.core.image.decoding import decode_image
 from seg_ros.core.labels import LabelMap
 from seg_ros.core.stop.zones import Motion
-from seg_ros.core.types import Frame, RgbImage
+from seg_ros.core.types import RgbImage
 from seg_ros.messages.types import message_type, packed
 
 __all__ = [
@@ -61,7 +62,7 @@ def frame_from_message(message: Image | CompressedImage, camera: str) -> Frame:
     Raises:
         FrameError: The message does not hold a readable picture.
     """
-    image = decoded_image(message)
+    image = decode_image(message)
     return Frame(camera, stamp_ns_of(message.header), message.header.frame_id, image)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from seg_ros.core.errors import ConfigurationError, FrameError
 from seg_ros.core.geometry.camera import CameraIntrinsics, Mount
-from seg_ros.core.image.decoded import decoded_image
+from seg_ros.core.image.decoding import decode_image
 from seg_ros.recordings.bags import open_bag
 from seg_ros.recordings.sources import SourceFrame, SourceOptions
 
@@ -57,7 +57,7 @@ class BagImages:
             for row, recorded_ns, data in reader.messages(rows):
                 message = reader.deserialize(data, row.msgtype)
                 try:
-                    image = decoded_image(message).rgb()
+                    image = decode_image(message).rgb()
                 except FrameError as error:
                     LOGGER.warning('An image of %s is skipped: %s', self.topic, error)
                     continue

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from seg_ros.core.types import Frame
+from seg_ros.core.image.camera_image import Frame
 from seg_ros.inference.base import InferenceBackend
 
 __all__ = ['bare_seconds_per_frame']

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from seg_ros.core.errors import ConfigurationError
+from seg_ros.core.image.camera_image import Frame
 from seg_ros.core.parameters.node_config import NodeConfig
-from seg_ros.core.types import Frame
 from seg_ros.decisions import FrameDecisions, needs_of_stop
 from seg_ros.inference.engine import Engine
 from seg_ros.messages.configured_outputs import configured_outputs

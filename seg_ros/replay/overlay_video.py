@@ -9,7 +9,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from seg_ros.core.types import Frame, LabelImage
+from seg_ros.core.image.camera_image import Frame
+from seg_ros.core.types import LabelImage
 from seg_ros.inference.engine import Engine
 from seg_ros.pictures.annotated_frame import AnnotatedFrame
 from seg_ros.pictures.moment import Moment

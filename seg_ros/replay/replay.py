@@ -22,7 +22,7 @@ import cv2
 
 from seg_ros import __version__
 from seg_ros.core.errors import ConfigurationError, SegRosError
-from seg_ros.core.types import Frame
+from seg_ros.core.image.camera_image import Frame
 from seg_ros.inference.engine import engine_search_path, load_engine
 from seg_ros.inference.registry import PlanOptions, create_backend
 from seg_ros.messages.plain import typestore

@@ -12,10 +12,11 @@ from typing import Any, NamedTuple
 
 from seg_ros.core.errors import ConfigurationError
 from seg_ros.core.geometry.camera import CameraIntrinsics
+from seg_ros.core.image.camera_image import Frame
 from seg_ros.core.labels import LabelMap
 from seg_ros.core.parameters.node_config import NodeConfig
 from seg_ros.core.stop.vehicle_stop import VehicleDecision, VehicleStop
-from seg_ros.core.types import Frame, LabelImage
+from seg_ros.core.types import LabelImage
 from seg_ros.decisions import CameraDecisions, FrameDecisions
 from seg_ros.messages.camera_info import Calibration, camera_info_message
 from seg_ros.messages.conversions import motion_of

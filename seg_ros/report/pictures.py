@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from seg_ros.core.errors import FrameError, SegRosError
-from seg_ros.core.image.decoded import decoded_image
+from seg_ros.core.image.decoding import decode_image
 from seg_ros.core.labels import LabelMap
 from seg_ros.core.types import LabelImage, RgbImage
 from seg_ros.recordings.bags import bag_rows, open_bag
@@ -55,7 +55,7 @@ def pictures_of(drive: Drive, stamps_ns: Collection[int]) -> dict[int, RgbImage]
                 labels[stamp_ns] = label_pixels(message)
             elif stamp_ns not in images:
                 try:
-                    images[stamp_ns] = decoded_image(message).rgb()
+                    images[stamp_ns] = decode_image(message).rgb()
                 except FrameError:  # the report says elsewhere that it has no labels
                     continue
     found = overlays or _laid_over(images, labels, drive.label_map)

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from seg_ros.core.image.encodings import decode_raw
-from seg_ros.core.types import Frame
+from seg_ros.core.image.camera_image import Frame
+from seg_ros.core.image.decoding import decode_raw
 from seg_ros.inference.engine import load_engine
 from seg_ros.inference.onnx.network_size import resized
 from seg_ros.inference.registry import create_backend

@@ -8,11 +8,12 @@ from dataclasses import replace
 
 from seg_ros.commands.evaluate.exact_labels import ExactLabels
 from seg_ros.core.geometry.camera import Camera
-from seg_ros.core.image.encodings import image_of_rgb
+from seg_ros.core.image.camera_image import Frame
+from seg_ros.core.image.decoding import image_of_rgb
 from seg_ros.core.parameters.node_config import NodeConfig
 from seg_ros.core.stop.zones import Motion
 from seg_ros.core.timing import StageTimer
-from seg_ros.core.types import Frame, LabelImage, RgbImage
+from seg_ros.core.types import LabelImage, RgbImage
 from seg_ros.decisions import CameraDecisions
 from seg_ros.inference.base import InferenceBackend
 from seg_ros.perception import Perceived, Perception, SeenFrame, Wanted

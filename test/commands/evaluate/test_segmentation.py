@@ -15,7 +15,7 @@ from seg_ros.commands.evaluate.evaluated_camera import EvaluatedCamera
 from seg_ros.commands.evaluate.labelled_folder import labelled_pictures
 from seg_ros.commands.evaluate.segmentation import CAMVID_CLASSES, Tally
 from seg_ros.core.errors import ConfigurationError
-from seg_ros.core.image.encodings import decode_raw
+from seg_ros.core.image.decoding import decode_raw
 from seg_ros.core.labels import LabelClass, LabelMap
 from seg_ros.core.parameters.node_config import NodeConfig
 from seg_ros.core.types import RgbBatch

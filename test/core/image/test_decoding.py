@@ -14,12 +14,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from seg_ros.core.errors import FrameError
-from seg_ros.core.image.encodings import (
-    PIXEL_FORMATS,
-    CameraImage,
-    decode_compressed,
-    decode_raw,
-)
+from seg_ros.core.image.camera_image import CameraImage
+from seg_ros.core.image.decoding import decode_compressed, decode_raw
+from seg_ros.core.image.pixel_formats import PIXEL_FORMATS
 
 Image = NDArray[np.uint8]
 

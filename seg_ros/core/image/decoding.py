@@ -1,0 +1,287 @@
+"""Decoding of image messages, raw and compressed, to a picture that is known to be whole.
+
+    Image.data ───────────► decode_raw ─────────┐
+                                                ├─► CameraImage (views) ──► rgb(size_wh)
+    CompressedImage.data ─► decode_compressed ──┘
+
+The row length of the message is the stride of the view, so that row padding costs nothing and
+cannot skew the picture; cv_bridge misreads padded rows.
+
+``cv2.imdecode`` alone is not enough for a compressed one: where the data of a jpeg ends early it
+paints the rest grey, and half a picture looks like a good one.
+"""
+
+from __future__ import annotations
+
+import sys
+from array import array
+from typing import Any, TypeAlias
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from seg_ros.core.errors import FrameError
+from seg_ros.core.image.camera_image import CameraImage
+from seg_ros.core.image.pixel_formats import PIXEL_FORMATS, PixelFormat
+from seg_ros.core.types import RgbImage
+
+__all__ = ['ImageBytes', 'decode_compressed', 'decode_image', 'decode_raw', 'image_of_rgb']
+
+ImageBytes: TypeAlias = 'bytes | bytearray | memoryview | array[int] | NDArray[np.uint8]'
+"""What ``data`` of an image message may be; anything contiguous with the buffer protocol."""
+
+DEPTH_ENCODINGS = frozenset({'16UC1', '32FC1'})
+
+JPEG_START = b'\xff\xd8\xff'
+JPEG_SCAN = b'\xff\xda'
+JPEG_END = b'\xff\xd9'
+PNG_START = b'\x89PNG\r\n\x1a\n'
+PNG_END = b'IEND'
+
+# What libjpeg paints where the data of a picture is missing: coefficients of zero are mid-grey
+GREY_FILL = 128
+
+
+def decode_image(message: Any) -> CameraImage:
+    """Returns the picture of a sensor_msgs ``Image`` or ``CompressedImage``.
+
+    Its pixels are a view of the message where they can be.
+
+    Raises:
+        FrameError: It holds none that can be read.
+    """
+    if hasattr(message, 'format'):  # a CompressedImage
+        return decode_compressed(message.data, message.format)
+    return decode_raw(
+        message.data,
+        width=message.width,
+        height=message.height,
+        step=message.step,
+        encoding=message.encoding,
+        is_bigendian=bool(message.is_bigendian),
+    )
+
+
+def decode_raw(
+    data: ImageBytes, *, width: int, height: int, step: int, encoding: str, is_bigendian: bool
+) -> CameraImage:
+    """Returns a view of the bytes of a ``sensor_msgs/Image``; nothing is copied.
+
+    Bytes behind the last pixel are ignored, whether they are padding or more.
+
+    Args:
+        data: The bytes; the image is valid as long as they are.
+        width: Pixels.
+        height: Pixels; of the picture, not of the buffer, for the nv encodings.
+        step: Bytes from one row to the next; of the brightness plane for the nv encodings.
+        encoding: A key of ``PIXEL_FORMATS``.
+        is_bigendian: Byte order of 16-bit values; says nothing about 8-bit ones.
+
+    Raises:
+        FrameError: With kind encoding_empty, encoding_depth, encoding_unknown, size_zero,
+            size_too_small, odd_size, step_too_small or data_too_short.
+    """
+    pixel_format = _pixel_format(encoding)
+    _check_size(pixel_format, encoding, width, height)
+    row_bytes = width * pixel_format.planes[0].channels * pixel_format.value_bytes
+    if step < row_bytes:
+        raise FrameError(
+            'step_too_small',
+            f'A row of {width} {encoding} pixels has {row_bytes} bytes, but step is {step}. '
+            'Set step to the length of a row in bytes in the camera driver.',
+        )
+    buffer = np.frombuffer(data, np.uint8)
+    order = '>' if is_bigendian else '<'
+    dtype = np.dtype(f'{order}u2' if pixel_format.value_bytes == 2 else 'u1')
+    planes: list[NDArray[Any]] = []
+    start = 0
+    for plane in pixel_format.planes:
+        rows, columns = height // plane.y_divisor, width // plane.x_divisor
+        plane_step = step * plane.channels // plane.x_divisor if start else step
+        needed = start + (rows - 1) * plane_step + columns * plane.channels * dtype.itemsize
+        if buffer.size < needed:
+            raise FrameError(
+                'data_too_short',
+                f'A {width}x{height} {encoding} image with step {step} has {needed} bytes or '
+                f'more, but {buffer.size} came. The camera driver cut the message, or its '
+                'width, height or step is wrong.',
+            )
+        shape = (rows, columns) if plane.channels == 1 else (rows, columns, plane.channels)
+        pixel_bytes = plane.channels * dtype.itemsize
+        strides = (plane_step, pixel_bytes, dtype.itemsize)[: len(shape)]
+        planes.append(np.ndarray(shape, dtype, buffer, start, strides))
+        start += rows * plane_step
+    return CameraImage(tuple(planes), pixel_format, width, height)
+
+
+def image_of_rgb(image: RgbImage) -> CameraImage:
+    """Returns an ``(H, W, 3)`` RGB array, of any strides, as a camera's image; a view of it."""
+    height, width, _ = image.shape
+    return CameraImage((image,), PIXEL_FORMATS['rgb8'], width, height)
+
+
+def decode_compressed(data: ImageBytes, format: str) -> CameraImage:  # noqa: A002, the message's
+    """Returns the picture in a ``sensor_msgs/CompressedImage``.
+
+    Whether it is jpeg or png is read from the bytes. An EXIF orientation is ignored, so that the
+    picture fits the camera's calibration. A picture of which a part is missing is refused; wrong
+    bits in the middle of a jpeg cannot be noticed.
+
+    Args:
+        data: The file's bytes; may be followed by padding.
+        format: As image_transport writes it, 'bgr8; jpeg compressed bgr8', or just 'jpeg', 'png'.
+
+    Raises:
+        FrameError: With kind encoding_empty, encoding_depth, encoding_unknown, size_too_small or
+            compressed_broken.
+    """
+    source_encoding = _compressed_source(format)
+    picture = _decode_file(np.frombuffer(data, np.uint8).tobytes(), format)
+    height, width = picture.shape[:2]
+    channels = picture.shape[2] if picture.ndim == 3 else 1
+    bits = 8 * picture.dtype.itemsize
+    if channels == 1 and source_encoding.startswith('bayer_'):
+        encoding = source_encoding.rstrip('0123456789') + str(bits)
+    else:
+        encoding = {1: 'mono', 3: 'bgr', 4: 'bgra'}[channels] + str(bits)
+    # OpenCV decodes to the byte order of this machine.
+    return decode_raw(
+        np.ascontiguousarray(picture).reshape(-1).view(np.uint8),
+        width=width,
+        height=height,
+        step=width * channels * picture.dtype.itemsize,
+        encoding=encoding,
+        is_bigendian=sys.byteorder == 'big',
+    )
+
+
+def _pixel_format(encoding: str) -> PixelFormat:
+    if found := PIXEL_FORMATS.get(encoding):
+        return found
+    known = ', '.join(PIXEL_FORMATS)
+    if not encoding:
+        raise FrameError(
+            'encoding_empty',
+            f'The encoding of the image is empty. Set it in the camera driver to one of {known}.',
+        )
+    if encoding in DEPTH_ENCODINGS:
+        raise FrameError(
+            'encoding_depth',
+            f"The encoding is '{encoding}', a depth image, but colours are segmented. Subscribe "
+            "to the camera's colour topic; a 16-bit grey camera says 'mono16'.",
+        )
+    raise FrameError(
+        'encoding_unknown',
+        f"The encoding '{encoding}' is not known. Let the camera driver publish one of {known}.",
+    )
+
+
+def _check_size(pixel_format: PixelFormat, encoding: str, width: int, height: int) -> None:
+    if width <= 0 or height <= 0:
+        raise FrameError(
+            'size_zero',
+            f'The image is {width}x{height} pixels. Set width and height in the camera driver.',
+        )
+    if min(width, height) < pixel_format.min_side:
+        raise FrameError(
+            'size_too_small',
+            f'The image is {width}x{height} pixels, but {encoding} needs '
+            f'{pixel_format.min_side}x{pixel_format.min_side} or more.',
+        )
+    even_width, even_height = pixel_format.even_wh
+    if (even_width and width % 2) or (even_height and height % 2):
+        sides = 'width and height' if even_height else 'width'
+        raise FrameError(
+            'odd_size',
+            f'The image is {width}x{height} pixels, but {encoding} shares colours between '
+            f'neighbours and needs even {sides}. Crop it by a pixel in the camera driver.',
+        )
+
+
+def _compressed_source(format: str) -> str:  # noqa: A002, the message's name
+    """Returns the encoding that a picture had before it was compressed, '' where not said."""
+    if not format.strip():
+        raise FrameError(
+            'encoding_empty',
+            'The format of the compressed image is empty. Set it in the camera driver to jpeg '
+            'or png.',
+        )
+    source, separator, _ = format.partition(';')
+    source = source.strip() if separator else ''
+    if source in DEPTH_ENCODINGS or 'compressedDepth' in format:
+        raise FrameError(
+            'encoding_depth',
+            f"The compressed format is '{format}', a depth image, but colours are segmented. "
+            "Subscribe to the camera's colour topic.",
+        )
+    if not any(word in format.lower() for word in ('jpeg', 'jpg', 'png')):
+        raise FrameError(
+            'encoding_unknown',
+            f"The compressed format '{format}' is not known. Let the camera driver publish jpeg "
+            'or png.',
+        )
+    return source
+
+
+def _decode_file(file: bytes, format: str) -> NDArray[Any]:  # noqa: A002, the message's name
+    """Returns the pixels as they were stored: blue first, depth, channels and orientation kept.
+
+    Args:
+        file: A jpeg or png file; which of the two is read from its first bytes.
+        format: How the message calls it, for the error.
+
+    Raises:
+        FrameError: Kind compressed_broken: a part is missing, or it is no jpeg or png at all.
+    """
+    _check_complete(file, format)
+    picture = _imdecode(file)
+    if picture is None or _has_missing_end(file, picture):
+        raise _broken(format, f'its {len(file)} bytes cannot be decoded to the end')
+    return picture
+
+
+def _check_complete(file: bytes, format: str) -> None:  # noqa: A002, the message's name
+    """Refuses bytes that do not begin and end as a picture does."""
+    if file.startswith(JPEG_START):
+        # Only behind the scan: a thumbnail in the header ends in the same two bytes.
+        complete = file.rfind(JPEG_END) > file.rfind(JPEG_SCAN) > 0
+    elif file.startswith(PNG_START):
+        complete = PNG_END in file
+    else:
+        raise _broken(format, f'its {len(file)} bytes begin neither as jpeg nor as png')
+    if not complete:
+        raise _broken(format, f'its end is missing after {len(file)} bytes')
+
+
+def _broken(format: str, what: str) -> FrameError:  # noqa: A002, the message's name
+    return FrameError(
+        'compressed_broken',
+        f"A compressed image of format '{format}' is broken: {what}. Look for a bad cable, a "
+        'full USB bus or a driver that cuts its buffers.',
+    )
+
+
+def _imdecode(file: bytes) -> NDArray[Any] | None:
+    """Decodes without rotating and without changing depth or channels; None if it cannot."""
+    try:
+        picture: NDArray[Any] | None = cv2.imdecode(
+            np.frombuffer(file, np.uint8), cv2.IMREAD_UNCHANGED
+        )
+    except cv2.error:
+        return None
+    return picture
+
+
+def _has_missing_end(file: bytes, picture: NDArray[Any]) -> bool:
+    """Tells whether a jpeg ends before its picture does.
+
+    libjpeg paints the missing part grey and only prints a warning. So a picture whose last pixel
+    is grey is decoded once more with extra bytes before its end: they change nothing behind a
+    whole picture, but become pixels where pixels are missing.
+    """
+    if not file.startswith(JPEG_START) or np.any(picture[-1, -1] != GREY_FILL):
+        return False
+    end = file.rfind(JPEG_END)
+    probe = _imdecode(file[:end] + bytes(range(1, 200)) + file[end:])
+    return probe is None or not np.array_equal(probe, picture)
