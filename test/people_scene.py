@@ -9,8 +9,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from seg_ros.core.geometry.camera import Camera, CameraIntrinsics, Mount
+from seg_ros.core.geometry.camera import Camera, Mount
 from seg_ros.core.geometry.ground_scale import GroundScale
+from seg_ros.core.geometry.intrinsics import CameraIntrinsics
 from seg_ros.core.labels import LabelClass, LabelMap
 
 SIZE_WH = (640, 360)

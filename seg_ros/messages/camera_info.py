@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from seg_ros.core.errors import ConfigurationError
-from seg_ros.core.geometry.camera import Camera, CameraIntrinsics, Mount
+from seg_ros.core.geometry.camera import Camera, Mount
+from seg_ros.core.geometry.intrinsics import CameraIntrinsics
 from seg_ros.messages.types import message_type
 
 __all__ = ['Calibration', 'camera_info_message', 'camera_info_topic', 'intrinsics_of']

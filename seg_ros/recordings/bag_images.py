@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from seg_ros.core.errors import ConfigurationError, FrameError
-from seg_ros.core.geometry.camera import CameraIntrinsics, Mount
+from seg_ros.core.geometry.camera import Mount
+from seg_ros.core.geometry.intrinsics import CameraIntrinsics
 from seg_ros.core.image.decoding import decode_image
 from seg_ros.recordings.bags import open_bag
 from seg_ros.recordings.sources import SourceFrame, SourceOptions

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from seg_ros.core.errors import ConfigurationError
-from seg_ros.core.geometry.camera import CameraIntrinsics, Mount
+from seg_ros.core.geometry.camera import Mount
+from seg_ros.core.geometry.intrinsics import CameraIntrinsics
 from seg_ros.core.types import LabelImage, RgbImage
 
 __all__ = [

@@ -15,7 +15,8 @@ from multiprocessing.connection import Connection
 import cv2
 
 from seg_ros.core.errors import ConfigurationError, SegRosError
-from seg_ros.core.geometry.camera import CameraIntrinsics, Mount
+from seg_ros.core.geometry.camera import Mount
+from seg_ros.core.geometry.intrinsics import CameraIntrinsics
 from seg_ros.recordings.sources import SourceFrame, SourceOptions
 from seg_ros.sim import SCENARIOS, SceneConfig, World
 from seg_ros.sim.classes import CLASS_NAMES, UNLABELLED

@@ -9,7 +9,8 @@ import cv2
 import numpy as np
 
 from seg_ros.core.errors import ConfigurationError
-from seg_ros.core.geometry.camera import CameraIntrinsics, Mount
+from seg_ros.core.geometry.camera import Mount
+from seg_ros.core.geometry.intrinsics import CameraIntrinsics
 from seg_ros.recordings.sources import SourceFrame, SourceOptions
 
 __all__ = ['VideoFile', 'open_source']

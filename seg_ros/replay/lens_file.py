@@ -8,7 +8,7 @@ import numpy as np
 import yaml
 
 from seg_ros.core.errors import ConfigurationError
-from seg_ros.core.geometry.camera import CameraIntrinsics
+from seg_ros.core.geometry.intrinsics import CameraIntrinsics
 
 __all__ = ['read_lens']
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from seg_ros.core.errors import ConfigurationError
-from seg_ros.core.geometry.camera import CameraIntrinsics
+from seg_ros.core.geometry.intrinsics import CameraIntrinsics
 from seg_ros.core.image.camera_image import Frame
 from seg_ros.core.labels import LabelMap
 from seg_ros.core.parameters.node_config import NodeConfig

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seg_ros.core.errors import ConfigurationError
-from seg_ros.core.geometry.camera import Camera, CameraIntrinsics, Mount
+from seg_ros.core.geometry.camera import Camera, Mount
+from seg_ros.core.geometry.intrinsics import CameraIntrinsics
 from seg_ros.sim.config import SceneConfig
 from seg_ros.sim.frame import EgoState, Person, SimFrame
 from seg_ros.sim.paint.renderer import Renderer, Sighting

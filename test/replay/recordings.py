@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
 
-from seg_ros.core.geometry.camera import CameraIntrinsics
+from seg_ros.core.geometry.intrinsics import CameraIntrinsics
 from seg_ros.messages.plain import plain_type, serialised, typestore
 from seg_ros.recordings.bags import open_bag
 from test.tiny_onnx import COLOURS

@@ -16,7 +16,8 @@ from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Bool
 
 from seg_ros.core.errors import ConfigurationError
-from seg_ros.core.geometry.camera import Camera, CameraIntrinsics, Mount
+from seg_ros.core.geometry.camera import Camera, Mount
+from seg_ros.core.geometry.intrinsics import CameraIntrinsics
 from seg_ros.messages.camera_info import camera_info_topic, intrinsics_of
 from seg_ros.messages.mounting import mount_of_transform
 from test.ros.drive import Drive

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 from geometry_msgs.msg import PoseArray
 
-from seg_ros.core.geometry.camera import Camera, CameraIntrinsics, GroundTable
+from seg_ros.core.geometry.camera import Camera, GroundTable
+from seg_ros.core.geometry.intrinsics import CameraIntrinsics
 from seg_ros.core.parameters.node_config import NodeConfig
 from seg_ros.core.stop.config import StopConfig
 from seg_ros.core.stop.people import SeenPerson

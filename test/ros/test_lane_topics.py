@@ -16,7 +16,8 @@ from nav_msgs.msg import Odometry, Path
 from sensor_msgs.msg import CameraInfo
 from std_msgs.msg import Bool, Header
 
-from seg_ros.core.geometry.camera import Camera, CameraIntrinsics, Mount
+from seg_ros.core.geometry.camera import Camera, Mount
+from seg_ros.core.geometry.intrinsics import CameraIntrinsics
 from seg_ros.inference.engine import load_engine
 from seg_ros.messages.camera_info import camera_info_message
 from seg_ros.sim.labels.road import LabelRoad

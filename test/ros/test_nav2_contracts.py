@@ -18,7 +18,8 @@ from nav_msgs.msg import OccupancyGrid
 from numpy.typing import NDArray
 from sensor_msgs.msg import CameraInfo, Image, LaserScan, PointCloud2
 
-from seg_ros.core.geometry.camera import Camera, CameraIntrinsics, Mount
+from seg_ros.core.geometry.camera import Camera, Mount
+from seg_ros.core.geometry.intrinsics import CameraIntrinsics
 from seg_ros.core.navigation.autoware_mask import AUTOWARE_IDS, AutowareMask
 from test.core.navigation.test_autoware_mask import decoded
 from test.paths import REPOSITORY

@@ -34,7 +34,7 @@ from std_msgs.msg import Bool, Header
 
 from seg_ros.commands.camera.topics import camera_info_message
 from seg_ros.core.errors import ConfigurationError, SegRosError
-from seg_ros.core.geometry.camera import CameraIntrinsics
+from seg_ros.core.geometry.intrinsics import CameraIntrinsics
 from seg_ros.core.labels import LabelMap
 from seg_ros.inference.engine import load_engine
 from seg_ros.messages.conversions import ReusedImage, stamp_ns_of, stamp_text

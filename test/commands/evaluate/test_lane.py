@@ -21,7 +21,8 @@ from seg_ros.commands.evaluate.lane.tusimple import (
     score_frame,
 )
 from seg_ros.core.errors import ConfigurationError
-from seg_ros.core.geometry.camera import Camera, CameraIntrinsics, Mount
+from seg_ros.core.geometry.camera import Camera, Mount
+from seg_ros.core.geometry.intrinsics import CameraIntrinsics
 from seg_ros.core.types import LabelImage
 from seg_ros.inference.canned_backend import CannedBackend
 from seg_ros.sim.classes import LANE_MARKING, ROAD

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from seg_ros.core.geometry.camera import Camera, CameraIntrinsics, Mount
+from seg_ros.core.geometry.camera import Camera, Mount
+from seg_ros.core.geometry.intrinsics import CameraIntrinsics
 from seg_ros.core.labels import LabelClass, LabelMap
 from seg_ros.core.lane.config import LaneConfig
 from seg_ros.core.lane.track import LaneTrack

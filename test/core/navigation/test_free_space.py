@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from seg_ros.core.errors import ConfigurationError
-from seg_ros.core.geometry.camera import Camera, CameraIntrinsics, Mount
+from seg_ros.core.geometry.camera import Camera, Mount
 from seg_ros.core.geometry.ground_scale import GroundScale
+from seg_ros.core.geometry.intrinsics import CameraIntrinsics
 from seg_ros.core.navigation.config import NavigationConfig
 from seg_ros.core.navigation.navigator import NAVIGATION, Navigation, Navigator
 from test import people_scene as scene

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from seg_ros.commands.evaluate.evaluated_camera import EvaluatedCamera
-from seg_ros.core.geometry.camera import Camera, CameraIntrinsics, Mount
+from seg_ros.core.geometry.camera import Camera, Mount
+from seg_ros.core.geometry.intrinsics import CameraIntrinsics
 from seg_ros.core.parameters.node_config import NodeConfig
 from seg_ros.inference.base import InferenceBackend
 from seg_ros.perception import SeenFrame

@@ -14,7 +14,8 @@ from seg_ros.commands.evaluate.lane.calibration import pitch_from_lanes
 from seg_ros.commands.evaluate.lane.picture import lane_picture
 from seg_ros.commands.evaluate.lane.tusimple import lanes_of, read_frames, score_frame
 from seg_ros.core.errors import ConfigurationError
-from seg_ros.core.geometry.camera import Camera, CameraIntrinsics, Mount
+from seg_ros.core.geometry.camera import Camera, Mount
+from seg_ros.core.geometry.intrinsics import CameraIntrinsics
 from seg_ros.core.lane.config import LaneConfig
 from seg_ros.core.parameters.node_config import NodeConfig
 from seg_ros.core.types import RgbImage

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from seg_ros.commands.evaluate.evaluated_camera import EvaluatedCamera, without_pictures
 from seg_ros.commands.evaluate.exact_labels import ExactLabels
-from seg_ros.core.geometry.camera import Camera, CameraIntrinsics
+from seg_ros.core.geometry.camera import Camera
+from seg_ros.core.geometry.intrinsics import CameraIntrinsics
 from seg_ros.core.lane.config import LaneConfig
 from seg_ros.core.parameters.node_config import NodeConfig
 from seg_ros.core.stop.zones import Motion
