@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from seg_ros.core.lane.config import LaneConfig
-from seg_ros.core.lane.filter import std_of
-from seg_ros.core.lane.fit import TILT, WIDTH, Belief, LaneFit
+from seg_ros.core.lane.filter import WIDTH, LaneEstimate
+from seg_ros.core.lane.fit import LaneFit
 
 __all__ = ['Known', 'Limits', 'fit_problem', 'path_problem']
 
@@ -16,8 +16,8 @@ MIN_AGREEMENT = 0.4
 MAX_WIDTH_STD = 0.07  # in lanes: of a width that places the line that is not seen
 MAX_BEND = 2.0  # of the tightest bend: the shape of one image is rough
 MAX_HEADING = 1.2  # of the largest heading at which a lane is looked for
-MAX_TILT = 4.5  # in expected pitch errors
-MAX_TILT_CHANGE = 3.0  # the same, from what is usual
+MAX_PITCH_ERROR = 4.5  # in expected pitch errors
+MAX_PITCH_CHANGE = 3.0  # the same, from what is usual
 INSIDE = 0.5  # of the weaker side: more paint than that inside of a lane is a line
 MAX_OFFSET = 0.9  # in lanes, from the middle of the lane
 NEW_OFFSET = 0.55  # the same, of a lane that was not followed until now
@@ -44,12 +44,12 @@ class Known(NamedTuple):
     Attributes:
         lane: The lane was confirmed.
         width: Its two lines were seen together, or its width is a parameter.
-        tilt: The usual one, None when there were no images.
+        pitch_per_m: The usual one, None when there were no images.
     """
 
     lane: bool
     width: bool
-    tilt: float | None
+    pitch_per_m: float | None
 
 
 def fit_problem(fit: LaneFit, config: LaneConfig, limits: Limits, known: Known) -> str:
@@ -61,7 +61,7 @@ def fit_problem(fit: LaneFit, config: LaneConfig, limits: Limits, known: Known) 
         limits: What this kind of lane is like.
         known: What the images before have shown.
     """
-    width_m = float(fit.belief.mean[WIDTH])
+    width_m = fit.estimate.width_m
     seen = [side for side in (fit.left, fit.right) if side.length_m >= config.min_line_m]
     if not seen:
         return (
@@ -71,16 +71,16 @@ def fit_problem(fit: LaneFit, config: LaneConfig, limits: Limits, known: Known) 
     low_m, high_m = limits.narrowest_m, limits.widest_m
     if not low_m * (1.0 - WIDTH_SLACK) <= width_m <= high_m * (1.0 + WIDTH_SLACK):
         return f'implausible width {width_m:.2f} m, {low_m:.2f} to {high_m:.2f} m expected'
-    width_std_m = std_of(fit.belief, WIDTH)
+    width_std_m = fit.estimate.std(WIDTH)
     if len(seen) < 2 and not (known.width and width_std_m < MAX_WIDTH_STD * width_m):
         return 'only one side is seen and the width is not known yet'
     if bend := _bend_problem(fit, config):
         return bend
     if fit.residual_m > limits.residual_m:
         return f'the pixels do not fit a lane: {fit.residual_m:.2f} m off'
-    if fork := _fork_problem(fit.belief, config, known.tilt):
+    if fork := _fork_problem(fit.estimate, config, known.pitch_per_m):
         return fork
-    offset_m = abs(float(fit.belief.mean[0]))
+    offset_m = abs(float(fit.estimate.state[0]))
     if not known.lane and offset_m > NEW_OFFSET * width_m:
         return f'a lane beside the vehicle, {offset_m:.2f} m from its middle, is not its own'
     weaker_m = min(fit.left.length_m, fit.right.length_m)
@@ -109,7 +109,7 @@ def path_problem(
 
 
 def _bend_problem(fit: LaneFit, config: LaneConfig) -> str:
-    _, slope, curvature, rate = fit.belief.mean[:4].tolist()
+    _, slope, curvature, rate = fit.estimate.shape.tolist()
     if abs(slope) > MAX_HEADING * config.max_heading_rad:
         return f'implausible heading: the lane is {abs(slope):.2f} rad off the vehicle'
     seen_m = min(max(fit.left.reach_m, fit.right.reach_m), config.look_ahead_m)
@@ -119,16 +119,21 @@ def _bend_problem(fit: LaneFit, config: LaneConfig) -> str:
     return ''
 
 
-def _fork_problem(belief: Belief, config: LaneConfig, usual_tilt: float | None) -> str:
+def _fork_problem(
+    estimate: LaneEstimate, config: LaneConfig, usual_pitch_per_m: float | None
+) -> str:
     """Lines that do not look parallel: the camera's pitch explains a little of that."""
-    tilt = float(belief.mean[TILT])
-    if usual_tilt is not None and abs(tilt - usual_tilt) > MAX_TILT_CHANGE * config.pitch_per_m:
+    pitch_per_m = estimate.pitch_per_m
+    if (
+        usual_pitch_per_m is not None
+        and abs(pitch_per_m - usual_pitch_per_m) > MAX_PITCH_CHANGE * config.pitch_per_m
+    ):
         return 'the two sides are not parallel any more'
-    if abs(tilt) > MAX_TILT * config.pitch_per_m:
-        direction = 'up' if tilt > 0.0 else 'down'
+    if abs(pitch_per_m) > MAX_PITCH_ERROR * config.pitch_per_m:
+        direction = 'up' if pitch_per_m > 0.0 else 'down'
         return (
             'the two sides are not parallel: the road forks, or the camera looks '
-            f'{abs(tilt):.3f} rad per metre of its height further {direction} than mount.pitch '
-            'says'
+            f'{abs(pitch_per_m):.3f} rad per metre of its height further {direction} than '
+            'mount.pitch says'
         )
     return ''

@@ -31,8 +31,8 @@ class CorridorFollower(LaneFollower):
             0.5 * (config.corridor_min_m + config.corridor_max_m),
         )
 
-    def look_between(
-        self, left: Points, right: Points, lines: Points, eye_x_m: float, stamp_ns: int
+    def update_between(
+        self, left: Points, right: Points, lines: Points, camera_x_m: float, stamp_ns: int
     ) -> None:
         """Takes over what an image shows of the corridor.
 
@@ -40,17 +40,17 @@ class CorridorFollower(LaneFollower):
             left: Points of its left edge.
             right: Points of its right edge.
             lines: Points of painted lines: one that runs inside divides it.
-            eye_x_m: Where the camera is, base frame.
+            camera_x_m: Where the camera is, base frame.
             stamp_ns: Of the image.
         """
-        if self.belief is None and not self._begin(left, right):
+        if self.estimate is None and not self._begin(left, right):
             return
-        self.look(left.joined(right), eye_x_m, stamp_ns)
-        if self.belief is None:
+        self.update(left.joined(right), camera_x_m, stamp_ns)
+        if self.estimate is None:
             return
-        inside_m = painted_inside_m(lines, self.belief, eye_x_m)
+        inside_m = painted_inside_m(lines, self.estimate, camera_x_m)
         if inside_m > DIVIDED * self._config.min_line_m:
-            self.drop()
+            self.reset()
             self.problem = f'{inside_m:.1f} m of a line run inside of it'
 
     def _begin(self, left: Points, right: Points) -> bool:

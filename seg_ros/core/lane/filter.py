@@ -1,27 +1,65 @@
-"""What is believed of the lane between two images: a Kalman filter that moves with the vehicle."""
+"""Kalman filter of a lane: state, covariance, and how they go on while the vehicle moves.
+
+The state is offset, heading, curvature and rate of curvature of the middle (see ``shape``), the
+width of the lane, and the camera's pitch error over its height, which makes parallel lines look
+as if they met or parted and is known from that. ``fit`` is the measurement update.
+"""
 
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 
 from seg_ros.core.lane.config import LaneConfig
-from seg_ros.core.lane.fit import STATES, TILT, WIDTH, Belief
 from seg_ros.core.lane.shape import Float64Array, moved, parallel, recentring
 
-__all__ = ['LaneFilter']
+__all__ = ['PITCH', 'STATE_SIZE', 'WIDTH', 'LaneEstimate', 'LaneFilter']
+
+STATE_SIZE = 6
+WIDTH = 4  # its place in the state; offset, heading, curvature and rate are 0 to 3
+PITCH = 5  # likewise: the pitch error over the camera's height, rad/m, positive looks up
 
 # Standard deviations after one second, in the units of ``LaneFilter._units``.
 DRIFT = np.array([0.03, 0.03, 0.12, 0.6, 0.01, 0.0])
 UNKNOWN_MOTION = np.array([0.06, 0.06, 0.3, 1.0, 0.0, 0.0])
 AT_START = np.array([0.4, 0.25, 0.6, 5.0, 0.12, 1.0])
 KNOWN_WIDTH = 0.01
-TILT_TIME_S = 1.0  # how long a pitch lasts
+PITCH_TIME_S = 1.0  # how long a pitch lasts
+
+
+class LaneEstimate(NamedTuple):
+    """State and covariance of a lane.
+
+    Attributes:
+        state: ``(6,)``: m, -, 1/m, 1/m^2, m, rad/m.
+        covariance: ``(6, 6)``.
+    """
+
+    state: Float64Array
+    covariance: Float64Array
+
+    @property
+    def width_m(self) -> float:
+        return float(self.state[WIDTH])
+
+    @property
+    def pitch_per_m(self) -> float:
+        return float(self.state[PITCH])
+
+    @property
+    def shape(self) -> Float64Array:
+        """``(4,)`` coefficients of the middle of the lane."""
+        return self.state[:4]
+
+    def std(self, index: int) -> float:
+        """Standard deviation of one number of the state."""
+        return math.sqrt(max(float(self.covariance[index, index]), 0.0))
 
 
 class LaneFilter:
-    """Offset, heading, curvature, rate, width and tilt, with their covariance.
+    """Keeps the estimate of one lane.
 
     Args:
         config: Scales of lane and road.
@@ -36,35 +74,37 @@ class LaneFilter:
             [width_m, 1.0, curvature, curvature / config.look_ahead_m, width_m, 1.0]
         )
         self._start_std = AT_START * self._units
-        self._start_std[TILT] = max(config.pitch_per_m, 1e-9)
+        self._start_std[PITCH] = max(config.pitch_per_m, 1e-9)
         if width_known:
             self._start_std[WIDTH] = KNOWN_WIDTH * width_m
-        self._belief: Belief | None = None
+        self._estimate: LaneEstimate | None = None
 
     @property
-    def belief(self) -> Belief | None:
-        """What is believed now; None before the start and after ``drop``."""
-        return self._belief
+    def estimate(self) -> LaneEstimate | None:
+        """The estimate now; None before the start and after ``reset``."""
+        return self._estimate
 
-    def start(self, offset_m: float, slope: float, curvature: float, width_m: float) -> Belief:
-        """Begins with a rough lane; returns what is believed of it."""
+    def start(
+        self, offset_m: float, slope: float, curvature: float, width_m: float
+    ) -> LaneEstimate:
+        """Begins with a rough lane; returns the estimate of it."""
         mean = np.array([offset_m, slope, curvature, 0.0, width_m, 0.0])
-        self._belief = Belief(mean, np.diag(np.square(self._start_std)))
-        return self._belief
+        self._estimate = LaneEstimate(mean, np.diag(np.square(self._start_std)))
+        return self._estimate
 
-    def drop(self) -> None:
+    def reset(self) -> None:
         """Forgets the lane."""
-        self._belief = None
+        self._estimate = None
 
-    def accept(self, belief: Belief) -> None:
-        """Takes over what an image has shown."""
-        self._belief = belief
+    def update(self, posterior: LaneEstimate) -> None:
+        """Takes over the posterior of an image, see ``fit_lane``."""
+        self._estimate = posterior
 
-    def move(self, dt_s: float, speed_mps: float | None, yaw_rate_radps: float | None) -> None:
+    def predict(self, dt_s: float, speed_mps: float | None, yaw_rate_radps: float | None) -> None:
         """Lets time pass and the vehicle move; what is unknown of it makes less sure."""
-        if self._belief is None:
+        if self._estimate is None:
             return
-        mean, covariance = self._belief.mean.copy(), self._belief.covariance
+        mean, covariance = self._estimate.state.copy(), self._estimate.covariance
         forward_m = (speed_mps or 0.0) * dt_s
         turn_rad = (yaw_rate_radps or 0.0) * dt_s
         mean[:4] = moved(
@@ -76,33 +116,25 @@ class LaneFilter:
         std = DRIFT.copy()
         if speed_mps is None or yaw_rate_radps is None:
             std = np.hypot(std, UNKNOWN_MOTION)
-        transition = np.eye(STATES)
+        transition = np.eye(STATE_SIZE)
         transition[:4, :4] = recentring(forward_m)
-        remembered = math.exp(-dt_s / TILT_TIME_S)
-        transition[TILT, TILT] = remembered
-        mean[TILT] *= remembered
+        remembered = math.exp(-dt_s / PITCH_TIME_S)
+        transition[PITCH, PITCH] = remembered
+        mean[PITCH] *= remembered
         growth = np.square(std * self._units) * dt_s
-        growth[TILT] = (1.0 - remembered**2) * self._start_std[TILT] ** 2
-        self._belief = Belief(mean, transition @ covariance @ transition.T + np.diag(growth))
+        growth[PITCH] = (1.0 - remembered**2) * self._start_std[PITCH] ** 2
+        self._estimate = LaneEstimate(
+            mean, transition @ covariance @ transition.T + np.diag(growth)
+        )
 
-    def renumber(self, left_m: float, width_m: float) -> None:
+    def shift_lane(self, left_m: float, width_m: float) -> None:
         """Goes over to the lane whose middle is so far to the left, negative to the right."""
-        if self._belief is None:
+        if self._estimate is None:
             return
-        mean = self._belief.mean.copy()
+        mean = self._estimate.state.copy()
         mean[:4] = parallel(mean[:4], left_m, self._reach_m)
         mean[WIDTH] = width_m
-        covariance = self._belief.covariance.copy()
+        covariance = self._estimate.covariance.copy()
         covariance[0, 0] += (0.03 * width_m) ** 2
         covariance[WIDTH, WIDTH] += (0.05 * width_m) ** 2
-        self._belief = Belief(mean, covariance)
-
-
-def std_of(belief: Belief, state: int) -> float:
-    """Standard deviation of one state."""
-    return math.sqrt(max(float(belief.covariance[state, state]), 0.0))
-
-
-def shape_of(belief: Belief) -> Float64Array:
-    """The centre line's four coefficients."""
-    return belief.mean[:4]
+        self._estimate = LaneEstimate(mean, covariance)

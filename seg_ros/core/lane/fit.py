@@ -1,37 +1,29 @@
-"""Fits a lane to points: the most likely shape, given what was expected.
+"""Fit of a lane to the points of one image: the measurement update of the lane's filter.
 
-The state is offset, heading, curvature, rate (see ``lane_shape``), width and tilt. The tilt is
-the camera's pitch error over its height: it makes parallel lines look as if they met or parted,
-and is known from that.
+A maximum a posteriori estimate by Gauss-Newton steps that are reweighted as Geman and McClure do
+(S. Geman, D. McClure: Statistical methods for tomographic image reconstruction, 1987), so that
+what is no line of the lane does not pull at it.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from seg_ros.core.lane.filter import PITCH, STATE_SIZE, WIDTH, LaneEstimate
 from seg_ros.core.lane.points import Points
 from seg_ros.core.lane.shape import Float64Array, basis, distances
 
 __all__ = [
-    'STATES',
-    'TILT',
-    'WIDTH',
-    'Belief',
     'LaneFit',
-    'Side',
+    'LineFit',
     'fit_lane',
     'painted_beside_m',
     'painted_inside_m',
-    'untilted',
+    'without_pitch_error',
 ]
-
-STATES = 6
-WIDTH = 4
-TILT = 5
 
 POINT_STD = 0.018  # of a point against its line, in lanes
 STD_PER_RANGE = 0.003  # and that much more per distance
@@ -45,20 +37,8 @@ NEAR_LINE = 0.2  # in lanes: what belongs to a line, well fitted or not
 BESIDE = 0.7  # the same: how far beyond a line paint tells that the line is rather there
 
 
-class Belief(NamedTuple):
-    """A state and how sure it is.
-
-    Attributes:
-        mean: ``(6,)``.
-        covariance: ``(6, 6)``.
-    """
-
-    mean: Float64Array
-    covariance: Float64Array
-
-
 @dataclass(frozen=True)
-class Side:
+class LineFit:
     """How one of the two lines was seen.
 
     Attributes:
@@ -79,29 +59,31 @@ class LaneFit:
     """A lane through the points of one image.
 
     Attributes:
-        belief: State after the image.
+        estimate: State after the image.
         left: The left line.
         right: The right line.
         residual_m: RMS distance of what lies on the lines.
         inside_m: Painted length of the longest line inside of the lane.
     """
 
-    belief: Belief
-    left: Side
-    right: Side
+    estimate: LaneEstimate
+    left: LineFit
+    right: LineFit
     residual_m: float
     inside_m: float
 
 
-def untilted(points: Points, tilt: float, eye_x_m: float) -> tuple[Float64Array, Float64Array]:
+def without_pitch_error(
+    points: Points, pitch_per_m: float, camera_x_m: float
+) -> tuple[Float64Array, Float64Array]:
     """Returns x and y of the points with the camera's pitch error taken out."""
-    distance = points.x - eye_x_m
-    stretch = 1.0 / np.maximum(1.0 - tilt * distance, 0.2)
-    return eye_x_m + distance * stretch, points.y * stretch
+    distance = points.x - camera_x_m
+    stretch = 1.0 / np.maximum(1.0 - pitch_per_m * distance, 0.2)
+    return camera_x_m + distance * stretch, points.y * stretch
 
 
 def fit_lane(
-    points: Points, expected: Belief, width_m: float, eye_x_m: float, *, coarse: bool
+    points: Points, expected: LaneEstimate, width_m: float, camera_x_m: float, *, coarse: bool
 ) -> LaneFit:
     """Returns the lane around the vehicle.
 
@@ -109,32 +91,32 @@ def fit_lane(
         points: Middles of lines, or edges of a corridor.
         expected: State before the image.
         width_m: Typical width; all tolerances are relative to it.
-        eye_x_m: Where the camera is, base frame.
+        camera_x_m: Where the camera is, base frame.
         coarse: The expected state may be off by more than a tenth of the width.
     """
     information = np.asarray(np.linalg.inv(expected.covariance), dtype=np.float64)
-    mean = expected.mean
+    mean = expected.state
     for scale in SCALES if coarse else SCALES[1:]:
-        mean, posterior = _step(points, expected, information, mean, scale * width_m, eye_x_m)
-    mean, posterior = _step(points, expected, information, mean, SCALES[-1] * width_m, eye_x_m)
+        mean, posterior = _step(points, expected, information, mean, scale * width_m, camera_x_m)
+    mean, posterior = _step(points, expected, information, mean, SCALES[-1] * width_m, camera_x_m)
     return _judged(
         points,
-        Belief(mean, np.asarray(np.linalg.inv(posterior), dtype=np.float64)),
+        LaneEstimate(mean, np.asarray(np.linalg.inv(posterior), dtype=np.float64)),
         width_m,
-        eye_x_m,
+        camera_x_m,
     )
 
 
 def _step(
     points: Points,
-    expected: Belief,
+    expected: LaneEstimate,
     information: Float64Array,
     mean: Float64Array,
     scale_m: float,
-    eye_x_m: float,
+    camera_x_m: float,
 ) -> tuple[Float64Array, Float64Array]:
     """One reweighted Gauss-Newton step; returns the state and its information matrix."""
-    x, y = untilted(points, float(mean[TILT]), eye_x_m)
+    x, y = without_pitch_error(points, float(mean[PITCH]), camera_x_m)
     shape = mean[:4]
     signed, foot, slope = distances(shape, x, y)
     side = np.where(signed > 0.0, 0.5, -0.5)
@@ -145,14 +127,14 @@ def _step(
     trust[_doubled(points.row, signed, residual, float(mean[WIDTH]))] *= DOUBLED_TRUST
     weight = points.length_m * _per_metre(float(mean[WIDTH])) * trust / np.square(std)
     cos = 1.0 / np.sqrt(1.0 + slope * slope)
-    distance = x - eye_x_m
-    jacobian = np.empty((len(x), STATES))
+    distance = x - camera_x_m
+    jacobian = np.empty((len(x), STATE_SIZE))
     jacobian[:, :4] = basis(foot) * cos[:, None]
     jacobian[:, WIDTH] = side
-    jacobian[:, TILT] = distance * (slope * distance - y) * cos
+    jacobian[:, PITCH] = distance * (slope * distance - y) * cos
     weighted = jacobian * weight[:, None]
     posterior = information + weighted.T @ jacobian
-    gradient = weighted.T @ residual - information @ (mean - expected.mean)
+    gradient = weighted.T @ residual - information @ (mean - expected.state)
     return np.asarray(mean + np.linalg.solve(posterior, gradient)), posterior
 
 
@@ -178,14 +160,14 @@ def _per_metre(width_m: float) -> float:
     return 3.0 / width_m
 
 
-def _judged(points: Points, belief: Belief, width_m: float, eye_x_m: float) -> LaneFit:
-    x, y = untilted(points, float(belief.mean[TILT]), eye_x_m)
-    signed, foot, _ = distances(belief.mean[:4], x, y)
+def _judged(points: Points, estimate: LaneEstimate, width_m: float, camera_x_m: float) -> LaneFit:
+    x, y = without_pitch_error(points, estimate.pitch_per_m, camera_x_m)
+    signed, foot, _ = distances(estimate.shape, x, y)
     is_left = signed > 0.0
-    residual = signed - np.where(is_left, 0.5, -0.5) * belief.mean[WIDTH]
-    std = _std(points, foot, float(belief.mean[WIDTH]))
+    residual = signed - np.where(is_left, 0.5, -0.5) * estimate.state[WIDTH]
+    std = _std(points, foot, estimate.width_m)
     off = np.abs(residual)
-    single = ~_doubled(points.row, signed, residual, float(belief.mean[WIDTH]))
+    single = ~_doubled(points.row, signed, residual, estimate.width_m)
     on_line = single & (off < np.maximum(SCALES[-1] * width_m, SCALE_STDS * std))
     near_line = single & (off < np.maximum(NEAR_LINE * width_m, SCALE_STDS * std))
     beyond = np.where(is_left, residual, -residual) / width_m
@@ -195,30 +177,32 @@ def _judged(points: Points, belief: Belief, width_m: float, eye_x_m: float) -> L
     total = float(on.sum())
     square = float((near * residual * residual).sum())
     return LaneFit(
-        belief=belief,
-        left=_side(foot, on, near, beside, is_left),
-        right=_side(foot, on, near, beside, ~is_left),
+        estimate=estimate,
+        left=_line_fit(foot, on, near, beside, is_left),
+        right=_line_fit(foot, on, near, beside, ~is_left),
         inside_m=_inside_m(signed, points.length_m, width_m),
         residual_m=(square / max(float(near.sum()), 1e-9)) ** 0.5 if total else 0.0,
     )
 
 
-def painted_beside_m(points: Points, belief: Belief, eye_x_m: float) -> tuple[float, float]:
+def painted_beside_m(
+    points: Points, estimate: LaneEstimate, camera_x_m: float
+) -> tuple[float, float]:
     """Returns the painted length that lies on the left and on the right line of a lane."""
-    x, y = untilted(points, float(belief.mean[TILT]), eye_x_m)
-    signed, _, _ = distances(belief.mean[:4], x, y)
-    width_m = float(belief.mean[WIDTH])
+    x, y = without_pitch_error(points, estimate.pitch_per_m, camera_x_m)
+    signed, _, _ = distances(estimate.shape, x, y)
+    width_m = estimate.width_m
     on_line = np.abs(np.abs(signed) - 0.5 * width_m) < NEAR_LINE * width_m
     left = on_line & (signed > 0.0)
     right = on_line & (signed < 0.0)
     return float(points.length_m[left].sum()), float(points.length_m[right].sum())
 
 
-def painted_inside_m(points: Points, belief: Belief, eye_x_m: float) -> float:
+def painted_inside_m(points: Points, estimate: LaneEstimate, camera_x_m: float) -> float:
     """Returns the painted length of the longest line that runs inside of a lane or corridor."""
-    x, y = untilted(points, float(belief.mean[TILT]), eye_x_m)
-    signed, _, _ = distances(belief.mean[:4], x, y)
-    return _inside_m(signed, points.length_m, float(belief.mean[WIDTH]))
+    x, y = without_pitch_error(points, estimate.pitch_per_m, camera_x_m)
+    signed, _, _ = distances(estimate.shape, x, y)
+    return _inside_m(signed, points.length_m, estimate.width_m)
 
 
 def _inside_m(signed: Float64Array, length_m: Float64Array, width_m: float) -> float:
@@ -228,21 +212,21 @@ def _inside_m(signed: Float64Array, length_m: Float64Array, width_m: float) -> f
     return float((votes[1:] + votes[:-1]).max())
 
 
-def _side(
+def _line_fit(
     foot: Float64Array,
     on: Float64Array,
     near: Float64Array,
     beside: Float64Array,
     mask: NDArray[np.bool_],
-) -> Side:
+) -> LineFit:
     chosen = mask & (on > 0.0)
     beside_m = float(beside[mask].sum())
     if not chosen.any():
-        return Side(0.0, 0.0, 0.0, beside_m)
+        return LineFit(0.0, 0.0, 0.0, beside_m)
     length_m = float(on[chosen].sum())
     # The topmost point may be a stray pixel; the line reaches to where all but 2 % of it is.
     order = np.argsort(foot[chosen])
     share = np.cumsum(on[chosen][order])
     last = int(np.searchsorted(share, 0.98 * length_m))
     reach_m = float(foot[chosen][order][min(last, len(order) - 1)])
-    return Side(length_m, reach_m, length_m / float(near[mask].sum()), beside_m)
+    return LineFit(length_m, reach_m, length_m / float(near[mask].sum()), beside_m)

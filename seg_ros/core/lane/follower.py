@@ -6,8 +6,8 @@ import numpy as np
 
 from seg_ros.core.lane.checks import Known, Limits, fit_problem
 from seg_ros.core.lane.config import LaneConfig
-from seg_ros.core.lane.filter import LaneFilter
-from seg_ros.core.lane.fit import TILT, WIDTH, Belief, LaneFit, fit_lane
+from seg_ros.core.lane.filter import LaneEstimate, LaneFilter
+from seg_ros.core.lane.fit import LaneFit, fit_lane
 from seg_ros.core.lane.points import Points
 from seg_ros.core.lane.shape import Float64Array
 
@@ -15,8 +15,8 @@ __all__ = ['LaneFollower']
 
 NS_PER_S = 1e9
 MIN_POINTS = 4
-TILT_LEARNING = 0.01  # of a change, per image
-TILT_MEMORY_S = 5.0
+PITCH_LEARNING = 0.01  # of a change, per image
+PITCH_MEMORY_S = 5.0
 EXTRAPOLATED = 0.1  # of the look-ahead, beyond what is seen
 
 
@@ -45,7 +45,7 @@ class LaneFollower:
         self._filter = LaneFilter(config, width_m, width_known=width_known)
         self._seen_ns = 0
         self._hits = 0
-        self._usual_tilt: float | None = None
+        self._usual_pitch: float | None = None
         self._width_known = self._width_seen = width_known
         self.width_m = width_m
         self.problem = 'no lane was found yet'
@@ -54,22 +54,22 @@ class LaneFollower:
         self.fit: LaneFit | None = None
 
     @property
-    def belief(self) -> Belief | None:
+    def estimate(self) -> LaneEstimate | None:
         """The lane as it is believed now, None when there is none."""
-        return self._filter.belief
+        return self._filter.estimate
 
     @property
     def is_confirmed(self) -> bool:
         """Whether enough images in a row agreed since the lane was found."""
-        return self.belief is not None and self._hits >= self._config.confirm_frames
+        return self.estimate is not None and self._hits >= self._config.confirm_frames
 
     def age_s(self, stamp_ns: int) -> float:
         """Time since the lane was last seen."""
         return (stamp_ns - self._seen_ns) / NS_PER_S
 
-    def move(self, dt_s: float, speed_mps: float | None, yaw_rate_radps: float | None) -> None:
+    def predict(self, dt_s: float, speed_mps: float | None, yaw_rate_radps: float | None) -> None:
         """Lets time pass and the vehicle move."""
-        self._filter.move(dt_s, speed_mps, yaw_rate_radps)
+        self._filter.predict(dt_s, speed_mps, yaw_rate_radps)
         self.reach_m -= (speed_mps or 0.0) * dt_s
 
     def start(self, lane: Float64Array) -> None:
@@ -77,57 +77,57 @@ class LaneFollower:
         offset_m, slope, curvature, width_m = lane.tolist()
         self._filter.start(offset_m, slope, curvature, width_m)
 
-    def drop(self) -> None:
+    def reset(self) -> None:
         """Forgets the lane, but for its width."""
-        self._filter.drop()
+        self._filter.reset()
         self._hits = 0
         self._width_seen = self._width_known
         self.reach_m = 0.0
         self.fit = None
 
-    def renumber(self, left_m: float, width_m: float) -> None:
+    def shift_lane(self, left_m: float, width_m: float) -> None:
         """Goes over to the lane whose middle is so far to the left."""
-        self._filter.renumber(left_m, width_m)
+        self._filter.shift_lane(left_m, width_m)
         self.width_m = width_m
 
-    def look(self, points: Points, eye_x_m: float, stamp_ns: int) -> None:
+    def update(self, points: Points, camera_x_m: float, stamp_ns: int) -> None:
         """Takes over what an image shows of the lane if it can be believed, else coasts.
 
         Args:
             points: Of the image.
-            eye_x_m: Where the camera is, base frame.
+            camera_x_m: Where the camera is, base frame.
             stamp_ns: Of the image.
         """
-        expected = self.belief
+        expected = self.estimate
         self.fit = None
-        if self.age_s(stamp_ns) > TILT_MEMORY_S:
-            self._usual_tilt = None
+        if self.age_s(stamp_ns) > PITCH_MEMORY_S:
+            self._usual_pitch = None
         if expected is None:
             return
         self.problem = 'too few pixels'
         if len(points) >= MIN_POINTS:
-            width_m = float(expected.mean[WIDTH])
-            fit = fit_lane(points, expected, width_m, eye_x_m, coarse=self._hits == 0)
-            known = Known(self.is_confirmed, self._width_seen, self._usual_tilt)
+            width_m = expected.width_m
+            fit = fit_lane(points, expected, width_m, camera_x_m, coarse=self._hits == 0)
+            known = Known(self.is_confirmed, self._width_seen, self._usual_pitch)
             self.problem = fit_problem(fit, self._config, self._limits, known)
             if not self.problem:
                 self._accept(fit, stamp_ns)
                 return
         if not self.is_confirmed or self.age_s(stamp_ns) > self._config.max_coast_s:
-            self.drop()
+            self.reset()
 
     def _accept(self, fit: LaneFit, stamp_ns: int) -> None:
         config, limits = self._config, self._limits
         self.fit = fit
-        self._filter.accept(fit.belief)
+        self._filter.update(fit.estimate)
         self._seen_ns = stamp_ns
         self._hits += 1
         self.both_sides = min(fit.left.length_m, fit.right.length_m) >= config.min_line_m
         self._width_seen |= self.both_sides
         seen_m = max(fit.left.reach_m, fit.right.reach_m) + EXTRAPOLATED * config.look_ahead_m
         self.reach_m = min(max(seen_m, self.reach_m), config.look_ahead_m)
-        tilt = float(fit.belief.mean[TILT])
-        usual = tilt if self._usual_tilt is None else self._usual_tilt
-        self._usual_tilt = usual + TILT_LEARNING * (tilt - usual)
-        width_m = float(fit.belief.mean[WIDTH])
+        pitch_per_m = fit.estimate.pitch_per_m
+        usual = pitch_per_m if self._usual_pitch is None else self._usual_pitch
+        self._usual_pitch = usual + PITCH_LEARNING * (pitch_per_m - usual)
+        width_m = fit.estimate.width_m
         self.width_m = float(np.clip(width_m, limits.narrowest_m, limits.widest_m))

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 
 from seg_ros.core.lane.checks import Limits
 from seg_ros.core.lane.config import LaneConfig
-from seg_ros.core.lane.fit import WIDTH, Belief, painted_beside_m
+from seg_ros.core.lane.filter import LaneEstimate
+from seg_ros.core.lane.fit import painted_beside_m, without_pitch_error
 from seg_ros.core.lane.follower import LaneFollower
-from seg_ros.core.lane.neighbours import Neighbour, find_neighbours
 from seg_ros.core.lane.points import Points
-from seg_ros.core.lane.shape import value_at
+from seg_ros.core.lane.shape import Float64Array, distances, value_at
 from seg_ros.core.lane.vote import LaneVote
 
 __all__ = ['EdgeFollower', 'MarkingFollower']
@@ -24,6 +25,20 @@ DOUBT = 0.3  # in lanes, between the tracked middle and the one found anew
 DOUBT_AT = 0.35  # of the look-ahead
 LANE_CHANGE = 0.53  # in lanes from the middle
 NEIGHBOUR_MEMORY_S = 1.5
+NEIGHBOUR_BINS_PER_LANE = 12
+NEIGHBOUR_SPREAD = 0.1  # in lanes: points of one line
+
+
+class Neighbour(NamedTuple):
+    """The far line of the lane beside.
+
+    Attributes:
+        left_m: Its distance to the left of the lane's middle, negative to the right.
+        length_m: Painted length of it.
+    """
+
+    left_m: float
+    length_m: float
 
 
 class MarkingFollower(LaneFollower):
@@ -51,54 +66,56 @@ class MarkingFollower(LaneFollower):
         self.neighbours: dict[str, Neighbour] = {}
         self.glide_m = 0.0
 
-    def move(self, dt_s: float, speed_mps: float | None, yaw_rate_radps: float | None) -> None:
-        super().move(dt_s, speed_mps, yaw_rate_radps)
+    def predict(self, dt_s: float, speed_mps: float | None, yaw_rate_radps: float | None) -> None:
+        super().predict(dt_s, speed_mps, yaw_rate_radps)
         left_m = max(abs(self.glide_m) - self._config.lane_change_mps * dt_s, 0.0)
         self.glide_m = math.copysign(left_m, self.glide_m)
 
-    def drop(self) -> None:
-        super().drop()
+    def reset(self) -> None:
+        super().reset()
         self._doubts = 0
         self.neighbours = {}
         self.glide_m = 0.0
 
-    def look(self, points: Points, eye_x_m: float, stamp_ns: int) -> None:
+    def update(self, points: Points, camera_x_m: float, stamp_ns: int) -> None:
         self._frame += 1
-        if self.belief is None:
+        if self.estimate is None:
             found = self._vote.find(points, self.width_m)
             if found is None:
                 self.problem = 'too few pixels of any line'
                 return
             self.start(found)
-        super().look(points, eye_x_m, stamp_ns)
-        if self.fit is None or self.belief is None:
+        super().update(points, camera_x_m, stamp_ns)
+        if self.fit is None or self.estimate is None:
             return
-        for name, line in find_neighbours(points, self.belief, self._config, eye_x_m).items():
+        for name, line in _find_neighbours(
+            points, self.estimate, self._config, camera_x_m
+        ).items():
             self.neighbours[name] = line
             self._neighbours_ns[name] = stamp_ns
         for name in [n for n in self.neighbours if self._is_forgotten(n, stamp_ns)]:
             del self.neighbours[name]
-        self._look_again(points, self.belief)
-        if self.belief is not None:
-            self._change_lanes(self.belief)
+        self._second_look(points, self.estimate)
+        if self.estimate is not None:
+            self._change_lanes(self.estimate)
 
     def _is_forgotten(self, name: str, stamp_ns: int) -> bool:
         return stamp_ns - self._neighbours_ns[name] > NEIGHBOUR_MEMORY_S * NS_PER_S
 
-    def _change_lanes(self, belief: Belief) -> None:
+    def _change_lanes(self, estimate: LaneEstimate) -> None:
         """Goes over to the lane beside once the vehicle is in it."""
-        middle_m, width_m = float(belief.mean[0]), float(belief.mean[WIDTH])
+        middle_m, width_m = float(estimate.state[0]), estimate.width_m
         name = 'left' if middle_m < 0.0 else 'right'
         if abs(middle_m) < LANE_CHANGE * width_m or name not in self.neighbours:
             return
         near_m = math.copysign(0.5 * width_m, -middle_m)
         far_m = self.neighbours[name].left_m
         shift_m = 0.5 * (near_m + far_m)
-        self.renumber(shift_m, abs(far_m - near_m))
+        self.shift_lane(shift_m, abs(far_m - near_m))
         self.glide_m -= shift_m
         self.neighbours = {}
 
-    def _look_again(self, points: Points, belief: Belief) -> None:
+    def _second_look(self, points: Points, estimate: LaneEstimate) -> None:
         """Drops a lane that a look without memory contradicts several times."""
         if self._frame % SECOND_LOOK_FRAMES:
             return
@@ -106,7 +123,7 @@ class MarkingFollower(LaneFollower):
         if found is None:
             return
         at_m = np.array([DOUBT_AT * self._config.look_ahead_m])
-        tracked_m = float(value_at(belief.mean[:4], at_m)[0])
+        tracked_m = float(value_at(estimate.shape, at_m)[0])
         offset_m, slope, curvature, _ = found.tolist()
         found_m = float(value_at(np.array([offset_m, slope, curvature, 0.0]), at_m)[0])
         if abs(found_m - tracked_m) < DOUBT * self.width_m:
@@ -115,7 +132,7 @@ class MarkingFollower(LaneFollower):
         self._doubts += 1
         if self._doubts >= DOUBTS:
             self.problem = 'a second look sees another lane'
-            self.drop()
+            self.reset()
 
 
 class EdgeFollower(MarkingFollower):
@@ -125,22 +142,58 @@ class EdgeFollower(MarkingFollower):
         config: Widths and times.
     """
 
-    def look_with_edges(self, lines: Points, edges: Points, eye_x_m: float, stamp_ns: int) -> None:
+    def update_with_edges(
+        self, lines: Points, edges: Points, camera_x_m: float, stamp_ns: int
+    ) -> None:
         """Takes over what an image shows: a lane has a painted line at one of its sides only.
 
         Args:
             lines: Points of painted lines.
             edges: Points of the edges of the drivable ground.
-            eye_x_m: Where the camera is, base frame.
+            camera_x_m: Where the camera is, base frame.
             stamp_ns: Of the image.
         """
-        if self.belief is None and float(lines.length_m.sum()) < self._config.min_line_m:
+        if self.estimate is None and float(lines.length_m.sum()) < self._config.min_line_m:
             self.problem = 'too few pixels of any line'
             return
-        self.look(lines.joined(edges), eye_x_m, stamp_ns)
-        if self.belief is None:
+        self.update(lines.joined(edges), camera_x_m, stamp_ns)
+        if self.estimate is None:
             return
-        less_m, more_m = sorted(painted_beside_m(lines, self.belief, eye_x_m))
+        less_m, more_m = sorted(painted_beside_m(lines, self.estimate, camera_x_m))
         if self.fit is not None and not less_m < self._config.min_line_m <= more_m:
-            self.drop()
+            self.reset()
             self.problem = f'{more_m:.1f} m and {less_m:.1f} m of painted line at its sides'
+
+
+def _find_neighbours(
+    points: Points, estimate: LaneEstimate, config: LaneConfig, camera_x_m: float
+) -> dict[str, Neighbour]:
+    """Returns the lines found, under ``left`` and ``right``."""
+    x, y = without_pitch_error(points, estimate.pitch_per_m, camera_x_m)
+    signed, foot, _ = distances(estimate.shape, x, y)
+    signed = np.where(foot < config.look_ahead_m, signed, 0.0)
+    half_m = 0.5 * estimate.width_m
+    found = {}
+    for name, sign in (('left', 1.0), ('right', -1.0)):
+        beyond_m = sign * signed - half_m
+        line = _strongest(beyond_m, points.length_m, config)
+        if line is not None:
+            found[name] = Neighbour(sign * (line[0] + half_m), line[1])
+    return found
+
+
+def _strongest(
+    beyond_m: Float64Array, length_m: Float64Array, config: LaneConfig
+) -> tuple[float, float] | None:
+    chosen = (beyond_m > config.width_min_m) & (beyond_m < config.width_max_m)
+    if float(length_m[chosen].sum()) < config.min_line_m:
+        return None
+    place, weight = beyond_m[chosen], length_m[chosen]
+    bin_m = config.width_expected_m / NEIGHBOUR_BINS_PER_LANE
+    votes = np.bincount((place / bin_m).astype(np.intp), weight)
+    top_m = (int(votes.argmax()) + 0.5) * bin_m
+    line = np.abs(place - top_m) < NEIGHBOUR_SPREAD * config.width_expected_m
+    total_m = float(weight[line].sum())
+    if total_m < config.min_line_m:
+        return None
+    return float((place * weight)[line].sum()) / total_m, total_m

@@ -66,7 +66,7 @@ class LaneView:
 
     Attributes:
         shape_hw: Of the label images.
-        eye_x_m: Where the camera is, base frame.
+        camera_x_m: Where the camera is, base frame.
     """
 
     def __init__(self, table: GroundTable, config: LaneConfig) -> None:
@@ -87,7 +87,7 @@ class LaneView:
             LONGEST_ROW_M * config.look_ahead_m / 30.0,
         )
         self._bordered = np.zeros((len(self._rows), width + 2), np.uint8)
-        self.eye_x_m = _eye_x(self._x, self._y) if self.sees_ground else 0.0
+        self.camera_x_m = _camera_x(self._x, self._y) if self.sees_ground else 0.0
 
     @property
     def sees_ground(self) -> bool:
@@ -160,7 +160,7 @@ class LaneView:
         return row[::2], column[::2], column[1::2] - 1
 
 
-def _eye_x(x: Float64Array, y: Float64Array) -> float:
+def _camera_x(x: Float64Array, y: Float64Array) -> float:
     """Place below the camera: where the lines of the image columns meet on the ground."""
     whole = np.flatnonzero(np.isfinite(y[0]) & np.isfinite(y[-1]))
     first, last = whole[0], whole[-1]

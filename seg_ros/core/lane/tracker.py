@@ -14,7 +14,7 @@ from seg_ros.core.lane.checks import path_problem
 from seg_ros.core.lane.config import LaneConfig
 from seg_ros.core.lane.corridor import CorridorFollower
 from seg_ros.core.lane.departure import DepartureWarning
-from seg_ros.core.lane.fit import TILT, WIDTH, Belief
+from seg_ros.core.lane.filter import LaneEstimate
 from seg_ros.core.lane.follower import LaneFollower
 from seg_ros.core.lane.markings import EdgeFollower, MarkingFollower
 from seg_ros.core.lane.points import LaneView
@@ -76,7 +76,7 @@ class LaneTracker:
             ConfigurationError: The table was made for another image size.
         """
         view = self._view_of(ground_table, labels)
-        self._go_on(stamp_ns, speed_mps, yaw_rate_radps)
+        self._predict(stamp_ns, speed_mps, yaw_rate_radps)
         track = self._track(view, labels, confidence, stamp_ns)
         if not self._config.departure_s:
             return track
@@ -95,21 +95,21 @@ class LaneTracker:
         # Follow the painted lines
         markings = self._markings
         points = view.markings(labels, confidence, self._lane_lut)
-        markings.look(points, view.eye_x_m, stamp_ns)
+        markings.update(points, view.camera_x_m, stamp_ns)
         track = self._marked_track(stamp_ns)
         if track.valid or not self._config.corridor:
-            self._edged.drop()
-            self._corridor.drop()
+            self._edged.reset()
+            self._corridor.reset()
             return track
         # Follow one line and the edge of the drivable ground
         left, right = view.corridor(labels, self._ground_lut)
-        self._edged.look_with_edges(points, left.joined(right), view.eye_x_m, stamp_ns)
+        self._edged.update_with_edges(points, left.joined(right), view.camera_x_m, stamp_ns)
         edged = self._edged_track(stamp_ns)
         if edged.valid:
-            self._corridor.drop()
+            self._corridor.reset()
             return edged
         # Follow the drivable ground where there is no line
-        self._corridor.look_between(left, right, points, view.eye_x_m, stamp_ns)
+        self._corridor.update_between(left, right, points, view.camera_x_m, stamp_ns)
         return self._corridor_track(track, stamp_ns)
 
     def _view_of(self, table: GroundTable, labels: LabelImage) -> LaneView:
@@ -124,48 +124,48 @@ class LaneTracker:
             )
         return self._view
 
-    def _go_on(self, stamp_ns: int, speed_mps: float | None, yaw_rate: float | None) -> None:
+    def _predict(self, stamp_ns: int, speed_mps: float | None, yaw_rate: float | None) -> None:
         """Moves what is known to the time of the image."""
         if self._stamp_ns is not None:
             dt_s = (stamp_ns - self._stamp_ns) / NS_PER_S
             if 0.0 <= dt_s <= MAX_STEP_S:
-                self._markings.move(dt_s, speed_mps, yaw_rate)
-                self._edged.move(dt_s, speed_mps, yaw_rate)
-                self._corridor.move(dt_s, speed_mps, yaw_rate)
+                self._markings.predict(dt_s, speed_mps, yaw_rate)
+                self._edged.predict(dt_s, speed_mps, yaw_rate)
+                self._corridor.predict(dt_s, speed_mps, yaw_rate)
             else:
                 self.reset()
         self._stamp_ns = stamp_ns
 
     def _marked_track(self, stamp_ns: int) -> LaneTrack:
         markings = self._markings
-        belief = markings.belief
+        estimate = markings.estimate
         source = 'markings' if markings.both_sides else 'one_boundary'
-        if belief is None:
+        if estimate is None:
             return LaneTrack(False, markings.problem, 'markings', stamp_ns)
         good = 'both lines' if markings.both_sides else 'one line and the width'
         if markings.glide_m:
             good = 'changing lanes'
-        return self._believed(markings, belief, source, good, stamp_ns, markings.glide_m)
+        return self._track_of(markings, estimate, source, good, stamp_ns, markings.glide_m)
 
     def _edged_track(self, stamp_ns: int) -> LaneTrack:
         edged = self._edged
-        if edged.belief is None:
+        if edged.estimate is None:
             return LaneTrack(False, edged.problem, 'one_boundary', stamp_ns)
         good = 'one line and the edge of the ground'
-        return self._believed(edged, edged.belief, 'one_boundary', good, stamp_ns, edged.glide_m)
+        return self._track_of(edged, edged.estimate, 'one_boundary', good, stamp_ns, edged.glide_m)
 
     def _corridor_track(self, marked: LaneTrack, stamp_ns: int) -> LaneTrack:
         corridor = self._corridor
-        if corridor.belief is None:
+        if corridor.estimate is None:
             return replace(marked, reason=f'{marked.reason}; no corridor: {corridor.problem}')
-        return self._believed(
-            corridor, corridor.belief, 'corridor', f'no lines ({marked.reason})', stamp_ns, 0.0
+        return self._track_of(
+            corridor, corridor.estimate, 'corridor', f'no lines ({marked.reason})', stamp_ns, 0.0
         )
 
-    def _believed(
+    def _track_of(
         self,
         lane: LaneFollower,
-        belief: Belief,
+        estimate: LaneEstimate,
         source: str,
         good: str,
         stamp_ns: int,
@@ -173,14 +173,14 @@ class LaneTracker:
     ) -> LaneTrack:
         """The track of a lane that is followed, valid if it may be."""
         config = self._config
-        shape, width_m = belief.mean[:4], float(belief.mean[WIDTH])
+        shape, width_m = estimate.shape, estimate.width_m
         reach_m = lane.reach_m
         far_m = config.look_ahead_m
         left, right, centre = (
             Coefficients(*(parallel(shape, to_left_m, far_m) if to_left_m else shape).tolist())
             for to_left_m in (0.5 * width_m, -0.5 * width_m, glide_m)
         )
-        covariance = belief.covariance
+        covariance = estimate.covariance
         age_s = lane.age_s(stamp_ns)
         nearest = basis(np.array([config.path_start_m + config.min_reach_m]))[0]
         near_std_m = math.sqrt(float(nearest @ covariance[:4, :4] @ nearest))
@@ -205,12 +205,12 @@ class LaneTracker:
             start_m=config.path_start_m,
             reach_m=reach_m,
             age_s=age_s,
-            pitch_per_m=float(belief.mean[TILT]),
-            boundaries=self._boundaries(lane, belief, left, right),
+            pitch_per_m=estimate.pitch_per_m,
+            boundaries=self._boundaries(lane, estimate, left, right),
         )
 
     def _boundaries(
-        self, lane: LaneFollower, belief: Belief, left: Coefficients, right: Coefficients
+        self, lane: LaneFollower, estimate: LaneEstimate, left: Coefficients, right: Coefficients
     ) -> tuple[Boundary, ...]:
         """The lines that the newest image shows."""
         if lane.fit is None:
@@ -222,7 +222,7 @@ class LaneTracker:
         ]
         if isinstance(lane, MarkingFollower):
             for name, line in lane.neighbours.items():
-                shape = parallel(belief.mean[:4], line.left_m, config.look_ahead_m)
+                shape = parallel(estimate.shape, line.left_m, config.look_ahead_m)
                 rows.append(
                     Boundary(f'{name}_neighbour', Coefficients(*shape.tolist()), line.length_m)
                 )
