@@ -1,6 +1,7 @@
 """A synthetic road that can be driven: pictures with exact labels and exact geometry.
 
-May import ``seg_ros.core``, numpy and cv2; asks no clock and reads no file.
+May import ``seg_ros.core``, numpy and cv2; asks no clock and reads no file. Read ``world`` first;
+``paint`` makes its pictures, ``labels`` the labels alone.
 """
 
 from seg_ros.sim.classes import CLASS_NAMES
@@ -13,7 +14,7 @@ from seg_ros.sim.config import (
     random_scene,
 )
 from seg_ros.sim.frame import EgoState, Person, SimFrame
-from seg_ros.sim.world import Drive, World
+from seg_ros.sim.world import SimDrive, World
 
 __all__ = [
     'CLASS_NAMES',
@@ -21,10 +22,10 @@ __all__ = [
     'SURROUNDINGS',
     'WEATHERS',
     'CrossingEvent',
-    'Drive',
     'EgoState',
     'Person',
     'SceneConfig',
+    'SimDrive',
     'SimFrame',
     'World',
     'random_scene',

@@ -44,7 +44,7 @@ class SceneConfig:
     Attributes:
         seed: The same seed gives the same drive, byte for byte.
         size_wh: Image size in pixels.
-        rate_hz: Frames per second of a ``Drive``.
+        rate_hz: Frames per second of a ``SimDrive``.
         weather: One of ``WEATHERS``.
         wet: Wet road and rain in any weather; ``rain`` is wet by itself.
         surroundings: One of ``SURROUNDINGS``.

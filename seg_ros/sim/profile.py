@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from seg_ros.sim import classes
 from seg_ros.sim.config import SceneConfig
 
-__all__ = ['NOWHERE_M', 'Line', 'RoadProfile', 'Side', 'profile_for']
+__all__ = ['NOWHERE_M', 'PaintedLine', 'RoadProfile', 'Roadside', 'profile_for']
 
 TABLE_HALF_WIDTH_M = 48.0
 NOWHERE_M = 99.0
@@ -23,7 +23,7 @@ CENTRE = 3  # dashed, solid before crossings
 
 
 @dataclass(frozen=True)
-class Line:
+class PaintedLine:
     """A painted line along the road.
 
     Attributes:
@@ -38,7 +38,7 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Side:
+class Roadside:
     """One side of the road, distances from the centre line.
 
     Attributes:
@@ -76,9 +76,9 @@ class RoadProfile:
 
     lanes_per_direction: int
     lane_width_m: float
-    left: Side
-    right: Side
-    lines: tuple[Line, ...]
+    left: Roadside
+    right: Roadside
+    lines: tuple[PaintedLine, ...]
     dash_m: float
     gap_m: float
 
@@ -87,7 +87,7 @@ class RoadProfile:
         """From the centre line to the outer line of the outer lane."""
         return self.lanes_per_direction * self.lane_width_m
 
-    def side(self, sign: int) -> Side:
+    def side(self, sign: int) -> Roadside:
         return self.left if sign > 0 else self.right
 
     def own_lane_at(self, d_m: float) -> int:
@@ -146,7 +146,7 @@ def _profile(surroundings: str, lanes_per_direction: int, lane_width_m: float) -
         dash_m, gap_m, width_m = 3.0, 6.0, 0.12
     else:
         asphalt_m = half_road_m + 0.45
-        left = Side(
+        left = Roadside(
             asphalt_m=asphalt_m,
             kerb_m=0.0,
             pavement_from_m=NOWHERE_M,
@@ -158,15 +158,15 @@ def _profile(surroundings: str, lanes_per_direction: int, lane_width_m: float) -
         path = asphalt_m + 1.8, asphalt_m + 3.6
         right = replace(left, pavement_from_m=path[0], pavement_to_m=path[1])
         dash_m, gap_m, width_m = 4.0, 8.0, 0.13
-    lines = [Line(0.0, width_m, CENTRE)]
+    lines = [PaintedLine(0.0, width_m, CENTRE)]
     if lanes_per_direction > 1:
-        lines = [Line(0.0, 0.16, SOLID)]
+        lines = [PaintedLine(0.0, 0.16, SOLID)]
     for sign in (-1, 1):
         lines.extend(
-            Line(sign * lane * lane_width_m, width_m, DASHED)
+            PaintedLine(sign * lane * lane_width_m, width_m, DASHED)
             for lane in range(1, lanes_per_direction)
         )
-        lines.append(Line(sign * half_road_m, width_m, SOLID))
+        lines.append(PaintedLine(sign * half_road_m, width_m, SOLID))
     return RoadProfile(
         lanes_per_direction=lanes_per_direction,
         lane_width_m=lane_width_m,
@@ -180,9 +180,9 @@ def _profile(surroundings: str, lanes_per_direction: int, lane_width_m: float) -
 
 def _side(
     half_road_m: float, shoulder_m: float, parking_m: float, pavement_m: float, setback_m: float
-) -> Side:
+) -> Roadside:
     asphalt_m = half_road_m + shoulder_m + parking_m
-    return Side(
+    return Roadside(
         asphalt_m=asphalt_m,
         kerb_m=0.18,
         pavement_from_m=asphalt_m,

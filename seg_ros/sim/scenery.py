@@ -11,7 +11,7 @@ from functools import lru_cache
 import numpy as np
 
 from seg_ros.sim.config import SceneConfig
-from seg_ros.sim.profile import RoadProfile, Side
+from seg_ros.sim.profile import RoadProfile, Roadside
 
 __all__ = [
     'BLOCK_M',
@@ -194,7 +194,7 @@ class Scenery:
         fences: list[Fence],
         start_m: float,
         sign: int,
-        side: Side,
+        side: Roadside,
     ) -> None:
         surroundings = self._config.surroundings
         s = start_m + (0.0 if surroundings == 'city' else float(generator.uniform(0.0, 8.0)))
@@ -262,7 +262,7 @@ class Scenery:
         trees: list[Tree],
         start_m: float,
         sign: int,
-        side: Side,
+        side: Roadside,
     ) -> None:
         surroundings = self._config.surroundings
         count = {'city': 3, 'suburb': 5, 'country': 7}[surroundings]
@@ -290,7 +290,7 @@ class Scenery:
         posts: list[Post],
         start_m: float,
         sign: int,
-        side: Side,
+        side: Roadside,
     ) -> None:
         country = self._config.surroundings == 'country'
         d = sign * (side.asphalt_m + (1.2 if country else 0.5))
@@ -316,7 +316,7 @@ class Scenery:
         parked: list[ParkedCar],
         start_m: float,
         sign: int,
-        side: Side,
+        side: Roadside,
     ) -> None:
         for i in range(7):
             at_m = start_m + (i + 0.5) * BLOCK_M / 7.0 + float(generator.uniform(-0.6, 0.6))

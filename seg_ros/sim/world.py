@@ -21,7 +21,7 @@ from seg_ros.sim.scenery import Scenery
 from seg_ros.sim.traffic import Cyclist, Traffic, Walker
 from seg_ros.sim.vehicle import Driver, VehicleState, drive_on
 
-__all__ = ['Drive', 'World']
+__all__ = ['SimDrive', 'World']
 
 PATH_STEP_M = 0.5
 PATH_LENGTH_M = 40.0
@@ -204,7 +204,7 @@ class World:
         )
 
 
-class Drive:
+class SimDrive:
     """Frames of a drive at ``config.rate_hz``, without end; the first is the start."""
 
     def __init__(self, config: SceneConfig) -> None:

@@ -21,7 +21,7 @@ from seg_ros.recordings.sources import (
     options_from_arguments,
     words_from_options,
 )
-from seg_ros.sim import SCENARIOS, Drive
+from seg_ros.sim import SCENARIOS, SimDrive
 from test.recordings.pictures import (
     PERIOD_NS,
     camera_info_message,
@@ -68,7 +68,7 @@ def test_options_survive_the_way_through_a_command_line(options: SourceOptions) 
 
 def test_the_processes_that_render_give_the_very_frames_of_the_drive() -> None:
     source = open_source(SourceOptions('scenario', 'empty', rate_hz=10.0, seed=5))
-    drive = Drive(replace(SCENARIOS['empty'], rate_hz=10.0, seed=5))
+    drive = SimDrive(replace(SCENARIOS['empty'], rate_hz=10.0, seed=5))
     assert source.camera == drive.world.camera
     assert source.class_names is not None
     frames = source.frames()

@@ -14,8 +14,8 @@ from seg_ros.sim import (
     SCENARIOS,
     WEATHERS,
     CrossingEvent,
-    Drive,
     SceneConfig,
+    SimDrive,
     SimFrame,
     World,
     random_scene,
@@ -26,7 +26,7 @@ FREE = replace(SMALL, car_density=0.0, people_density=0.0, cyclist_density=0.0)
 
 
 def frames(config: SceneConfig, count: int) -> list[SimFrame]:
-    return list(itertools.islice(Drive(config), count))
+    return list(itertools.islice(SimDrive(config), count))
 
 
 @pytest.mark.parametrize('weather', ['sunny', 'night'])

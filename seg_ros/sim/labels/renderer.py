@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from seg_ros.core.geometry.camera import Camera
 from seg_ros.sim import classes
 from seg_ros.sim.config import SceneConfig
-from seg_ros.sim.labels.ground import LabelGround
+from seg_ros.sim.labels.road import LabelGround
 from seg_ros.sim.paint.canvas import FIRST_CYCLIST_CODE, FIRST_PERSON_CODE, LAST_CODE
 from seg_ros.sim.paint.renderer import Picture, Sighting
 from seg_ros.sim.paint.view import View

@@ -1,6 +1,7 @@
-"""A bare road as labels only: no picture, nothing that stands on it, and so ten times faster.
+"""Labels of a bare road: no picture, nothing that stands on it, and so ten times faster.
 
-For drives of many kilometres, and for tests that need a certain paint at a certain place.
+``LabelRoad`` has the paint that a test or a drive of many kilometres asks for, ``LabelGround`` the
+cross-section that the scenery of ``LabelRenderer`` stands on.
 """
 
 from __future__ import annotations
@@ -13,18 +14,22 @@ from numpy.typing import NDArray
 
 from seg_ros.core.geometry.camera import Camera
 from seg_ros.sim import classes
+from seg_ros.sim.ground_points import Float32Image, column_nodes, interpolation, within_reach
+from seg_ros.sim.profile import DASHED, TABLE_HALF_WIDTH_M, TABLE_STEP_M, RoadProfile
 from seg_ros.sim.road import Road
 from seg_ros.sim.vehicle import VehicleState
 
-__all__ = ['LabelRoad', 'Stripe', 'lane_stripes']
+__all__ = ['LabelGround', 'LabelRoad', 'Stripe', 'lane_stripes']
 
 COLUMN_STEP = 16
 FAR_M = 90.0
+GROUND_COLUMN_STEP = 32  # the same two for LabelGround
+GROUND_FAR_M = 200.0
+DASHED_CODE = 128
 PATH_STEP_M = 0.5
 PATH_LENGTH_M = 40.0
 
 Float64Array = NDArray[np.float64]
-Float32Image = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -79,12 +84,9 @@ class LabelRoad:
         height, width = self.table.shape[:2]
         ahead_m = np.where(np.isfinite(self.table[..., 0]), self.table[..., 0], np.inf).max(axis=1)
         self._rows = np.flatnonzero(ahead_m < FAR_M)
-        nodes = np.unique(np.append(np.arange(0, width, COLUMN_STEP), width - 1))
+        nodes = column_nodes(width, COLUMN_STEP)
         self._points = self.table[self._rows][:, nodes].astype(np.float64)
-        columns = np.arange(width)
-        self._spread = np.array(
-            [np.interp(columns, nodes, row) for row in np.eye(len(nodes))], dtype=np.float32
-        )
+        self._spread = interpolation(nodes, width)
         self._sky = np.full((height, width), classes.SKY, np.uint8)
 
     def labels(self, state: VehicleState) -> NDArray[np.uint8]:
@@ -119,3 +121,48 @@ class LabelRoad:
         x, y = self._points[..., 0], self._points[..., 1]
         s, d = self.road.coordinates(state.x_m + cos * x - sin * y, state.y_m + sin * x + cos * y)
         return s.astype(np.float32) @ self._spread, d.astype(np.float32) @ self._spread
+
+
+class LabelGround:
+    """Labels of the bare road as a camera on a vehicle sees them.
+
+    Args:
+        road: Its centre line.
+        camera: On the vehicle.
+        profile: What lies how far from the centre line.
+    """
+
+    def __init__(self, road: Road, camera: Camera, profile: RoadProfile) -> None:
+        self._road = road
+        table = camera.ground_table().astype(np.float64)
+        height, width = table.shape[:2]
+        self._seen = np.isfinite(table[..., 0])
+        rows = np.flatnonzero(self._seen.any(axis=1))
+        self._first_row = int(rows[0]) if rows.size else height
+        self._is_ground = self._seen[self._first_row :]
+        nodes = column_nodes(width, GROUND_COLUMN_STEP)
+        self._points = within_reach(table[self._first_row :, nodes], camera, GROUND_FAR_M)
+        self._spread = interpolation(nodes, width)
+        self._codes = profile.surface_table.copy()
+        kinds = profile.line_table
+        self._codes[(kinds > 0) & (kinds < DASHED)] = classes.LANE_MARKING
+        self._codes[kinds >= DASHED] = DASHED_CODE
+        self._period_m = np.float32(profile.dash_m + profile.gap_m)
+        self._dash_m = np.float32(profile.dash_m)
+        self._sky = np.full((height, width), classes.SKY, np.uint8)
+
+    def labels(self, state: VehicleState) -> NDArray[np.uint8]:
+        """Returns ``(H, W)`` class ids, the caller's own."""
+        cos, sin = np.cos(state.yaw_rad), np.sin(state.yaw_rad)
+        x, y = self._points[..., 0], self._points[..., 1]
+        s, d = self._road.coordinates(state.x_m + cos * x - sin * y, state.y_m + sin * x + cos * y)
+        place = (d / TABLE_STEP_M + TABLE_HALF_WIDTH_M / TABLE_STEP_M + 0.5).astype(np.float32)
+        index = np.clip(place @ self._spread, 0, len(self._codes) - 1).astype(np.int32)
+        ground = self._codes.take(index)
+        row, column = np.nonzero(ground == DASHED_CODE)
+        along = np.einsum('ij,ji->i', s.astype(np.float32)[row], self._spread[:, column])
+        is_painted = np.mod(along, self._period_m) < self._dash_m
+        ground[row, column] = np.where(is_painted, classes.LANE_MARKING, classes.ROAD)
+        labels = self._sky.copy()
+        np.copyto(labels[self._first_row :], ground, where=self._is_ground)
+        return labels

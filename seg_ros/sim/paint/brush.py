@@ -178,19 +178,25 @@ class Brush:
 
     def plain(self, pixels: Points, colour: Rgb, code: int) -> None:
         """A convex polygon in one colour."""
-        width, height = self.canvas.size_wh
-        x0 = max(0, math.floor(pixels[:, 0].min()))
-        y0 = max(0, math.floor(pixels[:, 1].min()))
-        x1 = min(width, math.ceil(pixels[:, 0].max()) + 1)
-        y1 = min(height, math.ceil(pixels[:, 1].max()) + 1)
-        if x1 <= x0 or y1 <= y0:
+        box = self._box(pixels)
+        if box is None:
             return
-        inside = _inside_distance(pixels, (x0, y0, x1, y1))
+        x0, y0, x1, y1 = box
+        inside = _inside_distance(pixels, box)
         if inside is None:
             return
         drawn = np.empty((y1 - y0, x1 - x0, 3), dtype=np.uint8)
         drawn[:] = np.rint(colour)
         self.canvas.paint_shape(drawn, inside, None, x0, y0, code)
+
+    def _box(self, pixels: Points) -> tuple[int, int, int, int] | None:
+        """The pixels about an outline, as x0, y0, x1, y1; None outside of the picture."""
+        width, height = self.canvas.size_wh
+        x0 = max(0, math.floor(pixels[:, 0].min()))
+        y0 = max(0, math.floor(pixels[:, 1].min()))
+        x1 = min(width, math.ceil(pixels[:, 0].max()) + 1)
+        y1 = min(height, math.ceil(pixels[:, 1].max()) + 1)
+        return None if x1 <= x0 or y1 <= y0 else (x0, y0, x1, y1)
 
     def outline(self, place: Place, shape: Points) -> Points:
         """Pixels of an outline at a place that faces the camera, in metres across and up."""
@@ -230,14 +236,9 @@ class Brush:
             optical, window = cut
             depth = optical[:, 2]
         pixels = self.view.pixels(optical)
-        width, height = self.canvas.size_wh
-        x0 = max(0, math.floor(pixels[:, 0].min()))
-        y0 = max(0, math.floor(pixels[:, 1].min()))
-        x1 = min(width, math.ceil(pixels[:, 0].max()) + 1)
-        y1 = min(height, math.ceil(pixels[:, 1].max()) + 1)
-        if x1 <= x0 or y1 <= y0:
+        box = self._box(pixels)
+        if box is None:
             return
-        box = x0, y0, x1, y1
         inside = _inside_distance(pixels, box)
         if inside is None:
             return

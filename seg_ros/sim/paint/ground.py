@@ -18,6 +18,7 @@ from seg_ros.core.errors import ConfigurationError
 from seg_ros.core.geometry.camera import Camera
 from seg_ros.sim import classes
 from seg_ros.sim.config import SceneConfig
+from seg_ros.sim.ground_points import Float32Image, column_nodes, interpolation, within_reach
 from seg_ros.sim.paint.canvas import Canvas
 from seg_ros.sim.paint.lights import (
     HEADLIGHT_COLOUR,
@@ -72,8 +73,6 @@ MAX_RIP_LEVEL = 6
 STRIPS = 4  # so many roads and pavements there are
 FIRST_LINE_CODE = 100  # above every class of the ground
 
-Float32Image = NDArray[np.float32]
-
 
 @dataclass(frozen=True)
 class _Band:
@@ -115,12 +114,12 @@ class Ground:
         self.first_row = int(seen_rows[0])
         self._is_ground = seen[self.first_row :]
         self._is_complete = bool(self._is_ground.all())
-        self._points = _within_reach(table[self.first_row :], camera)
+        self._points = within_reach(table[self.first_row :], camera, FAR_M)
         eye = np.array([camera.mount.x, camera.mount.y])
         self.distance_m = np.hypot(*np.moveaxis(self._points - eye, -1, 0))
-        nodes = np.unique(np.append(np.arange(0, width, COLUMN_STEP), width - 1))
+        nodes = column_nodes(width, COLUMN_STEP)
         self._node_points = self._points[:, nodes]
-        self._spread = _interpolation(nodes, width)
+        self._spread = interpolation(nodes, width)
         self._node_gap = np.diff(nodes).astype(np.float32)
         clear = np.exp(-self.distance_m / light.haze_m).astype(np.float32)
         self._clear = _three(clear)
@@ -390,21 +389,6 @@ def _stretch(at_m: float, reach_m: float) -> slice:
     first = round((at_m - reach_m + DASH_BEHIND_M) / DASH_STEP_M)
     last = round((at_m + reach_m + DASH_BEHIND_M) / DASH_STEP_M)
     return slice(max(first, 0), max(last, 0))
-
-
-def _within_reach(points: NDArray[np.float64], camera: Camera) -> NDArray[np.float64]:
-    """Ground points, those beyond ``FAR_M`` drawn in along their ray; none missing."""
-    eye = np.array([camera.mount.x, camera.mount.y])
-    offset = np.where(np.isfinite(points), points - eye, [FAR_M, 0.0])
-    distance = np.hypot(offset[..., 0], offset[..., 1])
-    return np.asarray(eye + offset * np.minimum(1.0, FAR_M / distance)[..., None])
-
-
-def _interpolation(nodes: NDArray[np.int64], width: int) -> Float32Image:
-    """``(nodes, width)``: values at some columns times this are the values at all columns."""
-    columns = np.arange(width)
-    unit = np.eye(len(nodes))
-    return np.array([np.interp(columns, nodes, row) for row in unit], dtype=np.float32)
 
 
 def _rip_level(size_m: NDArray[np.float64]) -> NDArray[np.int64]:
