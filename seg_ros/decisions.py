@@ -12,10 +12,10 @@ from typing import Any
 
 from seg_ros.core.geometry.camera import Camera, GroundTable
 from seg_ros.core.geometry.ground_scale import GroundScale
-from seg_ros.core.geometry.pitch_refinement import PitchRefinement
 from seg_ros.core.image.health import ImageHealth, health_of
 from seg_ros.core.image.picture_watch import PictureWatch
 from seg_ros.core.labels import LabelMap
+from seg_ros.core.lane.pitch_refinement import PitchRefinement
 from seg_ros.core.lane.track import LaneTrack
 from seg_ros.core.lane.tracker import LaneTracker
 from seg_ros.core.navigation.autoware_mask import AutowareEncoder, AutowareMask

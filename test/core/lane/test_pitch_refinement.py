@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from seg_ros.commands.evaluate.exact_labels import EXACT_LABEL_MAP
 from seg_ros.core.geometry.camera import Camera
 from seg_ros.core.geometry.ground_scale import GroundScale
-from seg_ros.core.geometry.pitch_refinement import PitchRefinement
 from seg_ros.core.lane.config import LaneConfig
+from seg_ros.core.lane.pitch_refinement import PitchRefinement
 from seg_ros.core.lane.track import LaneTrack
 from seg_ros.core.lane.tracker import LaneTracker
 from seg_ros.sim import SceneConfig
