@@ -1,4 +1,4 @@
-"""What the numbers in a label image mean: names, colours and roles.
+"""Label map: what the numbers in a label image mean, by names, colours and roles.
 
 Roles are all that the rest of the program asks about; no other module knows a class id.
 """

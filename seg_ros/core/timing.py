@@ -1,4 +1,4 @@
-"""The time that a frame spends in each stage, and percentiles over the latest frames."""
+"""Latency of a frame: the time it spends in each stage, and percentiles over the latest ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How large things are in the image where they stand on the ground."""
+"""Ground scale: pixels per metre where things stand, the inverse of the ground sample distance."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from seg_ros.core.geometry.camera import GroundTable
 
 __all__ = ['GroundPoint', 'GroundScale']
 
-FAR_M = 1e4
-MAX_STRETCH = 20.0  # beyond, next to the horizon, nothing is known
+FAR_M = 1e4  # metres: beyond is no ground, but the rounding of the horizon
+MAX_STRETCH = 20.0  # of a distance by a pitch error; beyond, near the horizon, nothing is known
 
 
 class GroundPoint(NamedTuple):
@@ -38,24 +38,26 @@ class _Pitch(NamedTuple):
     """How much further up a camera looks than its table says, for points instead of the table."""
 
     up_rad: float
-    eye_x_m: float
-    eye_y_m: float
-    eye_z_m: float
+    camera_x_m: float
+    camera_y_m: float
+    camera_z_m: float
 
     def shrink(self, x: Any) -> Any:
         """Part of its distance at which a point seems to be; 0 or less above the horizon."""
-        return math.cos(self.up_rad) - math.sin(self.up_rad) / self.eye_z_m * (x - self.eye_x_m)
+        return math.cos(self.up_rad) - math.sin(self.up_rad) / self.camera_z_m * (
+            x - self.camera_x_m
+        )
 
     def moved(self, point: GroundPoint) -> GroundPoint | None:
         """The ground that is really seen, None next to the horizon and above."""
         shrink = self.shrink(point.x_m)
         if shrink < 1.0 / MAX_STRETCH:
             return None
-        forward, left = point.x_m - self.eye_x_m, point.y_m - self.eye_y_m
-        forward = forward * math.cos(self.up_rad) + self.eye_z_m * math.sin(self.up_rad)
+        forward, left = point.x_m - self.camera_x_m, point.y_m - self.camera_y_m
+        forward = forward * math.cos(self.up_rad) + self.camera_z_m * math.sin(self.up_rad)
         return GroundPoint(
-            self.eye_x_m + forward / shrink,
-            self.eye_y_m + left / shrink,
+            self.camera_x_m + forward / shrink,
+            self.camera_y_m + left / shrink,
             point.along_m / (shrink * shrink),
             point.across_m / shrink,
         )
@@ -86,19 +88,19 @@ class GroundScale:
         self.px_per_m: NDArray[np.float32] = per_m
         self._pitch: _Pitch | None = None
 
-    def pitched(self, up_rad: float, eye_m: tuple[float, float, float]) -> GroundScale:
+    def pitched(self, up_rad: float, camera_m: tuple[float, float, float]) -> GroundScale:
         """The same for a camera that looks further up than the table says.
 
         Only the answers of ``at`` and ``row_with_scale`` change, so that it costs nothing.
 
         Args:
             up_rad: How much further up, a few degrees at most; for a camera that looks forward.
-            eye_m: Where the camera is, base frame.
+            camera_m: Where the camera is, base frame.
         """
         if up_rad == 0.0:
             return self
         pitched = copy.copy(self)
-        pitched._pitch = _Pitch(up_rad, *eye_m)
+        pitched._pitch = _Pitch(up_rad, *camera_m)
         return pitched
 
     def at(self, u: float, v: float) -> GroundPoint | None:

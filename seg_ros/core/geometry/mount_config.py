@@ -1,4 +1,4 @@
-"""Where the cameras are: the group ``mount`` of the node's parameters."""
+"""Parameters of the mounting: where the cameras are on the vehicle, the group ``mount``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether a fit may be believed: each check says in words what it found."""
+"""Plausibility checks of a fitted lane; each says in words what it found."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MAX_BEND = 2.0  # of the tightest bend: the shape of one image is rough
 MAX_HEADING = 1.2  # of the largest heading at which a lane is looked for
 MAX_PITCH_ERROR = 4.5  # in expected pitch errors
 MAX_PITCH_CHANGE = 3.0  # the same, from what is usual
-INSIDE = 0.5  # of the weaker side: more paint than that inside of a lane is a line
+PAINT_INSIDE = 0.5  # of the weaker side: more paint than that inside of a lane is a line
 MAX_OFFSET = 0.9  # in lanes, from the middle of the lane
 NEW_OFFSET = 0.55  # the same, of a lane that was not followed until now
 
@@ -84,7 +84,7 @@ def fit_problem(fit: LaneFit, config: LaneConfig, limits: Limits, known: Known) 
     if not known.lane and offset_m > NEW_OFFSET * width_m:
         return f'a lane beside the vehicle, {offset_m:.2f} m from its middle, is not its own'
     weaker_m = min(fit.left.length_m, fit.right.length_m)
-    if not known.lane and fit.inside_m > max(2.0 * config.min_line_m, INSIDE * weaker_m):
+    if not known.lane and fit.inside_m > max(2.0 * config.min_line_m, PAINT_INSIDE * weaker_m):
         return f'{fit.inside_m:.1f} m of a line run inside of the lane'
     for name, side in (('left', fit.left), ('right', fit.right)):
         other = 'right' if name == 'left' else 'left'

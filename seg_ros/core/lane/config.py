@@ -1,4 +1,4 @@
-"""What the lane track assumes of lane, vehicle and road; other robots change it by parameters."""
+"""Parameters of the lane track: what it assumes of lane, vehicle and road."""
 
 from __future__ import annotations
 

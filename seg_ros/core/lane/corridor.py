@@ -1,4 +1,4 @@
-"""Follows the middle of the drivable ground where nothing is painted on it."""
+"""Corridor: the middle of the drivable ground, followed where nothing is painted on it."""
 
 from __future__ import annotations
 

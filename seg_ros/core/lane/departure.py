@@ -1,4 +1,7 @@
-"""Warns before the vehicle crosses a line of its lane."""
+"""Lane departure warning: whether the vehicle is about to cross a line of its lane.
+
+It is the time to line crossing of the front corners that warns (compare ISO 17361).
+"""
 
 from __future__ import annotations
 
@@ -44,7 +47,10 @@ class DepartureWarning:
         if not track.valid or speed_mps is None or yaw_rate_radps is None:
             self._side = ''
             return None
-        times_s = {side: self._time_s(track, side, speed_mps, yaw_rate_radps) for side in SIDES}
+        times_s = {
+            side: self._time_to_line_crossing_s(track, side, speed_mps, yaw_rate_radps)
+            for side in SIDES
+        }
         side = min(times_s, key=lambda name: times_s[name])
         if times_s[side] <= self._config.departure_s:
             self._side = side
@@ -52,7 +58,9 @@ class DepartureWarning:
             self._side = ''
         return self._side
 
-    def _time_s(self, track: LaneTrack, side: str, speed_mps: float, yaw_rate: float) -> float:
+    def _time_to_line_crossing_s(
+        self, track: LaneTrack, side: str, speed_mps: float, yaw_rate: float
+    ) -> float:
         """Time until the front corner is on the line, infinite when it moves away from it."""
         room_m = self._room_m(track, side)
         if room_m <= 0.0:

@@ -17,6 +17,8 @@ from seg_ros.core.lane.points import Points
 from seg_ros.core.lane.shape import Float64Array, basis, distances
 
 __all__ = [
+    'BINS_PER_LANE',
+    'INSIDE',
     'LaneFit',
     'LineFit',
     'fit_lane',
@@ -31,8 +33,8 @@ SCALES = (0.14, 0.07, 0.045)  # in lanes: beyond it a point counts little (Geman
 SCALE_STDS = 2.0
 DOUBLE = 0.12  # in lanes: how far the inner of two lines may be from where a line is expected
 DOUBLED_TRUST = 0.05
-INSIDE = 0.3  # in lanes: a line so near to the middle is none of the two
-BINS_PER_LANE = 12
+INSIDE = 0.3  # in lanes: a line so near to the middle is none of the two, which are at 0.5
+BINS_PER_LANE = 12  # of lateral places, 0.28 m at 3.4 m: two beside each other hold a wide line
 NEAR_LINE = 0.2  # in lanes: what belongs to a line, well fitted or not
 BESIDE = 0.7  # the same: how far beyond a line paint tells that the line is rather there
 

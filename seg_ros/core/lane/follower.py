@@ -1,4 +1,8 @@
-"""One lane through time: fitted in each image, believed if it is good, coasted if it is not."""
+"""Track of one lane through time: confirmed by hits, coasted without, deleted when it is lost.
+
+Each image predicts the filter, fits the lane to what is seen, and takes the fit over if the checks
+find nothing.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Follows the painted lines: finds them, doubts them now and then, and changes lanes with them."""
+"""Lane markings: the lane between painted lines, found, doubted now and then, changed.
+
+The lines of the lanes beside are looked for as well; a lane change goes over to one of them.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ import numpy as np
 from seg_ros.core.lane.checks import Limits
 from seg_ros.core.lane.config import LaneConfig
 from seg_ros.core.lane.filter import LaneEstimate
-from seg_ros.core.lane.fit import painted_beside_m, without_pitch_error
+from seg_ros.core.lane.fit import BINS_PER_LANE, painted_beside_m, without_pitch_error
 from seg_ros.core.lane.follower import LaneFollower
 from seg_ros.core.lane.points import Points
 from seg_ros.core.lane.shape import Float64Array, distances, value_at
@@ -25,7 +28,6 @@ DOUBT = 0.3  # in lanes, between the tracked middle and the one found anew
 DOUBT_AT = 0.35  # of the look-ahead
 LANE_CHANGE = 0.53  # in lanes from the middle
 NEIGHBOUR_MEMORY_S = 1.5
-NEIGHBOUR_BINS_PER_LANE = 12
 NEIGHBOUR_SPREAD = 0.1  # in lanes: points of one line
 
 
@@ -189,7 +191,7 @@ def _strongest(
     if float(length_m[chosen].sum()) < config.min_line_m:
         return None
     place, weight = beyond_m[chosen], length_m[chosen]
-    bin_m = config.width_expected_m / NEIGHBOUR_BINS_PER_LANE
+    bin_m = config.width_expected_m / BINS_PER_LANE
     votes = np.bincount((place / bin_m).astype(np.intp), weight)
     top_m = (int(votes.argmax()) + 0.5) * bin_m
     line = np.abs(place - top_m) < NEIGHBOUR_SPREAD * config.width_expected_m

@@ -1,7 +1,7 @@
-"""How far the camera looks up from where its mounting says, by the lines of the lane.
+"""Pitch error of a camera, averaged from the vanishing point of the lane's lines.
 
-Lines that are parallel on the ground meet where the lane tracker says they do: their vanishing
-point. What lasts is the mounting; what does not, slopes and braking, is averaged away.
+Lines that are parallel on the ground meet where the lane tracker says they do. What lasts is the
+mounting; what does not, slopes and braking, is averaged away.
 """
 
 from __future__ import annotations

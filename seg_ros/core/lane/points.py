@@ -1,4 +1,7 @@
-"""From the label image to points on the ground: middles of painted lines, edges of the road."""
+"""Ground points of the lane: middles of painted lines and edges of the road, in metres.
+
+An inverse perspective mapping of runs of pixels instead of whole images.
+"""
 
 from __future__ import annotations
 

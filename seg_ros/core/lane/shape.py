@@ -1,7 +1,7 @@
-"""The shape of a lane: y = c0 + c1 x + c2 x^2 / 2 + c3 x^3 / 6, metres in the base frame.
+"""Cubic polynomial of a lane, close to a clothoid: y = c0 + c1 x + c2 x^2 / 2 + c3 x^3 / 6.
 
-The four numbers are offset, heading (its tangent), curvature and rate of curvature at x = 0, as
-long as the heading is small.
+Metres in the base frame. The four numbers are offset, heading (its tangent), curvature and rate of
+curvature at x = 0, as long as the heading is small.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ __all__ = [
 Float64Array = NDArray[np.float64]
 FloatArray = NDArray[np.floating[Any]]
 
-PARALLEL_SAMPLES = 16
+PARALLEL_SAMPLES = 16  # four for each of the coefficients that are fitted to them
 
 
 class Distances(NamedTuple):

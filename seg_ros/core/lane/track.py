@@ -1,4 +1,4 @@
-"""The lane that the vehicle is in, as a path in metres, with an honest word on its validity."""
+"""Lane track: the lane that the vehicle is in, as a path in metres, and whether it is valid."""
 
 from __future__ import annotations
 
@@ -125,13 +125,13 @@ class LaneTrack:
 
     @property
     def offset_m(self) -> float:
-        """The base origin in the lane, positive is left of its middle."""
+        """Cross-track error: the base origin in the lane, positive is left of its middle."""
         middle = 0.5 * (self.left.c0 + self.right.c0)
         return float(-middle * np.cos(np.arctan(self.left.c1)))
 
     @property
     def heading_rad(self) -> float:
-        """The base frame against the lane, positive points left of it."""
+        """Heading error: the base frame against the lane, positive points left of it."""
         return float(-np.arctan(0.5 * (self.left.c1 + self.right.c1)))
 
     @property

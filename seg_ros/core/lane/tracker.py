@@ -1,4 +1,4 @@
-"""Follows the lane from image to image."""
+"""Lane tracker: follows the lane of the vehicle from label image to label image."""
 
 from __future__ import annotations
 
@@ -171,7 +171,7 @@ class LaneTracker:
         stamp_ns: int,
         glide_m: float,
     ) -> LaneTrack:
-        """The track of a lane that is followed, valid if it may be."""
+        """The track of a lane that is followed, valid if nothing is found against it."""
         config = self._config
         shape, width_m = estimate.shape, estimate.width_m
         reach_m = lane.reach_m

@@ -1,7 +1,7 @@
-"""Finds a lane without knowing anything: all lines of a road have one shape, so they vote for it.
+"""Hough transform of a lane: finds one without knowing anything of the images before.
 
-Every shape of a small grid of headings and curvatures straightens the points; the right one piles
-them up at few lateral places.
+All lines of a road have one shape. Every shape of a small grid of headings and curvatures
+straightens the points; the right one piles them up at few lateral places.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from seg_ros.core.lane.config import LaneConfig
+from seg_ros.core.lane.fit import INSIDE
 from seg_ros.core.lane.points import Points
 from seg_ros.core.lane.shape import Float64Array
 
@@ -25,7 +26,6 @@ VOTE_RANGE = 0.75  # of the look-ahead distance
 MIN_SHARE = 0.18  # of the longest line, what another line must have
 FULL_EVIDENCE = 4.0  # in shortest lines; more does not make a line better
 EFFORT = 0.05  # what the largest heading or curvature costs, as a share of the score
-INSIDE = 0.3  # in lanes: a line so near to the middle is none of the two
 THREE = np.ones(3)
 WIDTH_COST = 2.0  # in shortest lines per relative deviation of the width
 

@@ -1,7 +1,8 @@
-"""The label image as Autoware's image_projection_based_fusion reads it: its ids, run by run.
+"""Autoware's mask: the label image with its class ids, run-length encoded.
 
-A record is one byte of class and four of count, in the machine's own order of bytes; the records
-go row by row through the whole image (perception_utils, run_length_encoder.cpp).
+image_projection_based_fusion reads it. A record is one byte of class and four of count, in the
+machine's own order of bytes; the records go row by row through the whole image
+(perception_utils, run_length_encoder.cpp).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What navigation stacks are given: the group ``navigation`` of the node's parameters."""
+"""Parameters of what navigation stacks are given: the group ``navigation``."""
 
 from __future__ import annotations
 

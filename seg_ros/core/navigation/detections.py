@@ -1,4 +1,4 @@
-"""People as boxes in the picture and on the ground: the instances, with what their tracks know."""
+"""Detections of people: boxes in the picture and on the ground, with what their tracks know."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which pixels belong to which person: a panoptic image from labels and shape.
+"""Instances of people: a panoptic image from labels and shape.
 
 People who touch are split where heads and shoulders leave a valley, with the size that a person
 has at its place on the ground.

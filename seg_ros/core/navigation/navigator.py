@@ -1,4 +1,4 @@
-"""Everything that navigation stacks are given of one frame, and nothing that nobody wants."""
+"""Navigation outputs: everything that stacks are given of one frame, and nothing unwanted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the things that stand on the ground touch it, column by column of the label image.
+"""Obstacles: where the things that stand on the ground touch it, column by column (stixels).
 
 Only the lowest pixel of a thing is on the ground; what is above it would be projected far behind.
 So each column gives one point: the lower end of the lowest run of obstacle pixels that is tall

@@ -1,4 +1,4 @@
-"""Named zones that are watched: the group ``zones`` of the node's parameters."""
+"""Parameters of the watched zones: the group ``zones`` of the node."""
 
 from __future__ import annotations
 

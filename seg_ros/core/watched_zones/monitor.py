@@ -1,4 +1,4 @@
-"""Watches named zones of the picture or of the ground: how much of each some classes cover.
+"""Zone monitor: how much of a named zone of picture or ground some classes cover.
 
 The general form of the pedestrian stop: a crossing with somebody on it, a shelf that runs empty, a
 person in the work cell of a robot, a doorway that is blocked.
