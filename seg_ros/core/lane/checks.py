@@ -11,9 +11,11 @@ from seg_ros.core.lane.fit import LaneFit
 
 __all__ = ['Known', 'Limits', 'fit_problem', 'path_problem']
 
-WIDTH_SLACK = 0.04  # of the limits, for noise
+WIDTH_SLACK = 0.04  # of the limits, for the noise of a fit: 0.1 m of 2.4 m
 MIN_AGREEMENT = 0.4
-MAX_WIDTH_STD = 0.07  # in lanes: of a width that places the line that is not seen
+MAX_WIDTH_STD = (
+    0.07  # in lanes (0.24 m of 3.4 m): of a width that places the line that is not seen
+)
 MAX_BEND = 2.0  # of the tightest bend: the shape of one image is rough
 MAX_HEADING = 1.2  # of the largest heading at which a lane is looked for
 MAX_PITCH_ERROR = 4.5  # in expected pitch errors

@@ -12,8 +12,8 @@ from seg_ros.core.lane.points import Points
 
 __all__ = ['CorridorFollower']
 
-RAGGED = 2.0  # edges of ground are rougher than paint
-MIN_ROWS = 8
+RAGGED = 2.0  # times the residual of paint: edges of ground are rougher
+MIN_ROWS = 8  # with both edges, for the parabola that it begins with: its three numbers twice over
 DIVIDED = 2.0  # in shortest lines: so much paint inside is no stray spot
 
 

@@ -21,12 +21,15 @@ STATE_SIZE = 6
 WIDTH = 4  # its place in the state; offset, heading, curvature and rate are 0 to 3
 PITCH = 5  # likewise: the pitch error over the camera's height, rad/m, positive looks up
 
-# Standard deviations after one second, in the units of ``LaneFilter._units``.
+# Standard deviations in the units of ``LaneFilter._units``: lanes, radians, tightest bends, these
+# per look-ahead, lanes; of the pitch error, ``lane.pitch_per_m`` instead. The first two are what
+# one second adds.
 DRIFT = np.array([0.03, 0.03, 0.12, 0.6, 0.01, 0.0])
 UNKNOWN_MOTION = np.array([0.06, 0.06, 0.3, 1.0, 0.0, 0.0])
 AT_START = np.array([0.4, 0.25, 0.6, 5.0, 0.12, 1.0])
-KNOWN_WIDTH = 0.01
-PITCH_TIME_S = 1.0  # how long a pitch lasts
+KNOWN_WIDTH = 0.01  # in lanes: standard deviation of a width that is a parameter
+PITCH_TIME_S = 1.0  # time constant of a pitch error: a bump, a touch of the brake
+SHIFT_STD, SHIFT_WIDTH_STD = 0.03, 0.05  # in lanes: what a lane change adds, of place and width
 
 
 class LaneEstimate(NamedTuple):
@@ -135,6 +138,6 @@ class LaneFilter:
         mean[:4] = parallel(mean[:4], left_m, self._reach_m)
         mean[WIDTH] = width_m
         covariance = self._estimate.covariance.copy()
-        covariance[0, 0] += (0.03 * width_m) ** 2
-        covariance[WIDTH, WIDTH] += (0.05 * width_m) ** 2
+        covariance[0, 0] += (SHIFT_STD * width_m) ** 2
+        covariance[WIDTH, WIDTH] += (SHIFT_WIDTH_STD * width_m) ** 2
         self._estimate = LaneEstimate(mean, covariance)

@@ -30,9 +30,14 @@ __all__ = [
 POINT_STD = 0.018  # of a point against its line, in lanes
 STD_PER_RANGE = 0.003  # and that much more per distance
 SCALES = (0.14, 0.07, 0.045)  # in lanes: beyond it a point counts little (Geman and McClure)
-SCALE_STDS = 2.0
+SCALE_STDS = 2.0  # and at least so many standard deviations of the point
 DOUBLE = 0.12  # in lanes: how far the inner of two lines may be from where a line is expected
-DOUBLED_TRUST = 0.05
+DOUBLED_TRUST = 0.05  # of the outer of two lines side by side
+PER_LANE = (
+    3.0  # independent looks along a lane's width of line: neighbouring rows see the same paint
+)
+REACHED = 0.98  # of a line ends before its reach; the topmost point may be a stray pixel
+LEAST_STRETCH = 0.2  # of a distance by a pitch error; beyond five times it is next to the horizon
 INSIDE = 0.3  # in lanes: a line so near to the middle is none of the two, which are at 0.5
 BINS_PER_LANE = 12  # of lateral places, 0.28 m at 3.4 m: two beside each other hold a wide line
 NEAR_LINE = 0.2  # in lanes: what belongs to a line, well fitted or not
@@ -80,7 +85,7 @@ def without_pitch_error(
 ) -> tuple[Float64Array, Float64Array]:
     """Returns x and y of the points with the camera's pitch error taken out."""
     distance = points.x - camera_x_m
-    stretch = 1.0 / np.maximum(1.0 - pitch_per_m * distance, 0.2)
+    stretch = 1.0 / np.maximum(1.0 - pitch_per_m * distance, LEAST_STRETCH)
     return camera_x_m + distance * stretch, points.y * stretch
 
 
@@ -158,8 +163,8 @@ def _std(points: Points, foot: Float64Array, width_m: float) -> Float64Array:
 
 
 def _per_metre(width_m: float) -> float:
-    """Independent looks per metre of line: one in a third of a lane."""
-    return 3.0 / width_m
+    """Independent looks per metre of line."""
+    return PER_LANE / width_m
 
 
 def _judged(points: Points, estimate: LaneEstimate, width_m: float, camera_x_m: float) -> LaneFit:
@@ -226,9 +231,8 @@ def _line_fit(
     if not chosen.any():
         return LineFit(0.0, 0.0, 0.0, beside_m)
     length_m = float(on[chosen].sum())
-    # The topmost point may be a stray pixel; the line reaches to where all but 2 % of it is.
     order = np.argsort(foot[chosen])
     share = np.cumsum(on[chosen][order])
-    last = int(np.searchsorted(share, 0.98 * length_m))
+    last = int(np.searchsorted(share, REACHED * length_m))
     reach_m = float(foot[chosen][order][min(last, len(order) - 1)])
     return LineFit(length_m, reach_m, length_m / float(near[mask].sum()), beside_m)

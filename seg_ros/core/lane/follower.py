@@ -18,10 +18,10 @@ from seg_ros.core.lane.shape import Float64Array
 __all__ = ['LaneFollower']
 
 NS_PER_S = 1e9
-MIN_POINTS = 4
-PITCH_LEARNING = 0.01  # of a change, per image
-PITCH_MEMORY_S = 5.0
-EXTRAPOLATED = 0.1  # of the look-ahead, beyond what is seen
+MIN_POINTS = 4  # as many as the shape has coefficients
+PITCH_LEARNING = 0.01  # of a change, per image: a time constant of 5 s at 20 Hz
+PITCH_MEMORY_S = 5.0  # without the lane, as long as it took to learn
+EXTRAPOLATED = 0.1  # of the look-ahead, beyond what is seen: 3 m of 30, the shortest line
 
 
 class LaneFollower:

@@ -18,11 +18,13 @@ from seg_ros.core.types import ConfidenceImage, LabelImage
 
 __all__ = ['LaneView', 'Points']
 
-ROWS_PER_LOOK_AHEAD = 180
+ROWS_PER_LOOK_AHEAD = 180  # at most: one in 0.19 m of 34.5 m, a sixteenth of the shortest line
 FIT_RANGE = 1.15  # how much further than the path is looked
-LATERAL_RANGE = 2.2  # in widest lanes to each side
-LONGEST_ROW_M = 1.0  # what one image row may count for
-CROWD = 7  # lines in a row, above which it is a crossing or noise
+# In widest lanes to each side: the far line of the lane beside is at 1.5, or at 2.0 from a vehicle
+# on the line of its own lane; and a tenth more.
+LATERAL_RANGE = 2.2
+LONGEST_ROW = 30.0  # the look-ahead over it is the most that one image row counts for: 1 m of 30
+CROWD = 7  # lines in a row, above which it is a crossing or noise; three lanes have four
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,7 @@ class LaneView:
         self._pixel_m = np.abs(np.nanmedian(np.diff(self._y, axis=1), axis=1))
         self._row_length_m = np.minimum(
             np.abs(np.gradient(row_x[self._rows])) if len(self._rows) > 1 else 0.0,
-            LONGEST_ROW_M * config.look_ahead_m / 30.0,
+            config.look_ahead_m / LONGEST_ROW,
         )
         self._bordered = np.zeros((len(self._rows), width + 2), np.uint8)
         self.camera_x_m = _camera_x(self._x, self._y) if self.sees_ground else 0.0

@@ -14,7 +14,7 @@ __all__ = ['SOURCES', 'Boundary', 'Coefficients', 'LaneTrack', 'Placement']
 SOURCES = ('markings', 'one_boundary', 'corridor')
 NS_PER_S = 1e9
 INF = float('inf')
-FINE_STEPS = 4  # per path point, to measure the length of the curve
+FINE_STEPS = 4  # per path point, to measure the length of the curve along chords
 
 
 class Coefficients(NamedTuple):

@@ -25,7 +25,7 @@ from seg_ros.core.types import ConfidenceImage, LabelImage
 __all__ = ['LaneTracker']
 
 NS_PER_S = 1e9
-MAX_STEP_S = 1.0  # between two images; after more the lane is looked for anew
+MAX_STEP_S = 1.0  # between two images; after more, or backwards, the lane is looked for anew
 
 
 class LaneTracker:

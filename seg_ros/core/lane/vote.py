@@ -17,7 +17,7 @@ from seg_ros.core.lane.shape import Float64Array
 
 __all__ = ['LaneVote', 'Peaks']
 
-MAX_POINTS = 120
+MAX_POINTS = 120  # bounds the cost: 121 coarse shapes of so many points
 COARSE = 5  # headings and curvatures to each side of straight ahead
 FINE = 2  # more of them between two coarse ones, to each side
 COARSE_BINS_PER_LANE = 7  # of the expected width
@@ -26,7 +26,9 @@ VOTE_RANGE = 0.75  # of the look-ahead distance
 MIN_SHARE = 0.18  # of the longest line, what another line must have
 FULL_EVIDENCE = 4.0  # in shortest lines; more does not make a line better
 EFFORT = 0.05  # what the largest heading or curvature costs, as a share of the score
-THREE = np.ones(3)
+THREE = np.ones(3)  # a line may lie across two bins, so each counts with its neighbours
+PAIR_SLACK = 0.05  # of the limits of the width, as places are known to a bin only
+OFFSET_COST = 0.3  # as much as the same share of the width, per width from the middle
 WIDTH_COST = 2.0  # in shortest lines per relative deviation of the width
 
 
@@ -129,16 +131,20 @@ class LaneVote:
         best_score = 0.0
         lines = list(zip(peaks.left_m.tolist(), peaks.length_m.tolist(), strict=True))
         full_m = FULL_EVIDENCE * config.min_line_m
+        low_m, high_m = (
+            (1.0 - PAIR_SLACK) * config.width_min_m,
+            (1.0 + PAIR_SLACK) * config.width_max_m,
+        )
         for left_m, left_length_m in lines:
             for right_m, right_length_m in lines:
                 pair_m = left_m - right_m
-                if not 0.95 * config.width_min_m <= pair_m <= 1.05 * config.width_max_m:
+                if not low_m <= pair_m <= high_m:
                     continue
                 centre_m = 0.5 * (left_m + right_m)
                 if abs(centre_m) > 0.5 * pair_m:
                     continue
                 evidence = min(left_length_m, full_m) + min(right_length_m, full_m)
-                odd = abs(pair_m / width_m - 1.0) + 0.3 * abs(centre_m) / pair_m
+                odd = abs(pair_m / width_m - 1.0) + OFFSET_COST * abs(centre_m) / pair_m
                 between_m = sum(
                     length_m
                     for place_m, length_m in lines

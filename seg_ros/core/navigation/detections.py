@@ -19,7 +19,8 @@ __all__ = ['Box', 'Detection', 'find_detections']
 Box = tuple[float, float, float, float]
 """x0, y0, x1, y1 in pixels; the right and the lower edge are those of the last pixel."""
 
-SAME_IOU = 0.5  # an instance and a track whose boxes overlap less are two people
+# An instance and a track whose boxes overlap less are two people: the criterion of PASCAL VOC
+SAME_IOU = 0.5
 
 
 @dataclass(frozen=True)

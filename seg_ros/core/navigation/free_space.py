@@ -28,7 +28,9 @@ __all__ = ['CostmapImages', 'CostmapTable', 'DrivableGrid', 'FreeGrid', 'FreeSca
 
 BLOCKED, UNKNOWN = 100, -1  # of nav_msgs/OccupancyGrid; 0 is free
 
-EDGE_M, EDGE_SHARE = 0.5, 0.1  # a longer step from column to column is from a thing to behind it
+# A step from column to column that is longer than this and this share of the range is from a thing
+# to what is behind it
+EDGE_M, EDGE_SHARE = 0.5, 0.1
 
 Float32Array = NDArray[np.float32]
 Float64Array = NDArray[np.float64]

@@ -20,7 +20,8 @@ from seg_ros.core.types import LabelImage
 __all__ = ['NO_CLASS', 'PER_CLASS', 'InstanceFinder', 'Instances']
 
 PER_CLASS = 1000
-"""A pixel is ``class id * PER_CLASS + number``; number 0 is no thing, or none in particular."""
+"""A pixel is ``class id * PER_CLASS + number``; number 0 is no thing, or none in
+particular (as in the instance ids of Cityscapes)."""
 
 NO_CLASS = 65535
 """Unlabelled, and classes from id 65, which do not fit into 16 bits."""

@@ -34,10 +34,10 @@ __all__ = [
 ]
 
 GROUND, FREE, OBSTACLE, BODY = 1, 2, 4, 8
-LEAST_ROWS = 2  # of a run, however far away
+LEAST_ROWS = 2  # of a run, however far away: one row alone may be the border of two labels
 HOLE = np.ones((3, 1), np.uint8)  # closes holes of two pixels in a column
-REACH_M = 0.35  # from the feet of a person to the side of it
-HORIZON_ROWS = 4
+REACH_M = 0.35  # from the feet of a person to its side: half of its 0.5 m, and 0.1 m for an arm
+HORIZON_ROWS = 4  # above the tallest run needed at the far end, so that its holes are closed too
 
 Mask = NDArray[np.uint8]
 Rows = NDArray[np.intp]
