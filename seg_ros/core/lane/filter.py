@@ -91,8 +91,8 @@ class LaneFilter:
         self, offset_m: float, slope: float, curvature: float, width_m: float
     ) -> LaneEstimate:
         """Begins with a rough lane; returns the estimate of it."""
-        mean = np.array([offset_m, slope, curvature, 0.0, width_m, 0.0])
-        self._estimate = LaneEstimate(mean, np.diag(np.square(self._start_std)))
+        state = np.array([offset_m, slope, curvature, 0.0, width_m, 0.0])
+        self._estimate = LaneEstimate(state, np.diag(np.square(self._start_std)))
         return self._estimate
 
     def reset(self) -> None:
@@ -107,11 +107,11 @@ class LaneFilter:
         """Lets time pass and the vehicle move; what is unknown of it makes less sure."""
         if self._estimate is None:
             return
-        mean, covariance = self._estimate.state.copy(), self._estimate.covariance
+        state, covariance = self._estimate.state.copy(), self._estimate.covariance
         forward_m = (speed_mps or 0.0) * dt_s
         turn_rad = (yaw_rate_radps or 0.0) * dt_s
-        mean[:4] = moved(
-            mean[:4],
+        state[:4] = moved(
+            state[:4],
             forward_m * math.cos(0.5 * turn_rad),
             forward_m * math.sin(0.5 * turn_rad),
             turn_rad,
@@ -123,21 +123,21 @@ class LaneFilter:
         transition[:4, :4] = recentring(forward_m)
         remembered = math.exp(-dt_s / PITCH_TIME_S)
         transition[PITCH, PITCH] = remembered
-        mean[PITCH] *= remembered
+        state[PITCH] *= remembered
         growth = np.square(std * self._units) * dt_s
         growth[PITCH] = (1.0 - remembered**2) * self._start_std[PITCH] ** 2
         self._estimate = LaneEstimate(
-            mean, transition @ covariance @ transition.T + np.diag(growth)
+            state, transition @ covariance @ transition.T + np.diag(growth)
         )
 
     def shift_lane(self, left_m: float, width_m: float) -> None:
         """Goes over to the lane whose middle is so far to the left, negative to the right."""
         if self._estimate is None:
             return
-        mean = self._estimate.state.copy()
-        mean[:4] = parallel(mean[:4], left_m, self._reach_m)
-        mean[WIDTH] = width_m
+        state = self._estimate.state.copy()
+        state[:4] = parallel(state[:4], left_m, self._reach_m)
+        state[WIDTH] = width_m
         covariance = self._estimate.covariance.copy()
         covariance[0, 0] += (SHIFT_STD * width_m) ** 2
         covariance[WIDTH, WIDTH] += (SHIFT_WIDTH_STD * width_m) ** 2
-        self._estimate = LaneEstimate(mean, covariance)
+        self._estimate = LaneEstimate(state, covariance)

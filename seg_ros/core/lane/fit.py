@@ -101,38 +101,34 @@ def fit_lane(
         camera_x_m: Where the camera is, base frame.
         coarse: The expected state may be off by more than a tenth of the width.
     """
-    information = np.asarray(np.linalg.inv(expected.covariance), dtype=np.float64)
-    mean = expected.state
+    prior = np.asarray(np.linalg.inv(expected.covariance), dtype=np.float64)  # information matrix
+    state = expected.state
     for scale in SCALES if coarse else SCALES[1:]:
-        mean, posterior = _step(points, expected, information, mean, scale * width_m, camera_x_m)
-    mean, posterior = _step(points, expected, information, mean, SCALES[-1] * width_m, camera_x_m)
-    return _judged(
-        points,
-        LaneEstimate(mean, np.asarray(np.linalg.inv(posterior), dtype=np.float64)),
-        width_m,
-        camera_x_m,
-    )
+        state, posterior = _step(points, expected, prior, state, scale * width_m, camera_x_m)
+    state, posterior = _step(points, expected, prior, state, SCALES[-1] * width_m, camera_x_m)
+    covariance = np.asarray(np.linalg.inv(posterior), dtype=np.float64)
+    return _judged(points, LaneEstimate(state, covariance), width_m, camera_x_m)
 
 
 def _step(
     points: Points,
     expected: LaneEstimate,
-    information: Float64Array,
-    mean: Float64Array,
+    prior: Float64Array,
+    state: Float64Array,
     scale_m: float,
     camera_x_m: float,
 ) -> tuple[Float64Array, Float64Array]:
     """One reweighted Gauss-Newton step; returns the state and its information matrix."""
-    x, y = without_pitch_error(points, float(mean[PITCH]), camera_x_m)
-    shape = mean[:4]
+    x, y = without_pitch_error(points, float(state[PITCH]), camera_x_m)
+    shape = state[:4]
     signed, foot, slope = distances(shape, x, y)
     side = np.where(signed > 0.0, 0.5, -0.5)
-    residual = signed - side * mean[WIDTH]
-    std = _std(points, foot, float(mean[WIDTH]))
+    residual = signed - side * state[WIDTH]
+    std = _std(points, foot, float(state[WIDTH]))
     cut = np.maximum(scale_m, SCALE_STDS * std)
     trust = 1.0 / np.square(1.0 + np.square(residual / cut))
-    trust[_doubled(points.row, signed, residual, float(mean[WIDTH]))] *= DOUBLED_TRUST
-    weight = points.length_m * _per_metre(float(mean[WIDTH])) * trust / np.square(std)
+    trust[_doubled(points.row, signed, residual, float(state[WIDTH]))] *= DOUBLED_TRUST
+    weight = points.length_m * _per_metre(float(state[WIDTH])) * trust / np.square(std)
     cos = 1.0 / np.sqrt(1.0 + slope * slope)
     distance = x - camera_x_m
     jacobian = np.empty((len(x), STATE_SIZE))
@@ -140,9 +136,9 @@ def _step(
     jacobian[:, WIDTH] = side
     jacobian[:, PITCH] = distance * (slope * distance - y) * cos
     weighted = jacobian * weight[:, None]
-    posterior = information + weighted.T @ jacobian
-    gradient = weighted.T @ residual - information @ (mean - expected.state)
-    return np.asarray(mean + np.linalg.solve(posterior, gradient)), posterior
+    posterior = prior + weighted.T @ jacobian
+    gradient = weighted.T @ residual - prior @ (state - expected.state)
+    return np.asarray(state + np.linalg.solve(posterior, gradient)), posterior
 
 
 def _doubled(
