@@ -12,9 +12,9 @@ from seg_ros.core.lane.points import Points
 
 __all__ = ['CorridorFollower']
 
-RAGGED = 2.0  # times the residual of paint: edges of ground are rougher
+RAGGED = 2.0  # times the residual of paint: edges of ground are rougher; half or twice passes too
 MIN_ROWS = 8  # with both edges, for the parabola that it begins with: its three numbers twice over
-DIVIDED = 2.0  # in shortest lines: so much paint inside is no stray spot
+DIVIDED = 2.0  # in shortest lines: so much paint inside is no stray spot; half or twice passes too
 
 
 class CorridorFollower(LaneFollower):

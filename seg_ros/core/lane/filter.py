@@ -23,12 +23,14 @@ PITCH = 5  # likewise: the pitch error over the camera's height, rad/m, positive
 
 # Standard deviations in the units of ``LaneFilter._units``: lanes, radians, tightest bends, these
 # per look-ahead, lanes; of the pitch error, ``lane.pitch_per_m`` instead. The first two are what
-# one second adds.
+# one second adds. Chosen on the synthetic roads of test_tracker: with half of DRIFT a lane change
+# fails, with twice of it a gap that is coasted through; with half or twice of UNKNOWN_MOTION the
+# track without odometry; with half of AT_START a lane that merges.
 DRIFT = np.array([0.03, 0.03, 0.12, 0.6, 0.01, 0.0])
 UNKNOWN_MOTION = np.array([0.06, 0.06, 0.3, 1.0, 0.0, 0.0])
 AT_START = np.array([0.4, 0.25, 0.6, 5.0, 0.12, 1.0])
 KNOWN_WIDTH = 0.01  # in lanes: standard deviation of a width that is a parameter
-PITCH_TIME_S = 1.0  # time constant of a pitch error: a bump, a touch of the brake
+PITCH_TIME_S = 1.0  # time constant of a pitch error: a bump, a touch of the brake; not critical
 SHIFT_STD, SHIFT_WIDTH_STD = 0.03, 0.05  # in lanes: what a lane change adds, of place and width
 
 

@@ -17,11 +17,12 @@ from seg_ros.core.lane.shape import Float64Array
 
 __all__ = ['LaneVote', 'Peaks']
 
+# The numbers without another reason were chosen on the synthetic roads of test_tracker.
 MAX_POINTS = 120  # bounds the cost: 121 coarse shapes of so many points
 COARSE = 5  # headings and curvatures to each side of straight ahead
 FINE = 2  # more of them between two coarse ones, to each side
-COARSE_BINS_PER_LANE = 7  # of the expected width
-BINS_PER_LANE = 14
+COARSE_BINS_PER_LANE = 7  # of the expected width: 0.49 m of 3.4 m
+FINE_BINS_PER_LANE = 14  # the same: 0.24 m
 VOTE_RANGE = 0.75  # of the look-ahead distance
 MIN_SHARE = 0.18  # of the longest line, what another line must have
 FULL_EVIDENCE = 4.0  # in shortest lines; more does not make a line better
@@ -50,7 +51,7 @@ class LaneVote:
     def __init__(self, config: LaneConfig) -> None:
         self._config = config
         self._range_m = VOTE_RANGE * config.look_ahead_m
-        self._bin_m = config.width_expected_m / BINS_PER_LANE
+        self._bin_m = config.width_expected_m / FINE_BINS_PER_LANE
         self._half_m = 2.0 * config.width_max_m
         limits = np.array([np.tan(config.max_heading_rad), config.max_curvature_per_m])
         self._coarse = _grid(COARSE) * limits
