@@ -12,6 +12,7 @@ import numpy as np
 
 from seg_ros.core.errors import ConfigurationError, SegRosError
 from seg_ros.core.labels import LabelMap
+from seg_ros.core.stop.decision import StopKind
 from seg_ros.recordings.bags import bag_rows, broken_parts, is_truncated, open_bag
 from seg_ros.recordings.recorded import json_of, label_map_of, label_pixels, message_stamp_ns
 from seg_ros.report.topics import DriveTopics, find_topics
@@ -186,7 +187,7 @@ class _Statuses:
         drive, topics = self._drive, self._drive.topics
         if topic == topics.stop:
             if not topics.stop_status:
-                kind = 'stop' if message.data else 'clear'
+                kind = 'stop' if message.data else StopKind.CLEAR.value
                 drive.beats.append(Beat(at_s, bool(message.data), kind, kind, NAN))
         elif topic == topics.stop_status:
             values = _values(message)
