@@ -89,8 +89,10 @@ class CameraDecisions:
     def __init__(self, config: NodeConfig, label_map: LabelMap) -> None:
         stop = config.stop
         self._lock = threading.Lock()
-        self._stop = PedestrianStop(stop, label_map) if sees_people(label_map) else None
-        self._lane = LaneTracker(config.lane, label_map)
+        self._stop: PedestrianStop | None = None
+        if sees_people(label_map):
+            self._stop = PedestrianStop(stop, label_map, config.vehicle)
+        self._lane = LaneTracker(config.lane, label_map, config.vehicle)
         self._lane_stale_s = config.lane.stale_after_s
         self._camera: Camera | None = None
         self._no_camera = NO_GROUND

@@ -76,7 +76,7 @@ def camera_status(
     *,
     now_ns: int,
     ros_now_ns: int,
-    stale_timeout_s: float,
+    stale_s: float,
 ) -> DiagnosticStatus:
     """Returns the diagnostic status of one camera.
 
@@ -86,7 +86,7 @@ def camera_status(
         facts: What else to say first: topic, engine, backend and why.
         now_ns: Monotonic clock.
         ros_now_ns: The node's clock, which header stamps are compared with.
-        stale_timeout_s: Age above which the newest result is stale.
+        stale_s: Age above which the newest result is stale.
     """
     level, summary = DiagnosticStatus.OK, 'Frames are processed'
     age_s = None
@@ -96,10 +96,10 @@ def camera_status(
         level, summary = DiagnosticStatus.ERROR, statistics.failing
     elif statistics.received == 0:
         level, summary = DiagnosticStatus.WARN, 'No frame has arrived yet'
-    elif age_s is not None and age_s > stale_timeout_s:
+    elif age_s is not None and age_s > stale_s:
         level, summary = (
             DiagnosticStatus.WARN,
-            f'The newest frame is {age_s:.2f} s old by its stamp; {stale_timeout_s} s are allowed',
+            f'The newest frame is {age_s:.2f} s old by its stamp; {stale_s} s are allowed',
         )
     elif statistics.idle and statistics.newest_stamp_ns is None:
         summary = 'Nobody subscribes to a result; frames are not processed'

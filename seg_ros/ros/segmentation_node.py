@@ -331,7 +331,7 @@ class SegmentationNode(LifecycleNode):
             self._worker = self._start_worker(self._perception)
         for camera in self.inputs:
             camera.watch(self.config.silence_warn_s)
-        oldest_ns = self._now_ns() - int(self.config.stale_timeout_s * 1e9)
+        oldest_ns = self._now_ns() - int(self.config.diagnostics_stale_s * 1e9)
         for port in self._ports.values():
             newest_ns = port.statistics.newest_stamp_ns
             if newest_ns is None or newest_ns < oldest_ns:
@@ -365,7 +365,7 @@ class SegmentationNode(LifecycleNode):
                     facts,
                     now_ns=time.monotonic_ns(),
                     ros_now_ns=ros_now.nanoseconds,
-                    stale_timeout_s=self.config.stale_timeout_s,
+                    stale_s=self.config.diagnostics_stale_s,
                 )
             )
         self._diagnostics.publish(message)

@@ -28,9 +28,11 @@ from seg_ros.core.stop.zones import (
     Motion,
     PolygonZone,
     arc_ahead,
+    polygon_zone,
     stopping_distance_m,
 )
 from seg_ros.core.types import ConfidenceImage, LabelImage
+from seg_ros.core.vehicle import CAR, VehicleConfig
 
 __all__ = ['PedestrianStop']
 
@@ -65,6 +67,7 @@ class PedestrianStop:
     Args:
         config: Its numbers.
         label_map: Of the label images.
+        vehicle: Where it ends.
 
     Attributes:
         config: As given last.
@@ -73,7 +76,10 @@ class PedestrianStop:
         ConfigurationError: The label map has no people.
     """
 
-    def __init__(self, config: StopConfig, label_map: LabelMap) -> None:
+    def __init__(
+        self, config: StopConfig, label_map: LabelMap, vehicle: VehicleConfig = CAR
+    ) -> None:
+        self._vehicle = vehicle
         self._label_map = label_map
         self._tracker = PeopleTracker()
         self._memory = _Memory()
@@ -261,10 +267,10 @@ class PedestrianStop:
     def _zone_at(self, stamp_ns: int, lane: ArrayLike | None) -> PolygonZone | CorridorZone:
         config = self.config
         if config.zone == 'polygon':
-            return PolygonZone(config.polygon_m)
+            return polygon_zone(config, self._vehicle)
         motion = self._fresh_motion(stamp_ns)
         speed = config.worst_case_speed_mps if motion is None else motion.speed_mps
-        length_m = stopping_distance_m(speed, config)
+        length_m = stopping_distance_m(speed, config, self._vehicle)
         centre = np.asarray(() if lane is None else lane, dtype=np.float64).reshape(-1, 2)
         if len(centre) > 1 and np.isfinite(centre).all():
             return CorridorZone(centre, config.corridor_half_width_m, length_m, LANE_CORRIDOR)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from seg_ros.core.stop.config import StopConfig
+from seg_ros.core.vehicle import CAR, VehicleConfig
 
 __all__ = [
     'CorridorZone',
@@ -17,6 +18,7 @@ __all__ = [
     'Motion',
     'PolygonZone',
     'arc_ahead',
+    'polygon_zone',
     'stopping_distance_m',
 ]
 
@@ -172,11 +174,23 @@ class ImageZone:
         return self._corners
 
 
-def stopping_distance_m(speed_mps: float, config: StopConfig) -> float:
+def polygon_zone(config: StopConfig, vehicle: VehicleConfig = CAR) -> PolygonZone:
+    """``polygon_m`` as a zone; two numbers are a rectangle ahead of the bumper."""
+    if len(config.polygon_m) != 2:
+        return PolygonZone(config.polygon_m)
+    length_m, half_width_m = config.polygon_m
+    near_m, far_m = vehicle.front_m, vehicle.front_m + length_m
+    sides = ((near_m, 1.0), (far_m, 1.0), (far_m, -1.0), (near_m, -1.0))
+    return PolygonZone([(x_m, side * half_width_m) for x_m, side in sides])
+
+
+def stopping_distance_m(
+    speed_mps: float, config: StopConfig, vehicle: VehicleConfig = CAR
+) -> float:
     """From the base origin to the furthest point that must be free at a speed."""
     speed = abs(speed_mps)
     braking_m = speed * speed / (2.0 * config.deceleration_mps2)
-    return config.vehicle_front_m + config.margin_m + speed * config.reaction_s + braking_m
+    return vehicle.front_m + config.margin_m + speed * config.reaction_s + braking_m
 
 
 def arc_ahead(length_m: float, motion: Motion | None) -> Float64Array:

@@ -19,6 +19,7 @@ from seg_ros.core.geometry.camera import Camera
 from seg_ros.core.parameters.node_config import NodeConfig
 from seg_ros.core.stop.config import StopConfig
 from seg_ros.core.stop.zones import CorridorZone, Motion, stopping_distance_m
+from seg_ros.core.vehicle import CAR
 from seg_ros.decisions import needs_of_stop
 from seg_ros.inference.base import InferenceBackend
 from seg_ros.sim import WEATHERS, CrossingEvent, SceneConfig, SimFrame, World
@@ -220,7 +221,7 @@ def with_crossings(
     profile = profile_for(scene)
     lane_d_m = profile.lane_centre_m(profile.lanes_per_direction - 1)
     speed = scene.speed_mps
-    reach_m = stopping_distance_m(speed, config) - config.vehicle_front_m
+    reach_m = stopping_distance_m(speed, config) - CAR.front_m
     braking_m = speed * speed / (2.0 * EMERGENCY_MPS2) + EMERGENCY_ROOM_M
     nearest_m = min(max(LEAST_DISTANCE_M, braking_m), GREATEST_DISTANCE_M)
     furthest_m = max(nearest_m, min(reach_m - 0.3, GREATEST_DISTANCE_M))
