@@ -1,4 +1,4 @@
-"""Every parameter of the pedestrian stop, once: the group ``stop`` of the node's parameters."""
+"""Stop parameters: the group ``stop`` of the node's parameters, each once."""
 
 from __future__ import annotations
 
@@ -48,6 +48,17 @@ class StopConfig:
         unit='s',
         low=0.0,
         high=10.0,
+        live=True,
+    )
+    # Somebody who leaves the picture 3 m beside the vehicle (5 m ahead of a lens of 62 degrees)
+    # and walks slowly, 0.75 m/s, has crossed a corridor of 1.5 m to each side after 6 s.
+    coast_out_of_view_s: float = option(
+        6.0,
+        'The same for a person who walked out of the picture at its side, if it is longer: take '
+        'what a slow walk from there across the way of the vehicle needs.',
+        unit='s',
+        low=0.0,
+        high=60.0,
         live=True,
     )
     hold_s: float = option(

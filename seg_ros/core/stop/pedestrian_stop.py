@@ -1,4 +1,4 @@
-"""The stop signal of one camera: true unless the way is proven clear.
+"""Pedestrian stop of one camera: true unless the way is proven clear.
 
 A frame goes in through ``update``; the heartbeat asks ``check``. It says "go" only while every
 condition of a clear way holds. The class asks no clock and locks nothing: one caller at a time.
@@ -109,6 +109,7 @@ class PedestrianStop:
         self._image_zone = ImageZone(config.image_polygon)
         self._tracker.confirm_frames = config.confirm_frames
         self._tracker.coast_s = config.coast_s
+        self._tracker.coast_out_of_view_s = config.coast_out_of_view_s
         self._memory.good_frames = 0
 
     def reset(self) -> None:

@@ -1,4 +1,4 @@
-"""The stop of a vehicle with several cameras: one camera that stops is enough."""
+"""Vehicle stop: the OR over its cameras, one that stops is enough."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a person stops the vehicle: on the ground in the base frame, or in the picture."""
+"""Zones: where a person stops the vehicle, on the ground in the base frame, or in the picture."""
 
 from __future__ import annotations
 
@@ -24,9 +24,14 @@ __all__ = [
 
 Float64Array = NDArray[np.float64]
 
+# Metres between two points of a corridor's middle. In the tightest arc the chord is off by
+# 1^2 / (8 * 8) = 0.016 m, far less than the corridor is sure.
 ARC_STEP_M = 1.0
-LEAST_ARC_SPEED_MPS = 1.0  # slower, the yaw rate says nothing about the way ahead
-TIGHTEST_ARC_M = 8.0
+# Slower, the yaw rate says nothing about the way ahead: curvature is yaw rate by speed, and an
+# error of 0.01 rad/s would bend the way at 0.1 m/s to a circle of 10 m.
+LEAST_ARC_SPEED_MPS = 1.0
+TIGHTEST_ARC_M = 8.0  # radius; cars turn within 5 to 6 m, but at walking pace only
+STRAIGHT_RAD = 1e-3  # an arc that turns less is straight: it is off by 1 cm at 20 m
 
 
 class Motion(NamedTuple):
@@ -202,7 +207,7 @@ def arc_ahead(length_m: float, motion: Motion | None) -> Float64Array:
     else:
         limit = 1.0 / TIGHTEST_ARC_M
         bend = min(max(motion.yaw_rate_rps / motion.speed_mps, -limit), limit)
-    if abs(bend * length_m) < 1e-3:
+    if abs(bend * length_m) < STRAIGHT_RAD:
         return np.array([[0.0, 0.0], [max(length_m, ARC_STEP_M), 0.0]])
     # At most a quarter turn: nobody knows what the driver does after it
     angle = np.clip(along * bend, -0.5 * math.pi, 0.5 * math.pi)
