@@ -29,6 +29,7 @@ from seg_ros.core.stop.picture_monitor import PictureMonitor
 from seg_ros.core.stop.tracking import TrackedPerson
 from seg_ros.core.stop.zones import GroundZone, Motion
 from seg_ros.core.types import NetworkView
+from seg_ros.core.units import NS_PER_S
 from seg_ros.core.watched_zones.monitor import ZoneMonitors, ZoneState
 
 __all__ = ['DECISIONS', 'CameraDecisions', 'FrameDecisions', 'needs_of_stop']
@@ -280,7 +281,7 @@ class CameraDecisions:
         if self._table is None:
             return LaneTrack(False, self._no_camera, 'markings', stamp_ns)
         motion = self._motion
-        timeout_ns = self._stop_config.odometry_timeout_s * 1e9
+        timeout_ns = self._stop_config.odometry_timeout_s * NS_PER_S
         if motion is None or abs(stamp_ns - motion.stamp_ns) > timeout_ns:
             return self._lane.update(view.labels, view.confidence, self._table, stamp_ns)
         return self._lane.update(

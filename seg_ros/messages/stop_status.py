@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from seg_ros.core.stop.decision import Cause, StopDecision
+from seg_ros.core.units import NS_PER_S
 from seg_ros.messages.conversions import stamp_text
 from seg_ros.messages.types import message_type
 
@@ -25,7 +26,7 @@ def stop_status(name: str, decision: StopDecision, now_ns: int) -> DiagnosticSta
         'stop': str(decision.stop).lower(),
         'kind': decision.kind.value,
         'zone': decision.zone,
-        'for_s': f'{max(0, now_ns - decision.since_ns) / 1e9:.2f}',
+        'for_s': f'{max(0, now_ns - decision.since_ns) / NS_PER_S:.2f}',
     }
     if decision.frame_ns is not None:
         values['frame_stamp'] = stamp_text(decision.frame_ns)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 
 from seg_ros.core.timing import LatencyWindow
+from seg_ros.core.units import NS_PER_S
 
 __all__ = ['CameraStatistics', 'camera_status']
 
@@ -66,7 +67,7 @@ class CameraStatistics:
         if len(arrivals) < 2:
             return 0.0
         spacing_ns = (arrivals[-1] - arrivals[0]) / (len(arrivals) - 1)
-        return 1e9 / max(spacing_ns, now_ns - arrivals[-1] - spacing_ns, 1.0)
+        return NS_PER_S / max(spacing_ns, now_ns - arrivals[-1] - spacing_ns, 1.0)
 
 
 def camera_status(
@@ -91,7 +92,7 @@ def camera_status(
     level, summary = DiagnosticStatus.OK, 'Frames are processed'
     age_s = None
     if statistics.newest_stamp_ns is not None:
-        age_s = (ros_now_ns - statistics.newest_stamp_ns) / 1e9
+        age_s = (ros_now_ns - statistics.newest_stamp_ns) / NS_PER_S
     if statistics.failing:
         level, summary = DiagnosticStatus.ERROR, statistics.failing
     elif statistics.received == 0:

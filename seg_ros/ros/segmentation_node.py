@@ -34,6 +34,7 @@ from seg_ros.core.parameters.text import parameters_help
 from seg_ros.core.stop.decision import StopDecision, StopKind
 from seg_ros.core.stop.vehicle_stop import VehicleDecision, VehicleStop
 from seg_ros.core.stop.zones import Motion
+from seg_ros.core.units import NS_PER_S
 from seg_ros.decisions import CameraDecisions
 from seg_ros.inference.engine import engine_search_path, load_engine
 from seg_ros.inference.registry import ChosenBackend, PlanOptions, create_backend
@@ -331,7 +332,7 @@ class SegmentationNode(LifecycleNode):
             self._worker = self._start_worker(self._perception)
         for camera in self.inputs:
             camera.watch(self.config.silence_warn_s)
-        oldest_ns = self._now_ns() - int(self.config.diagnostics_stale_s * 1e9)
+        oldest_ns = self._now_ns() - int(self.config.diagnostics_stale_s * NS_PER_S)
         for port in self._ports.values():
             newest_ns = port.statistics.newest_stamp_ns
             if newest_ns is None or newest_ns < oldest_ns:

@@ -12,6 +12,7 @@ import numpy as np
 from seg_ros.commands.golden.drives import TRUTH_LABEL, Truth, truth_names
 from seg_ros.core.stop.config import StopConfig
 from seg_ros.core.stop.decision import Cause, StopKind
+from seg_ros.core.units import NS_PER_S
 from seg_ros.report.compare import LabelledBag, decided, label_agreements, labelled_bag
 from seg_ros.report.drive import Drive
 from seg_ros.report.figures import figures_of
@@ -126,7 +127,7 @@ def _verdict(metric: Metric, found: float | None, expected: float | None) -> str
 
 
 def _period_s(truths: Sequence[Truth]) -> float:
-    return float(np.median(np.diff([row.stamp_ns for row in truths]))) / 1e9
+    return float(np.median(np.diff([row.stamp_ns for row in truths]))) / NS_PER_S
 
 
 def _held(flags: Sequence[bool], frames: int) -> list[bool]:

@@ -10,10 +10,10 @@ from seg_ros.core.lane.filter import LaneFilter
 from seg_ros.core.lane.fit import TILT, WIDTH, Belief, LaneFit, fit_lane
 from seg_ros.core.lane.points import Points
 from seg_ros.core.lane.shape import Float64Array
+from seg_ros.core.units import NS_PER_S
 
 __all__ = ['LaneFollower']
 
-NS_PER_S = 1e9
 MIN_POINTS = 4
 TILT_LEARNING = 0.01  # of a change, per image
 TILT_MEMORY_S = 5.0

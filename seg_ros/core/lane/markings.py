@@ -14,10 +14,10 @@ from seg_ros.core.lane.neighbours import Neighbour, find_neighbours
 from seg_ros.core.lane.points import Points
 from seg_ros.core.lane.shape import value_at
 from seg_ros.core.lane.vote import LaneVote
+from seg_ros.core.units import NS_PER_S
 
 __all__ = ['EdgeFollower', 'MarkingFollower']
 
-NS_PER_S = 1e9
 SECOND_LOOK_FRAMES = 5
 DOUBTS = 3
 DOUBT = 0.3  # in lanes, between the tracked middle and the one found anew

@@ -21,11 +21,11 @@ from seg_ros.core.lane.points import LaneView
 from seg_ros.core.lane.shape import basis, parallel
 from seg_ros.core.lane.track import Boundary, Coefficients, LaneTrack
 from seg_ros.core.types import ConfidenceImage, LabelImage
+from seg_ros.core.units import NS_PER_S
 from seg_ros.core.vehicle import CAR, VehicleConfig
 
 __all__ = ['LaneTracker']
 
-NS_PER_S = 1e9
 MAX_STEP_S = 1.0  # between two images; after more the lane is looked for anew
 
 

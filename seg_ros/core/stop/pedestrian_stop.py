@@ -32,11 +32,11 @@ from seg_ros.core.stop.zones import (
     stopping_distance_m,
 )
 from seg_ros.core.types import ConfidenceImage, LabelImage
+from seg_ros.core.units import NS_PER_S
 from seg_ros.core.vehicle import CAR, VehicleConfig
 
 __all__ = ['PedestrianStop']
 
-NS_PER_S = 1e9
 LANE_CORRIDOR = 'lane corridor'
 STRAIGHT_ON = 'corridor straight on'
 INF = float('inf')

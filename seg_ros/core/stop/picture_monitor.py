@@ -10,10 +10,9 @@ from __future__ import annotations
 from seg_ros.core.image.health import ImageHealth
 from seg_ros.core.stop.config import StopConfig
 from seg_ros.core.stop.decision import Fault, StopKind
+from seg_ros.core.units import NS_PER_S
 
 __all__ = ['PictureMonitor']
-
-NS_PER_S = 1e9
 
 
 class PictureMonitor:

@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seg_ros.core.stop.people import SeenPerson
+from seg_ros.core.units import NS_PER_S
 
 __all__ = ['LEAST_WALK_MPS', 'EgoStep', 'PeopleTracker', 'TrackedPerson', 'sure_velocities']
 
-NS_PER_S = 1e9
 Float64Array = NDArray[np.float64]
 
 # Standard deviation of a velocity that nobody has measured yet: people walk at 1.34 m/s

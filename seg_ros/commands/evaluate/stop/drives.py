@@ -19,6 +19,7 @@ from seg_ros.core.geometry.camera import Camera
 from seg_ros.core.parameters.node_config import NodeConfig
 from seg_ros.core.stop.config import StopConfig
 from seg_ros.core.stop.zones import CorridorZone, Motion, stopping_distance_m
+from seg_ros.core.units import NS_PER_S
 from seg_ros.core.vehicle import CAR
 from seg_ros.decisions import needs_of_stop
 from seg_ros.inference.base import InferenceBackend
@@ -189,7 +190,7 @@ def moments_of(
     camera = EvaluatedCamera(backend, node_config, Camera(world.camera, world.mount))
     wanted = needs_of_stop(config)
     yaw_rad = world.ego.yaw_rad
-    while world.ego.road_s_m < drive.length_m and world.stamp_ns < drive.limit_s * 1e9:
+    while world.ego.road_s_m < drive.length_m and world.stamp_ns < drive.limit_s * NS_PER_S:
         frame = world.render()
         ego = frame.ego
         turn = math.remainder(ego.yaw_rad - yaw_rad, math.tau)

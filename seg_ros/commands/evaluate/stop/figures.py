@@ -11,10 +11,10 @@ import numpy as np
 
 from seg_ros.commands.evaluate.stop.drives import Moment
 from seg_ros.core.stop.decision import Cause, StopKind
+from seg_ros.core.units import NS_PER_S
 
 __all__ = ['Bar', 'Figures', 'Tally', 'bars_for', 'missed_bars', 'table_of']
 
-NS_PER_S = 1e9
 LEAST_EVENT_S = 0.2  # shorter, somebody brushes a corner of the zone
 GAP_S = 1.0  # out of sight for less is still the same event
 FLAP_S = 1.0
