@@ -1,11 +1,15 @@
 """Installs seg_ros with pip and, as an ament_python package, with colcon."""
 
+import re
 from pathlib import Path
 
 from setuptools import find_packages, setup
 
 NAME = 'seg_ros'
 HERE = Path(__file__).parent
+VERSION = re.search(  # its one source; package.xml has the same, which a test checks
+    r"__version__ = '(.+)'", (HERE / NAME / '__init__.py').read_text(encoding='utf-8')
+)[1]
 
 # PyPI carries the real ROS 2 as wheels; a robot has its ROS from apt and takes none of these.
 ROS_WHEELS = {
@@ -36,7 +40,7 @@ def share(folder: str) -> list[tuple[str, list[str]]]:
 
 setup(
     name=NAME,
-    version='0.1.0',
+    version=VERSION,
     description='Semantic segmentation for ROS 2: labels, pedestrian stop and lane track',
     author='The seg_ros authors',
     author_email='maintainers@seg-ros.org',

@@ -12,8 +12,7 @@ from typing import Any
 
 from seg_ros.core.geometry.camera import Camera, GroundTable
 from seg_ros.core.geometry.ground_scale import GroundScale
-from seg_ros.core.image.health import ImageHealth, health_of
-from seg_ros.core.image.picture_watch import PictureWatch
+from seg_ros.core.image.health import health_of
 from seg_ros.core.labels import LabelMap
 from seg_ros.core.lane.pitch_refinement import PitchRefinement
 from seg_ros.core.lane.track import LaneTrack
@@ -24,27 +23,19 @@ from seg_ros.core.navigation.instances import InstanceFinder, Instances
 from seg_ros.core.navigation.navigator import NAVIGATION, Navigation, Navigator
 from seg_ros.core.parameters.node_config import NodeConfig
 from seg_ros.core.stop.config import StopConfig
-from seg_ros.core.stop.decision import StopDecision
+from seg_ros.core.stop.decision import Fault, StopDecision, StopKind
 from seg_ros.core.stop.pedestrian_stop import PedestrianStop
+from seg_ros.core.stop.picture_monitor import PictureMonitor
 from seg_ros.core.stop.tracking import TrackedPerson
 from seg_ros.core.stop.zones import GroundZone, Motion
 from seg_ros.core.types import NetworkView
+from seg_ros.core.units import NS_PER_S
 from seg_ros.core.watched_zones.monitor import ZoneMonitors, ZoneState
 
 __all__ = ['DECISIONS', 'CameraDecisions', 'FrameDecisions', 'needs_of_stop']
 
 DECISIONS = ('stop', 'lane', 'zones', 'autoware', 'instances', 'detections', *NAVIGATION)
 """What can be decided about a frame."""
-
-NOT_JUDGED = (
-    'failed',
-    'future_stamp',
-    'no_geometry',
-    'low_confidence',
-    'low_contrast',
-    'frozen',
-)
-"""Kinds of a stop that says nothing about who is followed in the newest frame."""
 
 NO_GROUND = 'the camera has no calibration or no mounting'
 NO_PEOPLE = 'the engine has no class with the role pedestrian, so that it proves nothing clear'
@@ -99,8 +90,10 @@ class CameraDecisions:
     def __init__(self, config: NodeConfig, label_map: LabelMap) -> None:
         stop = config.stop
         self._lock = threading.Lock()
-        self._stop = PedestrianStop(stop, label_map) if sees_people(label_map) else None
-        self._lane = LaneTracker(config.lane, label_map)
+        self._stop: PedestrianStop | None = None
+        if sees_people(label_map):
+            self._stop = PedestrianStop(stop, label_map, config.vehicle)
+        self._lane = LaneTracker(config.lane, label_map, config.vehicle)
         self._lane_stale_s = config.lane.stale_after_s
         self._camera: Camera | None = None
         self._no_camera = NO_GROUND
@@ -114,8 +107,8 @@ class CameraDecisions:
         self._zones = ZoneMonitors(config.zones, label_map)
         self._autoware = AutowareEncoder(label_map)
         self._instances = InstanceFinder(label_map)
-        self._pictures = PictureWatch()
-        self._health: ImageHealth | None = None  # of the newest picture
+        self._pictures = PictureMonitor()
+        self._picture_fault: Fault | None = None  # of the newest picture
         self._pitch = PitchRefinement(stop.refine_pitch_rad)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -158,7 +151,7 @@ class CameraDecisions:
                 self._stop.reset()
         self._lane.reset()
         self._pitch.reset()
-        self._pictures = PictureWatch()
+        self._pictures = PictureMonitor()
 
     def failed(self, reason: str) -> None:
         """Stops until enough good frames have come again."""
@@ -170,7 +163,7 @@ class CameraDecisions:
         """The stop of now, for the heartbeat."""
         with self._lock:
             if self._stop is None:
-                return StopDecision(True, 'failed', NO_PEOPLE, None, '', now_ns)
+                return StopDecision.without_frame(StopKind.FAILED, now_ns, NO_PEOPLE)
             return self._stop.check(now_ns)
 
     # The steps of a frame, in the order of ``Perception.finish``
@@ -183,8 +176,9 @@ class CameraDecisions:
             stamp_ns: Header stamp of the frame.
         """
         self._measure_ground(view)
-        self._health = health_of(view.picture)
-        return self._pictures.believes(self._health, stamp_ns, self._stop_config)
+        health = health_of(view.picture)
+        self._picture_fault = self._pictures.update(health, stamp_ns, self._stop_config)
+        return self._picture_fault is None
 
     def find_lane(self, view: NetworkView, stamp_ns: int, now_ns: int) -> LaneTrack:
         """Returns the lane, valid only if the frame is fresh.
@@ -217,7 +211,7 @@ class CameraDecisions:
                 stamp_ns,
                 now_ns=now_ns,
                 confidence=view.confidence,
-                health=self._health,
+                picture=self._picture_fault,
                 ground=self._ground_now(lane, stamp_ns),
                 no_ground='' if self._camera is not None else self._no_camera,
                 lane=lane.points()[:, :2] if lane is not None and lane.valid else None,
@@ -287,7 +281,7 @@ class CameraDecisions:
         if self._table is None:
             return LaneTrack(False, self._no_camera, 'markings', stamp_ns)
         motion = self._motion
-        timeout_ns = self._stop_config.odometry_timeout_s * 1e9
+        timeout_ns = self._stop_config.odometry_timeout_s * NS_PER_S
         if motion is None or abs(stamp_ns - motion.stamp_ns) > timeout_ns:
             return self._lane.update(view.labels, view.confidence, self._table, stamp_ns)
         return self._lane.update(
@@ -308,7 +302,7 @@ def needs_of_stop(config: StopConfig) -> set[str]:
 
 def is_judged(stop: StopDecision | None) -> bool:
     """Returns whether who is followed was looked for in the frame of this decision."""
-    return stop is None or stop.kind not in NOT_JUDGED
+    return stop is None or stop.kind.judges_people
 
 
 def sees_people(label_map: LabelMap) -> bool:

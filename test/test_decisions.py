@@ -12,7 +12,7 @@ from seg_ros.core.geometry.camera import Camera
 from seg_ros.core.lane.track import LaneTrack
 from seg_ros.core.parameters.node_config import NodeConfig
 from seg_ros.core.stop.config import StopConfig
-from seg_ros.core.stop.decision import StopDecision
+from seg_ros.core.stop.decision import StopDecision, StopKind
 from seg_ros.core.stop.people import SeenPerson
 from seg_ros.core.stop.tracking import TrackedPerson
 from seg_ros.core.types import NetworkView
@@ -127,7 +127,7 @@ def test_people_of_an_older_frame_are_not_shown_under_a_new_stamp(
 ) -> None:
     seen = SeenPerson(8.0, 1.0, 0.1, 0.1, (1.0, 4.0), (0, 0, 2, 4), 8, 1.0, 'seen', False, 0.0)
     person = TrackedPerson(1, 8.0, 1.0, 0.0, 0.0, 0.1, 0.1, 0.1, True, False, seen)
-    stop = StopDecision(True, kind, 'because', None, 'corridor', 0)
+    stop = StopDecision(True, StopKind(kind), 'because', None, 'corridor', 0)
     decisions = FrameDecisions(stop=stop, people=(person,))
     message = people_message(Header(), decisions)
     assert (message is not None) == published

@@ -11,6 +11,7 @@ import yaml
 from seg_ros.core.errors import ConfigurationError
 from seg_ros.core.parameters.node_config import NodeConfig
 from seg_ros.core.parameters.option import config_from_values, option, options_of, values_of
+from seg_ros.core.parameters.renamed import RENAMED, with_new_names
 from seg_ros.core.parameters.text import parameters_help, parameters_table, parameters_yaml
 from seg_ros.inference.base import PRECISIONS
 from seg_ros.inference.registry import BACKENDS
@@ -72,6 +73,7 @@ def test_groups_are_named_with_a_dot_and_survive_a_round_trip() -> None:
         (NodeConfig(), {'camera_names': ('a', 'a')}, 'a name twice'),
         (NodeConfig(), {'camera_names': ('a', 'b')}, 'one topic per camera'),
         (NodeConfig(), {'image_topics': ('',)}, 'empty topic'),
+        (NodeConfig(), {'lane.look_ahead_m': 7.0}, 'must be beyond vehicle.front_m 3.6 m'),
     ],
 )
 def test_a_configuration_that_cannot_work_is_refused(
@@ -79,3 +81,37 @@ def test_a_configuration_that_cannot_work_is_refused(
 ) -> None:
     with pytest.raises(ConfigurationError, match=words):
         config_from_values(config, values)
+
+
+def test_a_renamed_parameter_is_one_that_exists_and_its_old_name_does_not() -> None:
+    names = {name for name, _, _ in options_of(NodeConfig)}
+    assert set(RENAMED.values()) <= names
+    assert not set(RENAMED) & names
+
+
+def test_an_old_name_gives_the_new_parameter_and_a_warning_that_names_it() -> None:
+    warnings: list[str] = []
+    found = with_new_names({'stop.vehicle_front_m': 2.0, 'stop.hold_s': 3.0}, warnings.append)
+    assert found == {'vehicle.front_m': 2.0, 'stop.hold_s': 3.0}
+    (warning,) = warnings
+    assert warning.startswith('Parameter stop.vehicle_front_m is called vehicle.front_m now.')
+
+
+def test_two_old_names_of_one_parameter_may_agree() -> None:
+    values = {'stop.vehicle_front_m': 3.6, 'lane.path_start_m': 3.6}
+    assert with_new_names(values, lambda _: None) == {'vehicle.front_m': 3.6}
+
+
+@pytest.mark.parametrize(
+    ('values', 'words'),
+    [
+        ({'vehicle.front_m': 2.0, 'lane.path_start_m': 2.0}, 'are the same parameter'),
+        (
+            {'stop.vehicle_front_m': 3.6, 'lane.path_start_m': 0.2},
+            'stop.vehicle_front_m is 3.6 and lane.path_start_m is 0.2, but both are',
+        ),
+    ],
+)
+def test_a_parameter_under_two_names_is_refused(values: dict[str, float], words: str) -> None:
+    with pytest.raises(ConfigurationError, match=words):
+        with_new_names(values, lambda _: None)

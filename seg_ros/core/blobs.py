@@ -1,4 +1,8 @@
-"""Connected blobs of people in a mask: joined where a pole cuts one, split where two touch."""
+"""Connected components of people: joined where a pole cuts one, split where two touch.
+
+Sizes in metres are multiples of a person of 1.7 m by 0.5 m (``PersonSize``); where nothing else is
+said they were tuned on the synthetic people of ``test_people.py``, whose tests hold them.
+"""
 
 from __future__ import annotations
 
@@ -17,31 +21,42 @@ Mask = NDArray[np.uint8]
 """``(H, W)``, 1 inside."""
 
 MAX_BLOBS = 64  # the largest ones; more is noise, and would cost too much
-MAX_LABELS_16U = 65_000
+MAX_LABELS_16U = 65_000  # of 65 535: connected components are numbered in 16 bits up to here
 
 JOIN_GAP_M = 0.35  # a lamp post, seen at a person's distance
-JOIN_WIDTH_M = 0.95
+JOIN_WIDTH_M = 0.95  # of the whole: one person in stride with a post in between, and no two
 JOIN_RAIL_M = 0.6  # a rail, or thighs that the network lost, whatever it says is there
-JOIN_HEIGHT_M = 2.1
-JOIN_OVERLAP = 0.5
-JOIN_FILLED = 0.6
+JOIN_HEIGHT_M = 2.1  # of the whole: a tall person, 1.9 m, and a tenth for a range that errs
+JOIN_OVERLAP = 0.5  # of the smaller piece that must be beside, or above, the other
+JOIN_FILLED = 0.6  # of what is between the pieces that must be a pole; the rest are wrong labels
 
-SPLIT_WIDTH_M = 0.85  # one person with the arms out
+# One person with the arms out; 0.80 m wide is the widest in twenty (measured as in people.py), and
+# who is wider is cut only at a valley between two heads.
+SPLIT_WIDTH_M = 0.85
+LEAST_SPLIT_PX = 6  # narrower blobs show no valley: two people of three columns
 SPLIT_VALLEY = 0.35  # how much lower than the lower one of its two neighbours
-SPLIT_EDGE_M = 0.2
-CROWD_WIDTH_M = 1.5
-CROWD_PERSON_M = 0.6
-UPPER_PART = 0.45  # heads and shoulders; below, legs in stride look like gaps
+SPLIT_EDGE_M = 0.2  # less than half a person is no person: no cut so near to a side
+# The profile of the heads is averaged over so much to either side: less than a head, 0.15 m
+PROFILE_BLUR_M = 0.06
+# Peaks count at least as so much of the highest one, so that a noisy side makes no deep valley
+LEAST_PEAK = 0.25
+CROWD_WIDTH_M = 1.5  # a blob without a valley is a crowd from three people on
+CROWD_PERSON_M = 0.6  # of each: shoulders and a gap
+UPPER_PART = 0.45  # of the height: heads and shoulders; below, legs in stride look like gaps
 
 
 class PersonSize(NamedTuple):
-    """A grown person, for what is expected of a blob."""
+    """A grown person, for what is expected of a blob.
+
+    1.7 m is the mean height of grown people, and what the synthetic ones are drawn with (1.71 m);
+    their boxes are 0.48 m wide (median, measured as in people.py).
+    """
 
     height_m: float = 1.7
     width_m: float = 0.5
 
 
-LARGE = PersonSize(1.9, 0.65)
+LARGE = PersonSize(1.9, 0.65)  # taller and wider than 99 of 100; 1.86 m measured
 
 
 class Blob(NamedTuple):
@@ -145,7 +160,7 @@ def split(blob: Blob, px_per_m: float) -> list[Blob]:
     Cut where the heads and shoulders leave a valley; a crowd without valleys in equal parts.
     """
     width = blob.x1 - blob.x0
-    if px_per_m <= 0.0 or width < SPLIT_WIDTH_M * px_per_m or width < 6:
+    if px_per_m <= 0.0 or width < SPLIT_WIDTH_M * px_per_m or width < LEAST_SPLIT_PX:
         return [blob]
     cut = _valley(blob, px_per_m)
     if cut is not None:
@@ -194,7 +209,7 @@ def _valley(blob: Blob, px_per_m: float) -> int | None:
     """The column to cut at, None where one person may be all there is."""
     upper = blob.mask[: max(2, round(UPPER_PART * (blob.y1 - blob.y0)))]
     profile = cv2.reduce(upper, 0, cv2.REDUCE_SUM, dtype=cv2.CV_32F)
-    side = 2 * int(0.06 * px_per_m) + 1
+    side = 2 * int(PROFILE_BLUR_M * px_per_m) + 1
     profile = cv2.blur(profile, (side, 1), borderType=cv2.BORDER_REPLICATE).ravel()
     lower_peak = np.minimum(
         np.maximum.accumulate(profile), np.maximum.accumulate(profile[::-1])[::-1]
@@ -204,7 +219,7 @@ def _valley(blob: Blob, px_per_m: float) -> int | None:
     peaks = lower_peak[inside]
     if peaks.size == 0 or peaks.max() <= 0.0:
         return None
-    depth = (peaks - profile[inside]) / np.maximum(peaks, 0.25 * peaks.max())
+    depth = (peaks - profile[inside]) / np.maximum(peaks, LEAST_PEAK * peaks.max())
     deepest = np.flatnonzero(depth >= depth.max() - 1e-6)
     if depth[deepest[0]] < SPLIT_VALLEY:
         return None

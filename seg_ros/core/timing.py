@@ -8,10 +8,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from seg_ros.core.units import NS_PER_MS
+
 __all__ = ['LatencyWindow', 'Percentiles', 'StageTimer']
 
 WINDOW_FRAMES = 1000  # 50 s at 20 Hz: ten of them are above the 99th percentile
-NS_PER_MS = 1e6
 
 
 class StageTimer:

@@ -16,6 +16,7 @@ from seg_ros.core.image.decoding import decode_image
 from seg_ros.core.labels import LabelMap
 from seg_ros.core.stop.zones import Motion
 from seg_ros.core.types import RgbImage
+from seg_ros.core.units import NS_PER_S
 from seg_ros.messages.types import message_type, packed
 
 __all__ = [
@@ -35,8 +36,6 @@ Header = message_type('std_msgs/msg/Header')
 String = message_type('std_msgs/msg/String')
 CompressedImage = message_type('sensor_msgs/msg/CompressedImage')
 Image = message_type('sensor_msgs/msg/Image')
-
-NS_PER_S = 1_000_000_000
 
 
 def stamp_ns_of(header: Header) -> int:

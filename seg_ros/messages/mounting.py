@@ -8,6 +8,7 @@ from typing import Any
 
 from seg_ros.core.geometry.camera import Mount
 from seg_ros.core.parameters.node_config import NodeConfig
+from seg_ros.core.units import NS_PER_S
 from seg_ros.messages.conversions import stamp_ns_of
 
 __all__ = ['LookUp', 'Mounting', 'Quaternion', 'mount_of_transform', 'product', 'wants_transforms']
@@ -60,7 +61,7 @@ class Mounting:
         except Exception as error:  # tf2 raises several kinds without a common root
             return None, f'no transform from {frame_id} to {base}: {error}'
         stamp_ns = stamp_ns_of(transform.header)
-        age_s = (now_ns - stamp_ns) / 1e9
+        age_s = (now_ns - stamp_ns) / NS_PER_S
         if stamp_ns and age_s > self._config.mount.tf_timeout_s:  # a static transform has no stamp
             return None, f'the transform from {frame_id} to {base} is {age_s:.1f} s old'
         mount = mount_of_transform(transform.transform)

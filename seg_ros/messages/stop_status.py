@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from seg_ros.core.stop.decision import StopDecision
+from seg_ros.core.stop.decision import Cause, StopDecision
+from seg_ros.core.units import NS_PER_S
 from seg_ros.messages.conversions import stamp_text
 from seg_ros.messages.types import message_type
 
@@ -11,18 +12,21 @@ __all__ = ['stop_status']
 DiagnosticStatus = message_type('diagnostic_msgs/msg/DiagnosticStatus')
 KeyValue = message_type('diagnostic_msgs/msg/KeyValue')
 
+LEVELS = {
+    Cause.CLEAR: DiagnosticStatus.OK,
+    Cause.PERSON: DiagnosticStatus.WARN,
+    Cause.START: DiagnosticStatus.ERROR,
+    Cause.FAULT: DiagnosticStatus.ERROR,
+}
+
 
 def stop_status(name: str, decision: StopDecision, now_ns: int) -> DiagnosticStatus:
     """Returns a decision as a status: OK is go, WARN a person, ERROR a fault."""
-    level = DiagnosticStatus.OK
-    if decision.stop:
-        people = decision.kind in ('person', 'approaching', 'hold')
-        level = DiagnosticStatus.WARN if people else DiagnosticStatus.ERROR
     values = {
         'stop': str(decision.stop).lower(),
-        'kind': decision.kind,
+        'kind': decision.kind.value,
         'zone': decision.zone,
-        'for_s': f'{max(0, now_ns - decision.since_ns) / 1e9:.2f}',
+        'for_s': f'{max(0, now_ns - decision.since_ns) / NS_PER_S:.2f}',
     }
     if decision.frame_ns is not None:
         values['frame_stamp'] = stamp_text(decision.frame_ns)
@@ -32,7 +36,7 @@ def stop_status(name: str, decision: StopDecision, now_ns: int) -> DiagnosticSta
         values['nearest.lateral_m'] = f'{decision.person.lateral_m:.2f}'
         values['nearest.time_to_zone_s'] = f'{decision.person.time_to_zone_s:.2f}'
     return DiagnosticStatus(
-        level=level,
+        level=LEVELS[decision.kind.cause],
         name=name,
         message=decision.reason,
         values=[KeyValue(key=key, value=value) for key, value in values.items()],

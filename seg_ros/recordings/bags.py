@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from seg_ros.core.errors import ConfigurationError, SegRosError
+from seg_ros.core.units import NS_PER_S
 
 __all__ = ['bag_rows', 'is_truncated', 'open_bag']
-
-NS_PER_S = 1e9
 
 
 @contextmanager

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 
 from seg_ros.core.errors import FrameError
+from seg_ros.core.units import NS_PER_S
 from seg_ros.messages.conversions import compressed_message, header_of
 from seg_ros.messages.plain import plain_type, serialised, typestore
 from seg_ros.recordings.image_folder import PERIOD_NS, ImageFolder
@@ -22,7 +23,6 @@ TOPIC = '/camera/image/compressed'
 FRAME_ID = 'camera_optical'
 JPEG_QUALITY = 90  # of the copy of a video's pictures in the bag
 KEPT_AS_THEY_ARE = {'.jpg': 'jpeg', '.jpeg': 'jpeg', '.png': 'png'}
-NS_PER_S = 1e9
 
 
 class PictureRecording:

@@ -11,10 +11,9 @@ import numpy as np
 
 from seg_ros.core.labels import LabelClass, LabelMap
 from seg_ros.core.types import LabelImage, RgbImage
+from seg_ros.core.units import NS_PER_S
 
 __all__ = ['jpeg_pixels', 'json_of', 'label_map_of', 'label_pixels', 'message_stamp_ns']
-
-NS_PER_S = 1_000_000_000
 
 
 def message_stamp_ns(message: Any) -> int:

@@ -10,6 +10,7 @@ import cv2
 
 from seg_ros.core.errors import ConfigurationError
 from seg_ros.core.types import RgbImage
+from seg_ros.core.units import NS_PER_S
 
 __all__ = [
     'COMPRESSED', 'IMAGES', 'RAW', 'RecordedMessage', 'RecordedTopic', 'Recording', 'Span',
@@ -63,10 +64,10 @@ class Span(NamedTuple):
 
     def limits_ns(self, begin_ns: int, end_ns: int) -> tuple[int, int]:
         """Returns the first time that is in it and the first one after it."""
-        first_ns = begin_ns + round(self.start_s * 1e9)
+        first_ns = begin_ns + round(self.start_s * NS_PER_S)
         if self.duration_s is None:
             return first_ns, end_ns
-        return first_ns, min(end_ns, first_ns + round(self.duration_s * 1e9))
+        return first_ns, min(end_ns, first_ns + round(self.duration_s * NS_PER_S))
 
 
 class Recording(Protocol):

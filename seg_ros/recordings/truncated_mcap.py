@@ -11,6 +11,8 @@ from typing import Any
 from rosbags.rosbag2 import ReaderError
 from rosbags.rosbag2.storage_mcap import MAXSIZE, ChunkInfo, McapReader, Msg, msgsrc
 
+from seg_ros.core.units import NS_PER_S
+
 __all__ = ['ForgivingMcapReader']
 
 DATA_END = 0x0F  # the record behind all data
@@ -73,7 +75,7 @@ class ForgivingMcapReader(McapReader):
         try:
             yield from msgsrc(chunk, rows, first_ns, end_ns, self.bio)
         except Exception as error:  # whatever the decompressors raise
-            begin_s, end_s = chunk.message_start_time / 1e9, chunk.message_end_time / 1e9
+            begin_s, end_s = chunk.message_start_time / NS_PER_S, chunk.message_end_time / NS_PER_S
             self.broken.append(
                 f'The chunk from {begin_s:.3f} s to {end_s:.3f} s of {self.path} is broken and '
                 f'left out: {error}'

@@ -11,12 +11,12 @@ import numpy as np
 from seg_ros.core.errors import ConfigurationError
 from seg_ros.core.geometry.camera import Mount
 from seg_ros.core.geometry.intrinsics import CameraIntrinsics
+from seg_ros.core.units import NS_PER_S
 from seg_ros.recordings.sources import SourceFrame, SourceOptions
 
 __all__ = ['VideoFile', 'open_source']
 
 DEFAULT_RATE_HZ = 30.0  # of files that do not say theirs
-NS_PER_S = 1_000_000_000
 
 
 class VideoFile:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from seg_ros.core.image.camera_image import Frame
+from seg_ros.core.units import NS_PER_S
 from seg_ros.inference.base import InferenceBackend
 
 __all__ = ['bare_seconds_per_frame']
@@ -28,4 +29,4 @@ def bare_seconds_per_frame(
             backend.infer(image[np.newaxis], with_confidence=with_confidence)
         spent_ns += time.monotonic_ns() - began_ns
         count += len(batch)
-    return spent_ns / 1e9 / count
+    return spent_ns / NS_PER_S / count

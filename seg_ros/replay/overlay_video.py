@@ -11,6 +11,7 @@ import numpy as np
 
 from seg_ros.core.image.camera_image import Frame
 from seg_ros.core.types import LabelImage
+from seg_ros.core.units import NS_PER_S
 from seg_ros.inference.engine import Engine
 from seg_ros.pictures.annotated_frame import AnnotatedFrame
 from seg_ros.pictures.moment import Moment
@@ -50,7 +51,7 @@ def overlay_video(
             overlay = cv2.addWeighted(
                 cv2.applyColorMap(label, colours), alpha, image, 1.0 - alpha, 0.0
             )
-            elapsed_s = (frame.stamp_ns - begin_ns) / 1e9
+            elapsed_s = (frame.stamp_ns - begin_ns) / NS_PER_S
             writer.write(layout.draw(Moment(image, overlay, elapsed_s)))
     return writer.path
 
@@ -71,7 +72,7 @@ def _pairs(events: Iterator[Event], bag: Path) -> Iterator[tuple[Frame, LabelIma
             while stamp_ns != event.content.stamp_ns:
                 row, _, data = next(labels)
                 message = reader.deserialize(data, row.msgtype)
-                stamp_ns = message.header.stamp.sec * 1_000_000_000 + message.header.stamp.nanosec
+                stamp_ns = message.header.stamp.sec * NS_PER_S + message.header.stamp.nanosec
             yield event.content, message.data.reshape(message.height, message.width)
 
 
@@ -83,6 +84,6 @@ def _rate(bag: Path, max_rate_hz: float) -> tuple[float, int]:
     """The rate of the labels, and how many of them make one picture of the video."""
     with open_bag(bag) as reader:
         count = max(row.msgcount for row in reader.connections if _is_label(row.topic))
-        seconds = (reader.end_time - reader.start_time) / 1e9
+        seconds = (reader.end_time - reader.start_time) / NS_PER_S
     rate_hz = (count - 1) / seconds if count > 1 and seconds > 0.0 else DEFAULT_RATE_HZ
     return rate_hz, max(1, round(rate_hz / max_rate_hz))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,11 @@ import yaml
 from seg_ros.core.errors import ConfigurationError
 from seg_ros.core.parameters.node_config import NodeConfig
 from seg_ros.core.parameters.option import ParameterValue, config_from_values, options_of
+from seg_ros.core.parameters.renamed import with_new_names
 
 __all__ = ['config_of']
 
+LOGGER = logging.getLogger(__name__)
 NODE_NAMES = ('/**', 'segmentation', '/segmentation')
 NOT_OURS = ('use_sim_time', 'qos_overrides')
 
@@ -32,7 +35,7 @@ def config_of(file: Path | None, assignments: Sequence[str]) -> NodeConfig:
     values.update(_assigned(text) for text in assignments)
     defaults = {name: default for name, default, _ in options_of(NodeConfig)}
     checked: dict[str, ParameterValue] = {}
-    for name, value in values.items():
+    for name, value in with_new_names(values, LOGGER.warning).items():
         if name.split('.')[0] in NOT_OURS:
             continue
         if name not in defaults:

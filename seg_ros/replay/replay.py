@@ -23,6 +23,7 @@ import cv2
 from seg_ros import __version__
 from seg_ros.core.errors import ConfigurationError, SegRosError
 from seg_ros.core.image.camera_image import Frame
+from seg_ros.core.units import NS_PER_S
 from seg_ros.inference.engine import engine_search_path, load_engine
 from seg_ros.inference.registry import PlanOptions, create_backend
 from seg_ros.messages.plain import typestore
@@ -183,7 +184,7 @@ class _Run:
         """Returns what came of it."""
         counts = self._vehicle.counts
         rate = (counts.frames - self._frames_before) / self._seconds
-        inferred_s = self._stages.inferred_ns / 1e9
+        inferred_s = self._stages.inferred_ns / NS_PER_S
         return ReplaySummary(
             source=str(self._job.source),
             output=str(self._job.output),

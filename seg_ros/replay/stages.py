@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from seg_ros.core.errors import FrameError
 from seg_ros.core.timing import StageTimer
+from seg_ros.core.units import NS_PER_S
 from seg_ros.messages.conversions import frame_from_message, stamp_ns_of
 from seg_ros.perception import Perception, PreparedFrame, SeenFrame
 from seg_ros.recordings.picture_recording import picture_copy
@@ -197,8 +198,8 @@ class Stages:
 
     def _report(self, message: RecordedMessage, error: FrameError) -> None:
         sentence = (
-            f'Message {message.number} of {message.topic}, at {message.recorded_ns / 1e9:.3f} s, '
-            f'is skipped: {error}'
+            f'Message {message.number} of {message.topic}, at '
+            f'{message.recorded_ns / NS_PER_S:.3f} s, is skipped: {error}'
         )
         if sentence not in self._recording.trouble:
             self._recording.trouble.append(sentence)

@@ -17,6 +17,7 @@ from seg_ros.core.labels import LabelMap
 from seg_ros.core.parameters.node_config import NodeConfig
 from seg_ros.core.stop.vehicle_stop import VehicleDecision, VehicleStop
 from seg_ros.core.types import LabelImage
+from seg_ros.core.units import NS_PER_S
 from seg_ros.decisions import CameraDecisions, FrameDecisions
 from seg_ros.messages.camera_info import Calibration, camera_info_message
 from seg_ros.messages.conversions import motion_of
@@ -27,8 +28,6 @@ from seg_ros.replay.transforms import TransformTree
 __all__ = ['Beat', 'Counts', 'ReplayedVehicle']
 
 LOGGER = logging.getLogger(__name__)
-
-NS_PER_S = 1e9
 
 
 class Beat(NamedTuple):

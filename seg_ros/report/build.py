@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from seg_ros.core.units import NS_PER_S
 from seg_ros.pictures.drawing import Colour
 from seg_ros.report.chart import MAIN, OTHER, Line, Row, rows_of
 from seg_ros.report.compare import (
@@ -31,7 +32,6 @@ LITTLE_VALID, GOOD_VALID = 0.9, 0.98
 MANY_DROPPED = 0.01
 LONG_FAULT_S = 0.5
 MOST_ROWS = 200
-NS_PER_S = 1e9
 
 
 def drive_report(drive: Drive) -> tuple[Page, dict[str, Any]]:

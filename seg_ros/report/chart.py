@@ -10,11 +10,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from seg_ros.core.stop.decision import StopKind
 from seg_ros.pictures.drawing import Colour
 from seg_ros.report.drive import Drive
 from seg_ros.report.figures import Span, lane_spans, stop_spans
 
-__all__ = ['KINDS', 'MAIN', 'OTHER', 'Area', 'Band', 'Kind', 'Line', 'Row', 'kind_of', 'rows_of']
+__all__ = ['MAIN', 'OTHER', 'STOP_COLOURS', 'Area', 'Band', 'Kind', 'Line', 'Row', 'rows_of']
 
 MOST_POINTS = 3000  # of a line; two for each column of a wide screen
 GAP_PERIODS = 3.0  # a line is broken where so many samples are missing
@@ -33,35 +34,27 @@ class Kind(NamedTuple):
     colour: Colour
 
 
-PERSON, FAULT, GO = (
-    Kind('person', (229, 57, 53)),
-    Kind('fault', (171, 71, 188)),
-    Kind('go', (46, 125, 80)),
+STOP_COLOURS = (
+    Kind('go', StopKind.CLEAR.colour_rgb),
+    Kind('person', StopKind.PERSON.colour_rgb),
+    Kind('held after a person', StopKind.HOLD.colour_rgb),
+    Kind('fault', StopKind.FAILED.colour_rgb),
+    Kind('no proof yet', StopKind.NO_FRAME.colour_rgb),
 )
-HELD = Kind('held after a person', (255, 152, 0))
-IDLE = Kind('no proof yet', (96, 106, 122))
-VALID, INVALID = Kind('valid', (46, 125, 80)), Kind('not valid', (229, 57, 53))
-KINDS = {
-    'clear': GO,
-    'person': PERSON,
-    'approaching': PERSON,
-    'stop': PERSON,
-    'hold': HELD,
-    'no_frame': IDLE,
-    'unproven': IDLE,
-    'inactive': IDLE,
-    'valid': VALID,
-    'invalid': INVALID,
+OTHER_COLOURS = {
+    'stop': StopKind.PERSON.colour_rgb,  # nobody recorded why
+    'valid': StopKind.CLEAR.colour_rgb,
+    'invalid': StopKind.PERSON.colour_rgb,
 }
-"""What the kinds of a stop and of a lane are drawn as; every other kind is a fault."""
 
 MAIN: Colour = (79, 195, 247)
 OTHER: Colour = (255, 213, 79)
 DROPPED: Colour = (229, 57, 53)
 
 
-def kind_of(name: str) -> Kind:
-    return KINDS.get(name, FAULT)
+def colour_of(kind: str) -> Colour:
+    """Returns what a kind of a stop, or of a lane, is drawn in."""
+    return OTHER_COLOURS.get(kind) or StopKind.named(kind).colour_rgb
 
 
 class Band(NamedTuple):
@@ -209,7 +202,7 @@ def _bands(spans: Sequence[Span]) -> tuple[Band, ...]:
         Band(
             span.from_s,
             span.to_s,
-            kind_of(span.kind).colour,
+            colour_of(span.kind),
             f'{span.kind} since {span.from_s:.1f} s: {span.reason}',
         )
         for span in spans

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seg_ros.core.errors import ConfigurationError
+from seg_ros.core.stop.decision import StopKind
 from seg_ros.core.types import LabelImage
 from seg_ros.recordings.bags import bag_rows, open_bag
 from seg_ros.recordings.recorded import label_pixels, message_stamp_ns
@@ -63,7 +64,8 @@ class FrameChange(NamedTuple):
     def differences(self) -> tuple[str, ...]:
         """Returns what differs: ``stop``, ``lane``, ``offset``, ``labels``."""
         found = {
-            'stop': (self.stop[0] == 'clear') != (self.stop[1] == 'clear') and all(self.stop),
+            'stop': (self.stop[0] == StopKind.CLEAR) != (self.stop[1] == StopKind.CLEAR)
+            and all(self.stop),
             'lane': self.lane[0] != self.lane[1] and all(self.lane),
             'offset': abs(self.offset_change_m) > OFFSET_M,
             'labels': self.agreement < AGREEMENT,

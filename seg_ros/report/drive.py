@@ -12,14 +12,14 @@ import numpy as np
 
 from seg_ros.core.errors import ConfigurationError, SegRosError
 from seg_ros.core.labels import LabelMap
+from seg_ros.core.stop.decision import StopKind
+from seg_ros.core.units import NS_PER_MS, NS_PER_S
 from seg_ros.recordings.bags import bag_rows, broken_parts, is_truncated, open_bag
 from seg_ros.recordings.recorded import json_of, label_map_of, label_pixels, message_stamp_ns
 from seg_ros.report.topics import DriveTopics, find_topics
 
 __all__ = ['Beat', 'Drive', 'LabelledFrame', 'LaneMoment', 'read_drive']
 
-NS_PER_S = 1e9
-NS_PER_MS = 1e6
 STAMP_BYTES = slice(4, 12)  # behind the head of CDR: seconds and nanoseconds of the header
 LITTLE_ENDIAN = 1
 NO_LATENCY_MS = 60_000.0  # stamps and times of the recording come from different clocks
@@ -186,7 +186,7 @@ class _Statuses:
         drive, topics = self._drive, self._drive.topics
         if topic == topics.stop:
             if not topics.stop_status:
-                kind = 'stop' if message.data else 'clear'
+                kind = 'stop' if message.data else StopKind.CLEAR.value
                 drive.beats.append(Beat(at_s, bool(message.data), kind, kind, NAN))
         elif topic == topics.stop_status:
             values = _values(message)
@@ -220,7 +220,7 @@ def _header_stamp_ns(data: Any) -> int:
     order = 'little' if bytes(data[1:2])[0] == LITTLE_ENDIAN else 'big'
     head = bytes(data[STAMP_BYTES])
     seconds = int.from_bytes(head[:4], order, signed=True)  # type: ignore[arg-type]
-    return seconds * 1_000_000_000 + int.from_bytes(head[4:], order)  # type: ignore[arg-type]
+    return seconds * NS_PER_S + int.from_bytes(head[4:], order)  # type: ignore[arg-type]
 
 
 def _shares(labels: np.ndarray[Any, Any], label_map: LabelMap | None) -> tuple[float, ...]:

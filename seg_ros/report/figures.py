@@ -8,12 +8,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from seg_ros.core.stop.decision import Cause, StopKind
 from seg_ros.core.timing import Percentiles
 from seg_ros.report.drive import Beat, Drive, LaneMoment
 
 __all__ = [
-    'IDLE_KINDS',
-    'PEOPLE_KINDS',
     'Span',
     'fault_seconds',
     'figures_of',
@@ -21,9 +20,6 @@ __all__ = [
     'stop_spans',
     'timeline_of',
 ]
-
-PEOPLE_KINDS = ('person', 'approaching', 'hold')
-IDLE_KINDS = ('no_frame', 'unproven', 'inactive')  # stops that every drive begins with
 
 
 class Span(NamedTuple):
@@ -77,8 +73,9 @@ def figures_of(drive: Drive) -> dict[str, Any]:
 
 def fault_seconds(seconds: Mapping[str, float]) -> dict[str, float]:
     """Returns the faults out of the seconds of each kind of stop."""
-    others = ('clear', *PEOPLE_KINDS, *IDLE_KINDS)
-    return {kind: value for kind, value in seconds.items() if kind not in others}
+    return {
+        kind: value for kind, value in seconds.items() if StopKind.named(kind).cause is Cause.FAULT
+    }
 
 
 def timeline_of(drive: Drive) -> dict[str, Any]:
@@ -136,14 +133,14 @@ def _stop_figures(drive: Drive) -> dict[str, Any] | None:
     for span in spans:
         seconds[span.kind] = seconds.get(span.kind, 0.0) + span.length_s
     distances = [beat.person_m for beat in drive.beats if np.isfinite(beat.person_m)]
-    reasons = [
-        {beat.kind for beat in group}
+    causes = [
+        {StopKind.named(beat.kind).cause for beat in group}
         for stop, group in groupby(drive.beats, lambda b: b.stop)
         if stop
     ]
     return {
         'share': round(float(np.mean([beat.stop for beat in drive.beats])), 4),
-        'stops': sum(bool(kinds - set(IDLE_KINDS)) for kinds in reasons),
+        'stops': sum(bool(found - {Cause.START}) for found in causes),
         'seconds': {kind: round(value, 2) for kind, value in sorted(seconds.items())},
         'fault_s': round(sum(fault_seconds(seconds).values()), 2),
         'nearest_person_m': round(min(distances), 2) if distances else None,

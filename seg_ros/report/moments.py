@@ -8,8 +8,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from seg_ros.core.stop.decision import Cause, StopKind
 from seg_ros.report.drive import Beat, Drive
-from seg_ros.report.figures import IDLE_KINDS, PEOPLE_KINDS, lane_spans
+from seg_ros.report.figures import lane_spans
 
 __all__ = ['WorstMoment', 'nearest_frame', 'worst_moments']
 
@@ -69,8 +70,8 @@ def _stops(drive: Drive) -> Iterator[WorstMoment]:
         if not stop or beats[-1].at_s < begin_s + START_S:
             continue
         length_s = beats[-1].at_s - beats[0].at_s
-        faults = [beat for beat in beats if beat.kind not in (*PEOPLE_KINDS, *IDLE_KINDS)]
-        if people := [beat for beat in beats if beat.kind in PEOPLE_KINDS]:
+        faults = [row for row in beats if _cause(row) not in (Cause.PERSON, Cause.START)]
+        if people := [row for row in beats if _cause(row) is Cause.PERSON]:
             yield _met(people, length_s)
         if faults:
             worst = max(faults, key=lambda beat: sum(row.kind == beat.kind for row in faults))
@@ -80,9 +81,13 @@ def _stops(drive: Drive) -> Iterator[WorstMoment]:
             yield WorstMoment(first.at_s, 'fault', title, first.reason, badness)
 
 
+def _cause(beat: Beat) -> Cause:
+    return StopKind.named(beat.kind).cause
+
+
 def _met(beats: Sequence[Beat], length_s: float) -> WorstMoment:
     """A stop for people, at the moment when one of them was nearest."""
-    known = [beat for beat in beats if np.isfinite(beat.person_m) and beat.kind != 'hold']
+    known = [beat for beat in beats if np.isfinite(beat.person_m) and beat.kind != StopKind.HOLD]
     if not known:
         title = f'Stop for a person, {length_s:.1f} s'
         return WorstMoment(beats[0].at_s, 'person', title, beats[0].reason, 1.5)

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from seg_ros.core.types import RgbImage
 from seg_ros.pictures.drawing import Colour
-from seg_ros.report.chart import FAULT, GO, HELD, IDLE, PERSON, Row
+from seg_ros.report.chart import STOP_COLOURS, Row
 from seg_ros.report.moments import WorstMoment
 from seg_ros.report.pictures import jpeg_bytes
 
@@ -86,7 +86,7 @@ def page_html(page: Page) -> str:
     """Returns the text of the file."""
     css = (RESOURCES / 'report.css').read_text(encoding='utf-8')
     script = (RESOURCES / 'report.js').read_text(encoding='utf-8')
-    keys = [(kind.text, kind.colour) for kind in (GO, PERSON, HELD, FAULT, IDLE)]
+    keys = [(kind.text, kind.colour) for kind in STOP_COLOURS]
     legend = ''.join(
         f'<span><i style="background:{_css(colour)}"></i>{escape(text)}</span>'
         for text, colour in (*keys, *page.legend)

@@ -12,6 +12,7 @@ from seg_ros.core.errors import FrameError, SegRosError
 from seg_ros.core.image.decoding import decode_image
 from seg_ros.core.labels import LabelMap
 from seg_ros.core.types import LabelImage, RgbImage
+from seg_ros.core.units import NS_PER_S
 from seg_ros.recordings.bags import bag_rows, open_bag
 from seg_ros.recordings.recorded import jpeg_pixels, label_pixels, message_stamp_ns
 from seg_ros.report.drive import Drive
@@ -21,7 +22,6 @@ __all__ = ['jpeg_bytes', 'pictures_of']
 ALPHA = 0.5
 WIDTH = 480
 JPEG_QUALITY = 80
-NS_PER_S = 1_000_000_000
 EARLY_S, LATE_S = 2, 15  # how far from its stamp in the bag a frame is looked for
 
 

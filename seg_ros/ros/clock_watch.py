@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-__all__ = ['ClockWatch']
+from seg_ros.core.units import NS_PER_S
 
-NS_PER_S = 1e9
+__all__ = ['ClockWatch']
 
 
 class ClockWatch:

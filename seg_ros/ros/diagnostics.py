@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 
 from seg_ros.core.timing import LatencyWindow
+from seg_ros.core.units import NS_PER_S
 
 __all__ = ['CameraStatistics', 'camera_status']
 
@@ -66,7 +67,7 @@ class CameraStatistics:
         if len(arrivals) < 2:
             return 0.0
         spacing_ns = (arrivals[-1] - arrivals[0]) / (len(arrivals) - 1)
-        return 1e9 / max(spacing_ns, now_ns - arrivals[-1] - spacing_ns, 1.0)
+        return NS_PER_S / max(spacing_ns, now_ns - arrivals[-1] - spacing_ns, 1.0)
 
 
 def camera_status(
@@ -76,7 +77,7 @@ def camera_status(
     *,
     now_ns: int,
     ros_now_ns: int,
-    stale_timeout_s: float,
+    stale_s: float,
 ) -> DiagnosticStatus:
     """Returns the diagnostic status of one camera.
 
@@ -86,20 +87,20 @@ def camera_status(
         facts: What else to say first: topic, engine, backend and why.
         now_ns: Monotonic clock.
         ros_now_ns: The node's clock, which header stamps are compared with.
-        stale_timeout_s: Age above which the newest result is stale.
+        stale_s: Age above which the newest result is stale.
     """
     level, summary = DiagnosticStatus.OK, 'Frames are processed'
     age_s = None
     if statistics.newest_stamp_ns is not None:
-        age_s = (ros_now_ns - statistics.newest_stamp_ns) / 1e9
+        age_s = (ros_now_ns - statistics.newest_stamp_ns) / NS_PER_S
     if statistics.failing:
         level, summary = DiagnosticStatus.ERROR, statistics.failing
     elif statistics.received == 0:
         level, summary = DiagnosticStatus.WARN, 'No frame has arrived yet'
-    elif age_s is not None and age_s > stale_timeout_s:
+    elif age_s is not None and age_s > stale_s:
         level, summary = (
             DiagnosticStatus.WARN,
-            f'The newest frame is {age_s:.2f} s old by its stamp; {stale_timeout_s} s are allowed',
+            f'The newest frame is {age_s:.2f} s old by its stamp; {stale_s} s are allowed',
         )
     elif statistics.idle and statistics.newest_stamp_ns is None:
         summary = 'Nobody subscribes to a result; frames are not processed'

@@ -12,6 +12,7 @@ from rclpy.parameter import Parameter
 from seg_ros.core.errors import ConfigurationError
 from seg_ros.core.parameters.node_config import NodeConfig
 from seg_ros.core.parameters.option import Option, ParameterValue, config_from_values, options_of
+from seg_ros.core.parameters.renamed import RENAMED, with_new_names
 
 __all__ = ['changed_config', 'declare_parameters', 'descriptor_of', 'read_config']
 
@@ -22,12 +23,10 @@ def declare_parameters(node: Node) -> None:
     Raises:
         ConfigurationError: An override is out of its range or of the wrong type.
     """
+    renamed = _renamed_values(node)
     for name, default, rule in options_of(NodeConfig):
-        value = list(default) if isinstance(default, tuple) else default
-        try:
-            node.declare_parameter(name, value, descriptor_of(rule, default))
-        except Exception as error:  # rclpy raises several kinds, by distribution
-            raise ConfigurationError(f'Parameter {name}: {error}') from error
+        value = renamed.get(name, list(default) if isinstance(default, tuple) else default)
+        _declare(node, name, value, descriptor_of(rule, default))
 
 
 def descriptor_of(rule: Option, default: ParameterValue) -> ParameterDescriptor:
@@ -83,6 +82,28 @@ def changed_config(
             f'{fixed[0]} is read at configure. Clean the node up, set it, configure it again.'
         )
     return config_from_values(config, {row.name: _plain(row.value) for row in ours})
+
+
+def _renamed_values(node: Node) -> dict[str, Any]:
+    """What is given under old names, by the names of now."""
+    defaults = {name: default for name, default, _ in options_of(NodeConfig)}
+    given = {}
+    for name in {*RENAMED, *RENAMED.values()}:
+        default = defaults[RENAMED.get(name, name)]
+        # Declared without a value, a parameter has one only where somebody gives it
+        _declare(node, name, Parameter.Type.from_parameter_value(default), ParameterDescriptor())
+        value = node.get_parameter_or(name).value
+        node.undeclare_parameter(name)
+        if value is not None:
+            given[name] = value
+    return with_new_names(given, node.get_logger().warning)
+
+
+def _declare(node: Node, name: str, value: Any, descriptor: ParameterDescriptor) -> None:
+    try:
+        node.declare_parameter(name, value, descriptor)
+    except Exception as error:  # rclpy raises several kinds, by distribution
+        raise ConfigurationError(f'Parameter {name}: {error}') from error
 
 
 def _plain(value: Any) -> ParameterValue:

@@ -31,9 +31,10 @@ from std_msgs.msg import Header
 from seg_ros.core.errors import ConfigurationError, SegRosError
 from seg_ros.core.parameters.node_config import NodeConfig
 from seg_ros.core.parameters.text import parameters_help
-from seg_ros.core.stop.decision import KINDS, StopDecision
+from seg_ros.core.stop.decision import StopDecision, StopKind
 from seg_ros.core.stop.vehicle_stop import VehicleDecision, VehicleStop
 from seg_ros.core.stop.zones import Motion
+from seg_ros.core.units import NS_PER_S
 from seg_ros.decisions import CameraDecisions
 from seg_ros.inference.engine import engine_search_path, load_engine
 from seg_ros.inference.registry import ChosenBackend, PlanOptions, create_backend
@@ -83,7 +84,7 @@ def reported(transition: Transition[NodeT]) -> Transition[NodeT]:
             if self.context.ok():  # else the process was told to end meanwhile
                 self.get_logger().error(f'{reason}\n{traceback.format_exc()}')
         self.stop_working()
-        self._become_idle(f'{KINDS["inactive"]}: {reason}')
+        self._become_idle(f'{StopKind.INACTIVE.meaning}: {reason}')
         if transition.__name__ == 'on_configure':
             self.release()
         return TransitionCallbackReturn.FAILURE
@@ -116,7 +117,7 @@ class SegmentationNode(LifecycleNode):
         self._clock_watch = ClockWatch()
         self._vehicle: VehicleStop | None = None  # while the node is active
         self._idle = VehicleDecision(
-            StopDecision(True, 'inactive', KINDS['inactive'], None, '', self._now_ns()), '', {}
+            StopDecision.without_frame(StopKind.INACTIVE, self._now_ns()), '', {}
         )
         self._heartbeat = StopHeartbeat(self, self.config.heartbeat_hz, self._decide_stop)
         self._diagnostics = self.create_publisher(
@@ -215,7 +216,7 @@ class SegmentationNode(LifecycleNode):
 
     def stop_working(self) -> None:
         """Undoes activate: no subscription, no thread, no label is published after it."""
-        self._become_idle(KINDS['inactive'])
+        self._become_idle(StopKind.INACTIVE.meaning)
         if self._watch_timer is not None:
             self.destroy_timer(self._watch_timer)
             self._watch_timer = None
@@ -288,7 +289,8 @@ class SegmentationNode(LifecycleNode):
             return self._idle
         if not worker.is_alive:
             reason = 'the worker thread has ended; it is started again'
-            return VehicleDecision(StopDecision(True, 'failed', reason, None, '', now_ns), '', {})
+            decision = StopDecision.without_frame(StopKind.FAILED, now_ns, reason)
+            return VehicleDecision(decision, '', {})
         return self._if_the_clock_goes(vehicle.check(now_ns), now_ns)
 
     def _if_the_clock_goes(self, decision: VehicleDecision, now_ns: int) -> VehicleDecision:
@@ -300,15 +302,15 @@ class SegmentationNode(LifecycleNode):
         stopped = replace(
             decision.decision,
             stop=True,
-            kind='clock_stopped',
-            reason=f'{KINDS["clock_stopped"]}, for {standing_s:.1f} s',
+            kind=StopKind.CLOCK_STOPPED,
+            reason=f'{StopKind.CLOCK_STOPPED.meaning}, for {standing_s:.1f} s',
             since_ns=now_ns,
         )
         return replace(decision, decision=stopped)
 
     def _become_idle(self, reason: str) -> None:
         """From now on the stop is true for this reason."""
-        decision = StopDecision(True, 'inactive', reason, None, '', self._now_ns())
+        decision = StopDecision.without_frame(StopKind.INACTIVE, self._now_ns(), reason)
         self._vehicle, self._idle = None, VehicleDecision(decision, '', {})
 
     def _start_worker(self, perception: Perception) -> FrameWorker:
@@ -330,7 +332,7 @@ class SegmentationNode(LifecycleNode):
             self._worker = self._start_worker(self._perception)
         for camera in self.inputs:
             camera.watch(self.config.silence_warn_s)
-        oldest_ns = self._now_ns() - int(self.config.stale_timeout_s * 1e9)
+        oldest_ns = self._now_ns() - int(self.config.diagnostics_stale_s * NS_PER_S)
         for port in self._ports.values():
             newest_ns = port.statistics.newest_stamp_ns
             if newest_ns is None or newest_ns < oldest_ns:
@@ -364,7 +366,7 @@ class SegmentationNode(LifecycleNode):
                     facts,
                     now_ns=time.monotonic_ns(),
                     ros_now_ns=ros_now.nanoseconds,
-                    stale_timeout_s=self.config.stale_timeout_s,
+                    stale_s=self.config.diagnostics_stale_s,
                 )
             )
         self._diagnostics.publish(message)

@@ -17,7 +17,7 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from std_msgs.msg import Bool
 
-from seg_ros.core.stop.decision import StopDecision
+from seg_ros.core.stop.decision import StopDecision, StopKind
 from seg_ros.core.stop.vehicle_stop import VehicleDecision
 from seg_ros.messages.stop_status import stop_status
 
@@ -79,7 +79,7 @@ class StopHeartbeat:
         except Exception:
             self._node.get_logger().error(f'The stop failed, so stop:\n{traceback.format_exc()}')
             reason = 'the stop could not be decided; the log has the traceback'
-            decision = StopDecision(True, 'failed', reason, None, '', now_ns)
+            decision = StopDecision.without_frame(StopKind.FAILED, now_ns, reason)
             vehicle = VehicleDecision(decision, '', {})
         self._stop.publish(Bool(data=vehicle.stop))
         name = f'{self._node.get_name()}: pedestrian stop'

@@ -16,6 +16,7 @@ from seg_ros.core.errors import BackendError, FrameError
 from seg_ros.core.parameters.node_config import NodeConfig
 from seg_ros.core.timing import StageTimer
 from seg_ros.core.types import RgbImage
+from seg_ros.core.units import NS_PER_MS
 from seg_ros.decisions import CameraDecisions, needs_of_stop
 from seg_ros.messages.conversions import frame_from_message, stamp_ns_of
 from seg_ros.perception import Perception, PreparedFrame, SeenFrame, Wanted
@@ -30,7 +31,6 @@ __all__ = ['CameraPort', 'FrameWorker']
 
 STOP_TIMEOUT_S = 10.0
 REPEAT_LOG_S = 10.0
-NS_PER_MS = 1e6
 
 
 class CameraPort(NamedTuple):

@@ -7,6 +7,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from seg_ros.core.units import NS_PER_S
 from seg_ros.sim.vehicle import WHEELBASE_M
 
 __all__ = ['BRAKING_MPS2', 'Follower', 'PurePursuit']
@@ -71,6 +72,6 @@ class Follower:
         if len(path):
             self._path_ns = stamp_ns
         known_ns = self._path_ns
-        self.pathless = known_ns is None or stamp_ns - known_ns > PATH_TIMEOUT_S * 1e9
+        self.pathless = known_ns is None or stamp_ns - known_ns > PATH_TIMEOUT_S * NS_PER_S
         brakes = stop or self.pathless
         return self._steer.steering(path, speed_mps), -BRAKING_MPS2 if brakes else None

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from seg_ros.core.errors import ConfigurationError
 from seg_ros.core.geometry.camera import Camera, Mount
 from seg_ros.core.geometry.intrinsics import CameraIntrinsics
+from seg_ros.core.units import NS_PER_S
 from seg_ros.sim.config import SceneConfig
 from seg_ros.sim.frame import EgoState, Person, SimFrame
 from seg_ros.sim.paint.renderer import Renderer, Sighting
@@ -118,7 +119,7 @@ class World:
         self._state = drive_on(self._state, self._road, steering_rad, acceleration_mps2, dt_s)
         self._road.extend(self._state.s_m + ROAD_AHEAD_M)
         self._traffic.step(self._state, dt_s)
-        self._stamp_ns += round(dt_s * 1e9)
+        self._stamp_ns += round(dt_s * NS_PER_S)
         self._frame += 1
 
     def render(self) -> SimFrame:

@@ -287,6 +287,19 @@ def test_parameters_come_from_the_file_of_the_node_and_from_the_command_line(
     assert config_of(REPOSITORY / 'config' / 'segmentation.yaml', ()) == (NodeConfig())
 
 
+def test_old_names_of_parameters_work_and_are_warned_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = tmp_path / 'parameters.yaml'
+    file.write_text('/**:\n  ros__parameters:\n    stop:\n      vehicle_front_m: 2.5\n')
+    config = config_of(file, ['stale_timeout_s:=0.7'])
+    assert (config.vehicle.front_m, config.diagnostics_stale_s) == (2.5, 0.7)
+    assert 'stop.vehicle_front_m is called vehicle.front_m now' in caplog.text
+    assert 'stale_timeout_s is called diagnostics_stale_s now' in caplog.text
+    with pytest.raises(ConfigurationError, match='are the same parameter'):
+        config_of(file, ['vehicle.front_m:=2.0'])
+
+
 @pytest.mark.parametrize(
     ('assignment', 'sentence'),
     [

@@ -123,7 +123,7 @@ def test_a_node_that_cannot_work_says_why_and_exits_with_1(
 def test_the_help_of_run_lists_the_parameters() -> None:
     result = subprocess.run([*RUN, '--help'], capture_output=True, text=True, timeout=30.0)
     assert result.returncode == 0
-    assert 'stale_timeout_s:=0.5' in result.stdout
+    assert 'diagnostics_stale_s:=0.5' in result.stdout
 
 
 def in_a_child(code: str, **variables: str) -> str:

@@ -22,6 +22,7 @@ from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import String
 
+from seg_ros.core.errors import ConfigurationError
 from test.ros.graph import (
     BEST_EFFORT,
     LATCHED,
@@ -298,6 +299,40 @@ def test_a_wrong_parameter_change_is_refused_with_its_reason(
     assert not result.successful
     assert words in result.reason
     assert node.config == before
+
+
+def test_old_names_of_parameters_work_and_are_warned_of(
+    graph: Graph, engine: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / 'parameters.yaml'
+    file.write_text('/**:\n  ros__parameters:\n    stop:\n      vehicle_front_m: 2.5\n')
+    old = {'stale_timeout_s': 0.7}
+    node = graph.node(
+        started=False,
+        cli_args=['--ros-args', '--params-file', str(file)],
+        **canned(engine, **old),
+    )
+    assert (node.config.vehicle.front_m, node.config.diagnostics_stale_s) == (2.5, 0.7)
+    assert node.get_parameter('vehicle.front_m').value == 2.5
+    assert not node.has_parameter('stop.vehicle_front_m')
+    warnings = capfd.readouterr().err
+    assert 'stop.vehicle_front_m is called vehicle.front_m now' in warnings
+    assert 'stale_timeout_s is called diagnostics_stale_s now' in warnings
+
+
+@pytest.mark.parametrize(
+    ('parameters', 'words'),
+    [
+        ({'stop.vehicle_front_m': 2.0, 'vehicle.front_m': 2.0}, 'are the same parameter'),
+        ({'stop.vehicle_front_m': 'far'}, 'Parameter stop.vehicle_front_m: '),
+        ({'stop.vehicle_front_m': 21.0}, 'Parameter vehicle.front_m: '),
+    ],
+)
+def test_an_old_name_beside_the_new_one_or_with_a_wrong_value_is_refused(
+    graph: Graph, engine: Path, parameters: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=words):
+        graph.node(started=False, **canned(engine, **parameters))
 
 
 def test_a_new_engine_may_be_set_after_cleanup(graph: Graph, engine: Path) -> None:

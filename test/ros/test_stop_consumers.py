@@ -143,7 +143,9 @@ def robot(graph: Graph, domain_id: int, tmp_path: Path) -> Iterator[Robot]:
         classes=SPEC['classes'],
     )
     values = {'engine': engine, 'backend': 'canned', 'stop.hold_s': 0.2}
-    values['stale_timeout_s'] = TIMEOUT_S  # the last word before kill -9 is "go" on any machine
+    values['stop.stale_timeout_s'] = (
+        TIMEOUT_S  # the last word before kill -9 is "go" on any machine
+    )
     values |= {f'mount.{name}': [getattr(CAMERA.mount, name)] for name in ('x', 'z', 'pitch')}
     arguments = [text for name, value in values.items() for text in ('-p', f'{name}:={value}')]
     processes: list[subprocess.Popen[bytes]] = []

@@ -18,6 +18,7 @@ from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image
 
 from seg_ros.commands.bench.orders import Order, Orders, answer
+from seg_ros.core.units import NS_PER_S
 from seg_ros.messages.conversions import ReusedImage
 from seg_ros.ros.middleware import prepare_process
 
@@ -26,7 +27,6 @@ __all__ = ['main']
 SUBSCRIBER_TIMEOUT_S = 60.0
 SETTLE_S = 1.0  # the node subscribes anew once it has seen what the camera offers
 DEPTH = 5
-NS_PER_S = 1_000_000_000
 
 
 class BenchCamera:

@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from seg_ros.core.units import NS_PER_MS, NS_PER_S
+
 __all__ = ['FIGURES', 'Figure', 'Play', 'figures_of', 'labels_per_s', 'table_of']
 
-NS_PER_MS = 1e6
-NS_PER_S = 1e9
 
 Samples = Mapping[str, Any]
 

@@ -13,6 +13,7 @@ import time
 import numpy as np
 
 from seg_ros.commands.bench.orders import Orders, answer
+from seg_ros.core.units import NS_PER_MS, NS_PER_S
 from seg_ros.inference.base import InferenceBackend
 from seg_ros.inference.engine import load_engine
 from seg_ros.inference.registry import create_backend
@@ -20,7 +21,6 @@ from seg_ros.ros.middleware import prepare_process
 
 __all__ = ['main']
 
-NS_PER_MS = 1e6
 SEED = 0
 
 
@@ -33,13 +33,13 @@ def measure(backend: InferenceBackend, seconds: float, rate_hz: float) -> list[f
     width, height = backend.engine.network_size_wh
     images = np.random.default_rng(SEED).integers(0, 256, (1, height, width, 3), np.uint8)
     times_ms = []
-    end_ns = time.perf_counter_ns() + round(seconds * 1e9)
+    end_ns = time.perf_counter_ns() + round(seconds * NS_PER_S)
     while (start_ns := time.perf_counter_ns()) < end_ns:
         backend.infer(images)
         spent_ns = time.perf_counter_ns() - start_ns
         times_ms.append(spent_ns / NS_PER_MS)
         if rate_hz > 0.0:
-            time.sleep(max(0.0, 1.0 / rate_hz - spent_ns / 1e9))
+            time.sleep(max(0.0, 1.0 / rate_hz - spent_ns / NS_PER_S))
     return times_ms
 
 

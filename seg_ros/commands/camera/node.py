@@ -17,6 +17,7 @@ from seg_ros.commands.camera.topics import TOPICS, CameraTopics
 from seg_ros.commands.shared.stop_request import StopRequest
 from seg_ros.commands.shared.subscriber_wait import wait_for_subscribers
 from seg_ros.core.errors import ConfigurationError
+from seg_ros.core.units import NS_PER_S
 from seg_ros.recordings.ahead import Ahead
 from seg_ros.recordings.sources import (
     ImageSource,
@@ -33,7 +34,6 @@ AHEAD_BYTES, PREPARED_BYTES = 64 << 20, 512 << 20
 LATE_S = 0.1
 WAIT_PERIOD_S = 0.05
 SWITCH_INTERVAL_S = 0.0005  # or the thread that runs ahead would hold a due image up for 5 ms
-NS_PER_S = 1_000_000_000
 ROUNDING_S = 1e-6
 
 

@@ -14,6 +14,7 @@ from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header, String
 
+from seg_ros.core.units import NS_PER_S
 from seg_ros.messages.camera_info import camera_info_message
 from seg_ros.messages.conversions import ReusedImage, compressed_message
 from seg_ros.recordings.sources import ImageSource, SourceFrame
@@ -24,7 +25,6 @@ TOPICS = ('image', 'image/compressed', 'camera_info', 'truth/label')
 OTHER_DEPTH = 10  # of topics that are small and that recorders read
 JPEG_QUALITY = 90
 ARRIVE_S = 0.5  # small messages that have arrived may be acknowledged 3 s later only
-NS_PER_S = 1_000_000_000
 
 
 class CameraTopics:

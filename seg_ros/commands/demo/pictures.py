@@ -10,6 +10,7 @@ from typing import Any
 import cv2
 
 from seg_ros.commands.demo.recording import DemoRecording
+from seg_ros.core.units import NS_PER_S
 from seg_ros.pictures.annotated_frame import AnnotatedFrame
 from seg_ros.pictures.contact_sheet import contact_sheet, evenly
 from seg_ros.pictures.video_writer import VideoWriter, best_format
@@ -19,7 +20,6 @@ __all__ = ['write_contact_sheet', 'write_video']
 
 MOMENTS = 12
 PICTURES_AHEAD = 8
-NS_PER_S = 1_000_000_000
 
 
 def write_video(path: Path, recording: DemoRecording, summary: Mapping[str, Any]) -> Path:

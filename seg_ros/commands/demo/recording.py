@@ -24,14 +24,13 @@ from seg_ros.core.errors import SegRosError
 from seg_ros.core.labels import LabelMap
 from seg_ros.core.timing import Percentiles
 from seg_ros.core.types import LabelImage, RgbImage
+from seg_ros.core.units import NS_PER_MS, NS_PER_S
 from seg_ros.pictures.moment import Moment
 from seg_ros.recordings.bags import open_bag
 from seg_ros.recordings.recorded import json_of, label_map_of, label_pixels, message_stamp_ns
 
 __all__ = ['DemoRecording', 'read_recording', 'summary_of']
 
-NS_PER_S = 1_000_000_000
-NS_PER_MS = 1e6
 UNKNOWN = 255  # a true class that the engine has no name for
 
 

@@ -11,9 +11,11 @@ import numpy as np
 
 from seg_ros.commands.golden.drives import TRUTH_LABEL, Truth, truth_names
 from seg_ros.core.stop.config import StopConfig
+from seg_ros.core.stop.decision import Cause, StopKind
+from seg_ros.core.units import NS_PER_S
 from seg_ros.report.compare import LabelledBag, decided, label_agreements, labelled_bag
 from seg_ros.report.drive import Drive
-from seg_ros.report.figures import PEOPLE_KINDS, figures_of
+from seg_ros.report.figures import figures_of
 
 __all__ = ['METRICS', 'Metric', 'Outcome', 'outcomes', 'scores_of']
 
@@ -74,7 +76,10 @@ def scores_of(
     states = decided(drive)
     seen = [(row, *states[row.stamp_ns]) for row in truths if row.stamp_ns in states]
     stops = [stop is not None and stop.stop for _, stop, _ in seen]
-    people = [stop is not None and stop.stop and stop.kind in PEOPLE_KINDS for _, stop, _ in seen]
+    people = [
+        stop is not None and stop.stop and StopKind.named(stop.kind).cause is Cause.PERSON
+        for _, stop, _ in seen
+    ]
     period_s = _period_s(truths)
     must = _held([row.is_inside for row, _, _ in seen], round(KNOWN_AFTER_S / period_s))
     may = _after([row.is_near for row, _, _ in seen], round((config.hold_s + 0.5) / period_s))
@@ -122,7 +127,7 @@ def _verdict(metric: Metric, found: float | None, expected: float | None) -> str
 
 
 def _period_s(truths: Sequence[Truth]) -> float:
-    return float(np.median(np.diff([row.stamp_ns for row in truths]))) / 1e9
+    return float(np.median(np.diff([row.stamp_ns for row in truths]))) / NS_PER_S
 
 
 def _held(flags: Sequence[bool], frames: int) -> list[bool]:

@@ -19,6 +19,7 @@ from seg_ros.commands.play.player import Player
 from seg_ros.commands.shared.stop_request import StopRequest
 from seg_ros.commands.shared.subscriber_wait import wait_for_subscribers
 from seg_ros.core.errors import ConfigurationError
+from seg_ros.core.units import NS_PER_S
 from seg_ros.recordings.bag_messages import BagMessages
 from seg_ros.ros.middleware import prepare_process
 
@@ -27,7 +28,6 @@ __all__ = ['add_arguments', 'main']
 LOOK_S = 0.05  # how soon keys and signals are noticed
 JUMP_S = 5.0
 SWITCH_INTERVAL_S = 0.0005  # or the thread that reads would hold a due message up for 5 ms
-NS_PER_S = 1e9
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -17,6 +17,7 @@ from seg_ros.commands.play.playhead import Playhead
 from seg_ros.commands.shared.message_types import message_class
 from seg_ros.commands.shared.recorded_qos import offered_again
 from seg_ros.core.errors import ConfigurationError
+from seg_ros.core.units import NS_PER_S
 from seg_ros.recordings.ahead import Ahead
 from seg_ros.recordings.bag_messages import BagMessages, RecordedMessage
 
@@ -28,7 +29,6 @@ AHEAD_BYTES = 64 << 20
 LATE_NS = 100_000_000
 LOOK_NS = 5_000_000  # how soon what the thread has read is looked at
 ARRIVE_S = 0.5  # small messages that have arrived may be acknowledged 3 s later only
-NS_PER_S = 1_000_000_000
 
 
 @final

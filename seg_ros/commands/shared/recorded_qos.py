@@ -14,13 +14,13 @@ from rclpy.qos import (
     ReliabilityPolicy,
 )
 
+from seg_ros.core.units import NS_PER_S
 from seg_ros.recordings.bag_qos import bag_qos
 
 __all__ = ['offered_again', 'recorded_qos']
 
 LEAST_DEPTH = 10
 LONG_S = 2147483647  # as older rosbag2 did
-NS_PER_S = 1_000_000_000
 
 
 def recorded_qos(qos: QoSProfile) -> Any:

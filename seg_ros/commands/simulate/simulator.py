@@ -36,6 +36,7 @@ from seg_ros.commands.camera.topics import camera_info_message
 from seg_ros.core.errors import ConfigurationError, SegRosError
 from seg_ros.core.geometry.intrinsics import CameraIntrinsics
 from seg_ros.core.labels import LabelMap
+from seg_ros.core.units import NS_PER_S
 from seg_ros.inference.engine import load_engine
 from seg_ros.messages.conversions import ReusedImage, stamp_ns_of, stamp_text
 from seg_ros.ros.middleware import prepare_process
@@ -58,8 +59,7 @@ MAX_SILENT = 5  # frames in a row, then the node is taken for dead
 HAND_OVER_FRAMES = 20  # that the simulation's own driver drives, while the lane is found
 STUCK_S = 60.0
 BETWEEN_LEGS_NS = 5_000_000_000  # a jump of time, after which the node begins anew
-PERIOD_NS = round(1e9 / RATE_HZ)
-NS_PER_S = 1_000_000_000
+PERIOD_NS = round(NS_PER_S / RATE_HZ)
 REPORT_S = 1.0
 RELIABLE = QoSProfile(depth=5, reliability=ReliabilityPolicy.RELIABLE)
 NEWEST = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)

@@ -1,4 +1,4 @@
-"""Whether a picture can be believed at all: its brightness and a fingerprint of its bytes."""
+"""Image health: the contrast of a picture and a fingerprint of its bytes."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from seg_ros.core.types import RgbImage
 
 __all__ = ['ImageHealth', 'health_of']
 
+# Rows and columns apart of the pixels that are looked at: 3600 of a 640x360 image, whose noise
+# makes two frames differ, for 20 µs.
 STEP_PX = 8
 
 

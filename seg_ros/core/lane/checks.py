@@ -101,14 +101,19 @@ def fit_problem(fit: LaneFit, config: LaneConfig, limits: Limits, known: Known) 
 
 
 def path_problem(
-    offset_m: float, width_m: float, near_std_m: float, reach_m: float, config: LaneConfig
+    offset_m: float,
+    width_m: float,
+    near_std_m: float,
+    reach_m: float,
+    start_m: float,
+    config: LaneConfig,
 ) -> str:
     """Returns why a believed lane may not be followed, empty when it may."""
     if near_std_m > config.max_offset_std_m:
         return f'too uncertain: the path is known to {near_std_m:.2f} m only'
     if abs(offset_m) > MAX_OFFSET * width_m:
         return f'the vehicle is outside of the lane, {abs(offset_m):.2f} m from its middle'
-    if reach_m < config.path_start_m + config.min_reach_m:
+    if reach_m < start_m + config.min_reach_m:
         return f'the lane is seen to {reach_m:.1f} m only'
     return ''
 

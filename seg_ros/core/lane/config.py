@@ -15,7 +15,7 @@ class LaneConfig:
     """The lane track's group of parameters.
 
     Raises:
-        ConfigurationError: A range that is upside down, or a path of no length.
+        ConfigurationError: A range that is upside down.
     """
 
     width_min_m: float = option(
@@ -34,9 +34,6 @@ class LaneConfig:
         0.45, 'Widest line; what is wider is an arrow, a stop line or a crossing.', unit='m',
         low=0.005, high=5.0,
     )  # fmt: skip
-    path_start_m: float = option(
-        3.6, 'Where the path starts, base frame: the front bumper.', unit='m', low=-5.0, high=10.0
-    )
     look_ahead_m: float = option(
         30.0, 'How far the path reaches where the lane is seen that far.', unit='m',
         low=0.5, high=150.0,
@@ -62,7 +59,7 @@ class LaneConfig:
     )  # fmt: skip
     max_offset_std_m: float = option(
         0.35, 'Standard deviation of the path, across it and where it begins to count '
-        '(path_start_m + min_reach_m), above which the track is not valid.',
+        '(vehicle.front_m + min_reach_m), above which the track is not valid.',
         unit='m', low=0.01, high=5.0,
     )  # fmt: skip
     confirm_frames: int = option(
@@ -120,9 +117,15 @@ class LaneConfig:
                 f'lane.corridor_min_m is {self.corridor_min_m} m, above lane.corridor_max_m '
                 f'{self.corridor_max_m} m. Exchange them.'
             )
-        if self.look_ahead_m <= self.path_start_m + self.min_reach_m:
+
+    def check_front(self, front_m: float) -> None:
+        """Checks that a path that starts at the bumper can be long enough.
+
+        Raises:
+            ConfigurationError: It cannot, with what would be right.
+        """
+        if self.look_ahead_m <= front_m + self.min_reach_m:
             raise ConfigurationError(
-                f'lane.look_ahead_m is {self.look_ahead_m} m; it must be beyond '
-                f'lane.path_start_m {self.path_start_m} m plus lane.min_reach_m '
-                f'{self.min_reach_m} m.'
+                f'lane.look_ahead_m is {self.look_ahead_m} m; it must be beyond vehicle.front_m '
+                f'{front_m} m plus lane.min_reach_m {self.min_reach_m} m.'
             )

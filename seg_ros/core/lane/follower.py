@@ -14,10 +14,10 @@ from seg_ros.core.lane.filter import LaneEstimate, LaneFilter
 from seg_ros.core.lane.fit import LaneFit, fit_lane
 from seg_ros.core.lane.points import Points
 from seg_ros.core.lane.shape import Float64Array
+from seg_ros.core.units import NS_PER_S
 
 __all__ = ['LaneFollower']
 
-NS_PER_S = 1e9
 MIN_POINTS = 4  # as many as the shape has coefficients
 PITCH_LEARNING = 0.01  # of a change, per image: a time constant of 5 s at 20 Hz
 PITCH_MEMORY_S = 5.0  # without the lane, as long as it took to learn

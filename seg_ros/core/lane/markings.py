@@ -18,10 +18,10 @@ from seg_ros.core.lane.follower import LaneFollower
 from seg_ros.core.lane.points import Points
 from seg_ros.core.lane.shape import Float64Array, distances, value_at
 from seg_ros.core.lane.vote import LaneVote
+from seg_ros.core.units import NS_PER_S
 
 __all__ = ['EdgeFollower', 'MarkingFollower']
 
-NS_PER_S = 1e9
 SECOND_LOOK_FRAMES = 5  # every so many images, as a vote costs more than a fit
 DOUBTS = 3  # in a row: 15 images, 0.75 s at 20 Hz, about as long as a lane may coast
 DOUBT = 0.3  # in lanes, between the tracked middle and the one found anew

@@ -9,10 +9,10 @@ from __future__ import annotations
 import math
 
 from seg_ros.core.lane.track import LaneTrack
+from seg_ros.core.units import NS_PER_S
 
 __all__ = ['PitchRefinement']
 
-NS_PER_S = 1e9
 AVERAGE_S = 4.0
 FORGET_S = 30.0  # without lines, back to what the mounting says
 

@@ -8,11 +8,11 @@ from typing import NamedTuple
 import numpy as np
 
 from seg_ros.core.lane.shape import Float64Array, FloatArray, slope_at, value_at
+from seg_ros.core.units import NS_PER_S
 
 __all__ = ['SOURCES', 'Boundary', 'Coefficients', 'LaneTrack', 'Placement']
 
 SOURCES = ('markings', 'one_boundary', 'corridor')
-NS_PER_S = 1e9
 INF = float('inf')
 FINE_STEPS = 4  # per path point, to measure the length of the curve along chords
 

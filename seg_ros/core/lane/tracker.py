@@ -21,10 +21,11 @@ from seg_ros.core.lane.points import LaneView
 from seg_ros.core.lane.shape import basis, parallel
 from seg_ros.core.lane.track import Boundary, Coefficients, LaneTrack
 from seg_ros.core.types import ConfidenceImage, LabelImage
+from seg_ros.core.units import NS_PER_S
+from seg_ros.core.vehicle import CAR, VehicleConfig
 
 __all__ = ['LaneTracker']
 
-NS_PER_S = 1e9
 MAX_STEP_S = 1.0  # between two images; after more, or backwards, the lane is looked for anew
 
 
@@ -34,10 +35,18 @@ class LaneTracker:
     Args:
         config: Limits and scales.
         label_map: Which classes are ``lane`` and ``drivable``.
+        vehicle: The path starts at its front bumper.
+
+    Raises:
+        ConfigurationError: Between bumper and ``look_ahead_m`` there is no room for a path.
     """
 
-    def __init__(self, config: LaneConfig, label_map: LabelMap) -> None:
+    def __init__(
+        self, config: LaneConfig, label_map: LabelMap, vehicle: VehicleConfig = CAR
+    ) -> None:
+        config.check_front(vehicle.front_m)
         self._config = config
+        self._front_m = vehicle.front_m
         self._lane_lut = label_map.role_mask_lut('lane')
         self._ground_lut = self._lane_lut | label_map.role_mask_lut('drivable')
         self._table: GroundTable | None = None
@@ -182,9 +191,11 @@ class LaneTracker:
         )
         covariance = estimate.covariance
         age_s = lane.age_s(stamp_ns)
-        nearest = basis(np.array([config.path_start_m + config.min_reach_m]))[0]
+        nearest = basis(np.array([self._front_m + config.min_reach_m]))[0]
         near_std_m = math.sqrt(float(nearest @ covariance[:4, :4] @ nearest))
-        problem = path_problem(float(shape[0]), width_m, near_std_m, reach_m, config)
+        problem = path_problem(
+            float(shape[0]), width_m, near_std_m, reach_m, self._front_m, config
+        )
         if not problem and not lane.is_confirmed:
             problem = 'a lane was found and is being confirmed'
         if lane.problem and not problem:
@@ -202,7 +213,7 @@ class LaneTracker:
                 (float(covariance[0, 0]), float(covariance[0, 1])),
                 (float(covariance[1, 0]), float(covariance[1, 1])),
             ),
-            start_m=config.path_start_m,
+            start_m=self._front_m,
             reach_m=reach_m,
             age_s=age_s,
             pitch_per_m=estimate.pitch_per_m,

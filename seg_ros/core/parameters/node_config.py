@@ -14,6 +14,7 @@ from seg_ros.core.lane.config import LaneConfig
 from seg_ros.core.navigation.config import NavigationConfig
 from seg_ros.core.parameters.option import option
 from seg_ros.core.stop.config import StopConfig
+from seg_ros.core.vehicle import VehicleConfig
 from seg_ros.core.watched_zones.config import ZoneConfig
 
 __all__ = ['NodeConfig']
@@ -84,9 +85,10 @@ class NodeConfig:
     jpeg_quality: int = option(
         80, 'JPEG quality of overlay/compressed.', low=1, high=100, live=True
     )
-    stale_timeout_s: float = option(
+    diagnostics_stale_s: float = option(
         0.5,
-        'Age by header stamp above which the newest result counts as stale in the diagnostics.',
+        'Age by header stamp above which the diagnostics warn of the newest result, and '
+        'speed_limit is the lowest one. The stop has its own: stop.stale_timeout_s.',
         unit='s',
         low=0.01,
         high=60.0,
@@ -120,6 +122,7 @@ class NodeConfig:
         high=200.0,
     )
     mount: MountConfig = MountConfig()  # noqa: RUF009  frozen
+    vehicle: VehicleConfig = VehicleConfig()  # noqa: RUF009  frozen
     stop: StopConfig = StopConfig()  # noqa: RUF009  frozen
     lane: LaneConfig = LaneConfig()  # noqa: RUF009  frozen
     navigation: NavigationConfig = NavigationConfig()  # noqa: RUF009  frozen
@@ -148,6 +151,7 @@ class NodeConfig:
                 f'{len(self.camera_names)} camera_names. Give one topic per camera.'
             )
         self.mount.check_cameras(len(self.camera_names))
+        self.lane.check_front(self.vehicle.front_m)
         if '' in self.image_topics:
             raise ConfigurationError(
                 'image_topics has an empty topic. Give each camera the topic of its images.'

@@ -1,4 +1,4 @@
-"""Every parameter of the pedestrian stop, once: the group ``stop`` of the node's parameters."""
+"""Stop parameters: the group ``stop`` of the node's parameters, each once."""
 
 from __future__ import annotations
 
@@ -50,6 +50,17 @@ class StopConfig:
         high=10.0,
         live=True,
     )
+    # Somebody who leaves the picture 3 m beside the vehicle (5 m ahead of a lens of 62 degrees)
+    # and walks slowly, 0.75 m/s, has crossed a corridor of 1.5 m to each side after 6 s.
+    coast_out_of_view_s: float = option(
+        6.0,
+        'The same for a person who walked out of the picture at its side, if it is longer: take '
+        'what a slow walk from there across the way of the vehicle needs.',
+        unit='s',
+        low=0.0,
+        high=60.0,
+        live=True,
+    )
     hold_s: float = option(
         1.0, 'A stop stays this long after its last reason.', unit='s', low=0.0, high=60.0,
         live=True,
@@ -73,9 +84,6 @@ class StopConfig:
     )
     corridor_half_width_m: float = option(
         1.5, 'Half the width of the corridor.', unit='m', low=0.1, high=20.0, live=True
-    )
-    vehicle_front_m: float = option(
-        3.6, 'From the base origin to the front bumper.', unit='m', low=0.0, high=20.0, live=True
     )
     margin_m: float = option(
         3.0,
@@ -105,8 +113,10 @@ class StopConfig:
         0.5, 'Age above which odometry is missing.', unit='s', low=0.01, high=60.0, live=True
     )
     polygon_m: tuple[float, ...] = option(
-        (3.6, 1.5, 12.0, 1.5, 12.0, -1.5, 3.6, -1.5),
-        'The polygon zone: x1, y1, x2, y2, … metres in the base frame, x forward, y left.',
+        (8.4, 1.5),
+        'The polygon zone. Two numbers are the length and half the width of a rectangle that '
+        'begins at the front bumper; more are the corners x1, y1, x2, y2, … in the base frame, '
+        'x forward, y left.',
         unit='m',
     )
     image_polygon: tuple[float, ...] = option(
@@ -192,7 +202,13 @@ class StopConfig:
         Raises:
             ConfigurationError: With what was asked and what would be right.
         """
-        _check_polygon('stop.polygon_m', self.polygon_m)
+        if len(self.polygon_m) != 2:
+            _check_polygon('stop.polygon_m', self.polygon_m)
+        elif not all(math.isfinite(value) and value > 0.0 for value in self.polygon_m):
+            raise ConfigurationError(
+                f'stop.polygon_m is {list(self.polygon_m)}. Give a rectangle a length and half a '
+                'width above 0, or give three or more corners.'
+            )
         _check_polygon('stop.image_polygon', self.image_polygon)
         if any(not 0.0 <= value <= 1.0 for value in self.image_polygon):
             raise ConfigurationError(

@@ -1,32 +1,112 @@
-"""What a stop signal says: whether to stop, and why."""
+"""Stop decision: whether to stop and why, and the table of every kind of reason."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum
 from typing import NamedTuple
 
-__all__ = ['KINDS', 'NearestPerson', 'StopDecision']
+__all__ = ['Cause', 'Fault', 'NearestPerson', 'StopDecision', 'StopKind']
 
-KINDS = {
-    'clear': 'the way is proven clear',
-    'person': 'a person is in the zone',
-    'approaching': 'a person is walking into the zone',
-    'hold': 'a person was in the zone a moment ago',
-    'no_frame': 'no frame has been seen yet',
-    'unproven': 'too few good frames since the start or the last fault',
-    'stale': 'the newest frame is too old',
-    'future_stamp': 'the newest frame comes from the future',
-    'failed': 'the newest frame could not be judged',
-    'no_geometry': 'nobody knows where the ground is',
-    'low_confidence': 'the network is unsure about the whole picture',
-    'low_contrast': 'the picture shows nothing',
-    'frozen': 'the same picture comes again and again',
-    'no_odometry': 'odometry is missing',
-    'clock_stopped': 'the clock stands still',
-    'no_camera': 'no camera is watched',
-    'inactive': 'the node is not active',
-}
-"""What a decision may be about, and what each means. Every row but ``clear`` is a stop."""
+Rgb = tuple[int, int, int]
+
+GREEN: Rgb = (46, 125, 80)
+RED: Rgb = (229, 57, 53)
+ORANGE: Rgb = (255, 152, 0)
+GREY: Rgb = (96, 106, 122)
+PURPLE: Rgb = (171, 71, 188)
+
+
+class Cause(Enum):
+    """What a kind of a decision comes from."""
+
+    CLEAR = 'clear'  # the only one that is no stop
+    PERSON = 'person'
+    START = 'start'  # every drive begins with it: nothing has been proven yet
+    FAULT = 'fault'
+
+
+class StopKind(str, Enum):
+    """What a decision may be about. A member is its name in status messages, a text.
+
+    Attributes:
+        meaning: In words.
+        cause: What it comes from.
+        colour_rgb: In reports.
+        rank: Which camera speaks for the vehicle if several stop: the least one.
+        judges_people: Whether people were looked for in the newest frame; else those who are
+            followed are of an older one.
+    """
+
+    meaning: str
+    cause: Cause
+    colour_rgb: Rgb
+    rank: int
+    judges_people: bool
+
+    def __new__(  # noqa: PYI034  Python 3.10 has no Self
+        cls,
+        name: str,
+        meaning: str,
+        cause: Cause,
+        colour_rgb: Rgb,
+        rank: int = 3,
+        judges_people: bool = True,
+    ) -> StopKind:
+        kind = str.__new__(cls, name)
+        kind._value_ = name
+        kind.meaning, kind.cause, kind.colour_rgb = meaning, cause, colour_rgb
+        kind.rank, kind.judges_people = rank, judges_people
+        return kind
+
+    # fmt: off
+    CLEAR = 'clear', 'the way is proven clear', Cause.CLEAR, GREEN
+    PERSON = 'person', 'a person is in the zone', Cause.PERSON, RED, 0
+    APPROACHING = 'approaching', 'a person is walking into the zone', Cause.PERSON, RED, 1
+    HOLD = 'hold', 'a person was in the zone a moment ago', Cause.PERSON, ORANGE, 2
+    NO_FRAME = 'no_frame', 'no frame has been seen yet', Cause.START, GREY
+    UNPROVEN = (
+        'unproven', 'too few good frames since the start or the last fault', Cause.START, GREY,
+    )
+    INACTIVE = 'inactive', 'the node is not active', Cause.START, GREY
+    STALE = 'stale', 'the newest frame is too old', Cause.FAULT, PURPLE
+    FUTURE_STAMP = (
+        'future_stamp', 'the newest frame comes from the future', Cause.FAULT, PURPLE, 3, False,
+    )
+    FAILED = 'failed', 'the newest frame could not be judged', Cause.FAULT, PURPLE, 3, False
+    NO_GEOMETRY = (
+        'no_geometry', 'nobody knows where the ground is', Cause.FAULT, PURPLE, 3, False,
+    )
+    LOW_CONFIDENCE = (
+        'low_confidence', 'the network is unsure about the whole picture', Cause.FAULT, PURPLE, 3,
+        False,
+    )
+    LOW_CONTRAST = 'low_contrast', 'the picture shows nothing', Cause.FAULT, PURPLE, 3, False
+    FROZEN = 'frozen', 'the same picture comes again and again', Cause.FAULT, PURPLE, 3, False
+    NO_ODOMETRY = 'no_odometry', 'odometry is missing', Cause.FAULT, PURPLE
+    CLOCK_STOPPED = 'clock_stopped', 'the clock stands still', Cause.FAULT, PURPLE
+    NO_CAMERA = 'no_camera', 'no camera is watched', Cause.FAULT, PURPLE
+    # fmt: on
+
+    # Its name in every text (what an Enum of texts becomes there differs between Pythons)
+    __str__ = str.__str__
+
+    @classmethod
+    def named(cls, name: str) -> StopKind:
+        """Returns the kind that a recording names; one that is not known here is a fault."""
+        return cls._value2member_map_.get(name, cls.FAILED)  # type: ignore[return-value]
+
+
+class Fault(NamedTuple):
+    """Why a frame proves nothing.
+
+    Attributes:
+        kind: What it is.
+        reason: In words, with the numbers.
+    """
+
+    kind: StopKind
+    reason: str
 
 
 class NearestPerson(NamedTuple):
@@ -51,7 +131,7 @@ class StopDecision:
 
     Attributes:
         stop: False only while the way is proven clear.
-        kind: A row of ``KINDS``.
+        kind: What it is about.
         reason: In words, with the numbers.
         person: The nearest one in the zone, else the first one to get there, else the nearest
             one anywhere; None if nobody is seen.
@@ -61,9 +141,14 @@ class StopDecision:
     """
 
     stop: bool
-    kind: str
+    kind: StopKind
     reason: str
     person: NearestPerson | None
     zone: str
     since_ns: int
     frame_ns: int | None = None
+
+    @classmethod
+    def without_frame(cls, kind: StopKind, since_ns: int, reason: str = '') -> StopDecision:
+        """Returns a stop that no frame is the reason of; by default its kind's meaning is."""
+        return cls(True, kind, reason or kind.meaning, None, '', since_ns)

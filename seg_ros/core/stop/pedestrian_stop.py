@@ -1,4 +1,4 @@
-"""The stop signal of one camera: true unless the way is proven clear.
+"""Pedestrian stop of one camera: true unless the way is proven clear.
 
 A frame goes in through ``update``; the heartbeat asks ``check``. It says "go" only while every
 condition of a clear way holds. The class asks no clock and locks nothing: one caller at a time.
@@ -9,18 +9,16 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import cv2
 import numpy as np
 from numpy.typing import ArrayLike
 
 from seg_ros.core.geometry.ground_scale import GroundScale
-from seg_ros.core.image.health import ImageHealth
 from seg_ros.core.labels import LabelMap
 from seg_ros.core.stop.approach import keeps_to_the_pavement, times_to_zone_s
 from seg_ros.core.stop.config import StopConfig
-from seg_ros.core.stop.decision import KINDS, NearestPerson, StopDecision
+from seg_ros.core.stop.decision import Fault, NearestPerson, StopDecision, StopKind
 from seg_ros.core.stop.people import PeopleFinder, SeenPerson
 from seg_ros.core.stop.tracking import EgoStep, PeopleTracker, TrackedPerson
 from seg_ros.core.stop.zones import (
@@ -30,21 +28,18 @@ from seg_ros.core.stop.zones import (
     Motion,
     PolygonZone,
     arc_ahead,
+    polygon_zone,
     stopping_distance_m,
 )
 from seg_ros.core.types import ConfidenceImage, LabelImage
+from seg_ros.core.units import NS_PER_S
+from seg_ros.core.vehicle import CAR, VehicleConfig
 
 __all__ = ['PedestrianStop']
 
-NS_PER_S = 1e9
 LANE_CORRIDOR = 'lane corridor'
 STRAIGHT_ON = 'corridor straight on'
 INF = float('inf')
-
-
-class _Fault(NamedTuple):
-    kind: str
-    reason: str
 
 
 @dataclass
@@ -53,13 +48,11 @@ class _Memory:
 
     stamp_ns: int | None = None
     now_ns: int | None = None
-    fault: _Fault | None = None
+    fault: Fault | None = None
     good_frames: int = 0
-    fingerprint: int | None = None
-    fresh_ns: int = 0  # when the picture last changed
     image_hits: int = 0  # frames in a row
     last_hit_ns: int | None = None
-    hit_kind: str = 'person'
+    hit_kind: StopKind = StopKind.PERSON
     person: NearestPerson | None = None
     people: tuple[TrackedPerson, ...] = ()
     zone: GroundZone | None = None
@@ -74,6 +67,7 @@ class PedestrianStop:
     Args:
         config: Its numbers.
         label_map: Of the label images.
+        vehicle: Where it ends.
 
     Attributes:
         config: As given last.
@@ -82,7 +76,10 @@ class PedestrianStop:
         ConfigurationError: The label map has no people.
     """
 
-    def __init__(self, config: StopConfig, label_map: LabelMap) -> None:
+    def __init__(
+        self, config: StopConfig, label_map: LabelMap, vehicle: VehicleConfig = CAR
+    ) -> None:
+        self._vehicle = vehicle
         self._label_map = label_map
         self._tracker = PeopleTracker()
         self._memory = _Memory()
@@ -112,6 +109,7 @@ class PedestrianStop:
         self._image_zone = ImageZone(config.image_polygon)
         self._tracker.confirm_frames = config.confirm_frames
         self._tracker.coast_s = config.coast_s
+        self._tracker.coast_out_of_view_s = config.coast_out_of_view_s
         self._memory.good_frames = 0
 
     def reset(self) -> None:
@@ -127,14 +125,14 @@ class PedestrianStop:
         if motion.stamp_ns >= known_ns or self._is_jump_back(known_ns, motion.stamp_ns):
             self._motion = motion
 
-    def failed(self, reason: str, kind: str = 'failed') -> None:
+    def failed(self, reason: str, kind: StopKind = StopKind.FAILED) -> None:
         """Stops until enough good frames have come again.
 
         Args:
             reason: What happened, in words.
-            kind: A row of ``KINDS``.
+            kind: What that is.
         """
-        self._memory.fault = _Fault(kind, reason)
+        self._memory.fault = Fault(kind, reason)
         self._memory.good_frames = 0
 
     def update(
@@ -144,7 +142,7 @@ class PedestrianStop:
         *,
         now_ns: int | None = None,
         confidence: ConfidenceImage | None = None,
-        health: ImageHealth | None = None,
+        picture: Fault | None = None,
         ground: GroundScale | None = None,
         no_ground: str = '',
         lane: ArrayLike | None = None,
@@ -156,7 +154,7 @@ class PedestrianStop:
             stamp_ns: Header stamp of the image.
             now_ns: The clock that the stamps come from; None judges at the stamp.
             confidence: ``(H, W)``, or None.
-            health: Of the picture, or None.
+            picture: Why the picture proves nothing, None if it is believed.
             ground: For label images of this size, None without a calibration.
             no_ground: Why there is none, in words.
             lane: ``(N, 2)`` middle of the lane in the base frame, None without one.
@@ -167,7 +165,7 @@ class PedestrianStop:
         config = self.config
         now_ns = stamp_ns if now_ns is None else now_ns
         if ahead := self._ahead_of_clock(stamp_ns, now_ns):
-            self.failed(ahead, 'future_stamp')
+            self.failed(ahead, StopKind.FUTURE_STAMP)
             return self._decide(now_ns)
         previous_ns = self._memory.stamp_ns
         if previous_ns is not None:
@@ -181,9 +179,7 @@ class PedestrianStop:
         ego = self._ego_step(stamp_ns)
         memory = self._memory
         memory.stamp_ns = stamp_ns
-        memory.fault = self._frame_fault(labels, confidence, ground, no_ground)
-        if health is not None and memory.fault is None:
-            memory.fault = self._picture_fault(health, stamp_ns)
+        memory.fault = self._frame_fault(labels, confidence, ground, no_ground) or picture
         if memory.fault is not None:
             memory.good_frames = 0
             return self._decide(now_ns)
@@ -228,44 +224,29 @@ class PedestrianStop:
         confidence: ConfidenceImage | None,
         ground: GroundScale | None,
         no_ground: str,
-    ) -> _Fault | None:
+    ) -> Fault | None:
         """Why a label image proves nothing, None if it does."""
         config = self.config
         if labels.ndim != 2 or labels.size == 0:
-            return _Fault('failed', f'the label image is empty, its shape is {labels.shape}')
+            return Fault(StopKind.FAILED, f'the label image is empty, its shape is {labels.shape}')
         if ground is not None and ground.shape_hw != labels.shape:
-            return _Fault(
-                'no_geometry',
+            return Fault(
+                StopKind.NO_GEOMETRY,
                 f'the ground table is {ground.shape_hw} and the label image {labels.shape}',
             )
         if config.require_geometry and (ground is None or not ground.is_known):
-            return _Fault(
-                'no_geometry', no_ground or 'the camera has no calibration, or sees no ground'
+            return Fault(
+                StopKind.NO_GEOMETRY,
+                no_ground or 'the camera has no calibration, or sees no ground',
             )
         if confidence is not None and config.min_frame_confidence > 0.0:
             mean = cv2.mean(confidence)[0] / 255.0 if confidence.size else 0.0
             if mean < config.min_frame_confidence:
-                return _Fault(
-                    'low_confidence',
+                return Fault(
+                    StopKind.LOW_CONFIDENCE,
                     f'the mean confidence of the frame is {mean:.2f}, less than '
                     f'{config.min_frame_confidence:.2f}: dark, over-exposed or covered',
                 )
-        return None
-
-    def _picture_fault(self, health: ImageHealth, stamp_ns: int) -> _Fault | None:
-        """Why a picture proves nothing, None if it does."""
-        config, memory = self.config, self._memory
-        if health.fingerprint != memory.fingerprint:
-            memory.fingerprint, memory.fresh_ns = health.fingerprint, stamp_ns
-        same_s = (stamp_ns - memory.fresh_ns) / NS_PER_S
-        if health.contrast < config.min_contrast:
-            return _Fault(
-                'low_contrast',
-                f'the contrast of the picture is {health.contrast:.1f}, less than '
-                f'{config.min_contrast:.1f}: dark, over-exposed or covered',
-            )
-        if 0.0 < config.frozen_timeout_s <= same_s:
-            return _Fault('frozen', f'the same picture has come for {same_s:.1f} s')
         return None
 
     def _ego_step(self, stamp_ns: int) -> EgoStep | None:
@@ -287,10 +268,10 @@ class PedestrianStop:
     def _zone_at(self, stamp_ns: int, lane: ArrayLike | None) -> PolygonZone | CorridorZone:
         config = self.config
         if config.zone == 'polygon':
-            return PolygonZone(config.polygon_m)
+            return polygon_zone(config, self._vehicle)
         motion = self._fresh_motion(stamp_ns)
         speed = config.worst_case_speed_mps if motion is None else motion.speed_mps
-        length_m = stopping_distance_m(speed, config)
+        length_m = stopping_distance_m(speed, config, self._vehicle)
         centre = np.asarray(() if lane is None else lane, dtype=np.float64).reshape(-1, 2)
         if len(centre) > 1 and np.isfinite(centre).all():
             return CorridorZone(centre, config.corridor_half_width_m, length_m, LANE_CORRIDOR)
@@ -317,7 +298,7 @@ class PedestrianStop:
         memory.person = NearestPerson(person.id, person.distance_m, person.y_m, time_s)
         if time_s == 0.0 or time_s <= self.config.anticipate_s:
             memory.last_hit_ns = stamp_ns
-            memory.hit_kind = 'person' if time_s == 0.0 else 'approaching'
+            memory.hit_kind = StopKind.PERSON if time_s == 0.0 else StopKind.APPROACHING
 
     def _judge_picture(
         self, people: Sequence[SeenPerson], labels: LabelImage, stamp_ns: int
@@ -332,14 +313,14 @@ class PedestrianStop:
             memory.person = NearestPerson(0, math.nan, math.nan, 0.0 if inside else INF)
         memory.image_hits = memory.image_hits + 1 if inside else 0
         if memory.image_hits >= self.config.confirm_frames:
-            memory.last_hit_ns, memory.hit_kind = stamp_ns, 'person'
+            memory.last_hit_ns, memory.hit_kind = stamp_ns, StopKind.PERSON
 
     # What it means now
 
     def _decide(self, now_ns: int) -> StopDecision:
         memory = self._memory
         kind, reason = self._verdict(now_ns)
-        stop = kind != 'clear'
+        stop = kind is not StopKind.CLEAR
         if memory.since_ns is None or stop != memory.was_stop:
             memory.since_ns = now_ns
         memory.was_stop = stop
@@ -353,32 +334,33 @@ class PedestrianStop:
             memory.stamp_ns,
         )
 
-    def _verdict(self, now_ns: int) -> tuple[str, str]:
+    def _verdict(self, now_ns: int) -> tuple[StopKind, str]:
         """The first condition of a clear way that does not hold."""
         config, memory = self.config, self._memory
         if memory.fault is not None:
             return memory.fault
         if memory.stamp_ns is None:
-            return 'no_frame', KINDS['no_frame']
+            return StopKind.NO_FRAME, StopKind.NO_FRAME.meaning
         age_s = (now_ns - memory.stamp_ns) / NS_PER_S
         if age_s > config.stale_timeout_s:
-            return 'stale', f'the newest frame is {age_s:.2f} s old'
+            return StopKind.STALE, f'the newest frame is {age_s:.2f} s old'
         if ahead := self._ahead_of_clock(memory.stamp_ns, now_ns):
-            return 'future_stamp', ahead
+            return StopKind.FUTURE_STAMP, ahead
         if missing := self._missing_odometry(now_ns):
-            return 'no_odometry', missing
+            return StopKind.NO_ODOMETRY, missing
         if memory.last_hit_ns is not None:
             if memory.last_hit_ns == memory.stamp_ns:
                 return memory.hit_kind, self._sentence()
             left_s = config.hold_s - (now_ns - memory.last_hit_ns) / NS_PER_S
             if left_s > 0.0:
-                return 'hold', f'{KINDS["hold"]}, the stop is held for {left_s:.1f} s more'
+                meaning = StopKind.HOLD.meaning
+                return StopKind.HOLD, f'{meaning}, the stop is held for {left_s:.1f} s more'
         if memory.good_frames < config.confirm_frames:
-            return 'unproven', (
+            return StopKind.UNPROVEN, (
                 f'{memory.good_frames} good frames since the start or the last fault, '
                 f'{config.confirm_frames} are needed'
             )
-        return 'clear', KINDS['clear']
+        return StopKind.CLEAR, StopKind.CLEAR.meaning
 
     def _missing_odometry(self, now_ns: int) -> str:
         rule = self.config.odometry
@@ -391,7 +373,7 @@ class PedestrianStop:
 
     def _sentence(self) -> str:
         memory = self._memory
-        words, person = f'{KINDS[memory.hit_kind]} ({memory.zone_name})', memory.person
+        words, person = f'{memory.hit_kind.meaning} ({memory.zone_name})', memory.person
         if person is None or math.isnan(person.distance_m):
             return words
         side = 'left' if person.lateral_m >= 0.0 else 'right'

@@ -1,7 +1,8 @@
-"""People over time: constant-velocity Kalman tracks with ids, in the frame of the vehicle.
+"""Kalman tracker of people on the ground: constant velocity, gated nearest neighbours, ids.
 
-Positions are in the base frame and move with it; velocities are over ground where odometry is
-given, and against the vehicle where it is not. All tracks are one batch of small matrices.
+The state of a track is ``(x, y, vx, vy)``. Positions are in the base frame and move with it;
+velocities are over ground where odometry is given, and against the vehicle where it is not. All
+tracks are one batch of small matrices.
 """
 
 from __future__ import annotations
@@ -14,23 +15,41 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seg_ros.core.stop.people import SeenPerson
+from seg_ros.core.units import NS_PER_S
 
 __all__ = ['LEAST_WALK_MPS', 'EgoStep', 'PeopleTracker', 'TrackedPerson', 'sure_velocities']
 
-NS_PER_S = 1e9
 Float64Array = NDArray[np.float64]
 
-WALKING_SIGMA_MPS = 1.3  # of a velocity nobody has measured yet
-ACCELERATION_MPS2 = 1.2  # people start and turn about so fast
-UNKNOWN_EGO_MPS2 = 3.0  # without odometry the vehicle's own acceleration is in it
-GATE = 13.8  # chi-square, 2 degrees of freedom: one in a thousand right pairs is refused
-GATE_ACROSS = 9.0  # chi-square, 1 degree: the bearing alone must fit, however unsure the range
-GATE_LOG_HEIGHT = np.log(4.0)  # from frame to frame nobody grows or shrinks so much
+# Standard deviation of a velocity that nobody has measured yet: people walk at 1.34 m/s
+# (Weidmann, Transporttechnik der Fussgaenger, 1993), in any direction.
+WALKING_SIGMA_MPS = 1.3
+# Process noise: from standing to walking, 1.3 m/s, in about a second.
+ACCELERATION_MPS2 = 1.2
+# The same without odometry, where the vehicle's own braking (2.5 m/s^2) is in it.
+UNKNOWN_EGO_MPS2 = 3.0
+# The noise is a velocity's random walk: it has the variance of that acceleration over steps of
+# this length, whatever the frame rate.
+NOISE_STEP_S = 0.1
+LEAST_STEP_S = 0.01  # two frames closer than this are one as far as the noise goes
+GATE = 13.8  # squared Mahalanobis distance; chi-square, 2 degrees: refuses 1 right pair in 1000
+# The same across the line of sight, 1 degree, 3 sigma: the bearing alone must fit, however unsure
+# the range; see test_somebody_at_another_bearing_is_not_taken_for_who_was_lost_half_a_second_ago.
+GATE_ACROSS = 9.0
+# From frame to frame nobody becomes four times as tall in the picture: that takes a person from
+# 4 m to 1 m. It keeps a hand far away from somebody near (test_tracking).
+GATE_LOG_HEIGHT = np.log(4.0)
+# Added to the cost of a pair, 2 sigma squared: an old track wins against one not yet confirmed.
+UNCONFIRMED_COST = 4.0
+# Frames in a row without a match that end a track not yet confirmed: a network that loses a speck
+# in one frame of two still confirms it, a flash does not live on.
 UNCONFIRMED_MISSES = 2
-BLIND_S = 6.0  # who walks out of the picture at its side is followed for so long
-LEAST_WALK_MPS = 0.3  # slower is swaying, or noise
-VELOCITY_DOUBT = 1.5  # standard deviations that are taken off a velocity before it is believed
-MEASURED = np.eye(2, 4)
+LEAST_WALK_MPS = 0.3  # a quarter of a walk; slower is swaying, or what noise leaves
+# Standard deviations that are taken off a velocity before it is believed: noise alone exceeds
+# them in 7 of 100 either way, and LEAST_WALK_MPS takes most of these. Tuned on the synthetic
+# crossings (evaluate --task stop); see test_range_noise_far_away_makes_neither_speed_nor_people.
+VELOCITY_DOUBT = 1.5
+MEASURED = np.eye(2, 4)  # measurement matrix: the position is seen, the velocity is not
 
 
 class EgoStep(NamedTuple):
@@ -90,13 +109,17 @@ class PeopleTracker:
 
     Args:
         confirm_frames: Frames in which a person must be seen before it is believed.
-        coast_s: How long a believed person is followed out of sight; who has walked out of the
-            picture at its side is followed for at least ``BLIND_S``.
+        coast_s: How long a believed person is followed out of sight.
+        coast_out_of_view_s: The same of who has walked out of the picture at its side, at least
+            ``coast_s``.
     """
 
-    def __init__(self, confirm_frames: int = 3, coast_s: float = 0.7) -> None:
+    def __init__(
+        self, confirm_frames: int = 3, coast_s: float = 0.7, coast_out_of_view_s: float = 6.0
+    ) -> None:
         self.confirm_frames = confirm_frames
         self.coast_s = coast_s
+        self.coast_out_of_view_s = coast_out_of_view_s
         self._next_id = 1
         self.reset()
 
@@ -135,7 +158,7 @@ class PeopleTracker:
         if self._ids:
             self._predict(max(dt_s, 0.0), ego)
         places, noises = _measurements(people)
-        pairs = self._pairs(people, places, noises)
+        pairs = self._associate(people, places, noises)
         self._correct(pairs, places, noises)
         matched = dict(pairs)
         for row in range(len(self._ids)):
@@ -151,12 +174,13 @@ class PeopleTracker:
                 # Nobody sees the place of who has left the picture
                 if is_gone is not None and not self._leaves[row]:
                     self._gone[row] += is_gone(self._seen[row])
-        self._forget(stamp_ns)
+        self._delete_lost(stamp_ns)
         used = set(matched.values())
-        self._add([i for i in range(len(people)) if i not in used], people, places, noises)
+        self._start([i for i in range(len(people)) if i not in used], people, places, noises)
         return self._tracks()
 
     def _predict(self, dt_s: float, ego: EgoStep | None) -> None:
+        """Moves every state and covariance to the time and the base frame of now."""
         step = np.eye(4)
         step[0, 2] = step[1, 3] = dt_s
         acceleration = ACCELERATION_MPS2 if ego is not None else UNKNOWN_EGO_MPS2
@@ -165,8 +189,7 @@ class PeopleTracker:
             noise[axis, axis] = 0.25 * dt_s**4
             noise[axis, axis + 2] = noise[axis + 2, axis] = 0.5 * dt_s**3
             noise[axis + 2, axis + 2] = dt_s**2
-        # Velocity noise grows with time, not with its square, whatever the frame rate
-        noise *= acceleration**2 * 0.1 / max(dt_s, 0.01)
+        noise *= acceleration**2 * NOISE_STEP_S / max(dt_s, LEAST_STEP_S)
         if ego is not None:
             cos, sin = np.cos(ego.yaw_rad), np.sin(ego.yaw_rad)
             turn = np.array([[cos, sin], [-sin, cos]])
@@ -180,17 +203,18 @@ class PeopleTracker:
             self._states = self._states @ step.T
         self._covariances = step @ self._covariances @ step.T + noise
 
-    def _pairs(
+    def _associate(
         self, people: Sequence[SeenPerson], places: Float64Array, noises: Float64Array
     ) -> list[tuple[int, int]]:
         """Rows of tracks and people that belong together, the surest first."""
         if not len(places) or not self._ids:
             return []
-        offset = places[None] - self._states[:, None, :2]
-        total = self._covariances[:, None, :2, :2] + noises[None]
-        a, b, d = total[..., 0, 0], total[..., 0, 1], total[..., 1, 1]
+        innovation = places[None] - self._states[:, None, :2]
+        covariance = self._covariances[:, None, :2, :2] + noises[None]
+        a, b, d = covariance[..., 0, 0], covariance[..., 0, 1], covariance[..., 1, 1]
         determinant = a * d - b * b
-        dx, dy = offset[..., 0], offset[..., 1]
+        dx, dy = innovation[..., 0], innovation[..., 1]
+        # Squared Mahalanobis distance
         distance = (d * dx * dx - 2.0 * b * dx * dy + a * dy * dy) / determinant
         # Across the line of sight
         bearing = np.arctan2(places[:, 1], places[:, 0])
@@ -198,7 +222,9 @@ class PeopleTracker:
         across = (cos * dy - sin * dx) ** 2 / (a * sin * sin - 2.0 * b * sin * cos + d * cos * cos)
         # A wide gate must not win against a narrow one, nor a newcomer against an old track
         cost = distance + np.log(determinant)
-        cost += np.where(np.array(self._hits) >= self.confirm_frames, 0.0, 4.0)[:, None]
+        cost += np.where(np.array(self._hits) >= self.confirm_frames, 0.0, UNCONFIRMED_COST)[
+            :, None
+        ]
         was = np.log([p.bbox[3] - p.bbox[1] for p in self._seen])
         looks = np.log([p.bbox[3] - p.bbox[1] for p in people])
         alike = np.abs(was[:, None] - looks) < GATE_LOG_HEIGHT
@@ -220,14 +246,15 @@ class PeopleTracker:
     def _correct(
         self, pairs: list[tuple[int, int]], places: Float64Array, noises: Float64Array
     ) -> None:
+        """Takes in what was measured, in the order of the pairs."""
         if not pairs:
             return
         rows, columns = (list(part) for part in zip(*pairs, strict=True))
         states, covariances = self._states[rows], self._covariances[rows]
-        total = covariances[:, :2, :2] + noises[columns]
-        gain = covariances[:, :, :2] @ np.linalg.inv(total)
-        miss = places[columns] - states[:, :2]
-        self._states[rows] = states + np.einsum('nij,nj->ni', gain, miss)
+        innovation_covariances = covariances[:, :2, :2] + noises[columns]
+        gain = covariances[:, :, :2] @ np.linalg.inv(innovation_covariances)
+        innovations = places[columns] - states[:, :2]
+        self._states[rows] = states + np.einsum('nij,nj->ni', gain, innovations)
         kept = np.eye(4) - gain @ MEASURED
         corrected = kept @ covariances
         self._covariances[rows] = 0.5 * (corrected + corrected.transpose(0, 2, 1))
@@ -238,12 +265,14 @@ class PeopleTracker:
         sigmas = np.sqrt(np.maximum(variances, 0.0))
         return bool(sure_velocities(self._states[row : row + 1, 2:], sigmas).any())
 
-    def _forget(self, stamp_ns: int) -> None:
+    def _delete_lost(self, stamp_ns: int) -> None:
         kept = []
         for row, hits in enumerate(self._hits):
             if hits >= self.confirm_frames:
                 out_of_sight_s = (stamp_ns - self._seen_ns[row]) / NS_PER_S
-                coast_s = max(self.coast_s, BLIND_S) if self._leaves[row] else self.coast_s
+                coast_s = self.coast_s
+                if self._leaves[row]:
+                    coast_s = max(coast_s, self.coast_out_of_view_s)
                 keep = out_of_sight_s <= coast_s and self._gone[row] < self.confirm_frames
             else:
                 keep = self._misses[row] < UNCONFIRMED_MISSES
@@ -260,7 +289,7 @@ class PeopleTracker:
         self._seen_ns = [self._seen_ns[row] for row in kept]
         self._seen = [self._seen[row] for row in kept]
 
-    def _add(
+    def _start(
         self,
         new: list[int],
         people: Sequence[SeenPerson],

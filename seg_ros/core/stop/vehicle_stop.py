@@ -1,4 +1,4 @@
-"""The stop of a vehicle with several cameras: one camera that stops is enough."""
+"""Vehicle stop: the OR over its cameras, one that stops is enough."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from seg_ros.core.stop.decision import KINDS, StopDecision
+from seg_ros.core.stop.decision import StopDecision, StopKind
 
 __all__ = ['Checked', 'VehicleDecision', 'VehicleStop']
 
@@ -58,9 +58,7 @@ class VehicleStop:
             self._since_ns = now_ns
         self._was_stop = stop
         if chosen is None:
-            decision = StopDecision(
-                True, 'no_camera', KINDS['no_camera'], None, '', self._since_ns
-            )
+            decision = StopDecision.without_frame(StopKind.NO_CAMERA, self._since_ns)
             return VehicleDecision(decision, '', {})
         reason = f'{name}: {chosen.reason}' if stop and len(found) > 1 else chosen.reason
         decision = replace(chosen, stop=stop, reason=reason, since_ns=self._since_ns)
@@ -69,7 +67,6 @@ class VehicleStop:
 
 def _rank(decision: StopDecision) -> tuple[bool, int, float]:
     """Stops first; of these people before faults, of people the nearest."""
-    order = {'person': 0, 'approaching': 1, 'hold': 2}
     person = decision.person
     distance = float('inf') if person is None else person.distance_m
-    return not decision.stop, order.get(decision.kind, 3), distance
+    return not decision.stop, decision.kind.rank, distance

@@ -1,4 +1,4 @@
-"""Where a person stops the vehicle: on the ground in the base frame, or in the picture."""
+"""Zones: where a person stops the vehicle, on the ground in the base frame, or in the picture."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from seg_ros.core.stop.config import StopConfig
+from seg_ros.core.vehicle import CAR, VehicleConfig
 
 __all__ = [
     'CorridorZone',
@@ -17,14 +18,20 @@ __all__ = [
     'Motion',
     'PolygonZone',
     'arc_ahead',
+    'polygon_zone',
     'stopping_distance_m',
 ]
 
 Float64Array = NDArray[np.float64]
 
+# Metres between two points of a corridor's middle. In the tightest arc the chord is off by
+# 1^2 / (8 * 8) = 0.016 m, far less than the corridor is sure.
 ARC_STEP_M = 1.0
-LEAST_ARC_SPEED_MPS = 1.0  # slower, the yaw rate says nothing about the way ahead
-TIGHTEST_ARC_M = 8.0
+# Slower, the yaw rate says nothing about the way ahead: curvature is yaw rate by speed, and an
+# error of 0.01 rad/s would bend the way at 0.1 m/s to a circle of 10 m.
+LEAST_ARC_SPEED_MPS = 1.0
+TIGHTEST_ARC_M = 8.0  # radius; cars turn within 5 to 6 m, but at walking pace only
+STRAIGHT_RAD = 1e-3  # an arc that turns less is straight: it is off by 1 cm at 20 m
 
 
 class Motion(NamedTuple):
@@ -172,11 +179,23 @@ class ImageZone:
         return self._corners
 
 
-def stopping_distance_m(speed_mps: float, config: StopConfig) -> float:
+def polygon_zone(config: StopConfig, vehicle: VehicleConfig = CAR) -> PolygonZone:
+    """``polygon_m`` as a zone; two numbers are a rectangle ahead of the bumper."""
+    if len(config.polygon_m) != 2:
+        return PolygonZone(config.polygon_m)
+    length_m, half_width_m = config.polygon_m
+    near_m, far_m = vehicle.front_m, vehicle.front_m + length_m
+    sides = ((near_m, 1.0), (far_m, 1.0), (far_m, -1.0), (near_m, -1.0))
+    return PolygonZone([(x_m, side * half_width_m) for x_m, side in sides])
+
+
+def stopping_distance_m(
+    speed_mps: float, config: StopConfig, vehicle: VehicleConfig = CAR
+) -> float:
     """From the base origin to the furthest point that must be free at a speed."""
     speed = abs(speed_mps)
     braking_m = speed * speed / (2.0 * config.deceleration_mps2)
-    return config.vehicle_front_m + config.margin_m + speed * config.reaction_s + braking_m
+    return vehicle.front_m + config.margin_m + speed * config.reaction_s + braking_m
 
 
 def arc_ahead(length_m: float, motion: Motion | None) -> Float64Array:
@@ -188,7 +207,7 @@ def arc_ahead(length_m: float, motion: Motion | None) -> Float64Array:
     else:
         limit = 1.0 / TIGHTEST_ARC_M
         bend = min(max(motion.yaw_rate_rps / motion.speed_mps, -limit), limit)
-    if abs(bend * length_m) < 1e-3:
+    if abs(bend * length_m) < STRAIGHT_RAD:
         return np.array([[0.0, 0.0], [max(length_m, ARC_STEP_M), 0.0]])
     # At most a quarter turn: nobody knows what the driver does after it
     angle = np.clip(along * bend, -0.5 * math.pi, 0.5 * math.pi)

@@ -17,6 +17,7 @@ from seg_ros.core.geometry.camera import GroundTable
 from seg_ros.core.labels import KNOWN_ROLES, LabelMap
 from seg_ros.core.stop.zones import ImageZone, PolygonZone
 from seg_ros.core.types import LabelImage
+from seg_ros.core.units import NS_PER_S
 from seg_ros.core.watched_zones.config import WatchedZone, ZoneConfig
 
 __all__ = ['ZoneMonitor', 'ZoneMonitors', 'ZoneState']
@@ -94,7 +95,7 @@ class ZoneMonitor:
 
     def _decide(self, wrong: bool, stamp_ns: int) -> None:
         before = self._stamp_ns
-        if before is None or not 0 <= stamp_ns - before <= JUMP_S * 1e9:
+        if before is None or not 0 <= stamp_ns - before <= JUMP_S * NS_PER_S:
             self._forget()
         self._stamp_ns = stamp_ns
         if wrong == self._alarm:
@@ -103,7 +104,7 @@ class ZoneMonitor:
         if self._differs_ns is None:
             self._differs_ns = stamp_ns
         wait_s = self._zone.confirm_s if wrong else self._zone.hold_s
-        if stamp_ns - self._differs_ns >= wait_s * 1e9:
+        if stamp_ns - self._differs_ns >= wait_s * NS_PER_S:
             self._alarm, self._differs_ns = wrong, None
 
     def _forget(self) -> None:

@@ -115,7 +115,6 @@ def test_a_track_grows_stale() -> None:
     [
         ({'width_expected_m': 1.0}, 'between the narrowest and the widest'),
         ({'corridor_min_m': 9.0}, 'Exchange them'),
-        ({'look_ahead_m': 7.0}, 'must be beyond'),
     ],
 )
 def test_a_configuration_that_cannot_work_is_refused(

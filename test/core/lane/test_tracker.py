@@ -14,6 +14,7 @@ from seg_ros.core.geometry.camera import Mount
 from seg_ros.core.lane.config import LaneConfig
 from seg_ros.core.lane.tracker import LaneTracker
 from seg_ros.core.parameters.option import config_from_values
+from seg_ros.core.vehicle import VehicleConfig
 from seg_ros.sim.classes import LANE_MARKING, ROAD
 from seg_ros.sim.labels.road import Stripe, lane_stripes
 from test.core.lane.scene import (
@@ -309,7 +310,7 @@ def test_a_small_robot_follows_its_lane_on_the_floor() -> None:
         fov_deg=75.0,
         lane_m=0.5,
     )
-    subject = LaneTracker(config, LABEL_MAP)
+    subject = LaneTracker(config, LABEL_MAP, VehicleConfig(**SMALL_ROBOT['vehicle']))
     for frame in range(10):
         state = scene.state(60.0 + 0.03 * frame, 0.08, math.radians(3.0))
         track = subject.update(

@@ -119,7 +119,7 @@ def test_the_size_of_a_speck_depends_on_the_distance(
 
 def test_feet_below_the_image_give_the_nearest_ground_that_is_seen() -> None:
     (person,) = people_in(frame_with((4.4, 0.0)))
-    assert person.feet == 'cut'
+    assert person.feet == 'truncated'
     assert 4.4 <= person.x_m < 5.6
     assert person.x_m - 4.4 < 2.0 * person.sigma_along_m
 
@@ -129,14 +129,14 @@ def test_feet_behind_a_car_are_not_taken_for_feet_far_away(x: float) -> None:
     labels = add_person(empty_road(), x, 0.0)
     add_box(labels, x - 1.5, 0.0, CAR, width_m=3.0, to_m=0.9)
     (person,) = people_in(labels)
-    assert person.feet == 'hidden'
+    assert person.feet == 'occluded'
     assert abs(person.x_m - x) < 2.0 * person.sigma_along_m
 
 
 def test_who_has_lost_its_legs_is_nearer_than_its_lowest_row_says() -> None:
     labels = add_box(empty_road(), 18.0, 0.0, PERSON, from_m=0.8)  # the lowest row is at 38 m
     (person,) = people_in(labels)
-    assert person.feet == 'hidden'
+    assert person.feet == 'occluded'
     assert 17.0 < person.x_m < 26.0
 
 

@@ -114,6 +114,16 @@ def test_nobody_else_is_followed_longer_than_coast_s(frames: list[list[SeenPerso
     assert follow(tracker, *[[]] * 16, start=20) == ()
 
 
+def test_how_long_somebody_out_of_view_is_followed_is_a_parameter_and_never_below_coast_s() -> (
+    None
+):
+    for out_of_view_s, coast_s, left in ((2.0, 0.7, 40), (0.0, 0.7, 14)):
+        tracker = PeopleTracker(coast_s=coast_s, coast_out_of_view_s=out_of_view_s)
+        follow(tracker, *[[leaving(6.0 - 0.07 * i)] for i in range(20)])
+        assert len(follow(tracker, *[[]] * left, start=20)) == 1
+        assert follow(tracker, [], start=20 + left) == ()
+
+
 def test_who_has_left_the_picture_comes_back_at_its_side_only() -> None:
     for place, ids in ((leaving(4.0), 1), (seen(9.0, 4.0), 2)):
         tracker = PeopleTracker()

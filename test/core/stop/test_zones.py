@@ -15,8 +15,10 @@ from seg_ros.core.stop.zones import (
     Motion,
     PolygonZone,
     arc_ahead,
+    polygon_zone,
     stopping_distance_m,
 )
+from seg_ros.core.vehicle import VehicleConfig
 
 STRAIGHT = [(0.0, 0.0), (40.0, 0.0)]
 
@@ -92,9 +94,10 @@ def test_an_image_zone_counts_in_shares_of_the_image() -> None:
 
 
 def test_the_stopping_distance_is_front_margin_reaction_and_braking() -> None:
-    config = StopConfig(vehicle_front_m=3.0, margin_m=2.0, reaction_s=0.5, deceleration_mps2=2.5)
-    assert stopping_distance_m(0.0, config) == 5.0
-    assert stopping_distance_m(10.0, config) == pytest.approx(5.0 + 5.0 + 20.0)
+    config = StopConfig(margin_m=2.0, reaction_s=0.5, deceleration_mps2=2.5)
+    vehicle = VehicleConfig(front_m=3.0)
+    assert stopping_distance_m(0.0, config, vehicle) == 5.0
+    assert stopping_distance_m(10.0, config, vehicle) == pytest.approx(5.0 + 5.0 + 20.0)
     assert stopping_distance_m(-10.0, config) == stopping_distance_m(10.0, config)
 
 
@@ -121,6 +124,7 @@ def test_the_way_ahead_is_straight_without_a_turn(motion: Motion | None) -> None
     ('changes', 'message'),
     [
         ({'polygon_m': ()}, 'polygon_m has 0 numbers'),
+        ({'polygon_m': (8.0, 0.0)}, 'a length and half a width above 0'),
         ({'polygon_m': (0.0, 1.0, 2.0, 3.0, 4.0)}, 'three or more corners'),
         ({'polygon_m': (0.0, 1.0, 2.0, math.nan, 4.0, 5.0)}, 'must be finite'),
         ({'image_polygon': ()}, 'image_polygon has 0 numbers'),
@@ -130,6 +134,12 @@ def test_the_way_ahead_is_straight_without_a_turn(motion: Motion | None) -> None
 def test_a_polygon_that_cannot_be_is_refused(changes: dict[str, object], message: str) -> None:
     with pytest.raises(ConfigurationError, match=message):
         StopConfig(**changes)  # type: ignore[arg-type]
+
+
+def test_the_default_polygon_begins_at_the_front_bumper() -> None:
+    near, far = polygon_zone(StopConfig()), polygon_zone(StopConfig(), VehicleConfig(front_m=1.0))
+    assert near.outline().tolist() == [[3.6, 1.5], [12.0, 1.5], [12.0, -1.5], [3.6, -1.5]]
+    assert far.outline()[:, 0].tolist() == [1.0, 9.4, 9.4, 1.0]
 
 
 @pytest.mark.parametrize('offset_m', [-1.2, 0.0, 1.2])

@@ -19,6 +19,7 @@ from seg_ros.core.geometry.intrinsics import CameraIntrinsics
 from seg_ros.core.lane.config import LaneConfig
 from seg_ros.core.parameters.node_config import NodeConfig
 from seg_ros.core.types import RgbImage
+from seg_ros.core.vehicle import VehicleConfig
 from seg_ros.inference.base import InferenceBackend
 
 __all__ = ['evaluate_dataset']
@@ -33,8 +34,8 @@ CONFIG = NodeConfig(
         width_max_m=5.5,
         confirm_frames=1,
         look_ahead_m=REACH_M,
-        path_start_m=0.0,
-    )
+    ),
+    vehicle=VehicleConfig(front_m=0.0),  # nobody knows where on the vehicle the camera is
 )
 
 OnPicture = Callable[[int, RgbImage], None]

@@ -17,6 +17,7 @@ from seg_ros.core.lane.config import LaneConfig
 from seg_ros.core.parameters.node_config import NodeConfig
 from seg_ros.core.stop.zones import Motion
 from seg_ros.core.types import LabelImage, RgbImage
+from seg_ros.core.units import NS_PER_S
 from seg_ros.inference.base import InferenceBackend
 from seg_ros.sim import classes
 from seg_ros.sim.frame import SimFrame
@@ -25,7 +26,6 @@ from seg_ros.sim.world import World
 
 __all__ = ['OnPicture', 'drive_scenario']
 
-NS_PER_S = 1e9
 PICTURE_AT = 0.6  # of the frames
 
 OnPicture = Callable[[RgbImage], None]

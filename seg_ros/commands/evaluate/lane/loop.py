@@ -16,6 +16,7 @@ from seg_ros.core.geometry.intrinsics import CameraIntrinsics
 from seg_ros.core.lane.config import LaneConfig
 from seg_ros.core.parameters.node_config import NodeConfig
 from seg_ros.core.stop.zones import Motion
+from seg_ros.core.units import NS_PER_S
 from seg_ros.sim.config import SceneConfig
 from seg_ros.sim.follower import PurePursuit
 from seg_ros.sim.labels.road import LabelRoad, lane_stripes
@@ -87,7 +88,7 @@ def drive_loop(
     while state.s_m < km * 1000.0:
         road.extend(state.s_m + ROAD_AHEAD_M)
         labels = view.labels(state)
-        stamp_ns = round(len(offsets) * 1e9 / RATE_HZ)
+        stamp_ns = round(len(offsets) * NS_PER_S / RATE_HZ)
         evaluated.moved(Motion(stamp_ns, speed_mps, yaw_rate))
         exact = labels if spoil is None else spoil(labels)
         track = evaluated.process(black, stamp_ns, ('lane', 'stop'), exact=exact).decisions.lane

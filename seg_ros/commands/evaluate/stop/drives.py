@@ -19,6 +19,8 @@ from seg_ros.core.geometry.camera import Camera
 from seg_ros.core.parameters.node_config import NodeConfig
 from seg_ros.core.stop.config import StopConfig
 from seg_ros.core.stop.zones import CorridorZone, Motion, stopping_distance_m
+from seg_ros.core.units import NS_PER_S
+from seg_ros.core.vehicle import CAR
 from seg_ros.decisions import needs_of_stop
 from seg_ros.inference.base import InferenceBackend
 from seg_ros.sim import WEATHERS, CrossingEvent, SceneConfig, SimFrame, World
@@ -188,7 +190,7 @@ def moments_of(
     camera = EvaluatedCamera(backend, node_config, Camera(world.camera, world.mount))
     wanted = needs_of_stop(config)
     yaw_rad = world.ego.yaw_rad
-    while world.ego.road_s_m < drive.length_m and world.stamp_ns < drive.limit_s * 1e9:
+    while world.ego.road_s_m < drive.length_m and world.stamp_ns < drive.limit_s * NS_PER_S:
         frame = world.render()
         ego = frame.ego
         turn = math.remainder(ego.yaw_rad - yaw_rad, math.tau)
@@ -220,7 +222,7 @@ def with_crossings(
     profile = profile_for(scene)
     lane_d_m = profile.lane_centre_m(profile.lanes_per_direction - 1)
     speed = scene.speed_mps
-    reach_m = stopping_distance_m(speed, config) - config.vehicle_front_m
+    reach_m = stopping_distance_m(speed, config) - CAR.front_m
     braking_m = speed * speed / (2.0 * EMERGENCY_MPS2) + EMERGENCY_ROOM_M
     nearest_m = min(max(LEAST_DISTANCE_M, braking_m), GREATEST_DISTANCE_M)
     furthest_m = max(nearest_m, min(reach_m - 0.3, GREATEST_DISTANCE_M))

@@ -10,15 +10,15 @@ from typing import NamedTuple
 import numpy as np
 
 from seg_ros.commands.evaluate.stop.drives import Moment
+from seg_ros.core.stop.decision import Cause, StopKind
+from seg_ros.core.units import NS_PER_S
 
 __all__ = ['Bar', 'Figures', 'Tally', 'bars_for', 'missed_bars', 'table_of']
 
-NS_PER_S = 1e9
 LEAST_EVENT_S = 0.2  # shorter, somebody brushes a corner of the zone
 GAP_S = 1.0  # out of sight for less is still the same event
 FLAP_S = 1.0
 CROWD = 10  # people
-START_KINDS = ('no_frame', 'unproven')
 NEAR_S = 0.5  # who was near so long before is why it stops
 EXCUSED_S = 3.0  # so long after the last one was near a stop may end
 
@@ -90,7 +90,7 @@ class Tally:
         self._add_any(moments)
         self.quiet_seconds += _duration_s(moments)
         for first, last in _runs([moment.stop for moment in moments]):
-            if any(moment.kind not in START_KINDS for moment in moments[first : last + 1]):
+            if any(_cause(moment) is not Cause.START for moment in moments[first : last + 1]):
                 self.false_stops += _is_false(moments, first, last)
 
     def add_crowded(self, moments: Sequence[Moment]) -> None:
@@ -193,8 +193,12 @@ def _resumes_s(moments: Sequence[Moment]) -> Iterator[float]:
             if not moment.stop:
                 yield (moment.stamp_ns - moments[last].stamp_ns) / NS_PER_S
                 break
-            if moment.inside or (moment.kind == 'approaching' and moment.is_near):
+            if moment.inside or (moment.kind == StopKind.APPROACHING and moment.is_near):
                 break
+
+
+def _cause(moment: Moment) -> Cause:
+    return StopKind.named(moment.kind).cause
 
 
 def _is_false(moments: Sequence[Moment], first: int, last: int) -> bool:

@@ -1,0 +1,52 @@
+"""The kinds of a stop are one table, and what people read agrees with it."""
+
+from __future__ import annotations
+
+import pickle
+import re
+
+import pytest
+
+from seg_ros.core.stop.decision import Cause, StopKind
+from test.paths import REPOSITORY
+
+NAME = re.compile(r'`([a-z_]+)`')
+KIND = re.compile(r'`([a-z_]+)` as its reason')
+
+
+def documented() -> set[str]:
+    """The kinds that the README's section of the stop names, in its table and below it."""
+    section = (REPOSITORY / 'README.md').read_text().split('## The pedestrian stop\n')[1]
+    table, below = section.split('\n## ')[0].split('| reason (`kind`) |')[1].split('\n\n', 1)
+    cells = [row.rsplit('|', 2)[1] for row in table.splitlines()[2:]]
+    return {name for text in cells for name in NAME.findall(text)} | set(KIND.findall(below))
+
+
+def test_the_readme_names_every_kind_and_no_other() -> None:
+    assert documented() == {str(kind) for kind in StopKind}
+
+
+def test_only_clear_is_no_stop() -> None:
+    assert [kind for kind in StopKind if kind.cause is Cause.CLEAR] == [StopKind.CLEAR]
+
+
+def test_people_come_before_faults_and_the_nearest_danger_first() -> None:
+    people = sorted((kind for kind in StopKind if kind.cause is Cause.PERSON), key=by_rank)
+    assert people == [StopKind.PERSON, StopKind.APPROACHING, StopKind.HOLD]
+    others = {kind.rank for kind in StopKind if kind.cause is not Cause.PERSON}
+    assert min(others) > max(kind.rank for kind in people)
+
+
+@pytest.mark.parametrize('kind', StopKind)
+def test_a_kind_is_its_name_wherever_it_is_written_and_survives_a_pickle(kind: StopKind) -> None:
+    assert kind == kind.value == str(kind) == f'{kind}'
+    assert pickle.loads(pickle.dumps(kind)) is kind
+    assert StopKind.named(kind.value) is kind
+
+
+def test_a_kind_of_a_later_version_counts_as_a_fault() -> None:
+    assert StopKind.named('not_yet_thought_of').cause is Cause.FAULT
+
+
+def by_rank(kind: StopKind) -> int:
+    return kind.rank
