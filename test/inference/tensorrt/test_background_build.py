@@ -17,6 +17,7 @@ from seg_ros.inference import registry
 from seg_ros.inference.engine import Engine, load_engine
 from seg_ros.inference.registry import PlanOptions, create_backend
 from seg_ros.inference.switchable_backend import backend_status
+from seg_ros.inference.tensorrt import build_process
 from seg_ros.inference.tensorrt.backend import PlanMissing, TensorrtBackend
 from seg_ros.inference.tensorrt.background_build import BackgroundBuild, build_command
 from seg_ros.inference.tensorrt.plan_build import BuildOptions
@@ -63,6 +64,20 @@ def test_what_the_command_refuses_is_the_reason(engine: Engine, tmp_path: Path) 
     assert 'does not build for sm_87' in build.wait().failure
 
 
+def test_the_process_that_builds_imports_no_command_line(engine: Engine, tmp_path: Path) -> None:
+    module = build_command(engine, BuildOptions(), tmp_path)[2]
+    assert module == build_process.__name__
+    code = (
+        f'import sys, {module}\n'
+        'print([name for name in sys.modules if name.startswith(("seg_ros.c", "seg_ros.r"))])'
+    )
+    child = subprocess.run(
+        [sys.executable, '-c', code], capture_output=True, text=True, cwd=REPOSITORY, check=True
+    )
+    names = json.loads(child.stdout.replace("'", '"'))
+    assert [name for name in names if not name.startswith('seg_ros.core')] == []
+
+
 def test_progress_is_what_the_last_line_said() -> None:
     build = build_of(
         'import sys\n'
@@ -99,14 +114,13 @@ def test_a_program_that_is_not_there_is_an_error() -> None:
 
 KILLED = """
 import os, sys
-from seg_ros import cli
-from seg_ros.commands.engines import build as build_engine
+from seg_ros.inference.tensorrt import build_process
 def tell(step):
     if step.share > 0.3:
         os.kill(os.getpid(), 9)
     return True
-build_engine._tell_step = tell
-cli.main(sys.argv[1:])
+build_process._tell_step = tell
+build_process.main(sys.argv[1:])
 """
 
 
@@ -143,7 +157,8 @@ PARENT = """
 import os, sys, time
 from seg_ros.inference.tensorrt.background_build import BackgroundBuild
 child = "import os, sys; print('{\\"phase\\": \\"' + str(os.getpid()) + '\\", \\"share\\": 0.5}', "
-child += "flush=True); from seg_ros.commands.engines.build import _end_with_caller as w; w()"
+child += "flush=True); from seg_ros.inference.tensorrt import build_process; "
+child += "build_process._end_with_caller()"
 build = BackgroundBuild([sys.executable, '-c', child])
 while build.state().share == 0.0:
     time.sleep(0.01)
@@ -219,7 +234,7 @@ def test_masks_come_at_once_while_the_plan_is_built_and_then_from_the_gpu(
     )
     assert backend_status(backend).state == 'building'
     (stub,) = stubs
-    assert stub.command[3:6] == ['build-engine', str(engine.folder), '--precision']
+    assert stub.command[2:5] == [build_process.__name__, str(engine.folder), '--precision']
 
     store(EngineCache(plans.cache_path), engine, machine)
     stub.end()
