@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 from seg_ros.core.errors import BackendError, BackendUnavailable, ConfigurationError
 from seg_ros.inference.base import PRECISIONS, InferenceBackend
 from seg_ros.inference.engine import Engine
-from seg_ros.inference.one_thread import OneThreadBackend
 from seg_ros.inference.switchable_backend import SwitchableBackend
 from seg_ros.inference.tensorrt.backend import PlanMissing, plan_precision
 from seg_ros.inference.tensorrt.background_build import BackgroundBuild, build_command
+from seg_ros.inference.tensorrt.one_thread_backend import OneThreadBackend
 from seg_ros.inference.tensorrt.plan_build import BuildOptions
 from seg_ros.inference.tensorrt.plan_cache import EngineCache
 

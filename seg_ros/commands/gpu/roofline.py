@@ -9,7 +9,7 @@ import math
 from typing import Any, NamedTuple
 
 from seg_ros.inference.cuda.gpu import GpuClocks, GpuInfo
-from seg_ros.inference.onnx.graph import IMAGE
+from seg_ros.inference.onnx.contract import IMAGE
 from seg_ros.inference.onnx.wrapping import onnx
 
 __all__ = ['Cost', 'Roofline', 'network_cost', 'roofline']

@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 
 from seg_ros.core.errors import BackendUnavailable, EngineError
 from seg_ros.core.image.upsample import Upsampler
-from seg_ros.inference.onnx.graph import IMAGE, LABEL, LOGITS
+from seg_ros.inference.onnx.contract import IMAGE, LABEL, LOGITS
 from seg_ros.inference.onnx.raw_network import (
     LEAST_PROBABILITY,
     MergeRow,
-    Network,
     Normalisation,
+    RawNetwork,
     merge_matrix,
 )
 
@@ -74,7 +74,7 @@ def run(
 
 
 def expected_logits(
-    network: Network, scores: Mapping[str, NDArray[Any]], merge: Sequence[MergeRow]
+    network: RawNetwork, scores: Mapping[str, NDArray[Any]], merge: Sequence[MergeRow]
 ) -> NDArray[np.float64]:
     """Returns what the wrapped network must give, computed from the raw one's scores in numpy."""
     rows = []

@@ -32,11 +32,11 @@ from numpy.typing import NDArray
 from seg_ros.commands.wrap.check import compare, expected_logits, normalised, run, seeded_images
 from seg_ros.core.errors import ConfigurationError, EngineError
 from seg_ros.inference.engine import ONNX_FILE, load_engine
-from seg_ros.inference.onnx.file import TensorInfo, read_inputs_and_outputs
+from seg_ros.inference.onnx.model_file import TensorInfo, read_inputs_and_outputs
 from seg_ros.inference.onnx.raw_network import (
     MergeRow,
-    Network,
     Normalisation,
+    RawNetwork,
     merge_rows_of,
     normalisation_of,
 )
@@ -135,7 +135,7 @@ def wrap(raw_path: Path, spec_path: Path, output: Path, options: WrapOptions) ->
     scores = run(
         raw_path, {tensor.name: planes.astype(np.float16) if is_half else planes}, outputs
     )
-    network = Network(
+    network = RawNetwork(
         model=onnx().load(raw_path),
         input_name=tensor.name,
         outputs={name: _shape_of(raw_path, name, array) for name, array in scores.items()},

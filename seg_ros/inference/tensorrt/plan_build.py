@@ -9,11 +9,10 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from seg_ros.core.errors import BackendError, ConfigurationError, EngineError
-from seg_ros.inference.engine import Engine, network_path
-from seg_ros.inference.onnx.file import cut_to_outputs, read_inputs_and_outputs
-from seg_ros.inference.onnx.graph import CONFIDENCE, IMAGE, LABEL, LOGITS
+from seg_ros.inference.engine import Engine, model_of, network_path
+from seg_ros.inference.onnx.contract import CONFIDENCE, IMAGE, LABEL, LOGITS
 from seg_ros.inference.onnx.half_precision import half_precision
-from seg_ros.inference.onnx.network_size import model_of
+from seg_ros.inference.onnx.model_file import cut_to_outputs, read_inputs_and_outputs
 from seg_ros.inference.tensorrt.api import TensorrtApi
 
 __all__ = [

@@ -13,7 +13,7 @@ from seg_ros.core.errors import EngineError
 from seg_ros.core.types import RgbBatch
 from seg_ros.inference.base import LabelBatch
 from seg_ros.inference.engine import Engine
-from seg_ros.inference.onnx.graph import IMAGE, LABEL
+from seg_ros.inference.onnx.contract import IMAGE, LABEL
 from seg_ros.inference.tensorrt.backend import GpuStack
 from seg_ros.inference.tensorrt.plan_build import BuildOptions
 from seg_ros.inference.tensorrt.plan_runner import PlanRunner

@@ -6,8 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from seg_ros.core.errors import BackendUnavailable
-from seg_ros.inference.engine import Engine, network_path
-from seg_ros.inference.onnx.network_size import model_of
+from seg_ros.inference.engine import Engine, model_of, network_path
 from seg_ros.inference.tensorrt.api import TensorrtApi, load_tensorrt
 from seg_ros.inference.tensorrt.backend import GpuStack, gpu_stack
 from seg_ros.inference.tensorrt.file_lock import LockBusy

@@ -14,8 +14,8 @@ from seg_ros.inference import registry
 from seg_ros.inference.base import InferenceBackend
 from seg_ros.inference.canned_backend import CannedBackend
 from seg_ros.inference.engine import Engine, load_engine
-from seg_ros.inference.one_thread import OneThreadBackend
 from seg_ros.inference.registry import PlanOptions, create_backend
+from seg_ros.inference.tensorrt.one_thread_backend import OneThreadBackend
 from seg_ros.inference.tensorrt.plan_cache import EngineCache
 from test.fake_tensorrt import FakeMachine
 from test.inference.tensorrt.test_backend import store
