@@ -14,7 +14,7 @@ from sensor_msgs.msg import Image
 from seg_ros.inference.cuda import gpu
 from seg_ros.inference.engine import load_engine
 from seg_ros.inference.tensorrt.backend import MOST_RESTARTS
-from seg_ros.inference.tensorrt.plan_cache import EngineCache
+from seg_ros.inference.tensorrt.plan_cache import PlanCache
 from test.fake_tensorrt import FakeMachine
 from test.inference.tensorrt.test_backend import store
 from test.inference.tensorrt.test_background_build import machine  # noqa: F401  a fixture
@@ -28,7 +28,7 @@ CYCLES = 100
 def on_gpu(machine: FakeMachine, engine: Path, tmp_path: Path) -> dict[str, Any]:  # noqa: F811
     """Returns the parameters of a node whose plan is in the cache."""
     cache = tmp_path / 'cache'
-    store(EngineCache(cache), load_engine(engine), machine)
+    store(PlanCache(cache), load_engine(engine), machine)
     return canned(engine, backend='tensorrt', cache_path=str(cache))
 
 

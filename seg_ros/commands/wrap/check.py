@@ -24,7 +24,7 @@ from seg_ros.inference.onnx.raw_network import (
 
 __all__ = ['compare', 'expected_logits', 'normalised', 'run', 'seeded_images']
 
-SEED = 20
+SEED = 20  # any
 AGREEMENT = 1e-3  # of the largest score
 HALF_AGREEMENT = 1e-2  # float16 has three digits
 LABEL_AGREEMENT = 0.995  # cv2 and ONNX Runtime round differently where two scores are equal

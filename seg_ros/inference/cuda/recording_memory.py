@@ -24,8 +24,8 @@ __all__ = ['FAKE_GPU', 'RecordingMemory']
 
 FAKE_GPU = GpuInfo('no GPU (recording fake)', (8, 6), is_integrated=False, total_bytes=1 << 30)
 
-FIRST_ADDRESS = 1 << 40
-ALIGNMENT = 256
+FIRST_ADDRESS = 1 << 40  # where a process has nothing: who follows it on the host crashes
+ALIGNMENT = 256  # bytes, as cudaMalloc gives it
 
 
 class RecordingMemory(DeviceMemory):

@@ -23,7 +23,7 @@ TENSOR_ELEMENT, TENSOR_SHAPE = 1, 2
 SHAPE_DIMENSION = 1
 DIMENSION_VALUE = 1
 
-LONGEST_AXIS = 1 << 31
+LONGEST_AXIS = 1 << 31  # elements; runtimes count them in 32 bits, so that more is damage
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 
 # TensorProto.DataType, by the names that numpy and people use

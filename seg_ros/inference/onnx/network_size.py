@@ -27,7 +27,7 @@ from seg_ros.inference.onnx.wrapping import onnx
 
 __all__ = ['resized']
 
-STRIDES = tuple(1 << power for power in range(8))
+STRIDES = tuple(1 << power for power in range(8))  # to 128; encoders end at 32
 SIZE_AXES = (2, 3)  # of channels-first maps: height, width
 TO_THE_END = np.iinfo(np.int64).max
 SIZE_INPUTS = {'Slice': (1, 2, 3, 4), 'Expand': (1,), 'Resize': (3,), 'Pad': (1,)}

@@ -29,8 +29,8 @@ from seg_ros.inference.onnx.raw_network import (
 __all__ = ['build_contract', 'onnx']
 
 OLDEST_OPSET = 13  # Softmax means one axis from here on, and Squeeze takes its axes as an input
-CONVERTED_OPSET = 17
-REDUCE_TAKES_AXES_AS_INPUT = 18
+CONVERTED_OPSET = 17  # every supported ONNX Runtime, OpenVINO and TensorRT reads it
+REDUCE_TAKES_AXES_AS_INPUT = 18  # the opset from which ReduceMax does
 PREFIX = 'network/'  # keeps the network's own names apart from those of the contract
 
 

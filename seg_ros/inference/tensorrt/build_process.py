@@ -23,8 +23,8 @@ from seg_ros.core.errors import ConfigurationError, SegRosError
 from seg_ros.inference.engine import load_engine
 from seg_ros.inference.tensorrt.backend import plan_precision
 from seg_ros.inference.tensorrt.plan_build import PLAN_PRECISIONS, BuildOptions, BuildStep
-from seg_ros.inference.tensorrt.plan_cache import CachedPlan, EngineCache
-from seg_ros.inference.tensorrt.plan_maker import make_plan, workshop
+from seg_ros.inference.tensorrt.plan_cache import CachedPlan, PlanCache
+from seg_ros.inference.tensorrt.plan_maker import build_stack, make_plan
 
 __all__ = ['add_arguments', 'build_for_caller', 'main', 'plan_of', 'targets_of']
 
@@ -85,8 +85,10 @@ def plan_of(arguments: argparse.Namespace, progress: Callable[[BuildStep], bool]
         plan_precision(arguments.precision), arguments.max_batch, targets_of(arguments.targets)
     )
     engine = load_engine(arguments.engine, network_size=arguments.network_size)
-    cache = EngineCache(arguments.cache)
-    return make_plan(workshop(), engine, options, cache, progress=progress, force=arguments.force)
+    cache = PlanCache(arguments.cache)
+    return make_plan(
+        build_stack(), engine, options, cache, progress=progress, force=arguments.force
+    )
 
 
 def build_for_caller(

@@ -38,7 +38,7 @@ PLAN_PRECISIONS = ('fp16', 'fp32', 'int8')
 BUILD_REVISION = '1'
 """Changes when this module, or one that it uses, makes another plan of the same network."""
 
-LARGEST_BATCH = 64
+LARGEST_BATCH = 64  # images; far above the cameras of a vehicle, and what a GPU has memory for
 
 
 class BuildCancelled(BackendError):
@@ -200,7 +200,7 @@ def build_plan(
     api.set_targets(config, options.targets)
     api.set_timing_cache(config, timing_cache)
     if batch is None:
-        config.add_optimization_profile(_profile(builder, engine, options.max_batch))
+        config.add_optimization_profile(_optimisation_profile(builder, engine, options.max_batch))
     watcher = _Watcher(progress)
     config.progress_monitor = api.progress_monitor(watcher.report)
     plan = builder.build_serialized_network(network, config)
@@ -264,7 +264,7 @@ def _batch(model: bytes) -> int | None:
     return shape[0] if shape else None
 
 
-def _profile(builder: Any, engine: Engine, max_batch: int) -> Any:
+def _optimisation_profile(builder: Any, engine: Engine, max_batch: int) -> Any:
     width, height = engine.network_size_wh
     one, most = (1, height, width, 3), (max_batch, height, width, 3)
     profile = builder.create_optimization_profile()

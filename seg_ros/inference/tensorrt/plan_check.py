@@ -25,8 +25,8 @@ LEAST_AGREEMENT = {'fp32': 0.999, 'fp16': 0.995, 'int8': 0.99}
 
 WEAK_CONTROL = 0.95  # share of labels in the negative control from which the check is weak
 
-IMAGES = 3
-SEED = 20
+IMAGES = 3  # more than one, so that there is another for the negative control
+SEED = 20  # any
 WAVES = (4, 16, 64)  # pixels between the supports of the noise
 
 

@@ -21,7 +21,7 @@ from seg_ros.inference.tensorrt import build_process
 from seg_ros.inference.tensorrt.backend import PlanMissing, TensorrtBackend
 from seg_ros.inference.tensorrt.background_build import BackgroundBuild, build_command
 from seg_ros.inference.tensorrt.plan_build import BuildOptions
-from seg_ros.inference.tensorrt.plan_cache import EngineCache
+from seg_ros.inference.tensorrt.plan_cache import PlanCache
 from test.fake_tensorrt import FakeMachine
 from test.inference.tensorrt.test_backend import store
 from test.inference.test_switchable_backend import until
@@ -42,7 +42,7 @@ def test_the_real_command_builds_a_plan_in_a_child_and_tells_how_far_it_is(
     engine: Engine, tmp_path: Path
 ) -> None:
     pytest.importorskip('tensorrt_rtx_bindings', reason='TensorRT for RTX is missing')
-    cache = EngineCache(tmp_path / 'cache')
+    cache = PlanCache(tmp_path / 'cache')
     command = build_command(engine, BuildOptions(), cache.folder)
     build = BackgroundBuild([*command, '--for', 'sm_86'])
     assert not build.state().is_done
@@ -128,7 +128,7 @@ def test_a_build_that_was_killed_leaves_a_cache_that_the_next_build_fills(
     engine: Engine, tmp_path: Path
 ) -> None:
     pytest.importorskip('tensorrt_rtx_bindings', reason='TensorRT for RTX is missing')
-    cache = EngineCache(tmp_path / 'cache')
+    cache = PlanCache(tmp_path / 'cache')
     command = [*build_command(engine, BuildOptions(), cache.folder), '--for', 'sm_86']
     build = BackgroundBuild([sys.executable, '-c', KILLED, *command[3:]])
     assert build.wait().failure.startswith('its process ended with signal 9')
@@ -139,7 +139,7 @@ def test_a_build_that_was_killed_leaves_a_cache_that_the_next_build_fills(
 
 def test_two_nodes_that_start_at_once_build_one_plan(engine: Engine, tmp_path: Path) -> None:
     pytest.importorskip('tensorrt_rtx_bindings', reason='TensorRT for RTX is missing')
-    cache = EngineCache(tmp_path / 'cache')
+    cache = PlanCache(tmp_path / 'cache')
     command = [*build_command(engine, BuildOptions(), cache.folder), '--for', 'sm_86']
     builds = [
         subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
@@ -236,7 +236,7 @@ def test_masks_come_at_once_while_the_plan_is_built_and_then_from_the_gpu(
     (stub,) = stubs
     assert stub.command[2:5] == [build_process.__name__, str(engine.folder), '--precision']
 
-    store(EngineCache(plans.cache_path), engine, machine)
+    store(PlanCache(plans.cache_path), engine, machine)
     stub.end()
 
     def is_gpu() -> bool:
@@ -252,7 +252,7 @@ def test_masks_come_at_once_while_the_plan_is_built_and_then_from_the_gpu(
 def test_with_its_plan_in_the_cache_the_gpu_serves_at_once(
     machine: FakeMachine, engine: Engine, tmp_path: Path
 ) -> None:
-    store(EngineCache(tmp_path / 'cache'), engine, machine)
+    store(PlanCache(tmp_path / 'cache'), engine, machine)
     for background in (False, True):
         plans = PlanOptions(tmp_path / 'cache', build_in_background=background)
         backend, reason = create_backend('auto', engine, plans=plans)
@@ -278,7 +278,7 @@ def test_who_does_not_want_to_build_is_told_what_is_missing(
 def test_a_gpu_without_memory_lets_auto_take_the_cpu_and_says_so(
     machine: FakeMachine, engine: Engine, tmp_path: Path
 ) -> None:
-    store(EngineCache(tmp_path / 'cache'), engine, machine)
+    store(PlanCache(tmp_path / 'cache'), engine, machine)
     machine.capacity = 4096
     plans = PlanOptions(tmp_path / 'cache', build_in_background=True)
     backend, reason = create_backend('auto', engine, threads=1, plans=plans)
@@ -308,7 +308,7 @@ def test_a_plan_that_is_no_good_is_rebuilt_while_the_cpu_serves(
 
     from test.tiny_onnx import network
 
-    cache = EngineCache(tmp_path / 'cache')
+    cache = PlanCache(tmp_path / 'cache')
     if damage == 'other version':
         store(cache, engine, FakeMachine(version='10.3.0'))
     else:

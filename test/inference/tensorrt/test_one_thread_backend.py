@@ -16,7 +16,7 @@ from seg_ros.inference.canned_backend import CannedBackend
 from seg_ros.inference.engine import Engine, load_engine
 from seg_ros.inference.registry import PlanOptions, create_backend
 from seg_ros.inference.tensorrt.one_thread_backend import OneThreadBackend
-from seg_ros.inference.tensorrt.plan_cache import EngineCache
+from seg_ros.inference.tensorrt.plan_cache import PlanCache
 from test.fake_tensorrt import FakeMachine
 from test.inference.tensorrt.test_backend import store
 from test.inference.tensorrt.test_background_build import machine  # noqa: F401  a fixture
@@ -37,7 +37,7 @@ def gpu_threads() -> list[threading.Thread]:
 def made(machine: FakeMachine, engine: Engine, folder: Path) -> InferenceBackend:  # noqa: F811
     plans = PlanOptions(folder)
     if not folder.exists():
-        store(EngineCache(folder), engine, machine)
+        store(PlanCache(folder), engine, machine)
     return create_backend('tensorrt', engine, plans=plans).backend
 
 
