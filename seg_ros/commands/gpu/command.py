@@ -30,6 +30,7 @@ from seg_ros.core.errors import BackendUnavailable, EngineError, SegRosError
 from seg_ros.inference.cuda.device_memory import open_device_memory
 from seg_ros.inference.cuda.gpu import GpuInfo, find_gpu, gpu_clocks
 from seg_ros.inference.engine import Engine, find_engines, load_engine
+from seg_ros.inference.reference import check_images
 from seg_ros.inference.registry import PlanOptions, create_backend
 from seg_ros.inference.tensorrt.backend import GpuStack, TensorrtBackend, gpu_stack
 from seg_ros.inference.tensorrt.plan_build import (
@@ -39,7 +40,6 @@ from seg_ros.inference.tensorrt.plan_build import (
     possible_batch,
 )
 from seg_ros.inference.tensorrt.plan_cache import PlanCache
-from seg_ros.inference.tensorrt.plan_check import check_images
 from seg_ros.inference.tensorrt.plan_maker import BuildStack, make_plan
 from seg_ros.inference.tensorrt.plan_runner import PlanRunner
 

@@ -29,7 +29,7 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
-from seg_ros.commands.wrap.check import compare, expected_logits, normalised, run, seeded_images
+from seg_ros.commands.wrap.check import compare, expected_logits, normalised, run
 from seg_ros.core.errors import ConfigurationError, EngineError
 from seg_ros.inference.engine import ONNX_FILE, load_engine
 from seg_ros.inference.onnx.model_file import TensorInfo, read_inputs_and_outputs
@@ -41,6 +41,7 @@ from seg_ros.inference.onnx.raw_network import (
     normalisation_of,
 )
 from seg_ros.inference.onnx.wrapping import build_contract, onnx
+from seg_ros.inference.reference import check_images
 from seg_ros.inference.spec import (
     SPEC_FILE,
     Spec,
@@ -129,7 +130,7 @@ def wrap(raw_path: Path, spec_path: Path, output: Path, options: WrapOptions) ->
     size_wh = _network_size(tensor, spec, spec_path, options)
     normalisation = _normalisation(spec, spec_path, options)
 
-    images = seeded_images(1 if _batch(tensor, raw_path) else 2, size_wh)
+    images = check_images(size_wh, 1 if _batch(tensor, raw_path) else 2)
     planes = normalised(images, normalisation)
     is_half = tensor.element == 'float16'
     scores = run(
