@@ -15,9 +15,8 @@ from seg_ros.inference.cuda import gpu
 from seg_ros.inference.engine import load_engine
 from seg_ros.inference.tensorrt.backend import MOST_RESTARTS
 from seg_ros.inference.tensorrt.plan_cache import PlanCache
-from test.fake_tensorrt import FakeMachine
-from test.inference.tensorrt.test_backend import store
-from test.inference.tensorrt.test_background_build import machine  # noqa: F401  a fixture
+from test.fake_tensorrt import FakeMachine, store
+from test.inference.fake_builds import machine  # noqa: F401  a fixture
 from test.ros.graph import Graph, image_message, latest_status, values_of, wait_for
 from test.ros.test_segmentation_node import canned, street
 

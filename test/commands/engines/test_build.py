@@ -25,8 +25,7 @@ from seg_ros.inference.tensorrt import plan_maker
 from seg_ros.inference.tensorrt.plan_build import BuildOptions
 from seg_ros.inference.tensorrt.plan_cache import PlanCache
 from seg_ros.inference.tensorrt.plan_key import plan_key
-from test.fake_tensorrt import MAGIC, FakeMachine
-from test.inference.tensorrt.test_plan_cache import Counter
+from test.fake_tensorrt import MAGIC, Counter, FakeMachine
 from test.tiny_onnx import network, write_engine
 
 ROW_KEYS = [

@@ -18,11 +18,9 @@ from seg_ros.inference.engine import Engine, load_engine
 from seg_ros.inference.tensorrt import backend as tensorrt_backend
 from seg_ros.inference.tensorrt.api import load_tensorrt
 from seg_ros.inference.tensorrt.backend import PlanMissing, TensorrtBackend
-from seg_ros.inference.tensorrt.plan_build import BuildOptions
 from seg_ros.inference.tensorrt.plan_cache import PlanCache
-from seg_ros.inference.tensorrt.plan_key import plan_key
 from seg_ros.inference.tensorrt.plan_runner import CAPTURE_AFTER
-from test.fake_tensorrt import MAGIC, FakeMachine
+from test.fake_tensorrt import FakeMachine, store
 from test.tiny_onnx import network, seeded_images, write_engine
 
 ORIN = FAKE_GPU._replace(name='Orin (fake)', capability=(8, 7), is_integrated=True)
@@ -36,15 +34,6 @@ def engine(tmp_path: Path) -> Engine:
 @pytest.fixture
 def cache(tmp_path: Path) -> PlanCache:
     return PlanCache(tmp_path / 'cache')
-
-
-def store(
-    cache: PlanCache, engine: Engine, machine: FakeMachine, plan: bytes | None = None
-) -> None:
-    """Puts the plan of an engine into the cache, as a build would."""
-    stack = machine.stack
-    key = plan_key(engine, BuildOptions('fp16', machine.max_batch), stack.api, stack.gpu)
-    cache.store(key, MAGIC + engine.onnx_path.read_bytes() if plan is None else plan, 1.0, {})
 
 
 def backend_on(

@@ -8,23 +8,20 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from seg_ros.core.errors import BackendError, EngineError
-from seg_ros.inference import registry
 from seg_ros.inference.engine import Engine, load_engine
 from seg_ros.inference.registry import PlanOptions, create_backend
 from seg_ros.inference.switchable_backend import backend_status
 from seg_ros.inference.tensorrt import build_process
-from seg_ros.inference.tensorrt.backend import PlanMissing, TensorrtBackend
+from seg_ros.inference.tensorrt.backend import PlanMissing
 from seg_ros.inference.tensorrt.background_build import BackgroundBuild, build_command
 from seg_ros.inference.tensorrt.plan_build import BuildOptions
 from seg_ros.inference.tensorrt.plan_cache import PlanCache
-from test.fake_tensorrt import FakeMachine
-from test.inference.tensorrt.test_backend import store
-from test.inference.test_switchable_backend import until
+from test.fake_tensorrt import FakeMachine, store
+from test.inference.fake_builds import build_of, stubs, until
 from test.paths import REPOSITORY
 from test.tiny_onnx import seeded_images, write_engine
 
@@ -32,10 +29,6 @@ from test.tiny_onnx import seeded_images, write_engine
 @pytest.fixture
 def engine(tmp_path: Path) -> Engine:
     return load_engine(write_engine(tmp_path / 'tiny'))
-
-
-def build_of(code: str) -> BackgroundBuild:
-    return BackgroundBuild([sys.executable, '-c', code])
 
 
 def test_the_real_command_builds_a_plan_in_a_child_and_tells_how_far_it_is(
@@ -182,39 +175,6 @@ def test_a_build_ends_when_its_caller_is_killed() -> None:
         return state == 'Z'  # dead, and nobody has asked how
 
     until(is_gone)
-
-
-class Stub:
-    """A build of which the test says when it has ended."""
-
-    def __init__(self, command: list[str]) -> None:
-        self.command = command
-        self.build = build_of('import sys; sys.stdin.read(1); print(\'{"plan": "x"}\')')
-        stubs.append(self)
-
-    def end(self) -> None:
-        assert self.build._process.stdin is not None
-        self.build._process.stdin.close()
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.build, name)
-
-
-stubs: list[Stub] = []
-
-
-@pytest.fixture
-def machine(monkeypatch: pytest.MonkeyPatch) -> FakeMachine:
-    """A machine with a GPU, as far as the registry sees."""
-    machine = FakeMachine()
-
-    def made(*words: Any, **more: Any) -> TensorrtBackend:
-        return TensorrtBackend(*words, stack=machine.stack, **more)
-
-    monkeypatch.setattr('seg_ros.inference.tensorrt.backend.gpu_stack', lambda: machine.stack)
-    monkeypatch.setattr(registry, 'BackgroundBuild', Stub)
-    stubs.clear()
-    return machine
 
 
 @pytest.mark.parametrize('name', ['auto', 'tensorrt'])

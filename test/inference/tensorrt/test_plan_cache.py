@@ -22,14 +22,12 @@ from seg_ros.inference.tensorrt import plan_maker
 from seg_ros.inference.tensorrt.plan_build import (
     BuildCancelled,
     BuildOptions,
-    BuiltPlan,
-    LayerReport,
 )
 from seg_ros.inference.tensorrt.plan_cache import PlanCache, cache_folder
 from seg_ros.inference.tensorrt.plan_key import PlanKey
 from seg_ros.inference.tensorrt.plan_lock import LockBusy, is_locked, plan_lock
 from seg_ros.inference.tensorrt.plan_maker import BuildStack, make_plan
-from test.fake_tensorrt import MAGIC, FakeMachine
+from test.fake_tensorrt import MAGIC, Counter, FakeMachine
 from test.paths import REPOSITORY
 from test.tiny_onnx import network, write_engine
 
@@ -252,20 +250,6 @@ def test_a_lock_whose_file_is_removed_is_taken_on_a_new_one(tmp_path: Path) -> N
         path.unlink()  # a prune that thought it was free
         assert taken.wait(5)
     thread.join()
-
-
-class Counter:
-    """Stands for the builder: counts, and takes its time."""
-
-    def __init__(self, plan: bytes, seconds: float = 0.0) -> None:
-        self.builds = 0
-        self.plan = plan
-        self.seconds = seconds
-
-    def __call__(self, *_: object, **__: object) -> BuiltPlan:
-        self.builds += 1
-        time.sleep(self.seconds)
-        return BuiltPlan(self.plan, self.seconds, LayerReport(), b'measured')
 
 
 def shop_of(machine: FakeMachine) -> BuildStack:
