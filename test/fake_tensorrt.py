@@ -1,11 +1,12 @@
 """A TensorRT without a GPU: its runtime's calls, carried out by ONNX Runtime on fake memory.
 
 A plan is ``FAKE`` and the ONNX model. What the calls are named is checked against the real
-bindings in ``test_tensorrt_names.py``.
+bindings in ``test/inference/tensorrt/test_names.py``.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from functools import lru_cache
 from types import SimpleNamespace
@@ -16,8 +17,12 @@ import onnxruntime
 
 from seg_ros.inference.cuda.gpu import GpuInfo
 from seg_ros.inference.cuda.recording_memory import FAKE_GPU, RecordingMemory
+from seg_ros.inference.engine import Engine as SegRosEngine
 from seg_ros.inference.tensorrt.api import TensorrtApi
 from seg_ros.inference.tensorrt.backend import GpuStack
+from seg_ros.inference.tensorrt.plan_build import BuildOptions, BuiltPlan, LayerReport
+from seg_ros.inference.tensorrt.plan_cache import PlanCache
+from seg_ros.inference.tensorrt.plan_key import plan_key
 
 MAGIC = b'FAKE'
 OUTPUTS = ('label', 'confidence', 'health')
@@ -163,3 +168,26 @@ class FakeMachine:
         self.memories.append(RecordingMemory(self.gpu, self.capacity))
         self.memory.failing = self.failing
         return self.memory
+
+
+class Counter:
+    """Stands for the builder: counts, and takes its time."""
+
+    def __init__(self, plan: bytes, seconds: float = 0.0) -> None:
+        self.builds = 0
+        self.plan = plan
+        self.seconds = seconds
+
+    def __call__(self, *_: object, **__: object) -> BuiltPlan:
+        self.builds += 1
+        time.sleep(self.seconds)
+        return BuiltPlan(self.plan, self.seconds, LayerReport(), b'measured')
+
+
+def store(
+    cache: PlanCache, engine: SegRosEngine, machine: FakeMachine, plan: bytes | None = None
+) -> None:
+    """Puts the plan of an engine into the cache, as a build would."""
+    stack = machine.stack
+    key = plan_key(engine, BuildOptions('fp16', machine.max_batch), stack.api, stack.gpu)
+    cache.store(key, MAGIC + engine.onnx_path.read_bytes() if plan is None else plan, 1.0, {})

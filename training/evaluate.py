@@ -31,7 +31,7 @@ from seg_ros.core.image.camera_image import resized
 from seg_ros.core.image.upsample import Upsampler
 from seg_ros.inference.base import InferenceBackend
 from seg_ros.inference.engine import load_engine
-from seg_ros.inference.onnx.graph import logits_only, read_model
+from seg_ros.inference.onnx.contract import logits_only, read_model
 from seg_ros.inference.registry import create_backend
 from training.classes import ROAD_SCENE, ClassTable, classes_of
 from training.data import LabelledSet, load

@@ -29,9 +29,9 @@ from training.normalise import MEAN, STD
 
 __all__ = ['Deployment', 'export_onnx', 'load_checkpoint', 'write_spec']
 
-OPSET = 17
+OPSET = 17  # TensorRT 10 and every supported ONNX Runtime and OpenVINO read it
 OUTPUTS = ['logits', 'label', 'confidence']
-MIN_AGREEMENT = 0.999
+MIN_AGREEMENT = 0.999  # of the pixels; the others lie where two scores are equal but for rounding
 MIN_HALF_ELEMENTS = 256  # smaller tensors stay float: nothing to save
 
 

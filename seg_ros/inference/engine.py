@@ -12,7 +12,8 @@ from typing import Any
 import seg_ros
 from seg_ros.core.errors import EngineError
 from seg_ros.core.labels import LabelMap
-from seg_ros.inference.onnx.graph import check_contract
+from seg_ros.inference.onnx.contract import check_contract, read_model
+from seg_ros.inference.onnx.network_size import resized
 from seg_ros.inference.spec import (
     SPEC_FILE,
     label_map_of,
@@ -28,6 +29,7 @@ __all__ = [
     'engine_search_path',
     'find_engines',
     'load_engine',
+    'model_of',
     'network_path',
 ]
 
@@ -47,7 +49,7 @@ class Engine:
         label_map: Names, colours and roles of its classes; class id = channel of the logits.
         network_size_wh: Width and height of the images that it takes.
         exported_size_wh: The size that its files were exported with; where that is another,
-            ``network_size.model_of`` changes them.
+            ``model_of`` changes them.
         description: One sentence for people.
         training: What it was trained on, as the spec tells it.
         metrics: What was measured, as the spec tells it.
@@ -118,6 +120,19 @@ def network_path(engine: Engine, precision: str) -> Path:
             'precision.'
         )
     return engine.int8_path
+
+
+def model_of(engine: Engine, path: Path) -> bytes:
+    """Returns the ONNX model in one of an engine's files, at the size that the engine runs at.
+
+    Raises:
+        ConfigurationError: Another size than the exported one needs the onnx package.
+        EngineError: The file is gone, or the network has only the size of its export.
+    """
+    data = read_model(path)
+    if engine.network_size_wh == engine.exported_size_wh:
+        return data
+    return resized(data, engine.network_size_wh, str(path))
 
 
 def find_engines(search_path: Sequence[Path] | None = None) -> dict[str, Path]:

@@ -10,11 +10,9 @@ import numpy as np
 from seg_ros.core.errors import BackendError, BackendUnavailable, ConfigurationError, EngineError
 from seg_ros.core.image.upsample import Logits
 from seg_ros.core.types import RgbBatch
-from seg_ros.inference.cpu import inference_threads
-from seg_ros.inference.engine import Engine, network_path
-from seg_ros.inference.logits_backend import LogitsBackend, one_line
-from seg_ros.inference.onnx.graph import IMAGE, LOGITS, logits_only
-from seg_ros.inference.onnx.network_size import model_of
+from seg_ros.inference.cpu_backend import CpuBackend, inference_threads, one_line
+from seg_ros.inference.engine import Engine, model_of, network_path
+from seg_ros.inference.onnx.contract import IMAGE, LOGITS, logits_only
 
 __all__ = ['FIX', 'OnnxruntimeBackend', 'auto_verdict', 'version']
 
@@ -37,7 +35,7 @@ def auto_verdict(precision: str) -> tuple[bool, str]:
     return True, 'it runs on every CPU and is the fastest there in fp32'
 
 
-class OnnxruntimeBackend(LogitsBackend):
+class OnnxruntimeBackend(CpuBackend):
     """Runs an engine with ONNX Runtime; see ``InferenceBackend``.
 
     In int8 it runs the network that is meant for TensorRT, slower than fp32: to see on any machine

@@ -10,11 +10,14 @@ import numpy as np
 from seg_ros.core.errors import BackendError, BackendUnavailable, ConfigurationError, EngineError
 from seg_ros.core.image.upsample import Logits
 from seg_ros.core.types import RgbBatch
-from seg_ros.inference.cpu import bf16_instructions, inference_threads
-from seg_ros.inference.engine import Engine
-from seg_ros.inference.logits_backend import LogitsBackend, one_line
-from seg_ros.inference.onnx.graph import IMAGE, LOGITS, logits_only
-from seg_ros.inference.onnx.network_size import model_of
+from seg_ros.inference.cpu_backend import (
+    CpuBackend,
+    bf16_instructions,
+    inference_threads,
+    one_line,
+)
+from seg_ros.inference.engine import Engine, model_of
+from seg_ros.inference.onnx.contract import IMAGE, LOGITS, logits_only
 
 __all__ = ['FIX', 'OpenvinoBackend', 'auto_verdict', 'version']
 
@@ -44,7 +47,7 @@ def auto_verdict(precision: str) -> tuple[bool, str]:
     return True, f'the CPU has bf16 ({", ".join(flags)}), which makes it the faster one'
 
 
-class OpenvinoBackend(LogitsBackend):
+class OpenvinoBackend(CpuBackend):
     """Runs an engine with OpenVINO; see ``InferenceBackend``."""
 
     name = 'openvino'

@@ -10,12 +10,12 @@ from typing import Any, NamedTuple
 from seg_ros.core.errors import BackendError, BackendUnavailable, ConfigurationError
 from seg_ros.inference.base import PRECISIONS, InferenceBackend
 from seg_ros.inference.engine import Engine
-from seg_ros.inference.one_thread import OneThreadBackend
 from seg_ros.inference.switchable_backend import SwitchableBackend
 from seg_ros.inference.tensorrt.backend import PlanMissing, plan_precision
 from seg_ros.inference.tensorrt.background_build import BackgroundBuild, build_command
+from seg_ros.inference.tensorrt.one_thread_backend import OneThreadBackend
 from seg_ros.inference.tensorrt.plan_build import BuildOptions
-from seg_ros.inference.tensorrt.plan_cache import EngineCache
+from seg_ros.inference.tensorrt.plan_cache import PlanCache
 
 __all__ = [
     'AUTO_ORDER',
@@ -171,7 +171,7 @@ def _built_meanwhile(
     """Returns a backend for the CPU that TensorRT takes over from when its plan is built."""
     others = [name for name in AUTO_ORDER if name != WITH_PLANS]
     serving = _auto_choice(others, engine, threads, 'auto', plans)
-    cache = EngineCache(plans.cache_path)
+    cache = PlanCache(plans.cache_path)
     options = BuildOptions(plan_precision(precision), plans.max_batch)
     try:
         build = BackgroundBuild(build_command(engine, options, cache.folder))

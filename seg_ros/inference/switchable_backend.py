@@ -13,7 +13,7 @@ from seg_ros.inference.tensorrt.background_build import BuildState
 
 __all__ = ['BackendStatus', 'Build', 'SwitchableBackend', 'backend_status']
 
-STOP_TIMEOUT_S = 10.0
+STOP_TIMEOUT_S = 10.0  # a build is killed after 5 s; the rest is a plan that is just loading
 
 BUILDING, LOADING, READY, FAILED = 'building', 'loading', 'ready', 'failed'
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from seg_ros.core.errors import ConfigurationError, SegRosError
-from seg_ros.inference.cpu import available_cores
+from seg_ros.inference.cpu_backend import available_cores
 from seg_ros.recordings.bag_recording import is_bag
 from seg_ros.replay.job import ReplayJob
 from seg_ros.replay.replay import replay

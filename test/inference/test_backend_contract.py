@@ -17,8 +17,8 @@ from seg_ros.inference.engine import Engine, load_engine
 from seg_ros.inference.registry import BACKENDS, create_backend, probe_backends
 from seg_ros.inference.tensorrt.backend import plan_precision
 from seg_ros.inference.tensorrt.plan_build import BuildOptions
-from seg_ros.inference.tensorrt.plan_cache import EngineCache
-from seg_ros.inference.tensorrt.plan_maker import make_plan, workshop
+from seg_ros.inference.tensorrt.plan_cache import PlanCache
+from seg_ros.inference.tensorrt.plan_maker import build_stack, make_plan
 from test.tiny_onnx import SIZE_WH, network, seeded_images, write_engine
 
 WHY_NOT = {row.name: row.detail for row in probe_backends() if not row.available}
@@ -54,7 +54,7 @@ def made(name: str, engine: Engine, precision: str = 'auto') -> InferenceBackend
         pytest.skip(WHY_NOT[name])
     if name == 'tensorrt':  # its plan must be there before it
         options = BuildOptions(plan_precision(precision))
-        make_plan(workshop(), engine, options, EngineCache())
+        make_plan(build_stack(), engine, options, PlanCache())
     try:
         return create_backend(name, engine, threads=1, precision=precision).backend
     except BackendError as error:

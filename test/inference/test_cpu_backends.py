@@ -17,7 +17,7 @@ from seg_ros.core.errors import (
     EngineError,
 )
 from seg_ros.inference import onnxruntime_backend, openvino_backend
-from seg_ros.inference.cpu import available_cores, bf16_instructions, inference_threads
+from seg_ros.inference.cpu_backend import available_cores, bf16_instructions, inference_threads
 from seg_ros.inference.engine import load_engine
 from seg_ros.inference.onnxruntime_backend import OnnxruntimeBackend
 from seg_ros.inference.openvino_backend import OpenvinoBackend

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from seg_ros.core.errors import BackendError
@@ -15,60 +12,15 @@ from seg_ros.inference.base import InferenceBackend
 from seg_ros.inference.canned_backend import CannedBackend
 from seg_ros.inference.engine import Engine, load_engine
 from seg_ros.inference.switchable_backend import SwitchableBackend, backend_status
-from seg_ros.inference.tensorrt.background_build import BuildState
+from test.inference.fake_builds import FakeBuild, Named, until
 from test.tiny_onnx import seeded_images, write_engine
 
 IMAGES = seeded_images()
 
 
-class Named(CannedBackend):
-    """A fake whose labels are all the same number."""
-
-    def __init__(self, engine: Engine, name: str, label: int) -> None:
-        super().__init__(engine, labels=lambda images: np.full(images.shape[:3], label, np.uint8))
-        self.name = name
-        self.detail = f'{name} in detail'
-        self.closed = 0
-
-    def close(self) -> None:
-        self.closed += 1
-        super().close()
-
-
-class FakeBuild:
-    """A build that ends when it is told."""
-
-    def __init__(self) -> None:
-        self.ended = threading.Event()
-        self.failure = ''
-        self.closed = False
-
-    def state(self) -> BuildState:
-        return BuildState(self.ended.is_set(), self.failure, 'Timing tactics', 0.4, 12.3)
-
-    def wait(self) -> BuildState:
-        self.ended.wait()
-        return self.state()
-
-    def end(self, failure: str = '') -> None:
-        self.failure = failure
-        self.ended.set()
-
-    def close(self) -> None:
-        self.closed = True
-        self.end('it was ended')
-
-
 @pytest.fixture
 def engine(tmp_path: Path) -> Engine:
     return load_engine(write_engine(tmp_path / 'tiny'))
-
-
-def until(condition: Callable[[], bool], seconds: float = 10.0) -> None:
-    end_s = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end_s, 'it did not happen in time'
-        time.sleep(0.002)
 
 
 def label_of(backend: InferenceBackend) -> int:

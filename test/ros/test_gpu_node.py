@@ -14,10 +14,9 @@ from sensor_msgs.msg import Image
 from seg_ros.inference.cuda import gpu
 from seg_ros.inference.engine import load_engine
 from seg_ros.inference.tensorrt.backend import MOST_RESTARTS
-from seg_ros.inference.tensorrt.plan_cache import EngineCache
-from test.fake_tensorrt import FakeMachine
-from test.inference.tensorrt.test_backend import store
-from test.inference.tensorrt.test_background_build import machine  # noqa: F401  a fixture
+from seg_ros.inference.tensorrt.plan_cache import PlanCache
+from test.fake_tensorrt import FakeMachine, store
+from test.inference.fake_builds import machine  # noqa: F401  a fixture
 from test.ros.graph import Graph, image_message, latest_status, values_of, wait_for
 from test.ros.test_segmentation_node import canned, street
 
@@ -28,7 +27,7 @@ CYCLES = 100
 def on_gpu(machine: FakeMachine, engine: Path, tmp_path: Path) -> dict[str, Any]:  # noqa: F811
     """Returns the parameters of a node whose plan is in the cache."""
     cache = tmp_path / 'cache'
-    store(EngineCache(cache), load_engine(engine), machine)
+    store(PlanCache(cache), load_engine(engine), machine)
     return canned(engine, backend='tensorrt', cache_path=str(cache))
 
 

@@ -17,7 +17,7 @@ from std_msgs.msg import Bool
 from seg_ros.inference.engine import Engine
 from seg_ros.inference.registry import ChosenBackend
 from seg_ros.inference.switchable_backend import SwitchableBackend
-from test.inference.test_switchable_backend import FakeBuild, Named
+from test.inference.fake_builds import FakeBuild, Named
 from test.ros.drive import Drive
 from test.ros.graph import Graph, image_message, latest_status, pixels_of, values_of, wait_for
 from test.ros.test_segmentation_node import canned, street

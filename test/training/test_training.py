@@ -10,7 +10,7 @@ import yaml
 
 torch = pytest.importorskip('torch', reason='training needs torch: training/install.sh')
 
-from seg_ros.inference.cpu import bf16_instructions  # noqa: E402
+from seg_ros.inference.cpu_backend import bf16_instructions  # noqa: E402
 from training import data, train  # noqa: E402
 from training.augment import Augmentation, Sampler  # noqa: E402
 from training.classes import ROAD_SCENE, UNLABELLED, ClassRow, ClassTable  # noqa: E402

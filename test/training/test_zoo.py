@@ -11,8 +11,8 @@ from seg_ros.core.image.camera_image import Frame
 from seg_ros.core.image.decoding import decode_raw
 from seg_ros.inference.engine import load_engine
 from seg_ros.inference.onnx.network_size import resized
+from seg_ros.inference.reference import check_images, reference_labels
 from seg_ros.inference.registry import create_backend
-from seg_ros.inference.tensorrt.plan_check import check_images, reference_labels
 from seg_ros.perception import Perception
 from test.inference.tensorrt.compile_rtx import compile_rtx
 from test.through_perception import processed

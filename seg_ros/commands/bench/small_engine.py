@@ -9,7 +9,7 @@ import onnx
 import yaml
 from onnx import TensorProto, helper, numpy_helper
 
-from seg_ros.inference.onnx.graph import CONFIDENCE, IMAGE, LABEL, LOGITS
+from seg_ros.inference.onnx.contract import CONFIDENCE, IMAGE, LABEL, LOGITS
 
 __all__ = ['write_small_engine']
 

@@ -17,7 +17,7 @@ from onnx.utils import Extractor
 
 from seg_ros.core.errors import EngineError
 from seg_ros.inference.engine import Engine
-from seg_ros.inference.onnx.graph import IMAGE, LABEL
+from seg_ros.inference.onnx.contract import IMAGE, LABEL
 
 __all__ = ['TextbookNetwork', 'write_textbook_network']
 

@@ -11,7 +11,7 @@ from importlib import import_module
 from importlib.util import find_spec
 
 from seg_ros.commands.doctor.row import Row
-from seg_ros.inference.cpu import available_cores, bf16_instructions, inference_threads
+from seg_ros.inference.cpu_backend import available_cores, bf16_instructions, inference_threads
 
 __all__ = ['gpu_rows', 'library_rows', 'machine_rows', 'tensorrt_rows']
 

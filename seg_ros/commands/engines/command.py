@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 from seg_ros.commands.engines.plan_rows import PlanRow, plan_row, this_machine
-from seg_ros.inference.tensorrt.plan_cache import CachedPlan, EngineCache
+from seg_ros.inference.tensorrt.plan_cache import CachedPlan, PlanCache
 
 __all__ = ['add_arguments', 'main']
 
@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(arguments: argparse.Namespace) -> int:
     """Lists the plans; returns 1 if one of those left cannot be used."""
-    cache = EngineCache(arguments.cache)
+    cache = PlanCache(arguments.cache)
     machine = this_machine()
 
     def row_of(plan: CachedPlan) -> PlanRow:

@@ -1,0 +1,1 @@
+"""``seg_ros gpu-check``: what only a machine with a GPU can say; read ``command.py``."""

@@ -30,6 +30,7 @@ from seg_ros.core.errors import BackendUnavailable, EngineError, SegRosError
 from seg_ros.inference.cuda.device_memory import open_device_memory
 from seg_ros.inference.cuda.gpu import GpuInfo, find_gpu, gpu_clocks
 from seg_ros.inference.engine import Engine, find_engines, load_engine
+from seg_ros.inference.reference import check_images
 from seg_ros.inference.registry import PlanOptions, create_backend
 from seg_ros.inference.tensorrt.backend import GpuStack, TensorrtBackend, gpu_stack
 from seg_ros.inference.tensorrt.plan_build import (
@@ -38,15 +39,14 @@ from seg_ros.inference.tensorrt.plan_build import (
     network_data,
     possible_batch,
 )
-from seg_ros.inference.tensorrt.plan_cache import EngineCache
-from seg_ros.inference.tensorrt.plan_check import check_images
-from seg_ros.inference.tensorrt.plan_maker import Workshop, make_plan
+from seg_ros.inference.tensorrt.plan_cache import PlanCache
+from seg_ros.inference.tensorrt.plan_maker import BuildStack, make_plan
 from seg_ros.inference.tensorrt.plan_runner import PlanRunner
 
 __all__ = ['add_arguments', 'check_plan_of', 'main']
 
 RUNS, WARM_UP_RUNS = 200, 20
-BATCH = 4
+BATCH = 4  # images; cameras of a vehicle
 PERCENTILES = (50, 95, 99)
 
 
@@ -89,7 +89,7 @@ def main(arguments: argparse.Namespace) -> int:
             keep(CheckRow('TensorRT', False, str(error)))
         else:
             figures['tensorrt'] = stack.api.title
-            cache = EngineCache(arguments.output.resolve().parent / 'gpu-check-plans')
+            cache = PlanCache(arguments.output.resolve().parent / 'gpu-check-plans')
             for engine in _engines(arguments.engines):
                 for precision in PLAN_PRECISIONS:
                     if precision == 'int8' and engine.int8_path is None:
@@ -114,7 +114,7 @@ def check_plan_of(
     stack: GpuStack,
     engine: Engine,
     options: BuildOptions,
-    cache: EngineCache,
+    cache: PlanCache,
     keep: Callable[[CheckRow], None],
     cycles: int = CYCLES,
 ) -> dict[str, Any]:
@@ -124,7 +124,7 @@ def check_plan_of(
         SegRosError: It cannot be built, or disagrees with ONNX Runtime.
     """
     title = f'{engine.name} {options.precision}'
-    plan = make_plan(Workshop(stack.api, stack), engine, options, cache, force=True)
+    plan = make_plan(BuildStack(stack.api, stack), engine, options, cache, force=True)
     agreement = str(plan.notes['check'])
     keep(CheckRow(f'{title} agrees', 'ONNX Runtime on' in agreement, agreement))
 

@@ -20,10 +20,10 @@ from seg_ros.inference.cuda.gpu import gpu_clocks
 
 __all__ = ['CYCLES', 'MOST_DRIFT_BYTES', 'CheckRow', 'check_memory', 'drift_bytes', 'main']
 
-CYCLES = 100
+CYCLES = 100  # times; so a leak of more than 10 KiB each time is seen
 WARM_UP_CYCLES = 5  # libraries keep something of their first ones
-MOST_DRIFT_BYTES = 1 << 20
-COPY_BYTES = 64 << 20
+MOST_DRIFT_BYTES = 1 << 20  # over all cycles; the driver's own books come and go
+COPY_BYTES = 64 << 20  # milliseconds on the bus: longer than what a call costs
 GIGA = 1e9
 
 

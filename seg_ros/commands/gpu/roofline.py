@@ -9,7 +9,7 @@ import math
 from typing import Any, NamedTuple
 
 from seg_ros.inference.cuda.gpu import GpuClocks, GpuInfo
-from seg_ros.inference.onnx.graph import IMAGE
+from seg_ros.inference.onnx.contract import IMAGE
 from seg_ros.inference.onnx.wrapping import onnx
 
 __all__ = ['Cost', 'Roofline', 'network_cost', 'roofline']
@@ -26,7 +26,7 @@ HALF_MULTIPLY_ADDS = {
     (12, 0): 512,
 }
 FLOAT_MULTIPLY_ADDS = {(7, 5): 64, (8, 0): 64}
-USUAL_FLOAT_MULTIPLY_ADDS = 128
+USUAL_FLOAT_MULTIPLY_ADDS = 128  # of all others since Ampere
 DATA_RATE = 2  # transfers per clock
 BYTES_OF = {'fp32': 4, 'fp16': 2, 'int8': 1}
 

@@ -1,0 +1,1 @@
+"""``seg_ros wrap``: a network of somebody else becomes an engine; read ``command.py``."""

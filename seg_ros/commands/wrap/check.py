@@ -7,38 +7,25 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from seg_ros.core.errors import BackendUnavailable, EngineError
 from seg_ros.core.image.upsample import Upsampler
-from seg_ros.inference.onnx.graph import IMAGE, LABEL, LOGITS
+from seg_ros.inference.onnx.contract import IMAGE, LABEL, LOGITS
 from seg_ros.inference.onnx.raw_network import (
     LEAST_PROBABILITY,
     MergeRow,
-    Network,
     Normalisation,
+    RawNetwork,
     merge_matrix,
 )
 
-__all__ = ['compare', 'expected_logits', 'normalised', 'run', 'seeded_images']
+__all__ = ['compare', 'expected_logits', 'normalised', 'run']
 
-SEED = 20
 AGREEMENT = 1e-3  # of the largest score
 HALF_AGREEMENT = 1e-2  # float16 has three digits
 LABEL_AGREEMENT = 0.995  # cv2 and ONNX Runtime round differently where two scores are equal
-
-
-def seeded_images(count: int, size_wh: tuple[int, int]) -> NDArray[np.uint8]:
-    """Returns images with structure at several scales, so that every class has a chance."""
-    random = np.random.default_rng(SEED)
-    images = np.zeros((count, size_wh[1], size_wh[0], 3), np.float32)
-    for image in images:
-        for cells in (3, 12, 48):
-            noise = random.uniform(0, 255, (cells, cells, 3)).astype(np.float32)
-            image += cv2.resize(noise, size_wh, interpolation=cv2.INTER_CUBIC) / 3
-    return np.clip(images, 0, 255).astype(np.uint8)
 
 
 def normalised(images: NDArray[np.uint8], normalisation: Normalisation) -> NDArray[np.float32]:
@@ -74,7 +61,7 @@ def run(
 
 
 def expected_logits(
-    network: Network, scores: Mapping[str, NDArray[Any]], merge: Sequence[MergeRow]
+    network: RawNetwork, scores: Mapping[str, NDArray[Any]], merge: Sequence[MergeRow]
 ) -> NDArray[np.float64]:
     """Returns what the wrapped network must give, computed from the raw one's scores in numpy."""
     rows = []

@@ -29,18 +29,19 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
-from seg_ros.commands.wrap.check import compare, expected_logits, normalised, run, seeded_images
+from seg_ros.commands.wrap.check import compare, expected_logits, normalised, run
 from seg_ros.core.errors import ConfigurationError, EngineError
 from seg_ros.inference.engine import ONNX_FILE, load_engine
-from seg_ros.inference.onnx.file import TensorInfo, read_inputs_and_outputs
+from seg_ros.inference.onnx.model_file import TensorInfo, read_inputs_and_outputs
 from seg_ros.inference.onnx.raw_network import (
     MergeRow,
-    Network,
     Normalisation,
+    RawNetwork,
     merge_rows_of,
     normalisation_of,
 )
 from seg_ros.inference.onnx.wrapping import build_contract, onnx
+from seg_ros.inference.reference import check_images
 from seg_ros.inference.spec import (
     SPEC_FILE,
     Spec,
@@ -129,13 +130,13 @@ def wrap(raw_path: Path, spec_path: Path, output: Path, options: WrapOptions) ->
     size_wh = _network_size(tensor, spec, spec_path, options)
     normalisation = _normalisation(spec, spec_path, options)
 
-    images = seeded_images(1 if _batch(tensor, raw_path) else 2, size_wh)
+    images = check_images(size_wh, 1 if _batch(tensor, raw_path) else 2)
     planes = normalised(images, normalisation)
     is_half = tensor.element == 'float16'
     scores = run(
         raw_path, {tensor.name: planes.astype(np.float16) if is_half else planes}, outputs
     )
-    network = Network(
+    network = RawNetwork(
         model=onnx().load(raw_path),
         input_name=tensor.name,
         outputs={name: _shape_of(raw_path, name, array) for name, array in scores.items()},

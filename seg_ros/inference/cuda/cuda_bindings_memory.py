@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from seg_ros.inference.cuda.device_memory import GpuMemory, device_failure
+from seg_ros.inference.cuda.device_memory import DeviceMemory, Free, device_failure
 from seg_ros.inference.cuda.gpu import GpuInfo
 
 __all__ = ['CudaBindingsMemory', 'version']
@@ -29,7 +29,7 @@ def version() -> str:
     return f'cuda-bindings {metadata.version("cuda-bindings")}'
 
 
-class CudaBindingsMemory(GpuMemory):
+class CudaBindingsMemory(DeviceMemory):
     """The memory of one GPU in CUDA's primary context; see ``DeviceMemory``.
 
     Args:
@@ -74,17 +74,17 @@ class CudaBindingsMemory(GpuMemory):
     def _leave(self) -> None:
         pass  # the primary context stays current, as CUDA's runtime means it
 
-    def _make_stream(self) -> tuple[int, Callable[[], None]]:
+    def _make_stream(self) -> tuple[int, Free]:
         stream = int(self._call('cudaStreamCreateWithFlags', self._cuda.cudaStreamNonBlocking))
         return stream, partial(self._free, 'cudaStreamDestroy', stream)
 
-    def _allocate(self, size: int) -> tuple[int, Callable[[], None]]:
+    def _allocate(self, size: int) -> tuple[int, Free]:
         address = int(self._call('cudaMalloc', size))
         return address, partial(self._free, 'cudaFree', address)
 
     def _host_array(
         self, shape: tuple[int, ...], dtype: np.dtype[Any], mapped: bool
-    ) -> tuple[NDArray[Any], Callable[[], None]]:
+    ) -> tuple[NDArray[Any], Free]:
         count = int(np.prod(shape))
         flags = self._cuda.cudaHostAllocMapped if mapped else self._cuda.cudaHostAllocDefault
         address = int(self._call('cudaHostAlloc', max(1, count * dtype.itemsize), flags))
@@ -92,12 +92,12 @@ class CudaBindingsMemory(GpuMemory):
         array: NDArray[Any] = np.frombuffer(memoryview(memory), dtype, count).reshape(shape)
         return array, partial(self._free, 'cudaFreeHost', address)
 
-    def _record_event(self) -> tuple[int, Callable[[], None]]:
+    def _record_event(self) -> tuple[int, Free]:
         event = int(self._call('cudaEventCreate'))
         self._call('cudaEventRecord', event, self.stream)
         return event, partial(self._free, 'cudaEventDestroy', event)
 
-    def _capture(self, queue: Callable[[], None]) -> tuple[int, Callable[[], None]]:
+    def _capture(self, queue: Callable[[], None]) -> tuple[int, Free]:
         mode = self._cuda.cudaStreamCaptureMode.cudaStreamCaptureModeThreadLocal
         self._call('cudaStreamBeginCapture', self.stream, mode)
         try:

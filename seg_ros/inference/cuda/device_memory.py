@@ -1,6 +1,6 @@
 """GPU memory, one stream and its events: the little of CUDA that a backend needs.
 
-    GpuMemory                 an abstract base that keeps the books: what is open is closed once
+    DeviceMemory              what a backend asks of CUDA; what is open is freed once
     ├── CudaBindingsMemory    cuda-bindings, the wheel of NVIDIA's cuda-python
     ├── PycudaMemory          pycuda, usual on a Jetson
     └── RecordingMemory       a fake for tests, without a GPU; never chosen by itself
@@ -15,7 +15,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -26,7 +26,7 @@ from seg_ros.inference.cuda.gpu import GpuInfo, find_gpu
 __all__ = [
     'MEMORIES',
     'DeviceMemory',
-    'GpuMemory',
+    'Free',
     'device_failure',
     'memory_version',
     'open_device_memory',
@@ -45,6 +45,9 @@ INSTALL = (
 
 MEBI = 1 << 20
 
+Free = Callable[[], None]
+"""Frees what came with it; called once."""
+
 NO_MEMORY = (
     'The GPU has no memory left. End other programs on it (nvidia-smi; on a Jetson tegrastats and '
     'free), or take a smaller network or max_batch.'
@@ -60,94 +63,21 @@ REMEDIES = (
 ELSE = 'Look at dmesg for an NVRM or Xid line; if it stays, restart the machine.'
 
 
-class DeviceMemory(Protocol):
+class DeviceMemory(ABC):
     """What a backend asks of CUDA. Addresses are plain integers; sizes are bytes.
 
-    Attributes:
-        name: Library and version, for people.
-        gpu: The device.
-        stream: Handle of the one stream, for TensorRT.
-        can_capture: Whether calls on the stream can be recorded as a CUDA graph.
-    """
-
-    name: str
-    gpu: GpuInfo
-    stream: int
-    can_capture: bool
-
-    def current(self) -> Any:
-        """Returns a context manager; within it the calling thread may use the device."""
-        ...
-
-    def allocate(self, size: int) -> int:
-        """Returns the address of new device memory."""
-        ...
-
-    def host_array(
-        self, shape: tuple[int, ...], dtype: DTypeLike, *, mapped: bool = False
-    ) -> NDArray[Any]:
-        """Returns a pinned array; if mapped, the device can use it in place."""
-        ...
-
-    def mapped_address(self, array: NDArray[Any]) -> int:
-        """Returns the device's address of a mapped array."""
-        ...
-
-    def upload(self, array: NDArray[Any], address: int) -> None:
-        """Queues a copy to the device; the array is pinned and contiguous."""
-        ...
-
-    def download(self, address: int, array: NDArray[Any]) -> None:
-        """Queues a copy from the device; the array is pinned and contiguous."""
-        ...
-
-    def synchronise(self) -> None:
-        """Waits for all that was queued."""
-        ...
-
-    def record_event(self) -> int:
-        """Queues a new event and returns its handle."""
-        ...
-
-    def elapsed_ms(self, first: int, second: int) -> float:
-        """Returns the time between two events that have happened."""
-        ...
-
-    def free_event(self, event: int) -> None:
-        """Frees an event."""
-        ...
-
-    def capture(self, queue: Callable[[], None]) -> int:
-        """Returns a graph of all that ``queue`` puts on the stream; nothing runs yet."""
-        ...
-
-    def launch(self, graph: int) -> None:
-        """Queues a graph."""
-        ...
-
-    def free_graph(self, graph: int) -> None:
-        """Frees a graph that is not running."""
-        ...
-
-    def free_bytes(self) -> int:
-        """Returns the device memory that nobody uses."""
-        ...
-
-    def reset(self) -> None:
-        """Frees all and throws the device's context away, as after an error that sticks."""
-        ...
-
-    def close(self) -> None:
-        """Frees all that is still open; a second call does nothing."""
-        ...
-
-
-class GpuMemory(ABC):
-    """Keeps the books of a ``DeviceMemory``; libraries fill in the calls.
+    The base keeps the books: what a library's hook opens comes with the function that frees it,
+    and is freed once, at the latest by ``close``.
 
     Args:
-        name: Library and version.
+        name: Library and version, for people.
         gpu: The device.
+
+    Attributes:
+        name: As given.
+        gpu: As given.
+        stream: Handle of the one stream, for TensorRT.
+        can_capture: Whether calls on the stream can be recorded as a CUDA graph.
     """
 
     can_capture = True
@@ -156,14 +86,10 @@ class GpuMemory(ABC):
         self.name = name
         self.gpu = gpu
         self._numbers = itertools.count(1)
-        self._open: dict[tuple[str, int], Callable[[], None]] = {}
+        self._open: dict[tuple[str, int], Free] = {}
         self._is_closed = False
-        self._enter()
-        try:
-            self.stream, close_stream = self._make_stream()
-        finally:
-            self._leave()
-        self._open['stream', 0] = close_stream
+        with self.current():
+            self.stream, self._open['stream', 0] = self._make_stream()
 
     @property
     def open_count(self) -> int:
@@ -172,6 +98,7 @@ class GpuMemory(ABC):
 
     @contextmanager
     def current(self) -> Iterator[None]:
+        """Makes a context within which the calling thread may use the device."""
         self._enter()
         try:
             yield
@@ -179,6 +106,7 @@ class GpuMemory(ABC):
             self._leave()
 
     def allocate(self, size: int) -> int:
+        """Returns the address of new device memory."""
         address, free = self._allocate(size)
         self._open['device', address] = free
         return address
@@ -186,67 +114,80 @@ class GpuMemory(ABC):
     def host_array(
         self, shape: tuple[int, ...], dtype: DTypeLike, *, mapped: bool = False
     ) -> NDArray[Any]:
+        """Returns a pinned array; if mapped, the device can use it in place."""
         array, free = self._host_array(shape, np.dtype(dtype), mapped)
         self._open['host', array.ctypes.data] = free
         return array
 
+    @abstractmethod
+    def mapped_address(self, array: NDArray[Any]) -> int:
+        """Returns the device's address of a mapped array."""
+
+    @abstractmethod
+    def upload(self, array: NDArray[Any], address: int) -> None:
+        """Queues a copy to the device; the array is pinned and contiguous."""
+
+    @abstractmethod
+    def download(self, address: int, array: NDArray[Any]) -> None:
+        """Queues a copy from the device; the array is pinned and contiguous."""
+
+    @abstractmethod
+    def synchronise(self) -> None:
+        """Waits for all that was queued."""
+
     def record_event(self) -> int:
+        """Queues a new event and returns its handle."""
         event, free = self._record_event()
         self._open['event', event] = free
         return event
 
+    @abstractmethod
+    def elapsed_ms(self, first: int, second: int) -> float:
+        """Returns the time between two events that have happened."""
+
     def free_event(self, event: int) -> None:
+        """Frees an event."""
         self._open.pop(('event', event))()
 
     def capture(self, queue: Callable[[], None]) -> int:
+        """Returns a graph of all that ``queue`` puts on the stream; nothing runs yet."""
         graph, free = self._capture(queue)
         self._open['graph', graph] = free
         return graph
 
+    @abstractmethod
+    def launch(self, graph: int) -> None:
+        """Queues a graph."""
+
     def free_graph(self, graph: int) -> None:
+        """Frees a graph that is not running."""
         self._open.pop(('graph', graph))()
 
+    @abstractmethod
+    def free_bytes(self) -> int:
+        """Returns the device memory that nobody uses."""
+
     def reset(self) -> None:
+        """Frees all and throws the device's context away, as after an error that sticks."""
         self.close()
         self._reset()
 
     def close(self) -> None:
+        """Frees all that is still open; a second call does nothing."""
         if self._is_closed:
             return
         self._is_closed = True
-        self._enter()
-        try:
-            failure: BackendError | None = None
+        failure: BackendError | None = None
+        with self.current():
             for key in reversed(list(self._open)):
                 try:
                     self._open.pop(key)()
                 except BackendError as error:  # the context is gone, and all of it with it
                     failure = error
-        finally:
-            self._leave()
         if failure is not None:
             raise failure
 
-    @abstractmethod
-    def upload(self, array: NDArray[Any], address: int) -> None: ...
-
-    @abstractmethod
-    def download(self, address: int, array: NDArray[Any]) -> None: ...
-
-    @abstractmethod
-    def mapped_address(self, array: NDArray[Any]) -> int: ...
-
-    @abstractmethod
-    def synchronise(self) -> None: ...
-
-    @abstractmethod
-    def elapsed_ms(self, first: int, second: int) -> float: ...
-
-    @abstractmethod
-    def launch(self, graph: int) -> None: ...
-
-    @abstractmethod
-    def free_bytes(self) -> int: ...
+    # Hooks of the libraries: each returns a handle or array, and how to free it.
 
     @abstractmethod
     def _enter(self) -> None:
@@ -257,24 +198,25 @@ class GpuMemory(ABC):
         """Undoes ``_enter``."""
 
     @abstractmethod
-    def _make_stream(self) -> tuple[int, Callable[[], None]]: ...
+    def _make_stream(self) -> tuple[int, Free]: ...
 
     @abstractmethod
-    def _allocate(self, size: int) -> tuple[int, Callable[[], None]]: ...
+    def _allocate(self, size: int) -> tuple[int, Free]: ...
 
     @abstractmethod
     def _host_array(
         self, shape: tuple[int, ...], dtype: np.dtype[Any], mapped: bool
-    ) -> tuple[NDArray[Any], Callable[[], None]]: ...
+    ) -> tuple[NDArray[Any], Free]: ...
 
     @abstractmethod
-    def _record_event(self) -> tuple[int, Callable[[], None]]: ...
+    def _record_event(self) -> tuple[int, Free]: ...
 
     @abstractmethod
-    def _capture(self, queue: Callable[[], None]) -> tuple[int, Callable[[], None]]: ...
+    def _capture(self, queue: Callable[[], None]) -> tuple[int, Free]: ...
 
     @abstractmethod
-    def _reset(self) -> None: ...
+    def _reset(self) -> None:
+        """Throws the device's context away."""
 
 
 def open_device_memory(index: int = 0) -> DeviceMemory:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seg_ros.core.errors import BackendError
-from seg_ros.inference.cuda.device_memory import GpuMemory, device_failure
+from seg_ros.inference.cuda.device_memory import DeviceMemory, Free, device_failure
 from seg_ros.inference.cuda.gpu import GpuInfo
 
 __all__ = ['PycudaMemory', 'version']
@@ -39,7 +39,7 @@ def _primary_context(index: int) -> Any:
     return import_module('pycuda.driver').Device(index).retain_primary_context()
 
 
-class PycudaMemory(GpuMemory):
+class PycudaMemory(DeviceMemory):
     """The memory of one GPU in CUDA's primary context; see ``DeviceMemory``.
 
     pycuda has no capture of CUDA graphs, and no way to throw a context away: after an error that
@@ -96,7 +96,7 @@ class PycudaMemory(GpuMemory):
         with self._mapped('cuCtxPopCurrent'):
             self._cuda.Context.pop()
 
-    def _make_stream(self) -> tuple[int, Callable[[], None]]:
+    def _make_stream(self) -> tuple[int, Free]:
         with self._mapped('cuStreamCreate'):
             self._stream: Any = self._cuda.Stream(NON_BLOCKING)
         return int(self._stream.handle), self._drop_stream
@@ -104,20 +104,20 @@ class PycudaMemory(GpuMemory):
     def _drop_stream(self) -> None:
         self._stream = None  # pycuda frees with the last reference
 
-    def _allocate(self, size: int) -> tuple[int, Callable[[], None]]:
+    def _allocate(self, size: int) -> tuple[int, Free]:
         with self._mapped('cuMemAlloc'):
             memory = self._cuda.mem_alloc(size)
         return int(memory), memory.free
 
     def _host_array(
         self, shape: tuple[int, ...], dtype: np.dtype[Any], mapped: bool
-    ) -> tuple[NDArray[Any], Callable[[], None]]:
+    ) -> tuple[NDArray[Any], Free]:
         flags = self._cuda.host_alloc_flags.DEVICEMAP if mapped else 0
         with self._mapped('cuMemHostAlloc'):
             array: NDArray[Any] = self._cuda.pagelocked_empty(shape, dtype, mem_flags=flags)
         return array, array.base.free  # type: ignore[union-attr]
 
-    def _record_event(self) -> tuple[int, Callable[[], None]]:
+    def _record_event(self) -> tuple[int, Free]:
         with self._mapped('cuEventRecord'):
             event = self._cuda.Event()
             event.record(self._stream)
@@ -131,7 +131,7 @@ class PycudaMemory(GpuMemory):
     def _capture(
         self,
         queue: Callable[[], None],  # noqa: ARG002  the base's signature
-    ) -> tuple[int, Callable[[], None]]:
+    ) -> tuple[int, Free]:
         raise self._no_graphs()
 
     def _reset(self) -> None:

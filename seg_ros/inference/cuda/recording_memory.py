@@ -17,18 +17,18 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from seg_ros.core.errors import BackendError
-from seg_ros.inference.cuda.device_memory import GpuMemory, device_failure
+from seg_ros.inference.cuda.device_memory import DeviceMemory, Free, device_failure
 from seg_ros.inference.cuda.gpu import GpuInfo
 
 __all__ = ['FAKE_GPU', 'RecordingMemory']
 
 FAKE_GPU = GpuInfo('no GPU (recording fake)', (8, 6), is_integrated=False, total_bytes=1 << 30)
 
-FIRST_ADDRESS = 1 << 40
-ALIGNMENT = 256
+FIRST_ADDRESS = 1 << 40  # where a process has nothing: who follows it on the host crashes
+ALIGNMENT = 256  # bytes, as cudaMalloc gives it
 
 
-class RecordingMemory(GpuMemory):
+class RecordingMemory(DeviceMemory):
     """Records every call in ``calls``; see ``DeviceMemory``.
 
     Args:
@@ -114,11 +114,11 @@ class RecordingMemory(GpuMemory):
     def _leave(self) -> None:
         pass
 
-    def _make_stream(self) -> tuple[int, Callable[[], None]]:
+    def _make_stream(self) -> tuple[int, Free]:
         self._record('make_stream')
         return 1, lambda: None
 
-    def _allocate(self, size: int) -> tuple[int, Callable[[], None]]:
+    def _allocate(self, size: int) -> tuple[int, Free]:
         self._record('allocate')
         if size > self.free_bytes():
             raise device_failure(
@@ -140,7 +140,7 @@ class RecordingMemory(GpuMemory):
 
     def _host_array(
         self, shape: tuple[int, ...], dtype: np.dtype[Any], mapped: bool
-    ) -> tuple[NDArray[Any], Callable[[], None]]:
+    ) -> tuple[NDArray[Any], Free]:
         self._record('host_array')
         array = np.zeros(int(np.prod(shape)) * dtype.itemsize, np.uint8).view(dtype).reshape(shape)
         if mapped:
@@ -148,11 +148,11 @@ class RecordingMemory(GpuMemory):
             self._next_address += ALIGNMENT
         return array, partial(self._record, 'free_host')
 
-    def _record_event(self) -> tuple[int, Callable[[], None]]:
+    def _record_event(self) -> tuple[int, Free]:
         self._record('record_event')
         return next(self._numbers), partial(self._record, 'free_event')
 
-    def _capture(self, queue: Callable[[], None]) -> tuple[int, Callable[[], None]]:
+    def _capture(self, queue: Callable[[], None]) -> tuple[int, Free]:
         self._record('capture')
         waiting, self._queue = self._queue, []
         try:

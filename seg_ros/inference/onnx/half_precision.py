@@ -1,7 +1,8 @@
 """A network in half precision, for a TensorRT that takes its types from the graph.
 
 All that leads to the logits computes in float16; label and confidence are made from them in
-float32, so that close scores are not rounded to a tie.
+float32, so that close scores are not rounded to a tie. ``onnxruntime.transformers.float16`` does
+not do this: where it keeps those nodes in float32 its graph has two nodes of one name.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seg_ros.core.errors import EngineError
-from seg_ros.inference.onnx.graph import LOGITS
+from seg_ros.inference.onnx.contract import LOGITS
 from seg_ros.inference.onnx.wrapping import onnx
 
 __all__ = ['half_precision']

@@ -7,6 +7,8 @@ A crop that the old size did not need is put in after the enlargement that made 
 
 What is no such network (attention over positions, pools whose window is a share of the map) is
 refused: its tensors are no maps of the image at one stride.
+
+An export with a symbolic size is as fast and needs none of this; third parties export fixed ones.
 """
 
 from __future__ import annotations
@@ -14,21 +16,18 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Iterator
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from seg_ros.core.errors import EngineError
-from seg_ros.inference.engine import Engine
-from seg_ros.inference.logits_backend import one_line
-from seg_ros.inference.onnx.file import cut_to_outputs
-from seg_ros.inference.onnx.graph import CONFIDENCE, IMAGE, LABEL, LOGITS, read_model
+from seg_ros.inference.onnx.contract import CONFIDENCE, IMAGE, LABEL, LOGITS
+from seg_ros.inference.onnx.model_file import cut_to_outputs
 from seg_ros.inference.onnx.wrapping import onnx
 
-__all__ = ['model_of', 'resized']
+__all__ = ['resized']
 
-STRIDES = tuple(1 << power for power in range(8))
+STRIDES = tuple(1 << power for power in range(8))  # to 128; encoders end at 32
 SIZE_AXES = (2, 3)  # of channels-first maps: height, width
 TO_THE_END = np.iinfo(np.int64).max
 SIZE_INPUTS = {'Slice': (1, 2, 3, 4), 'Expand': (1,), 'Resize': (3,), 'Pad': (1,)}
@@ -39,19 +38,6 @@ MOST_ELEMENTS = 1024  # of a constant that holds sizes; larger ones are weights
 
 Shape = tuple[int, ...]
 SizeHw = tuple[int, int]
-
-
-def model_of(engine: Engine, path: Path) -> bytes:
-    """Returns the ONNX model in one of an engine's files, at the size that the engine runs at.
-
-    Raises:
-        ConfigurationError: Another size than the exported one needs the onnx package.
-        EngineError: The file is gone, or the network has only the size of its export.
-    """
-    data = read_model(path)
-    if engine.network_size_wh == engine.exported_size_wh:
-        return data
-    return resized(data, engine.network_size_wh, str(path))
 
 
 def resized(data: bytes, size_wh: tuple[int, int], name: str) -> bytes:
@@ -371,7 +357,8 @@ class _Graph:
         try:
             inferred = inference.infer_shapes(small, data_prop=True).graph
         except inference.InferenceError as error:
-            raise _Fixed(f'its parts do not fit together ({one_line(error)})') from error
+            why = ' '.join(str(error).split())
+            raise _Fixed(f'its parts do not fit together ({why})') from error
         shapes = {row.name: tuple(row.dims) for row in inferred.initializer}
         for row in (*inferred.input, *inferred.value_info, *inferred.output):
             tensor = row.type.tensor_type

@@ -16,8 +16,8 @@ from seg_ros.core.labels import LabelMap
 __all__ = [
     'LEAST_PROBABILITY',
     'MergeRow',
-    'Network',
     'Normalisation',
+    'RawNetwork',
     'Shape',
     'merge_matrix',
     'merge_rows_of',
@@ -90,7 +90,7 @@ class MergeRow:
 
 
 @dataclass(frozen=True)
-class Network:
+class RawNetwork:
     """A raw network and how to read it.
 
     Attributes:

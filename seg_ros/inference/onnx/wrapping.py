@@ -15,13 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seg_ros.core.errors import ConfigurationError, EngineError
-from seg_ros.inference.onnx.file import cut_to_outputs
-from seg_ros.inference.onnx.graph import CONFIDENCE, IMAGE, LABEL, LOGITS
+from seg_ros.inference.onnx.contract import CONFIDENCE, IMAGE, LABEL, LOGITS
+from seg_ros.inference.onnx.model_file import cut_to_outputs
 from seg_ros.inference.onnx.raw_network import (
     LEAST_PROBABILITY,
     MergeRow,
-    Network,
     Normalisation,
+    RawNetwork,
     Shape,
     merge_matrix,
 )
@@ -29,8 +29,8 @@ from seg_ros.inference.onnx.raw_network import (
 __all__ = ['build_contract', 'onnx']
 
 OLDEST_OPSET = 13  # Softmax means one axis from here on, and Squeeze takes its axes as an input
-CONVERTED_OPSET = 17
-REDUCE_TAKES_AXES_AS_INPUT = 18
+CONVERTED_OPSET = 17  # every supported ONNX Runtime, OpenVINO and TensorRT reads it
+REDUCE_TAKES_AXES_AS_INPUT = 18  # the opset from which ReduceMax does
 PREFIX = 'network/'  # keeps the network's own names apart from those of the contract
 
 
@@ -50,12 +50,12 @@ def onnx() -> Any:
 
 
 def build_contract(
-    network: Network,
+    network: RawNetwork,
     size_wh: tuple[int, int],
     normalisation: Normalisation,
     merge: Sequence[MergeRow] = (),
 ) -> bytes:
-    """Returns an ONNX model that keeps the contract of ``seg_ros.inference.onnx.graph``.
+    """Returns an ONNX model that keeps the contract of ``seg_ros.inference.onnx.contract``.
 
     Args:
         network: The raw network.
@@ -131,7 +131,7 @@ def _with_usable_opset(model: Any) -> Any:
         ) from error
 
 
-def _normalise(build: _Nodes, network: Network, normalisation: Normalisation) -> None:
+def _normalise(build: _Nodes, network: RawNetwork, normalisation: Normalisation) -> None:
     """Adds the way from the image to the network's input."""
     types = onnx().TensorProto
     gain, offset = normalisation.gain_and_offset()
@@ -145,7 +145,7 @@ def _normalise(build: _Nodes, network: Network, normalisation: Normalisation) ->
     build('Cast', [shifted], PREFIX + network.input_name, to=element)
 
 
-def _logits(build: _Nodes, network: Network, merge: Sequence[MergeRow]) -> Shape:
+def _logits(build: _Nodes, network: RawNetwork, merge: Sequence[MergeRow]) -> Shape:
     """Adds the way from the network's outputs to ``logits``; returns their shape (C, h, w)."""
     scores = [
         _scores(build, PREFIX + name, shape[0], network.are_probabilities)

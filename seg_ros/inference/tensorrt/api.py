@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from seg_ros.core.errors import BackendUnavailable, ConfigurationError
 from seg_ros.inference.cuda.gpu import GpuInfo
 
-__all__ = ['FIX', 'MODULES', 'TensorrtApi', 'load_tensorrt']
+__all__ = ['FIX', 'MODULES', 'RTX', 'TensorrtApi', 'load_tensorrt']
 
 FIX = (
     'Only a machine with an NVIDIA GPU needs it. On a Jetson it comes with JetPack: sudo apt '
@@ -38,7 +38,7 @@ MODULES = (
 
 TITLES = {FULL: 'TensorRT', RTX: 'TensorRT for RTX'}
 OLDEST_MAJOR = 10  # 8 addresses tensors by index
-LOG_LINES = 50
+LOG_LINES = 50  # that are kept: why() tells the last three errors among the warnings
 
 
 class Problem(NamedTuple):

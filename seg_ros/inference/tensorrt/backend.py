@@ -21,7 +21,7 @@ from seg_ros.inference.cuda.gpu import GpuInfo, find_gpu
 from seg_ros.inference.engine import Engine
 from seg_ros.inference.tensorrt.api import FIX, TensorrtApi, load_tensorrt
 from seg_ros.inference.tensorrt.plan_build import PLAN_PRECISIONS, BuildOptions
-from seg_ros.inference.tensorrt.plan_cache import EngineCache
+from seg_ros.inference.tensorrt.plan_cache import PlanCache
 from seg_ros.inference.tensorrt.plan_key import plan_key
 from seg_ros.inference.tensorrt.plan_runner import PlanRunner
 
@@ -161,20 +161,18 @@ class TensorrtBackend:
         self.engine = engine
         self.max_batch = max_batch
         self._stack = stack or _stack_by_name()
-        cache = EngineCache(cache_path)
+        cache = PlanCache(cache_path)
         key = plan_key(engine, options, self._stack.api, self._stack.gpu)
-        found, why = cache.find(key)
-        self._plan, why = found.read() if found else (b'', why)
-        if found and why:
-            cache.discard(found)
+        self._plan, why = cache.load(key)
         if why:
             raise PlanMissing(engine, options, why)
         self._restarts = self._good_runs = 0
         try:
             self._runner: PlanRunner | None = self._start(cache.hint('kernels', key))
         except EngineError as error:
-            assert found is not None
-            cache.discard(found)
+            refused, _ = cache.find(key)
+            if refused is not None:
+                cache.discard(refused)
             raise PlanMissing(engine, options, str(error)) from error
         cache.store_hint('kernels', key, self._runner.kernels())
         self._lock = threading.Lock()

@@ -19,8 +19,9 @@ from seg_ros.inference.tensorrt.plan_build import BuildOptions
 
 __all__ = ['BackgroundBuild', 'BuildState', 'build_command']
 
-STOP_TIMEOUT_S = 5.0
-LAST_WORDS = 400  # characters of a crashed build's output
+STOP_TIMEOUT_S = 5.0  # a build ends at once when it is asked; after that it is killed
+LAST_WORDS = 400  # characters of a crashed build's output, as one line of a log can hold
+LAST_LINES = 20  # of that output that are kept: a stack trace's end
 
 
 class BuildState(NamedTuple):
@@ -44,13 +45,12 @@ class BuildState(NamedTuple):
 def build_command(
     engine: Engine, options: BuildOptions, cache_path: Path, *, force: bool = False
 ) -> list[str]:
-    """Returns the command line that builds a plan and tells its progress as JSON lines."""
+    """Returns the command line of the ``build_process`` that builds a plan."""
     width, height = engine.network_size_wh
     return [
         sys.executable,
         '-m',
-        'seg_ros.cli',
-        'build-engine',
+        'seg_ros.inference.tensorrt.build_process',
         str(engine.folder.resolve()),
         '--precision',
         options.precision,
@@ -60,7 +60,6 @@ def build_command(
         str(options.max_batch),
         '--cache',
         str(cache_path),
-        '--json-progress',
         *(['--force'] if force else []),
     ]
 
@@ -157,7 +156,7 @@ class BackgroundBuild:
         assert self._process.stderr is not None
         for line in self._process.stderr:
             self._errors.append(line)
-            del self._errors[:-20]
+            del self._errors[:-LAST_LINES]
         self._process.stderr.close()
 
     def _take(self, row: Mapping[str, object]) -> None:

@@ -9,11 +9,10 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from seg_ros.core.errors import BackendError, ConfigurationError, EngineError
-from seg_ros.inference.engine import Engine, network_path
-from seg_ros.inference.onnx.file import cut_to_outputs, read_inputs_and_outputs
-from seg_ros.inference.onnx.graph import CONFIDENCE, IMAGE, LABEL, LOGITS
+from seg_ros.inference.engine import Engine, model_of, network_path
+from seg_ros.inference.onnx.contract import CONFIDENCE, IMAGE, LABEL, LOGITS
 from seg_ros.inference.onnx.half_precision import half_precision
-from seg_ros.inference.onnx.network_size import model_of
+from seg_ros.inference.onnx.model_file import cut_to_outputs, read_inputs_and_outputs
 from seg_ros.inference.tensorrt.api import TensorrtApi
 
 __all__ = [
@@ -39,7 +38,7 @@ PLAN_PRECISIONS = ('fp16', 'fp32', 'int8')
 BUILD_REVISION = '1'
 """Changes when this module, or one that it uses, makes another plan of the same network."""
 
-LARGEST_BATCH = 64
+LARGEST_BATCH = 64  # images; far above the cameras of a vehicle, and what a GPU has memory for
 
 
 class BuildCancelled(BackendError):
@@ -201,7 +200,7 @@ def build_plan(
     api.set_targets(config, options.targets)
     api.set_timing_cache(config, timing_cache)
     if batch is None:
-        config.add_optimization_profile(_profile(builder, engine, options.max_batch))
+        config.add_optimization_profile(_optimisation_profile(builder, engine, options.max_batch))
     watcher = _Watcher(progress)
     config.progress_monitor = api.progress_monitor(watcher.report)
     plan = builder.build_serialized_network(network, config)
@@ -265,7 +264,7 @@ def _batch(model: bytes) -> int | None:
     return shape[0] if shape else None
 
 
-def _profile(builder: Any, engine: Engine, max_batch: int) -> Any:
+def _optimisation_profile(builder: Any, engine: Engine, max_batch: int) -> Any:
     width, height = engine.network_size_wh
     one, most = (1, height, width, 3), (max_batch, height, width, 3)
     profile = builder.create_optimization_profile()

@@ -25,13 +25,13 @@ from pathlib import Path
 from typing import Any
 
 from seg_ros.core.errors import ConfigurationError
-from seg_ros.inference.tensorrt.file_lock import file_lock, is_locked
 from seg_ros.inference.tensorrt.plan_key import PlanKey
+from seg_ros.inference.tensorrt.plan_lock import is_locked, plan_lock
 
-__all__ = ['CachedPlan', 'EngineCache', 'cache_folder']
+__all__ = ['CachedPlan', 'PlanCache', 'cache_folder']
 
 PLAN, SIDECAR, LOCK, PARTIAL = '.plan', '.json', '.lock', '.partial'
-FORMAT = 1
+FORMAT = 1  # of the sidecar
 MEGA = 1e6
 
 
@@ -73,7 +73,7 @@ class CachedPlan:
         return data, ''
 
 
-class EngineCache:
+class PlanCache:
     """The plans in a folder.
 
     Args:
@@ -160,7 +160,7 @@ class EngineCache:
             ConfigurationError: The folder cannot be written, or ``waiting`` gave up.
         """
         self.check_writable()
-        return file_lock(self.folder / (key.stem + LOCK), waiting)
+        return plan_lock(self.folder / (key.stem + LOCK), waiting)
 
     def check_writable(self, size: int = 0) -> None:
         """Checks, before a long build, that its result can be written.

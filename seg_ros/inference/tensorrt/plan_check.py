@@ -2,32 +2,23 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import NamedTuple
 
-import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from seg_ros.core.errors import EngineError
-from seg_ros.core.types import RgbBatch
-from seg_ros.inference.base import LabelBatch
 from seg_ros.inference.engine import Engine
-from seg_ros.inference.onnx.graph import IMAGE, LABEL
+from seg_ros.inference.reference import check_images, reference_labels
 from seg_ros.inference.tensorrt.backend import GpuStack
 from seg_ros.inference.tensorrt.plan_build import BuildOptions
 from seg_ros.inference.tensorrt.plan_runner import PlanRunner
 
-__all__ = ['LEAST_AGREEMENT', 'Agreement', 'check_images', 'check_plan', 'reference_labels']
+__all__ = ['LEAST_AGREEMENT', 'Agreement', 'check_plan']
 
 LEAST_AGREEMENT = {'fp32': 0.999, 'fp16': 0.995, 'int8': 0.99}
 """Share of the pixels whose labels must be equal; the others lie where two scores are close."""
 
 WEAK_CONTROL = 0.95  # share of labels in the negative control from which the check is weak
-
-IMAGES = 3
-SEED = 20
-WAVES = (4, 16, 64)  # pixels between the supports of the noise
 
 
 class Agreement(NamedTuple):
@@ -50,33 +41,6 @@ class Agreement(NamedTuple):
             f'images, {self.control:.1%} those of another of these images'
             + (', which proves little' if self.control >= WEAK_CONTROL else '')
         )
-
-
-def check_images(size_wh: tuple[int, int], count: int = IMAGES) -> RgbBatch:
-    """Returns ``uint8 (count, H, W, 3)`` with structure at several scales, always the same."""
-    random = np.random.default_rng(SEED)
-    images = np.full((count, size_wh[1], size_wh[0], 3), 128, np.float32)
-    for image in images:
-        for wave in WAVES:
-            shape = max(2, size_wh[1] // wave), max(2, size_wh[0] // wave), 3
-            noise = random.uniform(-128, 128, shape).astype(np.float32)
-            image += cv2.resize(noise, size_wh, interpolation=cv2.INTER_CUBIC) / len(WAVES)
-    return np.clip(images, 0, 255).astype(np.uint8)
-
-
-def reference_labels(model: bytes, images: RgbBatch) -> LabelBatch:
-    """Returns the labels that ONNX Runtime computes in the whole graph.
-
-    Raises:
-        ImportError: It is not installed.
-    """
-    onnxruntime = import_module('onnxruntime')
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(model, options, providers=['CPUExecutionProvider'])
-    rows = [session.run([LABEL], {IMAGE: image[np.newaxis]})[0][0] for image in images]
-    labels: NDArray[np.uint8] = np.stack(rows)
-    return labels
 
 
 def check_plan(

@@ -10,12 +10,10 @@ from typing import Any
 
 from seg_ros.inference.cuda.gpu import GpuInfo
 from seg_ros.inference.engine import Engine, network_path
-from seg_ros.inference.tensorrt.api import TensorrtApi
+from seg_ros.inference.tensorrt.api import RTX, TensorrtApi
 from seg_ros.inference.tensorrt.plan_build import BUILD_REVISION, BuildOptions
 
 __all__ = ['PlanKey', 'plan_key']
-
-RTX = 'tensorrt_rtx'
 
 
 @dataclass(frozen=True)

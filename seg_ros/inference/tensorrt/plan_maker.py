@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from seg_ros.core.errors import BackendUnavailable
-from seg_ros.inference.engine import Engine, network_path
-from seg_ros.inference.onnx.network_size import model_of
+from seg_ros.inference.engine import Engine, model_of, network_path
 from seg_ros.inference.tensorrt.api import TensorrtApi, load_tensorrt
 from seg_ros.inference.tensorrt.backend import GpuStack, gpu_stack
-from seg_ros.inference.tensorrt.file_lock import LockBusy
 from seg_ros.inference.tensorrt.plan_build import (
     BuildCancelled,
     BuildOptions,
@@ -18,11 +16,12 @@ from seg_ros.inference.tensorrt.plan_build import (
     BuiltPlan,
     build_plan,
 )
-from seg_ros.inference.tensorrt.plan_cache import CachedPlan, EngineCache
+from seg_ros.inference.tensorrt.plan_cache import CachedPlan, PlanCache
 from seg_ros.inference.tensorrt.plan_check import check_plan
 from seg_ros.inference.tensorrt.plan_key import plan_key
+from seg_ros.inference.tensorrt.plan_lock import LockBusy
 
-__all__ = ['Workshop', 'make_plan', 'workshop']
+__all__ = ['BuildStack', 'build_stack', 'make_plan']
 
 Progress = Callable[[BuildStep], bool]
 
@@ -30,22 +29,22 @@ EXPECTED_PLAN_SHARE = 4  # a plan is at most about so many times its network (pl
 SHARE_OF_BUILD = 0.95  # the rest is the check
 
 
-class Workshop:
+class BuildStack(NamedTuple):
     """What plans are made with.
 
-    Args:
+    Attributes:
         api: The builder.
-        stack: The GPU; None where there is none, and then only plans for named targets are made.
+        gpu_stack: The GPU; None where there is none, and then only plans for named targets are
+            made.
         why_no_gpu: Why there is none.
     """
 
-    def __init__(self, api: TensorrtApi, stack: GpuStack | None, why_no_gpu: str = '') -> None:
-        self.api = api
-        self.stack = stack
-        self.why_no_gpu = why_no_gpu
+    api: TensorrtApi
+    gpu_stack: GpuStack | None
+    why_no_gpu: str = ''
 
 
-def workshop() -> Workshop:
+def build_stack() -> BuildStack:
     """Returns what this machine can make plans with.
 
     Raises:
@@ -54,15 +53,15 @@ def workshop() -> Workshop:
     try:
         stack = gpu_stack()
     except BackendUnavailable as error:
-        return Workshop(load_tensorrt(), None, str(error))
-    return Workshop(stack.api, stack)
+        return BuildStack(load_tensorrt(), None, str(error))
+    return BuildStack(stack.api, stack)
 
 
 def make_plan(
-    shop: Workshop,
+    stack: BuildStack,
     engine: Engine,
     options: BuildOptions,
-    cache: EngineCache,
+    cache: PlanCache,
     *,
     progress: Progress = lambda _: True,
     force: bool = False,
@@ -70,7 +69,7 @@ def make_plan(
     """Returns the plan from the cache, or builds, checks and stores it.
 
     Args:
-        shop: What to make it with.
+        stack: What to make it with.
         engine: Whose network.
         options: What to build it for.
         cache: Where to.
@@ -84,15 +83,15 @@ def make_plan(
         EngineError: A network that cannot be built, or a plan that disagrees with ONNX Runtime.
         BackendError: The GPU fails.
     """
-    shop.api.check_targets(options.targets)
-    if not options.targets and shop.stack is None:
+    stack.api.check_targets(options.targets)
+    if not options.targets and stack.gpu_stack is None:
         raise BackendUnavailable(
             'A plan for the GPU of this machine was asked for, but TensorRT cannot use one: '
-            f'{shop.why_no_gpu.rstrip(".")}. Build it on the machine with the GPU, or name its '
+            f'{stack.why_no_gpu.rstrip(".")}. Build it on the machine with the GPU, or name its '
             'architecture for TensorRT for RTX: --for sm_89'
         )
-    gpu = shop.stack.gpu if shop.stack else None
-    key = plan_key(engine, options, shop.api, gpu)
+    gpu = stack.gpu_stack.gpu if stack.gpu_stack else None
+    key = plan_key(engine, options, stack.api, gpu)
 
     def waiting(holder: str) -> bool:
         return progress(BuildStep(f'waiting for process {holder}, which builds the same', 0.0))
@@ -104,7 +103,7 @@ def make_plan(
             if found is not None and not force and not found.read()[1]:
                 return found
             built = build_plan(
-                shop.api,
+                stack.api,
                 engine,
                 options,
                 timing_cache=cache.hint('timing', key),
@@ -113,7 +112,7 @@ def make_plan(
             progress(BuildStep('comparing with ONNX Runtime', SHARE_OF_BUILD))
             notes = {
                 **_notes(built, engine, options),
-                'check': _checked(shop, engine, options, built),
+                'check': _checked(stack, engine, options, built),
             }
             cache.store_hint('timing', key, built.timing_cache)
             return cache.store(key, built.data, built.build_s, notes)
@@ -131,15 +130,15 @@ def _notes(built: BuiltPlan, engine: Engine, options: BuildOptions) -> dict[str,
     }
 
 
-def _checked(shop: Workshop, engine: Engine, options: BuildOptions, built: BuiltPlan) -> str:
+def _checked(stack: BuildStack, engine: Engine, options: BuildOptions, built: BuiltPlan) -> str:
     """Returns how the check went; raises where the plan must not be used."""
-    if shop.stack is None:
-        return f'not compared with ONNX Runtime: {shop.why_no_gpu}'
-    here = shop.stack.gpu.architecture
+    if stack.gpu_stack is None:
+        return f'not compared with ONNX Runtime: {stack.why_no_gpu}'
+    here = stack.gpu_stack.gpu.architecture
     if options.targets and here not in options.targets:
         return f'not compared with ONNX Runtime: this machine has {here}'
     model = model_of(engine, network_path(engine, options.precision))
     try:
-        return str(check_plan(shop.stack, engine, options, built.data, model))
+        return str(check_plan(stack.gpu_stack, engine, options, built.data, model))
     except ImportError as error:
         return f'not compared: ONNX Runtime cannot be imported ({error})'

@@ -12,7 +12,7 @@ from seg_ros.core.errors import BackendError, EngineError
 from seg_ros.core.types import RgbBatch
 from seg_ros.inference.base import ConfidenceBatch, LabelBatch
 from seg_ros.inference.cuda.device_memory import DeviceMemory
-from seg_ros.inference.onnx.graph import CONFIDENCE, IMAGE, LABEL
+from seg_ros.inference.onnx.contract import CONFIDENCE, IMAGE, LABEL
 from seg_ros.inference.tensorrt.api import TensorrtApi
 from seg_ros.inference.tensorrt.plan_build import HEALTH
 

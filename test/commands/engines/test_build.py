@@ -23,10 +23,9 @@ from seg_ros.inference.cuda.recording_memory import FAKE_GPU, RecordingMemory
 from seg_ros.inference.engine import load_engine
 from seg_ros.inference.tensorrt import plan_maker
 from seg_ros.inference.tensorrt.plan_build import BuildOptions
-from seg_ros.inference.tensorrt.plan_cache import EngineCache
+from seg_ros.inference.tensorrt.plan_cache import PlanCache
 from seg_ros.inference.tensorrt.plan_key import plan_key
-from test.fake_tensorrt import MAGIC, FakeMachine
-from test.inference.tensorrt.test_plan_cache import Counter
+from test.fake_tensorrt import MAGIC, Counter, FakeMachine
 from test.tiny_onnx import network, write_engine
 
 ROW_KEYS = [
@@ -152,7 +151,7 @@ def test_each_network_size_is_a_plan_of_its_own(
 ) -> None:
     for size in ('64x32', '96x48', '64x32'):
         assert build(folder, cache, '--network-size', size) == 0
-    keys = [plan.key for plan in EngineCache(cache).plans()]
+    keys = [plan.key for plan in PlanCache(cache).plans()]
     assert {key.network_size for key in keys if key} == {'64x32', '96x48'}
     assert len(keys) == 2
     main(['engines', '--cache', str(cache)])
@@ -195,7 +194,7 @@ def test_a_plan_that_nobody_asks_for_any_more_is_not_valid(
     machine = FakeMachine(version='10.3.0' if change == 'version' else '10.16.1.11')
     engine = load_engine(folder)
     key = plan_key(engine, BuildOptions(), machine.stack.api, machine.gpu)
-    plan = EngineCache(cache).store(key, b'plan', 1.0, {'onnx': str(engine.onnx_path)})
+    plan = PlanCache(cache).store(key, b'plan', 1.0, {'onnx': str(engine.onnx_path)})
     if change == 'onnx':
         onnx.save(network(seed=3), engine.onnx_path)
     if change == 'gone':
@@ -252,7 +251,7 @@ def test_the_check_of_a_plan_runs_on_the_fake(
     monkeypatch.setattr(gpu_check, 'RUNS', 3)
     rows: list[CheckRow] = []
     figures = check_plan_of(
-        machine.stack, engine, BuildOptions('fp16', 2), EngineCache(cache), rows.append, 3
+        machine.stack, engine, BuildOptions('fp16', 2), PlanCache(cache), rows.append, 3
     )
     assert [row.check for row in rows if not row.ok] == []
     assert set(figures['stages']) == {'batch 1', 'batch 2'}

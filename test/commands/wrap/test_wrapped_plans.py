@@ -10,8 +10,8 @@ import pytest
 from seg_ros.inference.engine import Engine, load_engine
 from seg_ros.inference.onnx.half_precision import half_precision
 from seg_ros.inference.onnx.network_size import resized
-from seg_ros.inference.tensorrt.plan_check import check_images, reference_labels
-from test.commands.wrap.test_command import (
+from seg_ros.inference.reference import check_images, reference_labels
+from test.commands.wrap.raw_networks import (
     IMAGENET,
     TWINS,
     Bench,

@@ -15,7 +15,7 @@ from seg_ros.commands.gpu.memory_check import CheckRow, check_memory
 from seg_ros.core.errors import BackendError, BackendUnavailable
 from seg_ros.inference.cuda import gpu
 from seg_ros.inference.cuda.cuda_bindings_memory import CudaBindingsMemory
-from seg_ros.inference.cuda.device_memory import GpuMemory, open_device_memory
+from seg_ros.inference.cuda.device_memory import DeviceMemory, open_device_memory
 from seg_ros.inference.cuda.gpu import find_gpu
 from seg_ros.inference.cuda.recording_memory import FAKE_GPU, RecordingMemory
 from test.paths import REPOSITORY
@@ -199,7 +199,7 @@ def test_the_fake_and_both_libraries_have_the_same_face() -> None:
     from seg_ros.inference.cuda.pycuda_memory import PycudaMemory
 
     for kind in (CudaBindingsMemory, PycudaMemory, RecordingMemory):
-        assert issubclass(kind, GpuMemory)
+        assert issubclass(kind, DeviceMemory)
         assert not kind.__abstractmethods__
 
 

@@ -17,9 +17,9 @@ from seg_ros.inference.cuda.recording_memory import FAKE_GPU
 from seg_ros.inference.engine import find_engines, load_engine
 from seg_ros.inference.onnx import wrapping
 from seg_ros.inference.onnx.network_size import resized
+from seg_ros.inference.reference import check_images
 from seg_ros.inference.registry import create_backend
 from seg_ros.inference.tensorrt.plan_build import BuildOptions
-from seg_ros.inference.tensorrt.plan_check import check_images
 from seg_ros.inference.tensorrt.plan_key import plan_key
 from test.fake_tensorrt import FakeMachine
 from test.inference.tensorrt.compile_rtx import compile_rtx

@@ -18,11 +18,9 @@ from seg_ros.inference.engine import Engine, load_engine
 from seg_ros.inference.tensorrt import backend as tensorrt_backend
 from seg_ros.inference.tensorrt.api import load_tensorrt
 from seg_ros.inference.tensorrt.backend import PlanMissing, TensorrtBackend
-from seg_ros.inference.tensorrt.plan_build import BuildOptions
-from seg_ros.inference.tensorrt.plan_cache import EngineCache
-from seg_ros.inference.tensorrt.plan_key import plan_key
+from seg_ros.inference.tensorrt.plan_cache import PlanCache
 from seg_ros.inference.tensorrt.plan_runner import CAPTURE_AFTER
-from test.fake_tensorrt import MAGIC, FakeMachine
+from test.fake_tensorrt import FakeMachine, store
 from test.tiny_onnx import network, seeded_images, write_engine
 
 ORIN = FAKE_GPU._replace(name='Orin (fake)', capability=(8, 7), is_integrated=True)
@@ -34,21 +32,12 @@ def engine(tmp_path: Path) -> Engine:
 
 
 @pytest.fixture
-def cache(tmp_path: Path) -> EngineCache:
-    return EngineCache(tmp_path / 'cache')
-
-
-def store(
-    cache: EngineCache, engine: Engine, machine: FakeMachine, plan: bytes | None = None
-) -> None:
-    """Puts the plan of an engine into the cache, as a build would."""
-    stack = machine.stack
-    key = plan_key(engine, BuildOptions('fp16', machine.max_batch), stack.api, stack.gpu)
-    cache.store(key, MAGIC + engine.onnx_path.read_bytes() if plan is None else plan, 1.0, {})
+def cache(tmp_path: Path) -> PlanCache:
+    return PlanCache(tmp_path / 'cache')
 
 
 def backend_on(
-    machine: FakeMachine, engine: Engine, cache: EngineCache, **more: Any
+    machine: FakeMachine, engine: Engine, cache: PlanCache, **more: Any
 ) -> TensorrtBackend:
     return TensorrtBackend(
         engine,
@@ -62,7 +51,7 @@ def backend_on(
 @pytest.mark.parametrize('gpu', [FAKE_GPU, ORIN], ids=['own memory', 'shared memory'])
 @pytest.mark.parametrize('max_batch', [1, 2])
 def test_what_comes_out_is_what_the_graph_computes(
-    gpu: Any, max_batch: int, engine: Engine, cache: EngineCache
+    gpu: Any, max_batch: int, engine: Engine, cache: PlanCache
 ) -> None:
     machine = FakeMachine(gpu, max_batch=max_batch)
     store(cache, engine, machine)
@@ -82,7 +71,7 @@ def test_what_comes_out_is_what_the_graph_computes(
 
 
 def test_a_frame_is_uploaded_run_brought_back_and_only_then_waited_for(
-    engine: Engine, cache: EngineCache
+    engine: Engine, cache: PlanCache
 ) -> None:
     machine = FakeMachine()
     store(cache, engine, machine)
@@ -109,7 +98,7 @@ def test_a_frame_is_uploaded_run_brought_back_and_only_then_waited_for(
     backend.close()
 
 
-def test_a_graph_that_is_stale_is_freed(engine: Engine, cache: EngineCache) -> None:
+def test_a_graph_that_is_stale_is_freed(engine: Engine, cache: PlanCache) -> None:
     machine = FakeMachine(max_batch=2)
     store(cache, engine, machine)
     backend = backend_on(machine, engine, cache)
@@ -123,9 +112,7 @@ def test_a_graph_that_is_stale_is_freed(engine: Engine, cache: EngineCache) -> N
     backend.close()
 
 
-def test_sizes_that_change_all_the_time_are_not_captured(
-    engine: Engine, cache: EngineCache
-) -> None:
+def test_sizes_that_change_all_the_time_are_not_captured(engine: Engine, cache: PlanCache) -> None:
     machine = FakeMachine(max_batch=2)
     store(cache, engine, machine)
     backend = backend_on(machine, engine, cache)
@@ -137,7 +124,7 @@ def test_sizes_that_change_all_the_time_are_not_captured(
     backend.close()
 
 
-def test_shared_memory_is_used_in_place(engine: Engine, cache: EngineCache) -> None:
+def test_shared_memory_is_used_in_place(engine: Engine, cache: PlanCache) -> None:
     machine = FakeMachine(ORIN)
     store(cache, engine, machine)
     backend = backend_on(machine, engine, cache)
@@ -148,7 +135,7 @@ def test_shared_memory_is_used_in_place(engine: Engine, cache: EngineCache) -> N
 
 
 def test_what_cannot_be_captured_runs_without_a_graph(
-    engine: Engine, cache: EngineCache, monkeypatch: pytest.MonkeyPatch
+    engine: Engine, cache: PlanCache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     machine = FakeMachine()
     store(cache, engine, machine)
@@ -164,7 +151,7 @@ def test_what_cannot_be_captured_runs_without_a_graph(
     backend.close()
 
 
-def test_a_hundred_backends_leave_nothing_behind(engine: Engine, cache: EngineCache) -> None:
+def test_a_hundred_backends_leave_nothing_behind(engine: Engine, cache: PlanCache) -> None:
     machine = FakeMachine()
     store(cache, engine, machine)
     for _ in range(100):
@@ -176,7 +163,7 @@ def test_a_hundred_backends_leave_nothing_behind(engine: Engine, cache: EngineCa
     assert {memory.free_bytes() for memory in machine.memories} == {machine.capacity}
 
 
-def test_scores_that_are_no_numbers_are_an_error(tmp_path: Path, cache: EngineCache) -> None:
+def test_scores_that_are_no_numbers_are_an_error(tmp_path: Path, cache: PlanCache) -> None:
     made = network()
     for row in made.graph.initializer:
         if row.name == 'w2':
@@ -193,7 +180,7 @@ def test_scores_that_are_no_numbers_are_an_error(tmp_path: Path, cache: EngineCa
     backend.close()
 
 
-def test_after_a_failure_the_gpu_is_started_again(engine: Engine, cache: EngineCache) -> None:
+def test_after_a_failure_the_gpu_is_started_again(engine: Engine, cache: PlanCache) -> None:
     machine = FakeMachine()
     store(cache, engine, machine)
     backend = backend_on(machine, engine, cache)
@@ -210,9 +197,7 @@ def test_after_a_failure_the_gpu_is_started_again(engine: Engine, cache: EngineC
     backend.close()
 
 
-def test_a_gpu_that_fails_again_and_again_is_left_alone(
-    engine: Engine, cache: EngineCache
-) -> None:
+def test_a_gpu_that_fails_again_and_again_is_left_alone(engine: Engine, cache: PlanCache) -> None:
     machine = FakeMachine()
     store(cache, engine, machine)
     backend = backend_on(machine, engine, cache)
@@ -229,7 +214,7 @@ def test_a_gpu_that_fails_again_and_again_is_left_alone(
 
 
 def test_a_run_that_tensorrt_refuses_is_an_error_with_its_words(
-    engine: Engine, cache: EngineCache
+    engine: Engine, cache: PlanCache
 ) -> None:
     machine = FakeMachine()
     store(cache, engine, machine)
@@ -241,7 +226,7 @@ def test_a_run_that_tensorrt_refuses_is_an_error_with_its_words(
 
 
 def test_too_little_device_memory_is_said_with_what_is_free(
-    engine: Engine, cache: EngineCache
+    engine: Engine, cache: PlanCache
 ) -> None:
     machine = FakeMachine(capacity=4096)
     store(cache, engine, machine)
@@ -252,7 +237,7 @@ def test_too_little_device_memory_is_said_with_what_is_free(
     assert machine.memory.open_count == 0
 
 
-def test_no_memory_for_a_context_is_said(engine: Engine, cache: EngineCache) -> None:
+def test_no_memory_for_a_context_is_said(engine: Engine, cache: PlanCache) -> None:
     machine = FakeMachine()
     machine.no_context = True
     store(cache, engine, machine)
@@ -260,7 +245,7 @@ def test_no_memory_for_a_context_is_said(engine: Engine, cache: EngineCache) -> 
         backend_on(machine, engine, cache)
 
 
-def test_without_a_plan_it_says_how_to_build_it(engine: Engine, cache: EngineCache) -> None:
+def test_without_a_plan_it_says_how_to_build_it(engine: Engine, cache: PlanCache) -> None:
     with pytest.raises(
         PlanMissing,
         match=r"no TensorRT plan of engine 'tiny'.*none was built yet for no GPU .*"
@@ -269,7 +254,7 @@ def test_without_a_plan_it_says_how_to_build_it(engine: Engine, cache: EngineCac
         backend_on(FakeMachine(), engine, cache)
 
 
-def test_a_plan_that_tensorrt_refuses_is_thrown_away(engine: Engine, cache: EngineCache) -> None:
+def test_a_plan_that_tensorrt_refuses_is_thrown_away(engine: Engine, cache: PlanCache) -> None:
     machine = FakeMachine()
     store(cache, engine, machine, b'something else')
     with pytest.raises(PlanMissing, match=r'TensorRT 10.16.1.11 refuses the plan: .*magicTag'):
@@ -290,7 +275,7 @@ def test_a_plan_that_tensorrt_refuses_is_thrown_away(engine: Engine, cache: Engi
     ids=['other version', 'other GPU', 'larger batch', 'changed ONNX', 'changed precision'],
 )
 def test_a_plan_of_something_else_is_never_run(
-    machine: FakeMachine, change: str | None, why: str, engine: Engine, cache: EngineCache
+    machine: FakeMachine, change: str | None, why: str, engine: Engine, cache: PlanCache
 ) -> None:
     store(cache, engine, FakeMachine())
     if change == 'onnx':
@@ -301,7 +286,7 @@ def test_a_plan_of_something_else_is_never_run(
     assert not machine.memories
 
 
-def test_a_plan_for_more_images_does_for_fewer(engine: Engine, cache: EngineCache) -> None:
+def test_a_plan_for_more_images_does_for_fewer(engine: Engine, cache: PlanCache) -> None:
     machine = FakeMachine(max_batch=4)
     store(cache, engine, machine)
     backend = TensorrtBackend(engine, cache_path=cache.folder, stack=machine.stack, max_batch=2)

@@ -8,22 +8,20 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from seg_ros.core.errors import BackendError, EngineError
-from seg_ros.inference import registry
 from seg_ros.inference.engine import Engine, load_engine
 from seg_ros.inference.registry import PlanOptions, create_backend
 from seg_ros.inference.switchable_backend import backend_status
-from seg_ros.inference.tensorrt.backend import PlanMissing, TensorrtBackend
+from seg_ros.inference.tensorrt import build_process
+from seg_ros.inference.tensorrt.backend import PlanMissing
 from seg_ros.inference.tensorrt.background_build import BackgroundBuild, build_command
 from seg_ros.inference.tensorrt.plan_build import BuildOptions
-from seg_ros.inference.tensorrt.plan_cache import EngineCache
-from test.fake_tensorrt import FakeMachine
-from test.inference.tensorrt.test_backend import store
-from test.inference.test_switchable_backend import until
+from seg_ros.inference.tensorrt.plan_cache import PlanCache
+from test.fake_tensorrt import FakeMachine, store
+from test.inference.fake_builds import build_of, stubs, until
 from test.paths import REPOSITORY
 from test.tiny_onnx import seeded_images, write_engine
 
@@ -33,15 +31,11 @@ def engine(tmp_path: Path) -> Engine:
     return load_engine(write_engine(tmp_path / 'tiny'))
 
 
-def build_of(code: str) -> BackgroundBuild:
-    return BackgroundBuild([sys.executable, '-c', code])
-
-
 def test_the_real_command_builds_a_plan_in_a_child_and_tells_how_far_it_is(
     engine: Engine, tmp_path: Path
 ) -> None:
     pytest.importorskip('tensorrt_rtx_bindings', reason='TensorRT for RTX is missing')
-    cache = EngineCache(tmp_path / 'cache')
+    cache = PlanCache(tmp_path / 'cache')
     command = build_command(engine, BuildOptions(), cache.folder)
     build = BackgroundBuild([*command, '--for', 'sm_86'])
     assert not build.state().is_done
@@ -61,6 +55,20 @@ def test_what_the_command_refuses_is_the_reason(engine: Engine, tmp_path: Path) 
         [*build_command(engine, BuildOptions(), tmp_path / 'cache'), '--for', 'sm_87']
     )
     assert 'does not build for sm_87' in build.wait().failure
+
+
+def test_the_process_that_builds_imports_no_command_line(engine: Engine, tmp_path: Path) -> None:
+    module = build_command(engine, BuildOptions(), tmp_path)[2]
+    assert module == build_process.__name__
+    code = (
+        f'import sys, {module}\n'
+        'print([name for name in sys.modules if name.startswith(("seg_ros.c", "seg_ros.r"))])'
+    )
+    child = subprocess.run(
+        [sys.executable, '-c', code], capture_output=True, text=True, cwd=REPOSITORY, check=True
+    )
+    names = json.loads(child.stdout.replace("'", '"'))
+    assert [name for name in names if not name.startswith('seg_ros.core')] == []
 
 
 def test_progress_is_what_the_last_line_said() -> None:
@@ -99,14 +107,13 @@ def test_a_program_that_is_not_there_is_an_error() -> None:
 
 KILLED = """
 import os, sys
-from seg_ros import cli
-from seg_ros.commands.engines import build as build_engine
+from seg_ros.inference.tensorrt import build_process
 def tell(step):
     if step.share > 0.3:
         os.kill(os.getpid(), 9)
     return True
-build_engine._tell_step = tell
-cli.main(sys.argv[1:])
+build_process._tell_step = tell
+build_process.main(sys.argv[1:])
 """
 
 
@@ -114,7 +121,7 @@ def test_a_build_that_was_killed_leaves_a_cache_that_the_next_build_fills(
     engine: Engine, tmp_path: Path
 ) -> None:
     pytest.importorskip('tensorrt_rtx_bindings', reason='TensorRT for RTX is missing')
-    cache = EngineCache(tmp_path / 'cache')
+    cache = PlanCache(tmp_path / 'cache')
     command = [*build_command(engine, BuildOptions(), cache.folder), '--for', 'sm_86']
     build = BackgroundBuild([sys.executable, '-c', KILLED, *command[3:]])
     assert build.wait().failure.startswith('its process ended with signal 9')
@@ -125,7 +132,7 @@ def test_a_build_that_was_killed_leaves_a_cache_that_the_next_build_fills(
 
 def test_two_nodes_that_start_at_once_build_one_plan(engine: Engine, tmp_path: Path) -> None:
     pytest.importorskip('tensorrt_rtx_bindings', reason='TensorRT for RTX is missing')
-    cache = EngineCache(tmp_path / 'cache')
+    cache = PlanCache(tmp_path / 'cache')
     command = [*build_command(engine, BuildOptions(), cache.folder), '--for', 'sm_86']
     builds = [
         subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
@@ -143,7 +150,8 @@ PARENT = """
 import os, sys, time
 from seg_ros.inference.tensorrt.background_build import BackgroundBuild
 child = "import os, sys; print('{\\"phase\\": \\"' + str(os.getpid()) + '\\", \\"share\\": 0.5}', "
-child += "flush=True); from seg_ros.commands.engines.build import _end_with_caller as w; w()"
+child += "flush=True); from seg_ros.inference.tensorrt import build_process; "
+child += "build_process._end_with_caller()"
 build = BackgroundBuild([sys.executable, '-c', child])
 while build.state().share == 0.0:
     time.sleep(0.01)
@@ -169,39 +177,6 @@ def test_a_build_ends_when_its_caller_is_killed() -> None:
     until(is_gone)
 
 
-class Stub:
-    """A build of which the test says when it has ended."""
-
-    def __init__(self, command: list[str]) -> None:
-        self.command = command
-        self.build = build_of('import sys; sys.stdin.read(1); print(\'{"plan": "x"}\')')
-        stubs.append(self)
-
-    def end(self) -> None:
-        assert self.build._process.stdin is not None
-        self.build._process.stdin.close()
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.build, name)
-
-
-stubs: list[Stub] = []
-
-
-@pytest.fixture
-def machine(monkeypatch: pytest.MonkeyPatch) -> FakeMachine:
-    """A machine with a GPU, as far as the registry sees."""
-    machine = FakeMachine()
-
-    def made(*words: Any, **more: Any) -> TensorrtBackend:
-        return TensorrtBackend(*words, stack=machine.stack, **more)
-
-    monkeypatch.setattr('seg_ros.inference.tensorrt.backend.gpu_stack', lambda: machine.stack)
-    monkeypatch.setattr(registry, 'BackgroundBuild', Stub)
-    stubs.clear()
-    return machine
-
-
 @pytest.mark.parametrize('name', ['auto', 'tensorrt'])
 def test_masks_come_at_once_while_the_plan_is_built_and_then_from_the_gpu(
     name: str, machine: FakeMachine, engine: Engine, tmp_path: Path
@@ -219,9 +194,9 @@ def test_masks_come_at_once_while_the_plan_is_built_and_then_from_the_gpu(
     )
     assert backend_status(backend).state == 'building'
     (stub,) = stubs
-    assert stub.command[3:6] == ['build-engine', str(engine.folder), '--precision']
+    assert stub.command[2:5] == [build_process.__name__, str(engine.folder), '--precision']
 
-    store(EngineCache(plans.cache_path), engine, machine)
+    store(PlanCache(plans.cache_path), engine, machine)
     stub.end()
 
     def is_gpu() -> bool:
@@ -237,7 +212,7 @@ def test_masks_come_at_once_while_the_plan_is_built_and_then_from_the_gpu(
 def test_with_its_plan_in_the_cache_the_gpu_serves_at_once(
     machine: FakeMachine, engine: Engine, tmp_path: Path
 ) -> None:
-    store(EngineCache(tmp_path / 'cache'), engine, machine)
+    store(PlanCache(tmp_path / 'cache'), engine, machine)
     for background in (False, True):
         plans = PlanOptions(tmp_path / 'cache', build_in_background=background)
         backend, reason = create_backend('auto', engine, plans=plans)
@@ -263,7 +238,7 @@ def test_who_does_not_want_to_build_is_told_what_is_missing(
 def test_a_gpu_without_memory_lets_auto_take_the_cpu_and_says_so(
     machine: FakeMachine, engine: Engine, tmp_path: Path
 ) -> None:
-    store(EngineCache(tmp_path / 'cache'), engine, machine)
+    store(PlanCache(tmp_path / 'cache'), engine, machine)
     machine.capacity = 4096
     plans = PlanOptions(tmp_path / 'cache', build_in_background=True)
     backend, reason = create_backend('auto', engine, threads=1, plans=plans)
@@ -293,7 +268,7 @@ def test_a_plan_that_is_no_good_is_rebuilt_while_the_cpu_serves(
 
     from test.tiny_onnx import network
 
-    cache = EngineCache(tmp_path / 'cache')
+    cache = PlanCache(tmp_path / 'cache')
     if damage == 'other version':
         store(cache, engine, FakeMachine(version='10.3.0'))
     else:

@@ -19,17 +19,15 @@ import pytest
 from seg_ros.core.errors import BackendUnavailable, ConfigurationError, EngineError
 from seg_ros.inference.engine import Engine, load_engine
 from seg_ros.inference.tensorrt import plan_maker
-from seg_ros.inference.tensorrt.file_lock import LockBusy, file_lock, is_locked
 from seg_ros.inference.tensorrt.plan_build import (
     BuildCancelled,
     BuildOptions,
-    BuiltPlan,
-    LayerReport,
 )
-from seg_ros.inference.tensorrt.plan_cache import EngineCache, cache_folder
+from seg_ros.inference.tensorrt.plan_cache import PlanCache, cache_folder
 from seg_ros.inference.tensorrt.plan_key import PlanKey
-from seg_ros.inference.tensorrt.plan_maker import Workshop, make_plan
-from test.fake_tensorrt import MAGIC, FakeMachine
+from seg_ros.inference.tensorrt.plan_lock import LockBusy, is_locked, plan_lock
+from seg_ros.inference.tensorrt.plan_maker import BuildStack, make_plan
+from test.fake_tensorrt import MAGIC, Counter, FakeMachine
 from test.paths import REPOSITORY
 from test.tiny_onnx import network, write_engine
 
@@ -38,8 +36,8 @@ PLAN = bytes(range(256)) * 40
 
 
 @pytest.fixture
-def cache(tmp_path: Path) -> EngineCache:
-    return EngineCache(tmp_path / 'cache')
+def cache(tmp_path: Path) -> PlanCache:
+    return PlanCache(tmp_path / 'cache')
 
 
 @pytest.fixture
@@ -48,7 +46,7 @@ def engine(tmp_path: Path) -> Engine:
 
 
 def test_a_plan_comes_back_as_it_was_with_a_sidecar_that_says_what_it_is(
-    cache: EngineCache,
+    cache: PlanCache,
 ) -> None:
     plan = cache.store(KEY, PLAN, 12.5, {'check': 'fine'})
     assert cache.load(KEY) == (PLAN, '')
@@ -83,7 +81,7 @@ def test_the_cache_is_where_the_user_says_it_is(monkeypatch: pytest.MonkeyPatch)
     ],
 )
 def test_every_difference_is_another_plan_and_is_named(
-    change: dict[str, Any], why: str, cache: EngineCache
+    change: dict[str, Any], why: str, cache: PlanCache
 ) -> None:
     cache.store(KEY, PLAN, 1.0, {})
     data, reason = cache.load(replace(KEY, **change))
@@ -94,7 +92,7 @@ def test_every_difference_is_another_plan_and_is_named(
 
 
 def test_a_plan_of_tensorrt_for_rtx_serves_each_gpu_that_it_was_built_for(
-    cache: EngineCache,
+    cache: PlanCache,
 ) -> None:
     built = replace(KEY, flavour='tensorrt_rtx', target='sm_86,sm_89')
     cache.store(built, PLAN, 1.0, {})
@@ -118,7 +116,7 @@ def test_a_plan_of_tensorrt_for_rtx_serves_each_gpu_that_it_was_built_for(
     ids=['truncated', 'empty', 'a bit', 'no plan', 'no sidecar', 'json', 'list', 'key', 'utf-8'],
 )
 def test_a_damaged_plan_is_never_given_out_and_is_replaced(
-    damage: Any, why: str, cache: EngineCache
+    damage: Any, why: str, cache: PlanCache
 ) -> None:
     damage(cache.store(KEY, PLAN, 1.0, {}).path)
     data, reason = cache.load(KEY)
@@ -131,10 +129,10 @@ def test_a_damaged_plan_is_never_given_out_and_is_replaced(
 def test_a_folder_that_cannot_be_written_is_said_before_the_build(tmp_path: Path) -> None:
     (tmp_path / 'file').write_text('')
     with pytest.raises(ConfigurationError, match=r'Cannot write to the engine cache .*--cache'):
-        EngineCache(tmp_path / 'file' / 'cache').check_writable()
+        PlanCache(tmp_path / 'file' / 'cache').check_writable()
 
 
-def test_a_read_only_folder_is_said(cache: EngineCache, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_read_only_folder_is_said(cache: PlanCache, monkeypatch: pytest.MonkeyPatch) -> None:
     cache.store(KEY, PLAN, 1.0, {})
 
     def refuse(*_: object, **__: object) -> Any:
@@ -153,18 +151,18 @@ def test_a_read_only_folder_is_said(cache: EngineCache, monkeypatch: pytest.Monk
 FULL_DISK = """
 import resource, signal, sys
 from pathlib import Path
-from seg_ros.inference.tensorrt.plan_cache import EngineCache
+from seg_ros.inference.tensorrt.plan_cache import PlanCache
 from test.inference.tensorrt.test_plan_cache import KEY, PLAN
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (4096, resource.RLIM_INFINITY))
 try:
-    EngineCache(Path(sys.argv[1])).store(KEY, PLAN, 1.0, {})
+    PlanCache(Path(sys.argv[1])).store(KEY, PLAN, 1.0, {})
 except Exception as error:
     print(type(error).__name__, error)
 """
 
 
-def test_a_disk_that_fills_up_while_writing_leaves_nothing_behind(cache: EngineCache) -> None:
+def test_a_disk_that_fills_up_while_writing_leaves_nothing_behind(cache: PlanCache) -> None:
     """The kernel refuses the second half of the file, as it does on a full disk."""
     child = subprocess.run(
         [sys.executable, '-c', FULL_DISK, str(cache.folder)],
@@ -180,7 +178,7 @@ def test_a_disk_that_fills_up_while_writing_leaves_nothing_behind(cache: EngineC
 
 
 def test_a_full_disk_is_said_before_the_build(
-    cache: EngineCache, monkeypatch: pytest.MonkeyPatch
+    cache: PlanCache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(ConfigurationError, match=r'no room .*No space left on device'):
         cache.check_writable(1 << 60)
@@ -195,20 +193,20 @@ def test_a_full_disk_is_said_before_the_build(
 
 
 def test_a_hint_that_cannot_be_kept_is_no_error(tmp_path: Path) -> None:
-    cache = EngineCache(tmp_path / 'cache')
+    cache = PlanCache(tmp_path / 'cache')
     assert cache.hint('timing', KEY) == b''
     cache.store_hint('timing', KEY, b'measured')
     assert cache.hint('timing', KEY) == b'measured'
     assert cache.hint('timing', replace(KEY, version='11')) == b''
     (tmp_path / 'file').write_text('')
-    EngineCache(tmp_path / 'file').store_hint('timing', KEY, b'measured')
+    PlanCache(tmp_path / 'file').store_hint('timing', KEY, b'measured')
 
 
 HOLDER = """
 import sys, time
 from pathlib import Path
-from seg_ros.inference.tensorrt.file_lock import file_lock
-with file_lock(Path(sys.argv[1])):
+from seg_ros.inference.tensorrt.plan_lock import plan_lock
+with plan_lock(Path(sys.argv[1])):
     print('held', flush=True)
     time.sleep(60)
 """
@@ -225,14 +223,14 @@ def test_a_lock_is_held_by_one_process_and_let_go_by_its_death(tmp_path: Path) -
     holders: list[str] = []
     with (
         pytest.raises(LockBusy, match=rf'process \(pid {child.pid}\) builds the same'),
-        file_lock(path, lambda holder: bool(holders.append(holder))),
+        plan_lock(path, lambda holder: bool(holders.append(holder))),
     ):
         pass
     assert holders == [str(child.pid)]
     child.send_signal(signal.SIGKILL)
     child.wait()
     child.stdout.close()
-    with file_lock(path):
+    with plan_lock(path):
         assert path.read_text() == f'{os.getpid()}\n'
     assert not is_locked(path)
 
@@ -242,10 +240,10 @@ def test_a_lock_whose_file_is_removed_is_taken_on_a_new_one(tmp_path: Path) -> N
     taken = threading.Event()
 
     def wait() -> None:
-        with file_lock(path, lambda _: True):
+        with plan_lock(path, lambda _: True):
             taken.set()
 
-    with file_lock(path):
+    with plan_lock(path):
         thread = threading.Thread(target=wait)
         thread.start()
         time.sleep(0.05)
@@ -254,22 +252,8 @@ def test_a_lock_whose_file_is_removed_is_taken_on_a_new_one(tmp_path: Path) -> N
     thread.join()
 
 
-class Counter:
-    """Stands for the builder: counts, and takes its time."""
-
-    def __init__(self, plan: bytes, seconds: float = 0.0) -> None:
-        self.builds = 0
-        self.plan = plan
-        self.seconds = seconds
-
-    def __call__(self, *_: object, **__: object) -> BuiltPlan:
-        self.builds += 1
-        time.sleep(self.seconds)
-        return BuiltPlan(self.plan, self.seconds, LayerReport(), b'measured')
-
-
-def shop_of(machine: FakeMachine) -> Workshop:
-    return Workshop(machine.stack.api, machine.stack)
+def shop_of(machine: FakeMachine) -> BuildStack:
+    return BuildStack(machine.stack.api, machine.stack)
 
 
 def plan_of(engine: Engine) -> bytes:
@@ -277,7 +261,7 @@ def plan_of(engine: Engine) -> bytes:
 
 
 def test_two_that_want_the_same_plan_build_it_once(
-    engine: Engine, cache: EngineCache, monkeypatch: pytest.MonkeyPatch
+    engine: Engine, cache: PlanCache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     builder = Counter(plan_of(engine), 0.3)
     monkeypatch.setattr(plan_maker, 'build_plan', builder)
@@ -305,7 +289,7 @@ def test_two_that_want_the_same_plan_build_it_once(
     assert f'waiting for process {os.getpid()}, which builds the same' in phases
 
 
-def test_waiting_for_another_build_can_be_cancelled(engine: Engine, cache: EngineCache) -> None:
+def test_waiting_for_another_build_can_be_cancelled(engine: Engine, cache: PlanCache) -> None:
     machine = FakeMachine()
     key = plan_maker.plan_key(engine, BuildOptions(), machine.stack.api, machine.stack.gpu)
     with (
@@ -316,7 +300,7 @@ def test_waiting_for_another_build_can_be_cancelled(engine: Engine, cache: Engin
 
 
 def test_a_plan_that_agrees_is_kept_and_says_how_well(
-    engine: Engine, cache: EngineCache, monkeypatch: pytest.MonkeyPatch
+    engine: Engine, cache: PlanCache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(plan_maker, 'build_plan', Counter(plan_of(engine)))
     machine = FakeMachine()
@@ -329,7 +313,7 @@ def test_a_plan_that_agrees_is_kept_and_says_how_well(
 
 
 def test_a_network_that_says_the_same_of_every_image_proves_little(
-    tmp_path: Path, cache: EngineCache, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, cache: PlanCache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = network()
     for row in made.graph.initializer:
@@ -345,7 +329,7 @@ def test_a_network_that_says_the_same_of_every_image_proves_little(
 
 
 def test_a_plan_that_disagrees_is_not_kept(
-    engine: Engine, cache: EngineCache, monkeypatch: pytest.MonkeyPatch
+    engine: Engine, cache: PlanCache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The negative control: the same size and classes, other weights."""
     other = MAGIC + network(seed=7).SerializeToString()
@@ -356,7 +340,7 @@ def test_a_plan_that_disagrees_is_not_kept(
 
 
 def test_a_plan_in_the_cache_is_not_built_again_unless_it_is_damaged_or_forced(
-    engine: Engine, cache: EngineCache, monkeypatch: pytest.MonkeyPatch
+    engine: Engine, cache: PlanCache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     builder = Counter(plan_of(engine))
     monkeypatch.setattr(plan_maker, 'build_plan', builder)
@@ -377,15 +361,15 @@ def test_a_plan_in_the_cache_is_not_built_again_unless_it_is_damaged_or_forced(
 
 
 def test_without_a_gpu_a_plan_for_this_machine_is_refused_with_the_way_out(
-    engine: Engine, cache: EngineCache
+    engine: Engine, cache: PlanCache
 ) -> None:
-    shop = Workshop(FakeMachine().stack.api, None, 'there is no driver (no libcuda)')
+    stack = BuildStack(FakeMachine().stack.api, None, 'there is no driver (no libcuda)')
     with pytest.raises(BackendUnavailable, match=r'no libcuda\)\. Build it on .*--for sm_89'):
-        make_plan(shop, engine, BuildOptions(), cache)
+        make_plan(stack, engine, BuildOptions(), cache)
     assert not cache.folder.exists()
 
 
-def test_pruning_removes_what_is_damaged_left_over_or_unwanted(cache: EngineCache) -> None:
+def test_pruning_removes_what_is_damaged_left_over_or_unwanted(cache: PlanCache) -> None:
     wanted = cache.store(KEY, PLAN, 1.0, {})
     other = cache.store(replace(KEY, precision='fp32'), PLAN, 1.0, {})
     halves = cache.folder / f'{KEY.stem}.plan.1.partial'
@@ -404,7 +388,7 @@ def test_pruning_removes_what_is_damaged_left_over_or_unwanted(cache: EngineCach
     assert [plan.path for plan in cache.plans()] == [wanted.path]
 
 
-def test_pruning_leaves_alone_what_is_being_built(cache: EngineCache) -> None:
+def test_pruning_leaves_alone_what_is_being_built(cache: PlanCache) -> None:
     with cache.lock(KEY):
         halves = cache.folder / f'{KEY.stem}.plan.1.partial'
         halves.write_bytes(b'half')

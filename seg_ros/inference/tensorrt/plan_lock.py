@@ -1,4 +1,4 @@
-"""A lock between processes that no dead process can hold."""
+"""The lock on a plan that is being built, between processes; no dead process can hold it."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from pathlib import Path
 
 from seg_ros.core.errors import ConfigurationError
 
-__all__ = ['LockBusy', 'file_lock', 'is_locked']
+__all__ = ['LockBusy', 'is_locked', 'plan_lock']
 
-POLL_S = 0.2
+POLL_S = 0.2  # a build takes seconds to minutes; so it costs nothing and is not noticed
 
 
 class LockBusy(ConfigurationError):
@@ -21,7 +21,7 @@ class LockBusy(ConfigurationError):
 
 
 @contextmanager
-def file_lock(path: Path, waiting: Callable[[str], bool] = lambda _: True) -> Iterator[None]:
+def plan_lock(path: Path, waiting: Callable[[str], bool] = lambda _: True) -> Iterator[None]:
     """Holds the lock while the context lasts; the kernel lets go of it when the process ends.
 
     Args:

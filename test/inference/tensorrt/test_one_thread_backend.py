@@ -14,12 +14,10 @@ from seg_ros.inference import registry
 from seg_ros.inference.base import InferenceBackend
 from seg_ros.inference.canned_backend import CannedBackend
 from seg_ros.inference.engine import Engine, load_engine
-from seg_ros.inference.one_thread import OneThreadBackend
 from seg_ros.inference.registry import PlanOptions, create_backend
-from seg_ros.inference.tensorrt.plan_cache import EngineCache
-from test.fake_tensorrt import FakeMachine
-from test.inference.tensorrt.test_backend import store
-from test.inference.tensorrt.test_background_build import machine  # noqa: F401  a fixture
+from seg_ros.inference.tensorrt.one_thread_backend import OneThreadBackend
+from seg_ros.inference.tensorrt.plan_cache import PlanCache
+from test.fake_tensorrt import FakeMachine, store
 from test.tiny_onnx import seeded_images, write_engine
 
 IMAGES = seeded_images()
@@ -34,15 +32,15 @@ def gpu_threads() -> list[threading.Thread]:
     return [thread for thread in threading.enumerate() if thread.name == 'gpu']
 
 
-def made(machine: FakeMachine, engine: Engine, folder: Path) -> InferenceBackend:  # noqa: F811
+def made(machine: FakeMachine, engine: Engine, folder: Path) -> InferenceBackend:
     plans = PlanOptions(folder)
     if not folder.exists():
-        store(EngineCache(folder), engine, machine)
+        store(PlanCache(folder), engine, machine)
     return create_backend('tensorrt', engine, plans=plans).backend
 
 
 def test_the_gpu_is_opened_used_started_again_and_freed_in_one_thread(
-    machine: FakeMachine,  # noqa: F811
+    machine: FakeMachine,
     engine: Engine,
     tmp_path: Path,
 ) -> None:
@@ -63,7 +61,7 @@ def test_the_gpu_is_opened_used_started_again_and_freed_in_one_thread(
 
 
 def test_a_hundred_times_configured_and_cleaned_up_no_thread_and_no_memory_is_left(
-    machine: FakeMachine,  # noqa: F811
+    machine: FakeMachine,
     engine: Engine,
     tmp_path: Path,
 ) -> None:
@@ -79,7 +77,7 @@ def test_a_hundred_times_configured_and_cleaned_up_no_thread_and_no_memory_is_le
 
 
 def test_what_cannot_be_made_leaves_no_thread_and_its_own_error(
-    machine: FakeMachine,  # noqa: F811
+    machine: FakeMachine,
     engine: Engine,
     tmp_path: Path,
 ) -> None:

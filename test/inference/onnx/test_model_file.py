@@ -8,7 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
-from seg_ros.inference.onnx.file import cut_to_outputs, read_inputs_and_outputs
+from seg_ros.inference.onnx.model_file import cut_to_outputs, read_inputs_and_outputs
 from test.tiny_onnx import constant, model, network, seeded_images
 
 WHOLE = network().SerializeToString()

@@ -1,8 +1,13 @@
-"""What the CPU backends share: the network gives small logits, cv2 does the rest."""
+"""What the CPU backends share: the network gives small logits, cv2 does the rest.
+
+And what they ask of the processor: how much of it is ours, and whether it computes in bf16.
+"""
 
 from __future__ import annotations
 
+import os
 from abc import ABC, abstractmethod
+from pathlib import Path
 
 import numpy as np
 
@@ -12,7 +17,43 @@ from seg_ros.core.types import RgbBatch
 from seg_ros.inference.base import ConfidenceBatch, InferenceResult, LabelBatch, check_batch
 from seg_ros.inference.engine import Engine
 
-__all__ = ['LogitsBackend', 'one_line']
+__all__ = [
+    'CpuBackend',
+    'available_cores',
+    'bf16_instructions',
+    'inference_threads',
+    'one_line',
+]
+
+BF16_FLAGS = ('amx_bf16', 'avx512_bf16')  # Intel Sapphire Rapids and AMD Zen 4 onwards
+
+
+def inference_threads(asked: int) -> int:
+    """Returns the threads for inference: what was asked, or for 0 one per free core.
+
+    One core is left to the camera and the executor. With a thread too many, a busy neighbour
+    doubles the latency (platform-facts.md, section 3).
+    """
+    return asked or max(1, available_cores() - 1)
+
+
+def available_cores(cpu_max: Path = Path('/sys/fs/cgroup/cpu.max')) -> int:
+    """Returns the cores that this process may use, by its affinity and its container's limit."""
+    cores = len(os.sched_getaffinity(0))
+    try:
+        quota, period = cpu_max.read_text().split()
+    except OSError:  # no container, or control groups of version 1
+        return cores
+    return cores if quota == 'max' else min(cores, max(1, int(quota) // int(period)))
+
+
+def bf16_instructions(cpuinfo: Path = Path('/proc/cpuinfo')) -> tuple[str, ...]:
+    """Returns which bf16 instructions the processor has; empty without any, or unknown."""
+    try:
+        flags = set(cpuinfo.read_text().split())
+    except OSError:
+        return ()
+    return tuple(flag for flag in BF16_FLAGS if flag in flags)
 
 
 def one_line(error: Exception) -> str:
@@ -20,7 +61,7 @@ def one_line(error: Exception) -> str:
     return ' '.join(str(error).split())
 
 
-class LogitsBackend(ABC):
+class CpuBackend(ABC):
     """An ``InferenceBackend`` around a runtime that yields the logits of one image.
 
     A batch is run image after image: a CPU gains nothing from a larger one, and so the memory

@@ -13,7 +13,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from seg_ros.core.errors import EngineError
-from seg_ros.inference.onnx.file import TensorInfo, cut_to_outputs, read_inputs_and_outputs
+from seg_ros.inference.onnx.model_file import TensorInfo, cut_to_outputs, read_inputs_and_outputs
 
 __all__ = ['CONFIDENCE', 'IMAGE', 'LABEL', 'LOGITS', 'check_contract', 'logits_only', 'read_model']
 

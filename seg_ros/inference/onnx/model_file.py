@@ -23,7 +23,7 @@ TENSOR_ELEMENT, TENSOR_SHAPE = 1, 2
 SHAPE_DIMENSION = 1
 DIMENSION_VALUE = 1
 
-LONGEST_AXIS = 1 << 31
+LONGEST_AXIS = 1 << 31  # elements; runtimes count them in 32 bits, so that more is damage
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 
 # TensorProto.DataType, by the names that numpy and people use
@@ -97,7 +97,8 @@ def read_inputs_and_outputs(data: bytes) -> tuple[list[TensorInfo], list[TensorI
 def cut_to_outputs(data: bytes, names: Iterable[str]) -> bytes:
     """Returns the model without the outputs that are not named, and without their nodes.
 
-    ONNX Runtime computes the whole graph, whatever is asked of it; so the graph must be smaller.
+    ONNX Runtime computes the whole graph, whatever is fetched, and also with its run option
+    ``only_execute_path_to_fetches``; so the graph must be smaller.
 
     Raises:
         ValueError: The data end too early, or are no ONNX model; the message says which.

@@ -1,0 +1,3 @@
+from __future__ import annotations
+
+from test.inference.fake_builds import machine  # noqa: F401  a fixture
