@@ -28,7 +28,7 @@ from std_msgs.msg import Bool, String
 from std_srvs.srv import SetBool
 
 from seg_ros.messages.conversions import stamp_ns_of
-from seg_ros.recordings.bag_messages import BagMessages
+from seg_ros.recordings.bag import BagRecording
 from test.ros.graph import (
     BEST_EFFORT,
     LATCHED,
@@ -103,7 +103,7 @@ def test_messages_come_out_byte_for_byte_under_their_recorded_quality_of_service
     counts = graph.collect(String, '/count')
     play(bag, '--loop', '--rate', '1e-6', '--wait-for-subscriber', '/image', '/count')
     wait_for(lambda: images and counts, 'the messages')
-    recorded = BagMessages(bag).messages(['/image'], BEGIN_NS, BEGIN_NS + 10)
+    recorded = BagRecording(bag).messages(['/image'], BEGIN_NS, BEGIN_NS + 10)
     assert images[0] == next(recorded).data
     classes = graph.collect(String, '/classes', LATCHED)  # comes late, and gets it
     wait_for(lambda: classes, 'the latched message')

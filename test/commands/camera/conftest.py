@@ -1,0 +1,3 @@
+"""What the tests on the graph share."""
+
+from test.ros.fixtures import *  # noqa: F403
