@@ -4,9 +4,18 @@ from __future__ import annotations
 
 from seg_ros.core.labels import LabelMap
 from seg_ros.core.types import RgbImage
-from seg_ros.pictures.drawing import BOLD, MUTED, TEXT, Box, blank, draw_text, paste
-from seg_ros.pictures.legend import draw_legend, legend_height
-from seg_ros.pictures.moment import Moment
+from seg_ros.pictures.drawing import (
+    BOLD,
+    MUTED,
+    TEXT,
+    Box,
+    blank,
+    draw_legend,
+    draw_text,
+    legend_height,
+    paste,
+)
+from seg_ros.pictures.moment import PicturedMoment
 
 __all__ = ['AnnotatedFrame']
 
@@ -48,7 +57,7 @@ class AnnotatedFrame:
         self._write(self._right.x, title, BOLD)
         draw_legend(self._empty, label_map, (MARGIN, legend_top), inner_width, LEGEND_FONT_PX)
 
-    def draw(self, moment: Moment) -> RgbImage:
+    def draw(self, moment: PicturedMoment) -> RgbImage:
         """Returns a new picture of the moment."""
         canvas = self._empty.copy()
         paste(canvas, moment.image, self._left)

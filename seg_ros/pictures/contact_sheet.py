@@ -6,9 +6,18 @@ from collections.abc import Sequence
 
 from seg_ros.core.labels import LabelMap
 from seg_ros.core.types import RgbImage
-from seg_ros.pictures.drawing import BOLD, MUTED, TEXT, Box, blank, draw_text, paste
-from seg_ros.pictures.legend import draw_legend, legend_height
-from seg_ros.pictures.moment import Moment
+from seg_ros.pictures.drawing import (
+    BOLD,
+    MUTED,
+    TEXT,
+    Box,
+    blank,
+    draw_legend,
+    draw_text,
+    legend_height,
+    paste,
+)
+from seg_ros.pictures.moment import PicturedMoment
 
 __all__ = ['contact_sheet', 'evenly']
 
@@ -25,7 +34,7 @@ HEADER_HEIGHT = 96
 
 
 def contact_sheet(
-    title: str, subtitle: str, moments: Sequence[Moment], label_map: LabelMap
+    title: str, subtitle: str, moments: Sequence[PicturedMoment], label_map: LabelMap
 ) -> RgbImage:
     """Returns the sheet.
 

@@ -1,4 +1,4 @@
-"""Text, colours and boxes of everything that this package draws for people to look at."""
+"""Text, colours, boxes and legends of everything that is drawn for people to look at."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Literal, NamedTuple
 import cv2
 import numpy as np
 
+from seg_ros.core.labels import LabelMap
 from seg_ros.core.types import RgbImage
 
 __all__ = [
@@ -18,7 +19,9 @@ __all__ = [
     'Box',
     'Colour',
     'blank',
+    'draw_legend',
     'draw_text',
+    'legend_height',
     'paste',
     'text_width',
 ]
@@ -35,6 +38,9 @@ REGULAR, BOLD = 0.085, 0.13  # width of the pen, in font sizes
 FONT = cv2.FONT_HERSHEY_SIMPLEX
 FONT_SIZE_PX = 31.0  # at scale 1
 FINER = 4  # OpenCV's strokes are coarse: they are drawn larger and shrunk
+GAP_EM = 1.4  # between two columns of a legend, in font sizes
+SWATCH_EM = 1.1
+LINE_EM = 1.7
 
 
 class Box(NamedTuple):
@@ -112,6 +118,51 @@ def paste(canvas: RgbImage, picture: RgbImage, box: Box) -> None:
     canvas[y : y + size_wh[1], x : x + size_wh[0]] = picture
 
 
+def legend_height(label_map: LabelMap, width: int, size_px: int) -> int:
+    """Returns how many pixels high the legend is in a given width."""
+    columns, _ = _grid(label_map, width, size_px)
+    rows = -(-len(label_map.classes) // columns)
+    return round(rows * LINE_EM * size_px)
+
+
+def draw_legend(
+    picture: RgbImage, label_map: LabelMap, at_xy: tuple[int, int], width: int, size_px: int
+) -> None:
+    """Draws the classes in aligned columns, by rising id, row after row.
+
+    Args:
+        picture: Is written to.
+        label_map: The classes.
+        at_xy: Upper left corner.
+        width: How wide it may be.
+        size_px: Size of the font.
+    """
+    columns, column_width = _grid(label_map, width, size_px)
+    swatch = round(SWATCH_EM * size_px)
+    for index, row in enumerate(sorted(label_map.classes, key=lambda row: row.id)):
+        x = at_xy[0] + index % columns * column_width
+        middle = at_xy[1] + round((index // columns + 0.5) * LINE_EM * size_px)
+        corner = (x, middle - swatch // 2)
+        opposite = (x + swatch - 1, middle - swatch // 2 + swatch - 1)
+        cv2.rectangle(picture, corner, opposite, row.colour_rgb, cv2.FILLED)
+        baseline = middle + round(0.34 * size_px)
+        draw_text(picture, _spoken(row.name), (x + round(1.5 * swatch), baseline), size_px, TEXT)
+
+
 def _pen(size_px: int, pen: float) -> tuple[float, int]:
     """Scale and thickness, as OpenCV has them, of the letters before they are shrunk."""
     return FINER * size_px / FONT_SIZE_PX, max(1, round(FINER * size_px * pen))
+
+
+def _grid(label_map: LabelMap, width: int, size_px: int) -> tuple[int, int]:
+    """Columns that fit, as even as they can be filled, and the width of each."""
+    widest = max(text_width(_spoken(row.name), size_px) for row in label_map.classes)
+    column_width = round(widest + (1.5 * SWATCH_EM + GAP_EM) * size_px)
+    fit = max(1, (width + round(GAP_EM * size_px)) // column_width)
+    count = len(label_map.classes)
+    rows = -(-count // fit)
+    return -(-count // rows), column_width
+
+
+def _spoken(name: str) -> str:
+    return name.replace('_', ' ')

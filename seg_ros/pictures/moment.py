@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 from seg_ros.core.types import RgbImage
 
-__all__ = ['Moment']
+__all__ = ['PicturedMoment']
 
 
 @dataclass(frozen=True)
-class Moment:
+class PicturedMoment:
     """A camera image beside its result.
 
     Attributes:
