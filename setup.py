@@ -71,7 +71,8 @@ setup(
             'tensorrt-rtx-cu13-bindings==1.7.1.116',
             'tensorrt-rtx-cu13-libs==1.7.1.116',
         ],
-        'bags': ['rosbags>=0.11'],
+        # Bounds: seg_ros/recordings/truncated_mcap.py says why.
+        'bags': ['rosbags>=0.11.6,<0.12'],
         'ray': ['ray>=2.40'],  # seg_ros replay --ray
     },
     entry_points={

@@ -11,12 +11,11 @@ from pathlib import Path
 
 from seg_ros.commands.shared.progress import Progress
 from seg_ros.core.errors import ConfigurationError
-from seg_ros.recordings.recording import Span
-from seg_ros.replay.fleet import Outcome, fleet_jobs, run_processes, run_ray
+from seg_ros.recordings.recording import RecordedSpan
+from seg_ros.replay.fleet import ReplayOutcome, fleet_jobs, run_processes, run_ray
 from seg_ros.replay.job import ReplayJob, ReplaySummary
 from seg_ros.replay.parameters import config_of
-from seg_ros.replay.replay import Progress as ReplayProgress
-from seg_ros.replay.replay import replay
+from seg_ros.replay.replay import ReplayProgress, replay
 
 __all__ = ['add_arguments', 'main']
 
@@ -157,7 +156,7 @@ def replay_fleet(arguments: argparse.Namespace) -> int:
     if arguments.overlay is not None:
         raise ConfigurationError('--overlay is for one recording, without --jobs and --ray.')
     jobs = fleet_jobs(job_of(arguments), 0 if arguments.ray else workers)
-    outcomes: list[Outcome] = []
+    outcomes: list[ReplayOutcome] = []
     with Progress(sys.stderr) as progress:
         progress.show(f'0 of {len(jobs)} recordings')
         many = run_ray(jobs, arguments.ray) if arguments.ray else run_processes(jobs, workers)
@@ -172,7 +171,7 @@ def replay_fleet(arguments: argparse.Namespace) -> int:
     return int(any(outcome.state == 'failed' for outcome in outcomes))
 
 
-def table_of(outcomes: Sequence[Outcome]) -> str:
+def table_of(outcomes: Sequence[ReplayOutcome]) -> str:
     """Returns a line for each recording."""
     rows = [('recording', 'state', 'frames', 'skipped', 'frames/s', '')]
     for outcome in outcomes:
@@ -209,7 +208,7 @@ def job_of(arguments: argparse.Namespace) -> ReplayJob:
         outputs=tuple(outputs),
         copied=tuple(arguments.copy),
         lens=arguments.camera,
-        span=Span(arguments.start, arguments.duration),
+        span=RecordedSpan(arguments.start, arguments.duration),
         every=arguments.every,
         rate_hz=arguments.rate,
         by_stamps=arguments.clock == 'stamps',

@@ -12,7 +12,7 @@ from seg_ros.core.errors import ConfigurationError
 from seg_ros.report.build import comparison_report, drive_report
 from seg_ros.report.drive import read_drive
 from seg_ros.report.page import page_html
-from seg_ros.report.picture import page_picture
+from seg_ros.report.page_picture import page_picture
 
 __all__ = ['add_arguments', 'main']
 

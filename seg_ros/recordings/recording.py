@@ -1,25 +1,25 @@
-"""What is replayed: the messages of a recording in their order, whatever holds them."""
+"""A recording: its topics and its messages in their order, whatever holds them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
-import cv2
-
-from seg_ros.core.errors import ConfigurationError
+from seg_ros.core.image.decoding import decode_image
 from seg_ros.core.types import RgbImage
 from seg_ros.core.units import NS_PER_S
 
 __all__ = [
-    'COMPRESSED', 'IMAGES', 'RAW', 'RecordedMessage', 'RecordedTopic', 'Recording', 'Span',
-    'open_recording',
+    'CAMERA_INFO', 'COMPRESSED', 'IMAGES', 'RAW', 'RecordedMessage', 'RecordedSpan',
+    'RecordedTopic', 'Recording',
 ]  # fmt: skip
 
 RAW = 'sensor_msgs/msg/Image'
 COMPRESSED = 'sensor_msgs/msg/CompressedImage'
 IMAGES = (RAW, COMPRESSED)
+CAMERA_INFO = 'sensor_msgs/msg/CameraInfo'
 
 
 class RecordedTopic(NamedTuple):
@@ -28,7 +28,8 @@ class RecordedTopic(NamedTuple):
     Attributes:
         type_name: Like ``sensor_msgs/msg/Image``.
         message_count: Messages of it, as far as the recording tells.
-        offers: ``rosbags.interfaces.Qos`` of its publishers.
+        offers: ``rosbags.interfaces.Qos`` of each publisher; none where the recording does not
+            tell.
         definition: Text and hash of its type, None where the recording does not tell.
     """
 
@@ -36,6 +37,11 @@ class RecordedTopic(NamedTuple):
     message_count: int = 0
     offers: tuple[Any, ...] = ()
     definition: tuple[str, str] | None = None
+
+    @property
+    def latched(self) -> bool:
+        """Whether who comes late is to get what was published before."""
+        return any(offer.durability.name == 'TRANSIENT_LOCAL' for offer in self.offers)
 
 
 class RecordedMessage(NamedTuple):
@@ -46,7 +52,7 @@ class RecordedMessage(NamedTuple):
         number: How many of the topic came before it.
         recorded_ns: When it was recorded.
         data: CDR bytes; empty where only ``picture`` is known.
-        picture: The picture of a video.
+        picture: The picture of a file that is no message.
     """
 
     topic: str
@@ -56,7 +62,7 @@ class RecordedMessage(NamedTuple):
     picture: RgbImage | None = None
 
 
-class Span(NamedTuple):
+class RecordedSpan(NamedTuple):
     """Part of a recording, in seconds after its begin; None goes to the end."""
 
     start_s: float = 0.0
@@ -70,60 +76,76 @@ class Span(NamedTuple):
         return first_ns, min(end_ns, first_ns + round(self.duration_s * NS_PER_S))
 
 
-class Recording(Protocol):
-    """Something that can be replayed; it is never written to.
+class Recording(ABC):
+    """What can be replayed, played and reported on; it is only read.
+
+    Args:
+        path: Where it is.
+        name: What it is, for people.
 
     Attributes:
+        path: Where it is.
         name: What it is, for people.
         topics: What is in it.
         begin_ns: Time of the first message.
         end_ns: Time after the last one.
-        trouble: What could not be read, in sentences; grows while it is read.
+        trouble: What could not be read, in sentences; grows while it is read. Whoever reads a
+            recording shows them.
     """
 
-    name: str
-    topics: Mapping[str, RecordedTopic]
-    begin_ns: int
-    end_ns: int
-    trouble: list[str]
+    def __init__(self, path: Path, name: str) -> None:
+        self.path = path
+        self.name = name
+        self.topics: dict[str, RecordedTopic] = {}
+        self.begin_ns = self.end_ns = 0
+        self.trouble: list[str] = []
 
-    def messages(self, topics: Sequence[str], span: Span) -> Iterator[RecordedMessage]:
+    @abstractmethod
+    def messages(
+        self, topics: Collection[str], first_ns: int | None = None, end_ns: int | None = None
+    ) -> Iterator[RecordedMessage]:
         """Yields the messages of some topics in the order of their times.
 
-        Of what is latched, and of lenses, the newest from before the span comes first.
-        """
-        ...
+        What cannot be read is left out, and told in ``trouble``.
 
+        Args:
+            topics: Their names.
+            first_ns: Begin of the span; None is that of the recording. Of what was said before,
+                first comes what a node that starts late is told: all that is latched, and the
+                newest CameraInfo.
+            end_ns: Its end, which is not in it; None is that of the recording.
+        """
+
+    @abstractmethod
     def read(self, message: RecordedMessage) -> Any:
         """Returns a message with its fields.
 
         Raises:
             FrameError: It is broken.
         """
-        ...
 
+    @abstractmethod
     def typestore(self) -> Any:
         """Returns a rosbags typestore that knows every type of its topics."""
-        ...
 
+    def picture(self, message: RecordedMessage) -> RgbImage:
+        """Returns the picture of an image message.
 
-def open_recording(path: Path, rate_hz: float | None = None) -> Recording:
-    """Returns the recording at a path: a bag, a video, or a folder of images.
+        Raises:
+            FrameError: It is broken.
+        """
+        return decode_image(self.read(message)).rgb()
 
-    Args:
-        path: Folder or file.
-        rate_hz: Frames a second of a video or folder; None takes the video's own, or 5.
+    def copy(self, message: RecordedMessage) -> bytes:
+        """Returns the CDR bytes of a message as they are copied into another bag."""
+        return message.data
 
-    Raises:
-        ConfigurationError: It is not there, or is none of these.
-    """
-    from seg_ros.recordings.bag_recording import BagRecording, is_bag
-    from seg_ros.recordings.picture_recording import FolderRecording, VideoRecording
+    def place(self, message: RecordedMessage) -> str:
+        """Returns which message it is, for people."""
+        at_s = message.recorded_ns / NS_PER_S
+        return f'Message {message.number} of {message.topic} at {at_s:.3f} s'
 
-    if not path.exists():
-        raise ConfigurationError(f'{path}: there is no such file or folder. Check the path.')
-    if is_bag(path):
-        return BagRecording(path)
-    if path.is_dir() or cv2.haveImageReader(str(path)):
-        return FolderRecording(path, rate_hz)
-    return VideoRecording(path, rate_hz)
+    def tell(self, sentence: str) -> None:
+        """Adds to ``trouble`` what is not there yet."""
+        if sentence not in self.trouble:
+            self.trouble.append(sentence)

@@ -1,4 +1,4 @@
-"""Where camera images come from when there is no camera: one protocol, one row per kind."""
+"""Camera sources: where images come from when there is no camera; one row per kind."""
 
 from __future__ import annotations
 
@@ -86,22 +86,34 @@ class SourceOptions:
 
 
 class SourceRow(NamedTuple):
-    """One kind of source: its option, the module whose ``open_source`` makes it."""
+    """One kind of source.
+
+    Attributes:
+        metavar: What its option takes.
+        module: Where what makes it is, imported only when it is asked for.
+        function: What makes it, out of the options.
+        help: For people.
+    """
 
     metavar: str
     module: str
+    function: str
     help: str
 
 
+RECORDED = 'seg_ros.recordings.recorded_camera'
 SOURCES = {
     'scenario': SourceRow(
-        'NAME', 'seg_ros.recordings.synthetic_drive', 'drive the synthetic road (default: city)'
+        'NAME',
+        'seg_ros.recordings.synthetic_drive',
+        'open_scenario_source',
+        'drive the synthetic road (default: city)',
     ),
-    'video': SourceRow('FILE', 'seg_ros.recordings.video_file', 'play a video file'),
+    'video': SourceRow('FILE', RECORDED, 'open_video_source', 'play a video file'),
     'images': SourceRow(
-        'FOLDER', 'seg_ros.recordings.image_folder', 'play a folder of images by name'
+        'FOLDER', RECORDED, 'open_folder_source', 'play a folder of images by name'
     ),
-    'bag': SourceRow('PATH', 'seg_ros.recordings.bag_images', 'play the images of a ROS bag'),
+    'bag': SourceRow('PATH', RECORDED, 'open_bag_source', 'play the images of a ROS bag'),
 }
 
 
@@ -114,8 +126,8 @@ def open_source(options: SourceOptions) -> ImageSource:
     if options.kind != 'scenario' and not Path(options.what).exists():
         msg = f'--{options.kind} {options.what}: there is no such file or folder. Check the path.'
         raise ConfigurationError(msg)
-    module = importlib.import_module(SOURCES[options.kind].module)
-    source: ImageSource = module.open_source(options)
+    row = SOURCES[options.kind]
+    source: ImageSource = getattr(importlib.import_module(row.module), row.function)(options)
     return source
 
 

@@ -21,7 +21,7 @@ from seg_ros.recordings.sources import SourceFrame, SourceOptions
 from seg_ros.sim import SCENARIOS, SceneConfig, World
 from seg_ros.sim.classes import CLASS_NAMES, UNLABELLED
 
-__all__ = ['SyntheticDrive', 'open_source']
+__all__ = ['SyntheticDrive', 'open_scenario_source']
 
 MAX_RENDERERS = 4
 
@@ -68,7 +68,7 @@ class SyntheticDrive:
                 yield _received(reader)
 
 
-def open_source(options: SourceOptions) -> SyntheticDrive:
+def open_scenario_source(options: SourceOptions) -> SyntheticDrive:
     if options.what not in SCENARIOS:
         msg = (
             f'--scenario {options.what} is not known. Choose one of {", ".join(SCENARIOS)}, or '

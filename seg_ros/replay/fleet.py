@@ -19,18 +19,18 @@ from typing import Any
 
 from seg_ros.core.errors import ConfigurationError, SegRosError
 from seg_ros.inference.cpu_backend import available_cores
-from seg_ros.recordings.bag_recording import is_bag
+from seg_ros.recordings.bag import is_bag
 from seg_ros.replay.job import ReplayJob
 from seg_ros.replay.replay import replay
 
-__all__ = ['Outcome', 'fleet_jobs', 'outcome_of', 'run_processes', 'run_ray']
+__all__ = ['ReplayOutcome', 'fleet_jobs', 'outcome_of', 'run_processes', 'run_ray']
 
 ATTEMPTS = 3
 VIDEOS = ('.mp4', '.mkv', '.avi', '.mov', '.webm', '.m4v')
 
 
 @dataclass(frozen=True)
-class Outcome:
+class ReplayOutcome:
     """What came of one recording.
 
     Attributes:
@@ -77,32 +77,32 @@ def fleet_jobs(job: ReplayJob, workers: int = 0) -> list[ReplayJob]:
     return jobs
 
 
-def outcome_of(job: ReplayJob) -> Outcome:
+def outcome_of(job: ReplayJob) -> ReplayOutcome:
     """Does one piece of work, unless it is done; an error of ours is an outcome, too."""
     source, output = str(job.source), str(job.output)
     note = job.output.with_name(f'{job.output.name}.json')
     if job.output.exists():
         known = json.loads(note.read_text(encoding='utf-8')) if note.exists() else {}
-        return Outcome(source, output, 'there', known)
+        return ReplayOutcome(source, output, 'there', known)
     try:
         job.output.parent.mkdir(parents=True, exist_ok=True)
         summary = replay(job).as_json()
     except SegRosError as error:
-        return Outcome(source, output, 'failed', {}, str(error))
+        return ReplayOutcome(source, output, 'failed', {}, str(error))
     new = note.with_name(f'{note.name}.new')
     new.write_text(json.dumps(summary), encoding='utf-8')
     new.replace(note)
-    return Outcome(source, output, 'done', summary)
+    return ReplayOutcome(source, output, 'done', summary)
 
 
-def run_processes(jobs: Sequence[ReplayJob], workers: int) -> Iterator[Outcome]:
+def run_processes(jobs: Sequence[ReplayJob], workers: int) -> Iterator[ReplayOutcome]:
     """Yields the outcomes as they come, each of a process of its own."""
     with ThreadPoolExecutor(workers) as pool:
         for future in as_completed([pool.submit(_in_a_process, job) for job in jobs]):
             yield future.result()
 
 
-def run_ray(jobs: Sequence[ReplayJob], address: str) -> Iterator[Outcome]:
+def run_ray(jobs: Sequence[ReplayJob], address: str) -> Iterator[ReplayOutcome]:
     """Yields the outcomes as they come, of a Ray cluster whose machines see the same files.
 
     Args:
@@ -136,7 +136,7 @@ def run_ray(jobs: Sequence[ReplayJob], address: str) -> Iterator[Outcome]:
                 yield ray.get(ready)
             except ray.exceptions.RayError as error:
                 reason = f'its worker died {ATTEMPTS} times: {error}'
-                yield Outcome(str(job.source), str(job.output), 'failed', {}, reason)
+                yield ReplayOutcome(str(job.source), str(job.output), 'failed', {}, reason)
     finally:
         if ours:
             ray.shutdown()
@@ -154,7 +154,7 @@ def _recordings(folder: Path) -> Iterator[Path]:
             yield path
 
 
-def _in_a_process(job: ReplayJob) -> Outcome:
+def _in_a_process(job: ReplayJob) -> ReplayOutcome:
     """Does one piece of work in a process, which is started again if it is killed."""
     code = 0
     for _ in range(ATTEMPTS):
@@ -166,9 +166,9 @@ def _in_a_process(job: ReplayJob) -> Outcome:
         )
         code = run.returncode
         if code == 0:
-            outcome: Outcome = pickle.loads(run.stdout)  # noqa: S301  of our own process
+            outcome: ReplayOutcome = pickle.loads(run.stdout)  # noqa: S301  of our own process
             return outcome
         if code > 0:
             break
     reason = f'its process ended with {code}' if code > 0 else f'it was killed {ATTEMPTS} times'
-    return Outcome(str(job.source), str(job.output), 'failed', {}, reason)
+    return ReplayOutcome(str(job.source), str(job.output), 'failed', {}, reason)

@@ -6,12 +6,17 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import yaml
+
+from seg_ros.core.errors import ConfigurationError
+from seg_ros.core.geometry.intrinsics import CameraIntrinsics
 from seg_ros.core.parameters.node_config import NodeConfig
 from seg_ros.core.parameters.option import values_of
 from seg_ros.inference.engine import Engine
-from seg_ros.recordings.recording import Span
+from seg_ros.recordings.recording import RecordedSpan
 
-__all__ = ['ReplayJob', 'ReplaySummary']
+__all__ = ['ReplayJob', 'ReplaySummary', 'read_lens']
 
 COPIED = ('used',)
 
@@ -48,7 +53,7 @@ class ReplayJob:
     outputs: tuple[str, ...] = ()
     copied: tuple[str, ...] = COPIED
     lens: Path | None = None
-    span: Span = Span()  # noqa: RUF009  frozen
+    span: RecordedSpan = RecordedSpan()  # noqa: RUF009  frozen
     every: int = 1
     rate_hz: float | None = None
     by_stamps: bool = False
@@ -119,3 +124,27 @@ class ReplaySummary:
 
     def as_json(self) -> dict[str, Any]:
         return {**asdict(self), 'trouble': list(self.trouble)}
+
+
+def read_lens(path: Path) -> CameraIntrinsics:
+    """Returns the lens of a file that ROS's camera_calibration writes.
+
+    Raises:
+        ConfigurationError: The file is no calibration.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding='utf-8'))
+        return CameraIntrinsics(
+            width=int(content['image_width']),
+            height=int(content['image_height']),
+            k=np.array(content['camera_matrix']['data'], np.float64).reshape(3, 3),
+            distortion_model=str(content['distortion_model']),
+            d=np.array(content['distortion_coefficients']['data'], np.float64),
+        )
+    except (OSError, yaml.YAMLError, KeyError, TypeError, ValueError) as error:
+        msg = (
+            f'{path} was to be read as a calibration, but: {error!r}. It needs image_width, '
+            'image_height, camera_matrix, distortion_model and distortion_coefficients, as '
+            'camera_calibration writes them.'
+        )
+        raise ConfigurationError(msg) from error

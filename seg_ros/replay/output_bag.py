@@ -8,14 +8,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
-
-from seg_ros.recordings.bag_qos import bag_qos
+from seg_ros.recordings.new_bag import bag_qos, begin_bag
 from seg_ros.recordings.recording import RecordedTopic
 
 __all__ = ['OutputBag', 'cut_short']
 
-BAG_VERSION = 8  # every distribution since Humble reads it
 DEPTH = 10
 
 
@@ -29,9 +26,7 @@ class OutputBag:
 
     def __init__(self, folder: Path, state: bytes | None = None) -> None:
         if state is None:
-            self._writer = Writer(folder, version=BAG_VERSION, storage_plugin=StoragePlugin.MCAP)
-            self._writer.set_compression(CompressionMode.STORAGE, CompressionFormat.ZSTD)
-            self._writer.open()
+            self._writer = begin_bag(folder)
         else:
             self._writer, end = pickle.loads(state)  # noqa: S301  of our own folder
             file = self._storage.path.open('r+b')

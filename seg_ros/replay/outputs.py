@@ -103,7 +103,9 @@ class ReplayOutputs:
             prefix = self._prefix(camera)
             if CLASSES in self._names:
                 yield OutputTopic(f'{prefix}/{CLASSES}', STRING, latched=True)
-            for row in (*self._images, *self._rows):
+            for image in self._images:
+                yield OutputTopic(f'{prefix}/{image.topic}', image.type_name)
+            for row in self._rows:
                 yield OutputTopic(f'{prefix}/{row.topic}', row.type_name)
 
     def begin(self, at_ns: int) -> Iterator[Record]:

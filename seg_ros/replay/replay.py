@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import itertools
 import pickle
 import re
 import resource
@@ -19,20 +20,21 @@ from pathlib import Path
 from typing import NamedTuple
 
 import cv2
+import numpy as np
 
 from seg_ros import __version__
 from seg_ros.core.errors import ConfigurationError, SegRosError
 from seg_ros.core.image.camera_image import Frame
 from seg_ros.core.units import NS_PER_S
+from seg_ros.inference.base import InferenceBackend
 from seg_ros.inference.engine import engine_search_path, load_engine
 from seg_ros.inference.registry import PlanOptions, create_backend
 from seg_ros.messages.plain import typestore
 from seg_ros.perception import Perception
 from seg_ros.recordings.ahead import Ahead
-from seg_ros.recordings.recording import Recording, open_recording
-from seg_ros.replay.bare_rate import bare_seconds_per_frame
-from seg_ros.replay.job import ReplayJob, ReplaySummary
-from seg_ros.replay.lens_file import read_lens
+from seg_ros.recordings.opening import open_recording
+from seg_ros.recordings.recording import Recording
+from seg_ros.replay.job import ReplayJob, ReplaySummary, read_lens
 from seg_ros.replay.output_bag import OutputBag, cut_short
 from seg_ros.replay.outputs import ReplayOutputs
 from seg_ros.replay.overlay_video import overlay_video
@@ -41,15 +43,16 @@ from seg_ros.replay.stages import Event, Said, Stages
 from seg_ros.replay.unfinished import Unfinished
 from seg_ros.replay.vehicle import ReplayedVehicle
 
-__all__ = ['Progress', 'replay']
+__all__ = ['ReplayProgress', 'replay']
 
 AHEAD_BYTES = 24 << 20  # of what each stage may be ahead
+AT_ONCE = 32  # images that are decoded before the clock of bare inference runs
 SWITCH_INTERVAL_S = 0.0005  # the network waits this long for another stage, not 5 ms
 THREADS = re.compile(r', \d+ threads?')  # which change no label
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
-class Progress(NamedTuple):
+class ReplayProgress(NamedTuple):
     """How far a replay is.
 
     Attributes:
@@ -65,7 +68,7 @@ class Progress(NamedTuple):
     remaining_s: float
 
 
-Tell = Callable[[Progress], None]
+Tell = Callable[[ReplayProgress], None]
 
 
 def replay(job: ReplayJob, tell: Tell = lambda _: None) -> ReplaySummary:
@@ -109,12 +112,27 @@ def replay(job: ReplayJob, tell: Tell = lambda _: None) -> ReplaySummary:
         bare_s = None
         if job.measure:
             frames = (row.content for row in stages.read() if isinstance(row.content, Frame))
-            bare_s = bare_seconds_per_frame(
+            bare_s = _bare_seconds_per_frame(
                 backend, frames, with_confidence=outputs.wanted.confidence
             )
     if job.overlay is not None:
         overlay_video(job.overlay, job.output, stages.read(), engine, config.overlay_alpha)
     return run.summary(bare_s, f'{backend.name}, {backend.detail}')
+
+
+def _bare_seconds_per_frame(
+    backend: InferenceBackend, frames: Iterator[Frame], *, with_confidence: bool
+) -> float:
+    """Returns the mean time of ``infer``, while nothing else is done."""
+    size_wh = backend.engine.network_size_wh
+    spent_ns = count = 0
+    while batch := [frame.image.rgb(size_wh) for frame in itertools.islice(frames, AT_ONCE)]:
+        began_ns = time.monotonic_ns()
+        for image in batch:
+            backend.infer(image[np.newaxis], with_confidence=with_confidence)
+        spent_ns += time.monotonic_ns() - began_ns
+        count += len(batch)
+    return spent_ns / NS_PER_S / count
 
 
 @contextlib.contextmanager
@@ -241,7 +259,7 @@ class _Run:
         share = (said.recorded_ns - begin_ns) / max(1, end_ns - begin_ns)
         share = min(1.0, max(1e-6, share))
         tell(
-            Progress(
+            ReplayProgress(
                 share,
                 said.frames,
                 (said.frames - self._frames_before) / max(1e-6, elapsed_s),

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from seg_ros.core.errors import ConfigurationError
 from seg_ros.core.parameters.node_config import NodeConfig
 from seg_ros.messages.camera_info import camera_info_topic
-from seg_ros.recordings.recording import IMAGES, Recording
+from seg_ros.recordings.recording import CAMERA_INFO, IMAGES, Recording
 from seg_ros.replay.outputs import NODE
 
 __all__ = ['USED', 'Roles', 'roles_of']
 
 USED = 'used'
-CAMERA_INFO, ODOMETRY = 'sensor_msgs/msg/CameraInfo', 'nav_msgs/msg/Odometry'
+ODOMETRY = 'nav_msgs/msg/Odometry'
 TRANSFORMS = {'/tf': 'tf', '/tf_static': 'tf_static'}
 TF_MESSAGE = 'tf2_msgs/msg/TFMessage'
 
@@ -112,7 +112,7 @@ def _image_topics(
     with_lens = [name for name in there if types.get(camera_info_topic(name)) == CAMERA_INFO]
     there = with_lens or there
     if len(there) > 1:
-        recording.trouble.append(
+        recording.tell(
             f'{recording.name} has {len(there)} image topics; {there[0]} is taken. --topic takes '
             f'another: {", ".join(there[1:])}.'
         )
@@ -131,9 +131,7 @@ def _odometry_topic(
     if wanted in there or not there:
         return wanted if there else ''
     if len(there) > 1:
-        recording.trouble.append(
-            f'None of {", ".join(there)} is taken as odometry; --odometry takes one.'
-        )
+        recording.tell(f'None of {", ".join(there)} is taken as odometry; --odometry takes one.')
         return ''
     return there[0]
 

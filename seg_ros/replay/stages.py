@@ -14,7 +14,6 @@ from seg_ros.core.timing import StageTimer
 from seg_ros.core.units import NS_PER_S
 from seg_ros.messages.conversions import frame_from_message, stamp_ns_of
 from seg_ros.perception import Perception, PreparedFrame, SeenFrame
-from seg_ros.recordings.picture_recording import picture_copy
 from seg_ros.recordings.recording import RecordedMessage, Recording
 from seg_ros.replay.job import ReplayJob
 from seg_ros.replay.outputs import Record, ReplayOutputs
@@ -116,7 +115,9 @@ class Stages:
             first: Number of the first one; those before are only counted.
         """
         images = dict.fromkeys(self._roles.cameras, 0)
-        messages = self._recording.messages(self._roles.topics, self._job.span)
+        recording = self._recording
+        limits_ns = self._job.span.limits_ns(recording.begin_ns, recording.end_ns)
+        messages = recording.messages(self._roles.topics, *limits_ns)
         for number, message in enumerate(messages):
             if message.topic in images:
                 images[message.topic] += 1
@@ -169,7 +170,7 @@ class Stages:
                 self._report(message, error)
                 content = None
         if message.picture is not None and message.topic in self._roles.copied:
-            message = message._replace(data=picture_copy(message))
+            message = message._replace(data=self._recording.copy(message))
         return Event(number, message, now_ns, role, content, prepared)
 
     def _records(self, event: Event, vehicle: ReplayedVehicle) -> Iterator[Record]:

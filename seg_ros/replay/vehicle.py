@@ -128,7 +128,7 @@ class ReplayedVehicle:
         """Returns what is known of the camera of a frame, calibrated as far as it is by now."""
         state = self.cameras[frame.camera]
         if self._lens is not None:
-            message = camera_info_message(self._lens, (self._lens.width, self._lens.height))
+            message: Any = camera_info_message(self._lens, (self._lens.width, self._lens.height))
             message.header.frame_id = frame.frame_id
             state.calibration.take(message)
         state.decisions.calibrate(state.calibration.camera(now_ns), state.calibration.reason)

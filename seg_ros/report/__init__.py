@@ -1,4 +1,5 @@
 """What happened on a recorded drive: figures, timeline and worst moments, to read and to compare.
 
-May import ``seg_ros.pictures`` and ``seg_ros.core``; needs no ROS.
+Read ``drive.py`` first (what is read of a bag), then ``build.py`` (what is made of it). May import
+``recordings``, ``pictures`` and ``core``; needs no ROS.
 """

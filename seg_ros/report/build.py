@@ -12,7 +12,7 @@ import numpy as np
 
 from seg_ros.core.units import NS_PER_S
 from seg_ros.pictures.drawing import Colour
-from seg_ros.report.chart import MAIN, OTHER, Line, Row, rows_of
+from seg_ros.report.chart import MAIN, OTHER, Chart, Curve, charts_of
 from seg_ros.report.compare import (
     FrameChange,
     compare,
@@ -20,11 +20,11 @@ from seg_ros.report.compare import (
     moved_to,
     worst_changes,
 )
-from seg_ros.report.drive import Drive
+from seg_ros.report.drive import RecordedDrive
 from seg_ros.report.figures import fault_seconds, figures_of, timeline_of
+from seg_ros.report.frame_pictures import pictures_of
 from seg_ros.report.moments import nearest_frame, worst_moments
 from seg_ros.report.page import Page, Tile, Verdict
-from seg_ros.report.pictures import pictures_of
 
 __all__ = ['comparison_report', 'drive_report']
 
@@ -34,7 +34,7 @@ LONG_FAULT_S = 0.5
 MOST_ROWS = 200
 
 
-def drive_report(drive: Drive) -> tuple[Page, dict[str, Any]]:
+def drive_report(drive: RecordedDrive) -> tuple[Page, dict[str, Any]]:
     """Returns the page of a drive and the same as JSON."""
     figures = figures_of(drive)
     moments = worst_moments(drive)
@@ -50,7 +50,7 @@ def drive_report(drive: Drive) -> tuple[Page, dict[str, Any]]:
         verdict=_verdict(figures, drive.broken),
         tiles=_tiles(figures),
         span_s=drive.span_s,
-        rows=rows_of([drive]),
+        rows=charts_of([drive]),
         moments=shown,
         play=f'seg_ros play {shlex.quote(str(drive.path))}',
         legend=_class_legend(drive),
@@ -63,7 +63,7 @@ def drive_report(drive: Drive) -> tuple[Page, dict[str, Any]]:
     return page, data
 
 
-def comparison_report(a: Drive, b: Drive) -> tuple[Page, dict[str, Any]]:
+def comparison_report(a: RecordedDrive, b: RecordedDrive) -> tuple[Page, dict[str, Any]]:
     """Returns the page of what changed from A to B and the same as JSON."""
     changes = compare(a, b)
     figures = comparison_figures(a, b, changes)
@@ -87,7 +87,7 @@ def comparison_report(a: Drive, b: Drive) -> tuple[Page, dict[str, Any]]:
             min(shifted.span_s[0], b.span_s[0]),
             max(shifted.span_s[1], b.span_s[1]),
         ),
-        rows=[*rows_of([shifted, b]), _agreement_row(changes)],
+        rows=[*charts_of([shifted, b]), _agreement_row(changes)],
         moments=shown,
         play=f'seg_ros play {shlex.quote(str(b.path))}',
         legend=(('A', OTHER), ('B', MAIN)),
@@ -105,12 +105,12 @@ def comparison_report(a: Drive, b: Drive) -> tuple[Page, dict[str, Any]]:
     return page, {**data, 'moments': [moment._asdict() for moment in moments]}
 
 
-def _name(drive: Drive) -> str:
+def _name(drive: RecordedDrive) -> str:
     """The bag and the folder that it is in, for bags are often called alike."""
     return '/'.join(drive.path.resolve().parts[-2:])
 
 
-def _subtitle(drive: Drive) -> str:
+def _subtitle(drive: RecordedDrive) -> str:
     """What ran, and when: of the stamps, which a replay keeps."""
     words = [drive.node[name] for name in ('engine', 'backend') if drive.node.get(name)]
     if drive.frames:
@@ -194,7 +194,7 @@ def _longest_faults(seconds: Mapping[str, float]) -> str:
     return ', '.join(f'{kind} {kinds[kind]:.1f} s' for kind in longest)
 
 
-def _class_legend(drive: Drive) -> tuple[tuple[str, Colour], ...]:
+def _class_legend(drive: RecordedDrive) -> tuple[tuple[str, Colour], ...]:
     if drive.label_map is None:
         return ()
     return tuple((row.name.replace('_', ' '), row.colour_rgb) for row in drive.label_map.classes)
@@ -237,14 +237,14 @@ def _comparison_tiles(figures: Mapping[str, Any]) -> list[Tile]:
     ]  # fmt: skip
 
 
-def _agreement_row(changes: Sequence[FrameChange]) -> Row:
+def _agreement_row(changes: Sequence[FrameChange]) -> Chart:
     at_s = np.array([row.at_s for row in changes])
     shares = np.array([100.0 * row.agreement for row in changes])
     if not np.isfinite(shares).any():
-        return Row('Labels agree', missing='the label images have other sizes')
+        return Chart('Labels agree', missing='the label images have other sizes')
     low = min(99.0, math.floor(float(np.nanmin(shares))))
-    line = Line('', (129, 199, 132), at_s, shares)
-    return Row('Labels agree', '% of the pixels', (low, 100.0), lines=(line,))
+    line = Curve('', (129, 199, 132), at_s, shares)
+    return Chart('Labels agree', '% of the pixels', (low, 100.0), lines=(line,))
 
 
 def _figure_rows(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[tuple[str, str, str]]:

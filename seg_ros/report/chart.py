@@ -12,10 +12,12 @@ from numpy.typing import NDArray
 
 from seg_ros.core.stop.decision import StopKind
 from seg_ros.pictures.drawing import Colour
-from seg_ros.report.drive import Drive
-from seg_ros.report.figures import Span, lane_spans, stop_spans
+from seg_ros.report.drive import RecordedDrive
+from seg_ros.report.figures import StateSpan, lane_spans, stop_spans
 
-__all__ = ['MAIN', 'OTHER', 'STOP_COLOURS', 'Area', 'Band', 'Kind', 'Line', 'Row', 'rows_of']
+__all__ = [
+    'MAIN', 'OTHER', 'STOP_COLOURS', 'Area', 'Band', 'Chart', 'Curve', 'Kind', 'charts_of',
+]  # fmt: skip
 
 MOST_POINTS = 3000  # of a line; two for each column of a wide screen
 GAP_PERIODS = 3.0  # a line is broken where so many samples are missing
@@ -66,7 +68,7 @@ class Band(NamedTuple):
     text: str
 
 
-class Line(NamedTuple):
+class Curve(NamedTuple):
     """Values over time, NaN where the line is broken."""
 
     name: str
@@ -86,7 +88,7 @@ class Area(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Row:
+class Chart:
     """One chart.
 
     Attributes:
@@ -105,17 +107,17 @@ class Row:
     unit: str = ''
     limits: tuple[float, float] = (0.0, 1.0)
     bands: tuple[tuple[Band, ...], ...] = ()
-    lines: tuple[Line, ...] = ()
+    lines: tuple[Curve, ...] = ()
     areas: tuple[Area, ...] = ()
     ticks: tuple[float, ...] = ()
     zero: bool = False
     missing: str = ''
 
 
-def rows_of(drives: Sequence[Drive]) -> list[Row]:
+def charts_of(drives: Sequence[RecordedDrive]) -> list[Chart]:
     """Returns the charts of a drive, or of two on top of each other."""
 
-    def lane(name: str, scale: float) -> tuple[Line, ...]:
+    def lane(name: str, scale: float) -> tuple[Curve, ...]:
         return _lines(
             drives,
             lambda drive: [(row.at_s, scale * getattr(row, name)) for row in drive.lanes],
@@ -124,12 +126,12 @@ def rows_of(drives: Sequence[Drive]) -> list[Row]:
     people = _lines(drives, lambda drive: [(row.at_s, row.person_m) for row in drive.beats])
     latency = _lines(drives, _latencies)
     return [
-        Row(
+        Chart(
             'Stop',
             bands=tuple(_bands(stop_spans(drive.beats)) for drive in drives),
             missing='' if any(drive.beats for drive in drives) else 'no stop was recorded',
         ),
-        Row(
+        Chart(
             'Lane',
             bands=tuple(_bands(lane_spans(drive.lanes)) for drive in drives),
             missing='' if any(drive.lanes for drive in drives) else 'no lane was recorded',
@@ -146,8 +148,9 @@ def rows_of(drives: Sequence[Drive]) -> list[Row]:
 
 
 def _lines(
-    drives: Sequence[Drive], points: Callable[[Drive], Sequence[tuple[float, float]]]
-) -> tuple[Line, ...]:
+    drives: Sequence[RecordedDrive],
+    points: Callable[[RecordedDrive], Sequence[tuple[float, float]]],
+) -> tuple[Curve, ...]:
     """The curve of each drive that has one."""
     colours, names = ((MAIN,), ('',)) if len(drives) == 1 else ((OTHER, MAIN), ('A', 'B'))
     found = []
@@ -159,26 +162,26 @@ def _lines(
 
 
 def _curves(
-    title: str, unit: str, lines: tuple[Line, ...], missing: str, least: float | None = None
-) -> Row:
+    title: str, unit: str, lines: tuple[Curve, ...], missing: str, least: float | None = None
+) -> Chart:
     """A row of curves, around zero if the ``least`` that is drawn to either side is given."""
     high = max((float(np.nanmax(np.abs(line.values))) for line in lines), default=0.0)
     high = _round_up(max(1.05 * high, least or 1e-3))
     limits = (0.0 if least is None else -high, high)
     why = '' if lines else missing
-    return Row(title, unit, limits, lines=lines, zero=least is not None, missing=why)
+    return Chart(title, unit, limits, lines=lines, zero=least is not None, missing=why)
 
 
-def _latencies(drive: Drive) -> list[tuple[float, float]]:
+def _latencies(drive: RecordedDrive) -> list[tuple[float, float]]:
     if drive.latency_ms is None:
         return []
     return [(f.at_s, ms) for f, ms in zip(drive.frames, drive.latency_ms, strict=True)]
 
 
-def _classes_row(drive: Drive) -> Row:
+def _classes_row(drive: RecordedDrive) -> Chart:
     title = 'Classes'
     if drive.label_map is None or not drive.frames:
-        return Row(title, missing='no labels with their classes were recorded')
+        return Chart(title, missing='no labels with their classes were recorded')
     at_s = np.array([frame.at_s for frame in drive.frames])
     shares = np.array([frame.shares for frame in drive.frames])
     every = max(1, -(-len(at_s) // MOST_POINTS))
@@ -194,10 +197,10 @@ def _classes_row(drive: Drive) -> Row:
         )
         for index, row in enumerate(drive.label_map.classes)
     )
-    return Row(title, '%', (0.0, 100.0), areas=areas)
+    return Chart(title, '%', (0.0, 100.0), areas=areas)
 
 
-def _bands(spans: Sequence[Span]) -> tuple[Band, ...]:
+def _bands(spans: Sequence[StateSpan]) -> tuple[Band, ...]:
     return tuple(
         Band(
             span.from_s,
@@ -209,7 +212,7 @@ def _bands(spans: Sequence[Span]) -> tuple[Band, ...]:
     )
 
 
-def _line(name: str, colour: Colour, times: Float64, found: Float64) -> Line:
+def _line(name: str, colour: Colour, times: Float64, found: Float64) -> Curve:
     """A line of few enough points; of each piece the extremes are kept, for they matter."""
     if len(times) > MOST_POINTS:
         kept: set[int] = set()
@@ -225,7 +228,7 @@ def _line(name: str, colour: Colour, times: Float64, found: Float64) -> Line:
         holes = 1 + np.flatnonzero(steps > max(0.3, GAP_PERIODS * float(np.median(steps))))
         times = np.insert(times, holes, times[holes])
         found = np.insert(found, holes, np.nan)
-    return Line(name, colour, times, found)
+    return Curve(name, colour, times, found)
 
 
 def _round_up(value: float) -> float:

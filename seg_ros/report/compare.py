@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from seg_ros.core.errors import ConfigurationError
 from seg_ros.core.stop.decision import StopKind
 from seg_ros.core.types import LabelImage
-from seg_ros.recordings.bags import bag_rows, open_bag
-from seg_ros.recordings.recorded import label_pixels, message_stamp_ns
-from seg_ros.report.drive import Beat, Drive, LaneMoment
+from seg_ros.recordings.bag import BagRecording
+from seg_ros.recordings.contents import label_pixels, message_stamp_ns
+from seg_ros.report.drive import LaneMoment, RecordedBeat, RecordedDrive
 from seg_ros.report.moments import MOST, WorstMoment
 
 __all__ = [
@@ -81,7 +81,7 @@ class LabelledBag(NamedTuple):
     names: Mapping[int, str]
 
 
-def compare(a: Drive, b: Drive) -> list[FrameChange]:
+def compare(a: RecordedDrive, b: RecordedDrive) -> list[FrameChange]:
     """Returns every frame of which both bags have labels, in its order.
 
     Raises:
@@ -104,18 +104,17 @@ def compare(a: Drive, b: Drive) -> list[FrameChange]:
                 frame.stamp_ns,
                 frame.at_s,
                 agreements[frame.stamp_ns],
-                tuple('' if row is None else row.kind for row in (stop_a, stop_b)),
-                tuple(
-                    '' if row is None else 'valid' if row.valid else 'invalid'
-                    for row in (lane_a, lane_b)
-                ),
-                tuple(float('nan') if row is None else row.offset_m for row in (lane_a, lane_b)),
+                (_kind(stop_a), _kind(stop_b)),
+                (_validity(lane_a), _validity(lane_b)),
+                (_offset_m(lane_a), _offset_m(lane_b)),
             )
-        )  # fmt: skip
+        )
     return changes
 
 
-def comparison_figures(a: Drive, b: Drive, changes: Sequence[FrameChange]) -> dict[str, Any]:
+def comparison_figures(
+    a: RecordedDrive, b: RecordedDrive, changes: Sequence[FrameChange]
+) -> dict[str, Any]:
     """Returns how much changed, for JSON."""
     agreements = np.array([row.agreement for row in changes])
     offsets = np.abs([row.offset_change_m for row in changes])
@@ -156,7 +155,7 @@ def worst_changes(changes: Sequence[FrameChange]) -> list[WorstMoment]:
     return found[:MOST]
 
 
-def moved_to(a: Drive, b: Drive) -> Drive:
+def moved_to(a: RecordedDrive, b: RecordedDrive) -> RecordedDrive:
     """Returns A with its times moved so that the frames of both lie on top of each other."""
     times = {frame.stamp_ns: frame.at_s for frame in b.frames}
     shifts = [times[row.stamp_ns] - row.at_s for row in a.frames if row.stamp_ns in times]
@@ -188,13 +187,13 @@ def label_agreements(a: LabelledBag, b: LabelledBag) -> Iterator[tuple[int, floa
             left, right = next(ours, None), next(theirs, None)
 
 
-def labelled_bag(drive: Drive) -> LabelledBag:
+def labelled_bag(drive: RecordedDrive) -> LabelledBag:
     """Returns where the labels of a drive are."""
     rows = drive.label_map.classes if drive.label_map is not None else ()
     return LabelledBag(drive.path, drive.topics.label, {row.id: row.name for row in rows})
 
 
-def decided(drive: Drive) -> dict[int, tuple[Beat | None, LaneMoment | None]]:
+def decided(drive: RecordedDrive) -> dict[int, tuple[RecordedBeat | None, LaneMoment | None]]:
     """Returns what was decided about each frame, by stamp: what was said once its labels were out.
 
     None stands for what was not recorded.
@@ -208,6 +207,18 @@ def decided(drive: Drive) -> dict[int, tuple[Beat | None, LaneMoment | None]]:
         )
         for frame in drive.frames
     }
+
+
+def _kind(beat: RecordedBeat | None) -> str:
+    return '' if beat is None else beat.kind
+
+
+def _validity(lane: LaneMoment | None) -> str:
+    return '' if lane is None else 'valid' if lane.valid else 'invalid'
+
+
+def _offset_m(lane: LaneMoment | None) -> float:
+    return float('nan') if lane is None else lane.offset_m
 
 
 def _class_table(a: Mapping[int, str], b: Mapping[int, str]) -> NDArray[np.uint8]:
@@ -224,13 +235,13 @@ def _class_table(a: Mapping[int, str], b: Mapping[int, str]) -> NDArray[np.uint8
 def _labels(bag: LabelledBag) -> Iterator[tuple[int, LabelImage]]:
     """Stamps and label images; a stamp that is no later than the one before is left out."""
     last_ns = -1
-    with open_bag(bag.path) as reader:
-        for row, _, data in bag_rows(bag.path, reader, {bag.topic}):
-            message = reader.deserialize(data, row.msgtype)
-            stamp_ns = message_stamp_ns(message)
-            if stamp_ns > last_ns:
-                last_ns = stamp_ns
-                yield stamp_ns, np.ascontiguousarray(label_pixels(message))
+    recording = BagRecording(bag.path)
+    for row in recording.messages([bag.topic]):
+        message = recording.read(row)
+        stamp_ns = message_stamp_ns(message)
+        if stamp_ns > last_ns:
+            last_ns = stamp_ns
+            yield stamp_ns, np.ascontiguousarray(label_pixels(message))
 
 
 def _agreement(a: Any, b: LabelImage) -> float:

@@ -3,29 +3,28 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from seg_ros.core.errors import ConfigurationError, SegRosError
+from seg_ros.core.errors import ConfigurationError
 from seg_ros.core.labels import LabelMap
 from seg_ros.core.stop.decision import StopKind
 from seg_ros.core.units import NS_PER_MS, NS_PER_S
-from seg_ros.recordings.bags import bag_rows, broken_parts, is_truncated, open_bag
-from seg_ros.recordings.recorded import json_of, label_map_of, label_pixels, message_stamp_ns
+from seg_ros.recordings.bag import BagRecording
+from seg_ros.recordings.contents import json_of, label_map_of, label_pixels, message_stamp_ns
 from seg_ros.report.topics import DriveTopics, find_topics
 
-__all__ = ['Beat', 'Drive', 'LabelledFrame', 'LaneMoment', 'read_drive']
+__all__ = ['LabelledFrame', 'LaneMoment', 'RecordedBeat', 'RecordedDrive', 'read_drive']
 
 STAMP_BYTES = slice(4, 12)  # behind the head of CDR: seconds and nanoseconds of the header
 LITTLE_ENDIAN = 1
 NO_LATENCY_MS = 60_000.0  # stamps and times of the recording come from different clocks
 TAIL_S, TAIL_KEPT_S = 2.0, 0.2  # images that cease for less at the end are no fault
 NAN = float('nan')
-Item = TypeVar('Item')
 
 
 class LabelledFrame(NamedTuple):
@@ -42,7 +41,7 @@ class LabelledFrame(NamedTuple):
     shares: tuple[float, ...]
 
 
-class Beat(NamedTuple):
+class RecordedBeat(NamedTuple):
     """A heartbeat of the stop: when, whether to stop, why, and how far the nearest person is."""
 
     at_s: float
@@ -65,7 +64,7 @@ class LaneMoment(NamedTuple):
 
 
 @dataclass
-class Drive:
+class RecordedDrive:
     """What a bag says about a drive. Times are seconds since the begin of the bag.
 
     Attributes:
@@ -88,7 +87,7 @@ class Drive:
     topics: DriveTopics
     label_map: LabelMap | None = None
     frames: list[LabelledFrame] = field(default_factory=list)
-    beats: list[Beat] = field(default_factory=list)
+    beats: list[RecordedBeat] = field(default_factory=list)
     lanes: list[LaneMoment] = field(default_factory=list)
     latency_ms: list[float] | None = None
     images_at_s: dict[int, float] = field(default_factory=dict)
@@ -116,40 +115,37 @@ class Drive:
         )
 
 
-def read_drive(path: Path, camera: str = '') -> Drive:
+def read_drive(path: Path, camera: str = '') -> RecordedDrive:
     """Returns the drive of a bag that has the node's topics.
 
     Raises:
         ConfigurationError: It is no bag, or the node has left nothing in it.
     """
-    with open_bag(path) as reader:
-        types = {row.topic: row.msgtype for row in reader.connections if row.msgcount}
-        topics = find_topics(path, types, camera)
-        drive = Drive(path, reader.start_time, topics)
-        if topics.classes and (classes := json_of(reader, topics.classes)) is not None:
-            drive.label_map = label_map_of(classes)
-            drive.node = {'engine': classes['engine']} if 'engine' in classes else {}
-        wanted = {
-            topics.label, topics.stop, topics.stop_status, topics.lane_status, topics.diagnostics,
-            *topics.images,
-        }  # fmt: skip
-        stamps: dict[str, dict[int, float]] = {name: {} for name in topics.images}
-        statuses = _Statuses(drive)
-        for row, recorded_ns, data in _readable(drive, bag_rows(path, reader, wanted)):
-            at_s = (recorded_ns - drive.begin_ns) / NS_PER_S
-            if row.topic in stamps:
-                stamps[row.topic][_header_stamp_ns(data)] = at_s
-                continue
-            message = reader.deserialize(data, row.msgtype)
-            if row.topic == topics.label:
-                shares = _shares(label_pixels(message), drive.label_map)
-                drive.frames.append(LabelledFrame(at_s, message_stamp_ns(message), shares))
-            else:
-                statuses.add(row.topic, at_s, message)
-        trouble = [drive.broken] if drive.broken else broken_parts(reader)
-        if is_truncated(reader):
-            trouble.append(f'{path} was cut off and is read as far as it goes')
-        drive.broken = ' '.join(trouble)
+    bag = BagRecording(path)
+    types = {name: row.type_name for name, row in bag.topics.items() if row.message_count}
+    topics = find_topics(path, types, camera)
+    drive = RecordedDrive(path, bag.begin_ns, topics)
+    if topics.classes and (classes := json_of(bag, topics.classes)) is not None:
+        drive.label_map = label_map_of(classes)
+        drive.node = {'engine': classes['engine']} if 'engine' in classes else {}
+    wanted = {
+        topics.label, topics.stop, topics.stop_status, topics.lane_status, topics.diagnostics,
+        *topics.images,
+    }  # fmt: skip
+    stamps: dict[str, dict[int, float]] = {name: {} for name in topics.images}
+    statuses = _Statuses(drive)
+    for row in bag.messages(wanted):
+        at_s = (row.recorded_ns - drive.begin_ns) / NS_PER_S
+        if row.topic in stamps:
+            stamps[row.topic][_header_stamp_ns(row.data)] = at_s
+            continue
+        message = bag.read(row)
+        if row.topic == topics.label:
+            shares = _shares(label_pixels(message), drive.label_map)
+            drive.frames.append(LabelledFrame(at_s, message_stamp_ns(message), shares))
+        else:
+            statuses.add(row.topic, at_s, message)
+    drive.broken = ' '.join(bag.trouble)
     if not drive.frames and not drive.beats:
         raise ConfigurationError(f'{path} has no message of the node in it. Name another bag.')
     drive.images_at_s = _camera_of(stamps, drive)
@@ -158,7 +154,7 @@ def read_drive(path: Path, camera: str = '') -> Drive:
     return drive
 
 
-def _cut_tail(drive: Drive) -> None:
+def _cut_tail(drive: RecordedDrive) -> None:
     """Leaves out how the node waited for images while the recording was being ended."""
     last_s = max(
         [*drive.images_at_s.values(), *(row.at_s for row in drive.frames[-1:])], default=0
@@ -167,18 +163,10 @@ def _cut_tail(drive: Drive) -> None:
         drive.beats = [row for row in drive.beats if row.at_s <= last_s + TAIL_KEPT_S]
 
 
-def _readable(drive: Drive, rows: Iterator[Item]) -> Iterator[Item]:
-    """Goes as far as the bag can be read, and notes why not further."""
-    try:
-        yield from rows
-    except SegRosError as error:
-        drive.broken = str(error)
-
-
 class _Statuses:
     """Takes what the node says in words and numbers."""
 
-    def __init__(self, drive: Drive) -> None:
+    def __init__(self, drive: RecordedDrive) -> None:
         self._drive = drive
         self._said: tuple[str, str, float] = ('', '', NAN)
 
@@ -187,13 +175,13 @@ class _Statuses:
         if topic == topics.stop:
             if not topics.stop_status:
                 kind = 'stop' if message.data else StopKind.CLEAR.value
-                drive.beats.append(Beat(at_s, bool(message.data), kind, kind, NAN))
+                drive.beats.append(RecordedBeat(at_s, bool(message.data), kind, kind, NAN))
         elif topic == topics.stop_status:
             values = _values(message)
             person_m = float(values.get('nearest.distance_m', 'nan'))
             stop = values.get('stop') != 'false'
             kind = values.get('kind', 'stop')
-            drive.beats.append(Beat(at_s, stop, kind, message.message, person_m))
+            drive.beats.append(RecordedBeat(at_s, stop, kind, message.message, person_m))
         elif topic == topics.lane_status:
             drive.lanes.append(_lane_moment(at_s, message))
         else:
@@ -215,10 +203,10 @@ def _values(status: Any) -> dict[str, str]:
     return {row.key: row.value for row in status.values}
 
 
-def _header_stamp_ns(data: Any) -> int:
+def _header_stamp_ns(data: bytes) -> int:
     """The stamp of a serialised message that begins with a header, without reading the rest."""
-    order = 'little' if bytes(data[1:2])[0] == LITTLE_ENDIAN else 'big'
-    head = bytes(data[STAMP_BYTES])
+    order = 'little' if data[1] == LITTLE_ENDIAN else 'big'
+    head = data[STAMP_BYTES]
     seconds = int.from_bytes(head[:4], order, signed=True)  # type: ignore[arg-type]
     return seconds * NS_PER_S + int.from_bytes(head[4:], order)  # type: ignore[arg-type]
 
@@ -230,14 +218,14 @@ def _shares(labels: np.ndarray[Any, Any], label_map: LabelMap | None) -> tuple[f
     return tuple(float(counts[row.id]) / labels.size for row in label_map.classes)
 
 
-def _camera_of(stamps: Mapping[str, dict[int, float]], drive: Drive) -> dict[int, float]:
+def _camera_of(stamps: Mapping[str, dict[int, float]], drive: RecordedDrive) -> dict[int, float]:
     """The images that the labels were made from: those that share most stamps with them."""
     labelled = {frame.stamp_ns for frame in drive.frames}
     best = max(stamps.values(), key=lambda row: len(labelled & row.keys()), default={})
     return best if labelled & best.keys() else {}
 
 
-def _latency_ms(drive: Drive) -> list[float] | None:
+def _latency_ms(drive: RecordedDrive) -> list[float] | None:
     found = [
         (drive.begin_ns - frame.stamp_ns) / NS_PER_MS + frame.at_s * 1e3 for frame in drive.frames
     ]

@@ -10,10 +10,10 @@ import numpy as np
 
 from seg_ros.core.stop.decision import Cause, StopKind
 from seg_ros.core.timing import Percentiles
-from seg_ros.report.drive import Beat, Drive, LaneMoment
+from seg_ros.report.drive import LaneMoment, RecordedBeat, RecordedDrive
 
 __all__ = [
-    'Span',
+    'StateSpan',
     'fault_seconds',
     'figures_of',
     'lane_spans',
@@ -22,7 +22,7 @@ __all__ = [
 ]
 
 
-class Span(NamedTuple):
+class StateSpan(NamedTuple):
     """A while in which one thing held.
 
     Attributes:
@@ -42,17 +42,17 @@ class Span(NamedTuple):
         return self.to_s - self.from_s
 
 
-def stop_spans(beats: Sequence[Beat]) -> list[Span]:
+def stop_spans(beats: Sequence[RecordedBeat]) -> list[StateSpan]:
     """Returns the kinds of the stop one after the other, ``clear`` among them."""
     return _spans((beat.at_s, beat.kind, beat.reason) for beat in beats)
 
 
-def lane_spans(lanes: Sequence[LaneMoment]) -> list[Span]:
+def lane_spans(lanes: Sequence[LaneMoment]) -> list[StateSpan]:
     """Returns when the lane was ``valid`` and ``invalid``."""
     return _spans((row.at_s, 'valid' if row.valid else 'invalid', row.reason) for row in lanes)
 
 
-def figures_of(drive: Drive) -> dict[str, Any]:
+def figures_of(drive: RecordedDrive) -> dict[str, Any]:
     """Returns figures for JSON; None stands for what the bag does not say."""
     begin_s, end_s = drive.span_s
     return {
@@ -78,7 +78,7 @@ def fault_seconds(seconds: Mapping[str, float]) -> dict[str, float]:
     }
 
 
-def timeline_of(drive: Drive) -> dict[str, Any]:
+def timeline_of(drive: RecordedDrive) -> dict[str, Any]:
     """Returns every frame, heartbeat and lane status for JSON, as columns."""
     return {
         'frames': _columns(drive.frames),
@@ -89,12 +89,12 @@ def timeline_of(drive: Drive) -> dict[str, Any]:
     }
 
 
-def _spans(rows: Iterable[tuple[float, str, str]]) -> list[Span]:
+def _spans(rows: Iterable[tuple[float, str, str]]) -> list[StateSpan]:
     """A span lasts until the next one begins."""
     groups = [list(group) for _, group in groupby(rows, key=lambda row: row[1])]
     ends = [group[0][0] for group in groups[1:]] + [group[-1][0] for group in groups[-1:]]
     return [
-        Span(group[0][0], end_s, group[0][1], group[0][2])
+        StateSpan(group[0][0], end_s, group[0][1], group[0][2])
         for group, end_s in zip(groups, ends, strict=True)
     ]
 
@@ -113,7 +113,7 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _frame_figures(drive: Drive) -> dict[str, Any]:
+def _frame_figures(drive: RecordedDrive) -> dict[str, Any]:
     at_s = [frame.at_s for frame in drive.frames]
     span_s = at_s[-1] - at_s[0] if len(at_s) > 1 else 0.0
     return {
@@ -125,7 +125,7 @@ def _frame_figures(drive: Drive) -> dict[str, Any]:
     }
 
 
-def _stop_figures(drive: Drive) -> dict[str, Any] | None:
+def _stop_figures(drive: RecordedDrive) -> dict[str, Any] | None:
     if not drive.beats:
         return None
     spans = stop_spans(drive.beats)
@@ -147,7 +147,7 @@ def _stop_figures(drive: Drive) -> dict[str, Any] | None:
     }
 
 
-def _lane_figures(drive: Drive) -> dict[str, Any] | None:
+def _lane_figures(drive: RecordedDrive) -> dict[str, Any] | None:
     if not drive.lanes:
         return None
     offsets = np.array([row.offset_m for row in drive.lanes if row.valid])
@@ -160,14 +160,14 @@ def _lane_figures(drive: Drive) -> dict[str, Any] | None:
     }
 
 
-def _latency_figures(drive: Drive) -> dict[str, float] | None:
+def _latency_figures(drive: RecordedDrive) -> dict[str, float] | None:
     if drive.latency_ms is None:
         return None
     quantiles = np.percentile(drive.latency_ms, (50, 95, 99)).tolist()
     return {name: round(v, 2) for name, v in zip(Percentiles._fields, quantiles, strict=True)}
 
 
-def _class_figures(drive: Drive) -> dict[str, float] | None:
+def _class_figures(drive: RecordedDrive) -> dict[str, float] | None:
     if drive.label_map is None or not drive.frames:
         return None
     means = np.mean([frame.shares for frame in drive.frames], axis=0).tolist()

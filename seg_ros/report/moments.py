@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from seg_ros.core.stop.decision import Cause, StopKind
-from seg_ros.report.drive import Beat, Drive
+from seg_ros.report.drive import RecordedBeat, RecordedDrive
 from seg_ros.report.figures import lane_spans
 
 __all__ = ['WorstMoment', 'nearest_frame', 'worst_moments']
@@ -43,7 +43,7 @@ class WorstMoment(NamedTuple):
     badness: float
 
 
-def worst_moments(drive: Drive) -> list[WorstMoment]:
+def worst_moments(drive: RecordedDrive) -> list[WorstMoment]:
     """Returns at most a dozen, of several sorts."""
     found = [*_stops(drive), *_lane_losses(drive), *_offsets(drive), *_gaps(drive), *_slow(drive)]
     found.sort(key=lambda moment: -moment.badness)
@@ -55,7 +55,7 @@ def worst_moments(drive: Drive) -> list[WorstMoment]:
     return taken
 
 
-def nearest_frame(drive: Drive, at_s: float) -> int | None:
+def nearest_frame(drive: RecordedDrive, at_s: float) -> int | None:
     """Returns the stamp of the labels that were the newest at a time, None without labels."""
     if not drive.frames:
         return None
@@ -63,7 +63,7 @@ def nearest_frame(drive: Drive, at_s: float) -> int | None:
     return drive.frames[max(0, int(np.searchsorted(times, at_s, side='right')) - 1)].stamp_ns
 
 
-def _stops(drive: Drive) -> Iterator[WorstMoment]:
+def _stops(drive: RecordedDrive) -> Iterator[WorstMoment]:
     begin_s = drive.span_s[0]
     for stop, group in groupby(drive.beats, key=lambda beat: beat.stop):
         beats = list(group)
@@ -81,11 +81,11 @@ def _stops(drive: Drive) -> Iterator[WorstMoment]:
             yield WorstMoment(first.at_s, 'fault', title, first.reason, badness)
 
 
-def _cause(beat: Beat) -> Cause:
+def _cause(beat: RecordedBeat) -> Cause:
     return StopKind.named(beat.kind).cause
 
 
-def _met(beats: Sequence[Beat], length_s: float) -> WorstMoment:
+def _met(beats: Sequence[RecordedBeat], length_s: float) -> WorstMoment:
     """A stop for people, at the moment when one of them was nearest."""
     known = [beat for beat in beats if np.isfinite(beat.person_m) and beat.kind != StopKind.HOLD]
     if not known:
@@ -97,7 +97,7 @@ def _met(beats: Sequence[Beat], length_s: float) -> WorstMoment:
     return WorstMoment(nearest.at_s, 'person', title, nearest.reason, badness)
 
 
-def _lane_losses(drive: Drive) -> Iterator[WorstMoment]:
+def _lane_losses(drive: RecordedDrive) -> Iterator[WorstMoment]:
     for span in lane_spans(drive.lanes):
         if span.kind == 'invalid' and span.length_s >= LEAST_LOSS_S:
             title = f'Lane lost for {span.length_s:.1f} s'
@@ -105,7 +105,7 @@ def _lane_losses(drive: Drive) -> Iterator[WorstMoment]:
             yield WorstMoment(span.from_s, 'lane', title, span.reason, badness)
 
 
-def _offsets(drive: Drive) -> Iterator[WorstMoment]:
+def _offsets(drive: RecordedDrive) -> Iterator[WorstMoment]:
     """Each time the vehicle was far from the middle, its farthest point."""
     far = groupby(drive.lanes, key=lambda row: abs(row.offset_m) >= LEAST_OFFSET_M)
     for is_far, group in far:
@@ -117,7 +117,7 @@ def _offsets(drive: Drive) -> Iterator[WorstMoment]:
             yield WorstMoment(worst.at_s, 'offset', title, worst.reason, badness)
 
 
-def _gaps(drive: Drive) -> Iterator[WorstMoment]:
+def _gaps(drive: RecordedDrive) -> Iterator[WorstMoment]:
     gaps = [(b.at_s - a.at_s, a.at_s) for a, b in pairwise(drive.frames)]
     usual_s = float(np.median([gap for gap, _ in gaps])) if gaps else 0.0
     for gap_s, at_s in gaps:
@@ -127,7 +127,7 @@ def _gaps(drive: Drive) -> Iterator[WorstMoment]:
             yield WorstMoment(at_s, 'gap', title, reason, 1.0 + min(1.5, gap_s))
 
 
-def _slow(drive: Drive) -> Iterator[WorstMoment]:
+def _slow(drive: RecordedDrive) -> Iterator[WorstMoment]:
     """The slowest frame of each second in which some were slow."""
     latency_ms = drive.latency_ms or []
     usual_ms = float(np.median(latency_ms)) if latency_ms else 0.0

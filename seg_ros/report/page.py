@@ -11,16 +11,18 @@ from html import escape
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import cv2
+
 from seg_ros.core.types import RgbImage
 from seg_ros.pictures.drawing import Colour
-from seg_ros.report.chart import STOP_COLOURS, Row
+from seg_ros.report.chart import STOP_COLOURS, Chart
 from seg_ros.report.moments import WorstMoment
-from seg_ros.report.pictures import jpeg_bytes
 
 __all__ = ['Page', 'Tile', 'Verdict', 'page_html']
 
 RESOURCES = Path(__file__).parents[1] / 'resource'
 DIGITS = 4
+JPEG_QUALITY = 80
 CHANGED = ' class="changed"'
 
 
@@ -72,7 +74,7 @@ class Page:
     verdict: Verdict
     tiles: Sequence[Tile]
     span_s: tuple[float, float]
-    rows: Sequence[Row]
+    rows: Sequence[Chart]
     moments: Sequence[tuple[WorstMoment, Sequence[RgbImage]]]
     play: str
     legend: Sequence[tuple[str, Colour]] = ()
@@ -136,7 +138,7 @@ def _tile(tile: Tile) -> str:
 def _moment(index: int, item: tuple[WorstMoment, Sequence[RgbImage]]) -> str:
     moment, pictures = item
     images = ''.join(
-        f'<img alt="" src="data:image/jpeg;base64,{base64.b64encode(jpeg_bytes(row)).decode()}">'
+        f'<img alt="" src="data:image/jpeg;base64,{base64.b64encode(_jpeg(row)).decode()}">'
         for row in pictures
     )
     return (
@@ -146,6 +148,13 @@ def _moment(index: int, item: tuple[WorstMoment, Sequence[RgbImage]]) -> str:
         f'<div class="muted">{escape(moment.reason)}</div>'
         f'<a href="#t={moment.at_s:.2f}">at {moment.at_s:.2f} s</a></div></div>'
     )
+
+
+def _jpeg(picture: RgbImage) -> bytes:
+    """A picture as a file."""
+    bgr = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
+    _, data = cv2.imencode('.jpg', bgr, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+    return data.tobytes()
 
 
 def _table(page: Page) -> str:
@@ -172,7 +181,7 @@ def _data(page: Page) -> str:
     return json.dumps(_plain(data), separators=(',', ':'), allow_nan=False).replace('<', '\\u003c')
 
 
-def _row(row: Row) -> dict[str, Any]:
+def _row(row: Chart) -> dict[str, Any]:
     return {
         **{name: getattr(row, name) for name in ('title', 'unit', 'limits', 'zero', 'missing')},
         'ticks': row.ticks,

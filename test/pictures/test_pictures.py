@@ -28,7 +28,7 @@ from seg_ros.pictures.drawing import (
     paste,
     text_width,
 )
-from seg_ros.pictures.moment import Moment
+from seg_ros.pictures.moment import PicturedMoment
 from seg_ros.pictures.video_writer import FORMATS, VideoFormat, VideoWriter, best_format
 from test.recordings.pictures import flat
 
@@ -39,8 +39,8 @@ LABEL_MAP = LabelMap(
 MP4 = next(row for row in FORMATS if row.fourcc == 'mp4v')
 
 
-def moment(accuracy: float | None = None, size_wh: tuple[int, int] = (64, 48)) -> Moment:
-    return Moment(flat(RED, size_wh), flat(GREEN, size_wh), 3.25, 24.4, accuracy)
+def moment(accuracy: float | None = None, size_wh: tuple[int, int] = (64, 48)) -> PicturedMoment:
+    return PicturedMoment(flat(RED, size_wh), flat(GREEN, size_wh), 3.25, 24.4, accuracy)
 
 
 def share_of(picture: NDArray[np.uint8], rgb: tuple[int, int, int]) -> float:

@@ -13,7 +13,7 @@ from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, W
 
 from seg_ros.core.geometry.intrinsics import CameraIntrinsics
 from seg_ros.messages.plain import plain_type, serialised, typestore
-from seg_ros.recordings.bags import open_bag
+from seg_ros.recordings.bag import BagRecording
 from test.tiny_onnx import COLOURS
 
 SIZE_WH = (128, 64)
@@ -127,11 +127,11 @@ def write_bag(
 
 def rows_of(path: Path) -> list[Row]:
     """Returns everything that is in a bag."""
-    with open_bag(path) as reader:
-        return [
-            Row(connection.topic, recorded_ns, connection.msgtype, bytes(data))
-            for connection, recorded_ns, data in reader.messages()
-        ]
+    bag = BagRecording(path)
+    return [
+        Row(row.topic, row.recorded_ns, bag.topics[row.topic].type_name, row.data)
+        for row in bag.messages(bag.topics)
+    ]
 
 
 def messages_of(path: Path, topic: str) -> list[Any]:

@@ -17,7 +17,7 @@ import pytest
 from seg_ros.cli import main
 from seg_ros.core.errors import ConfigurationError
 from seg_ros.core.parameters.node_config import NodeConfig
-from seg_ros.replay.fleet import Outcome, fleet_jobs, run_processes, run_ray
+from seg_ros.replay.fleet import ReplayOutcome, fleet_jobs, run_processes, run_ray
 from seg_ros.replay.job import ReplayJob
 from seg_ros.replay.replay import replay
 from test.paths import REPOSITORY
@@ -42,7 +42,9 @@ def jobs(bags: Path, tmp_path: Path, config: NodeConfig) -> list[ReplayJob]:
     return fleet_jobs(job, workers=2)
 
 
-def check_all_done_once(jobs: list[ReplayJob], outcomes: list[Outcome], tmp_path: Path) -> None:
+def check_all_done_once(
+    jobs: list[ReplayJob], outcomes: list[ReplayOutcome], tmp_path: Path
+) -> None:
     """Each recording is done, no temporary name is left, and one of them is what it should be."""
     assert sorted(row.source for row in outcomes) == sorted(str(job.source) for job in jobs)
     assert {row.state for row in outcomes} == {'done'}

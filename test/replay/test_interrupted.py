@@ -17,7 +17,7 @@ from rosbags.rosbag2 import CompressionMode
 from seg_ros.core.errors import ConfigurationError
 from seg_ros.core.parameters.node_config import NodeConfig
 from seg_ros.replay.job import ReplayJob
-from seg_ros.replay.replay import Progress, replay
+from seg_ros.replay.replay import ReplayProgress, replay
 from seg_ros.replay.unfinished import Unfinished
 from test.replay.recordings import IMAGE, drive_rows, messages_of, rows_of, write_bag
 
@@ -43,7 +43,7 @@ def job(bag: Path, tmp_path: Path, config: NodeConfig) -> ReplayJob:
 def interrupted_at(images: int) -> Any:
     """Returns what is told how far a replay is, and presses Ctrl-C then."""
 
-    def tell(progress: Progress) -> None:
+    def tell(progress: ReplayProgress) -> None:
         if progress.frames >= images:
             raise KeyboardInterrupt
 

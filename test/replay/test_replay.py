@@ -15,10 +15,10 @@ from seg_ros.core.parameters.node_config import NodeConfig
 from seg_ros.core.parameters.option import config_from_values
 from seg_ros.messages.conversions import stamp_ns_of
 from seg_ros.messages.plain import typestore
-from seg_ros.recordings.recording import Span
+from seg_ros.recordings.recording import RecordedSpan
 from seg_ros.replay.job import ReplayJob, ReplaySummary
 from seg_ros.replay.outputs import ON_REQUEST, output_names
-from seg_ros.replay.replay import Progress, replay
+from seg_ros.replay.replay import ReplayProgress, replay
 from test.replay.recordings import (
     BEGIN_NS,
     CHATTER,
@@ -229,7 +229,7 @@ def test_an_output_that_exists_is_refused(bag: Path, tmp_path: Path, config: Nod
 def test_part_of_a_recording_still_has_its_transforms_and_lens(
     bag: Path, tmp_path: Path, config: NodeConfig
 ) -> None:
-    summary = replayed(bag, tmp_path / 'out', config, span=Span(1.0, 1.0), every=2)
+    summary = replayed(bag, tmp_path / 'out', config, span=RecordedSpan(1.0, 1.0), every=2)
     assert summary.frames == 5
     poses = messages_of(tmp_path / 'out', '/segmentation/pedestrians')
     assert len(poses[-1].poses) == 1  # who is there in metres only with a geometry
@@ -241,7 +241,7 @@ def test_a_part_without_images_is_refused_and_leaves_nothing(
     bag: Path, tmp_path: Path, config: NodeConfig
 ) -> None:
     with pytest.raises(ConfigurationError, match='no image to segment'):
-        replayed(bag, tmp_path / 'out', config, span=Span(2.92))
+        replayed(bag, tmp_path / 'out', config, span=RecordedSpan(2.92))
     assert not list(tmp_path.iterdir())
 
 
@@ -304,7 +304,7 @@ def test_a_recorded_node_is_not_copied_but_done_anew(
 
 
 def test_progress_goes_to_the_end(bag: Path, tmp_path: Path, config: NodeConfig) -> None:
-    told: list[Progress] = []
+    told: list[ReplayProgress] = []
     replay(ReplayJob(bag, tmp_path / 'out', config), told.append)
     shares = [row.share for row in told]
     assert shares == sorted(shares)

@@ -15,6 +15,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from rosbags.highlevel import AnyReader
 from rosbags.rosbag1 import Writer as Writer1
 from rosbags.rosbag2 import CompressionMode, StoragePlugin
 from rosbags.typesys import Stores, get_typestore
@@ -25,8 +26,7 @@ from seg_ros.messages.conversions import stamp_ns_of
 from seg_ros.messages.plain import typestore
 from seg_ros.messages.types import uses_ros
 from seg_ros.pictures.video_writer import best_format
-from seg_ros.recordings.bags import open_bag
-from seg_ros.recordings.recording import open_recording
+from seg_ros.recordings.opening import open_recording
 from seg_ros.replay.job import ReplayJob, ReplaySummary
 from seg_ros.replay.parameters import config_of
 from seg_ros.replay.replay import replay
@@ -337,7 +337,7 @@ def test_definitions_and_offers_of_copies_stay(
     mcap: Path, tmp_path: Path, config: NodeConfig
 ) -> None:
     run(mcap, tmp_path / 'out', config)
-    with open_bag(mcap) as before, open_bag(tmp_path / 'out') as after:
+    with AnyReader([mcap]) as before, AnyReader([tmp_path / 'out']) as after:
         there = {row.topic: row for row in after.connections}
         for row in before.connections:
             if row.topic in there:

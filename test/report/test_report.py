@@ -13,7 +13,7 @@ from std_msgs.msg import String
 from seg_ros.cli import main
 from seg_ros.core.errors import ConfigurationError
 from seg_ros.report.build import drive_report
-from seg_ros.report.chart import rows_of
+from seg_ros.report.chart import charts_of
 from seg_ros.report.compare import compare, worst_changes
 from seg_ros.report.drive import read_drive
 from seg_ros.report.figures import figures_of
@@ -52,7 +52,7 @@ def test_figures_are_those_of_the_drive(tmp_path: Path) -> None:
 def test_a_bag_with_the_stamps_of_its_images_has_no_latency(tmp_path: Path) -> None:
     drive = read_drive(drive_bag(tmp_path / 'bag', replayed=True))
     assert figures_of(drive)['latency_ms'] is None
-    latency = next(row for row in rows_of([drive]) if row.title == 'Latency')
+    latency = next(row for row in charts_of([drive]) if row.title == 'Latency')
     assert 'stamps of the images' in latency.missing
 
 
@@ -187,4 +187,4 @@ def test_a_bag_that_was_cut_off_is_reported_as_far_as_it_goes(tmp_path: Path) ->
     file.write_bytes(file.read_bytes()[: file.stat().st_size // 3])
     _, data = drive_report(read_drive(bag))
     assert 0 < data['frames']['labelled'] < 20
-    assert 'was cut off' in data['broken']
+    assert 'is cut off' in data['broken']

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from seg_ros.commands.demo.recording import DemoRecording
 from seg_ros.pictures.drawing import Box, blank, paste
 from seg_ros.pictures.from_above import GroundView, draw_from_above
-from seg_ros.recordings.bags import open_bag
-from seg_ros.recordings.recorded import message_stamp_ns
+from seg_ros.recordings.bag import BagRecording
+from seg_ros.recordings.contents import message_stamp_ns
 
 __all__ = ['ground_views', 'write_moment']
 
@@ -57,12 +57,11 @@ def ground_views(bag: Path) -> dict[int, GroundView]:
     """Returns what is known of the ground by stamp, of all frames that have a grid."""
     frames: dict[int, dict[str, Any]] = defaultdict(dict)
     wanted = {f'{PREFIX}{topic}' for topic in TOPICS}
-    with open_bag(bag) as reader:
-        rows = [row for row in reader.connections if row.topic in wanted]
-        for row, _, data in reader.messages(rows) if rows else ():
-            message = reader.deserialize(data, row.msgtype)
-            for stamped in (message,) if hasattr(message, 'header') else message.markers[:1]:
-                frames[message_stamp_ns(stamped)][row.topic.removeprefix(PREFIX)] = message
+    recording = BagRecording(bag)
+    for row in recording.messages(wanted):
+        message = recording.read(row)
+        for stamped in (message,) if hasattr(message, 'header') else message.markers[:1]:
+            frames[message_stamp_ns(stamped)][row.topic.removeprefix(PREFIX)] = message
     return {
         stamp_ns: _view(messages)
         for stamp_ns, messages in frames.items()

@@ -25,9 +25,9 @@ from seg_ros.core.labels import LabelMap
 from seg_ros.core.timing import Percentiles
 from seg_ros.core.types import LabelImage, RgbImage
 from seg_ros.core.units import NS_PER_MS, NS_PER_S
-from seg_ros.pictures.moment import Moment
-from seg_ros.recordings.bags import open_bag
-from seg_ros.recordings.recorded import json_of, label_map_of, label_pixels, message_stamp_ns
+from seg_ros.pictures.moment import PicturedMoment
+from seg_ros.recordings.bag import BagRecording
+from seg_ros.recordings.contents import json_of, label_map_of, label_pixels, message_stamp_ns
 
 __all__ = ['DemoRecording', 'read_recording', 'summary_of']
 
@@ -62,9 +62,9 @@ class DemoRecording:
         """Returns the time from an image's stamp to the arrival of its labels."""
         return (self.received_ns[stamp_ns] - stamp_ns) / NS_PER_MS
 
-    def moment(self, stamp_ns: int) -> Moment:
+    def moment(self, stamp_ns: int) -> PicturedMoment:
         """Returns the pictures of a stamp out of ``shown``."""
-        return Moment(
+        return PicturedMoment(
             _decoded(self.images[stamp_ns]),
             _decoded(self.overlays[stamp_ns]),
             (stamp_ns - min(self.images)) / NS_PER_S,
@@ -116,29 +116,27 @@ def read_recording(bag: Path) -> DemoRecording:
     Raises:
         SegRosError: The bag cannot be read, or the node never said what its classes are.
     """
-    with open_bag(bag) as reader:
-        classes = json_of(reader, CLASSES)
-        if classes is None:
-            raise SegRosError(f'{bag} has no message on {CLASSES}: the node never was active.')
-        recording = DemoRecording(label_map_of(classes))
-        engine_from_truth = _engine_from_truth(recording.label_map, json_of(reader, TRUTH_CLASSES))
-        pairs = _Pairs(engine_from_truth, recording.accuracy)
-        for row, received_ns, data in reader.messages():
-            if row.topic == DIAGNOSTICS:
-                message = reader.deserialize(data, row.msgtype)
-                recording.status = _camera_status(message) or recording.status
-            elif row.topic in (IMAGE_COMPRESSED, OVERLAY):
-                message = reader.deserialize(data, row.msgtype)
-                pictures = (
-                    recording.images if row.topic == IMAGE_COMPRESSED else recording.overlays
-                )
-                pictures[message_stamp_ns(message)] = message.data.tobytes()
-            elif row.topic in (LABEL, TRUTH):
-                message = reader.deserialize(data, row.msgtype)
-                stamp_ns = message_stamp_ns(message)
-                if row.topic == LABEL:
-                    recording.received_ns[stamp_ns] = received_ns
-                pairs.add(row.topic, stamp_ns, label_pixels(message))
+    reader = BagRecording(bag)
+    classes = json_of(reader, CLASSES)
+    if classes is None:
+        raise SegRosError(f'{bag} has no message on {CLASSES}: the node never was active.')
+    recording = DemoRecording(label_map_of(classes))
+    engine_from_truth = _engine_from_truth(recording.label_map, json_of(reader, TRUTH_CLASSES))
+    pairs = _Pairs(engine_from_truth, recording.accuracy)
+    for row in reader.messages((DIAGNOSTICS, IMAGE_COMPRESSED, OVERLAY, LABEL, TRUTH)):
+        message = reader.read(row)
+        if row.topic == DIAGNOSTICS:
+            recording.status = _camera_status(message) or recording.status
+            continue
+        stamp_ns = message_stamp_ns(message)
+        if row.topic == IMAGE_COMPRESSED:
+            recording.images[stamp_ns] = message.data.tobytes()
+        elif row.topic == OVERLAY:
+            recording.overlays[stamp_ns] = message.data.tobytes()
+        else:
+            if row.topic == LABEL:
+                recording.received_ns[stamp_ns] = row.recorded_ns
+            pairs.add(row.topic, stamp_ns, label_pixels(message))
     return recording
 
 

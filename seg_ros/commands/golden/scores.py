@@ -14,7 +14,7 @@ from seg_ros.core.stop.config import StopConfig
 from seg_ros.core.stop.decision import Cause, StopKind
 from seg_ros.core.units import NS_PER_S
 from seg_ros.report.compare import LabelledBag, decided, label_agreements, labelled_bag
-from seg_ros.report.drive import Drive
+from seg_ros.report.drive import RecordedDrive
 from seg_ros.report.figures import figures_of
 
 __all__ = ['METRICS', 'Metric', 'Outcome', 'outcomes', 'scores_of']
@@ -61,7 +61,7 @@ class Outcome(NamedTuple):
 
 
 def scores_of(
-    drive: Drive, truths: Sequence[Truth], recording: Path, config: StopConfig
+    drive: RecordedDrive, truths: Sequence[Truth], recording: Path, config: StopConfig
 ) -> dict[str, float | None]:
     """Returns a figure for each row of ``METRICS``; None where there was nothing to measure.
 

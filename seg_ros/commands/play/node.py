@@ -6,6 +6,7 @@ import argparse
 import math
 import sys
 import time
+from collections.abc import Collection
 from pathlib import Path
 
 import rclpy
@@ -20,7 +21,8 @@ from seg_ros.commands.shared.stop_request import StopRequest
 from seg_ros.commands.shared.subscriber_wait import wait_for_subscribers
 from seg_ros.core.errors import ConfigurationError
 from seg_ros.core.units import NS_PER_S
-from seg_ros.recordings.bag_messages import BagMessages
+from seg_ros.recordings.bag import BagRecording
+from seg_ros.recordings.recording import RecordedSpan, RecordedTopic
 from seg_ros.ros.middleware import prepare_process
 
 __all__ = ['add_arguments', 'main']
@@ -67,7 +69,7 @@ def main(arguments: argparse.Namespace) -> int:
     for name in ('rate', 'duration'):
         if not getattr(arguments, name) > 0.0:
             raise ConfigurationError(f'--{name} {getattr(arguments, name):g}: give more than 0.')
-    bag = BagMessages(arguments.bag, arguments.topics)
+    bag, topics = _opened(arguments.bag, arguments.topics)
     span_ns = _span_ns(bag, arguments.start, arguments.duration)
     stop = StopRequest()
     sys.setswitchinterval(SWITCH_INTERVAL_S)
@@ -78,7 +80,7 @@ def main(arguments: argparse.Namespace) -> int:
     try:
         node = rclpy.create_node('player', start_parameter_services=False)
         options = {name: getattr(arguments, name) for name in ('rate', 'loop', 'paused')}
-        with Player(node, bag, span_ns, clock_hz=arguments.clock, **options) as player:
+        with Player(node, bag, topics, span_ns, clock_hz=arguments.clock, **options) as player:
             for topic, why in player.skipped.items():
                 print(f'{topic} is not played. {why}', file=sys.stderr)
             _check_waited_for(player, arguments)
@@ -87,25 +89,38 @@ def main(arguments: argparse.Namespace) -> int:
                 lambda: player.without_subscriber(awaited), arguments.wait_timeout, stop
             )
             with Keys() as keys:
-                _greet(bag, keys)
+                _greet(bag, len(topics), keys)
                 print(_play(node, player, keys, stop), flush=True)
             player.finish()
-        for sentence in bag.broken:
+        for sentence in bag.trouble:
             print(sentence, file=sys.stderr)
     finally:
         rclpy.try_shutdown()
     return 0
 
 
-def _span_ns(bag: BagMessages, start_s: float, duration_s: float) -> tuple[int, int]:
+def _opened(path: Path, names: Collection[str]) -> tuple[BagRecording, dict[str, RecordedTopic]]:
+    """Returns the bag and those of its topics that are wanted; no names want all."""
+    bag = BagRecording(path)
+    if bag.is_ros1:
+        msg = (
+            f'{path} is a ROS 1 bag, whose messages ROS 2 cannot read. Convert it: '
+            f'rosbags-convert --src {path} --dst {path.with_suffix("")}'
+        )
+        raise ConfigurationError(msg)
+    if unknown := sorted(set(names) - set(bag.topics)):
+        msg = f'--topics {unknown[0]}: {path} has {", ".join(sorted(bag.topics))}. Name these.'
+        raise ConfigurationError(msg)
+    return bag, {name: row for name, row in bag.topics.items() if not names or name in names}
+
+
+def _span_ns(bag: BagRecording, start_s: float, duration_s: float) -> tuple[int, int]:
     length_s = (bag.end_ns - bag.begin_ns) / NS_PER_S
     if not 0.0 <= start_s < length_s:
         msg = f'--start {start_s:g}: {bag.path} has {length_s:.1f} s. Begin within these.'
         raise ConfigurationError(msg)
-    begin_ns = bag.begin_ns + round(start_s * NS_PER_S)
-    if math.isinf(duration_s):
-        return begin_ns, bag.end_ns
-    return begin_ns, min(bag.end_ns, begin_ns + round(duration_s * NS_PER_S))
+    span = RecordedSpan(start_s, None if math.isinf(duration_s) else duration_s)
+    return span.limits_ns(bag.begin_ns, bag.end_ns)
 
 
 def _check_waited_for(player: Player, arguments: argparse.Namespace) -> None:
@@ -117,12 +132,12 @@ def _check_waited_for(player: Player, arguments: argparse.Namespace) -> None:
         raise ConfigurationError(msg)
 
 
-def _greet(bag: BagMessages, keys: Keys) -> None:
+def _greet(bag: BagRecording, count: int, keys: Keys) -> None:
     how = 'ros2 service call /player/pause std_srvs/srv/SetBool "{data: true}" pauses'
     if keys.there:
         how = f'space pauses, the arrows jump by {JUMP_S:g} s, Ctrl-C ends it'
     length_s = (bag.end_ns - bag.begin_ns) / NS_PER_S
-    print(f'Playing {bag.path}: {len(bag.topics)} topics, {length_s:.1f} s; {how}.', flush=True)
+    print(f'Playing {bag.path}: {count} topics, {length_s:.1f} s; {how}.', flush=True)
 
 
 def _play(node: Node, player: Player, keys: Keys, stop: StopRequest) -> str:

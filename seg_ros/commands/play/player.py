@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from typing import Any, final
 
@@ -19,7 +19,7 @@ from seg_ros.commands.shared.recorded_qos import offered_again
 from seg_ros.core.errors import ConfigurationError
 from seg_ros.core.units import NS_PER_S
 from seg_ros.recordings.ahead import Ahead
-from seg_ros.recordings.bag_messages import BagMessages, RecordedMessage
+from seg_ros.recordings.recording import RecordedMessage, RecordedTopic, Recording
 
 __all__ = ['Player']
 
@@ -41,6 +41,7 @@ class Player:
     Args:
         node: Creates the publishers.
         bag: What is played.
+        topics: Of it, those that are played.
         span_ns: Begin and end.
         rate: Seconds of the recording per second.
         clock_hz: Rate of ``/clock``, by the watch on the wall; 0 publishes none.
@@ -56,7 +57,8 @@ class Player:
     def __init__(
         self,
         node: Node,
-        bag: BagMessages,
+        bag: Recording,
+        topics: Mapping[str, RecordedTopic],
         span_ns: tuple[int, int],
         *,
         rate: float = 1.0,
@@ -69,7 +71,7 @@ class Player:
         self._bag, self._loop = bag, loop
         self._begin_ns, self._end_ns = span_ns
         self._publishers: dict[str, Any] = {}
-        for name, topic in bag.topics.items():
+        for name, topic in topics.items():
             try:
                 if name == CLOCK:
                     raise ConfigurationError('The player itself is the clock.')

@@ -1,0 +1,4 @@
+"""What the demo records with: topics of the ROS graph into a bag.
+
+Read ``recorder.py`` first. May import ``rclpy``, ``recordings`` and ``commands.shared``.
+"""

@@ -11,11 +11,9 @@ from rclpy.qos import QoSProfile
 
 from seg_ros.commands.shared.message_types import learn_type
 from seg_ros.commands.shared.recorded_qos import recorded_qos
-from seg_ros.core.errors import ConfigurationError
+from seg_ros.recordings.new_bag import begin_bag
 
 __all__ = ['BagWriter']
-
-BAG_VERSION = 8  # every distribution since Humble reads it
 
 
 class BagWriter:
@@ -33,31 +31,15 @@ class BagWriter:
     """
 
     def __init__(self, path: Path) -> None:
-        try:
-            from rosbags.rosbag2 import (
-                CompressionFormat,
-                CompressionMode,
-                StoragePlugin,
-                Writer,
-                WriterError,
-            )
-            from rosbags.typesys import Stores, get_typestore
-        except ImportError as error:
-            msg = f'Recording needs rosbags ({error}). Install it: pip install rosbags'
-            raise ConfigurationError(msg) from error
+        self._writer = begin_bag(path)
+        from rosbags.typesys import Stores, get_typestore
+
         self.counts: dict[str, int] = {}
         self.error: Exception | None = None
-        self._types = get_typestore(Stores.ROS2_JAZZY)
+        self._types = get_typestore(Stores.ROS2_JAZZY)  # of its own: it learns types
         self._connections: dict[str, Any] = {}
         self._queue: queue.SimpleQueue[tuple[Any, int, bytes] | None] = queue.SimpleQueue()
         self._lock = threading.Lock()  # rosbags writes from one thread, topics come from another
-        try:
-            self._writer = Writer(path, version=BAG_VERSION, storage_plugin=StoragePlugin.MCAP)
-            self._writer.set_compression(CompressionMode.STORAGE, CompressionFormat.ZSTD)
-            self._writer.open()
-        except (WriterError, OSError) as error:
-            msg = f'A bag was to be written to {path}: {error} Name a new folder.'
-            raise ConfigurationError(msg) from error
         self._thread = threading.Thread(target=self._run, name='bag', daemon=True)
         self._thread.start()
 

@@ -15,7 +15,7 @@ from rclpy.qos import (
 )
 
 from seg_ros.core.units import NS_PER_S
-from seg_ros.recordings.bag_qos import bag_qos
+from seg_ros.recordings.new_bag import bag_qos
 
 __all__ = ['offered_again', 'recorded_qos']
 

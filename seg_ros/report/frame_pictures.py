@@ -8,24 +8,23 @@ from contextlib import suppress
 import cv2
 import numpy as np
 
-from seg_ros.core.errors import FrameError, SegRosError
+from seg_ros.core.errors import FrameError
 from seg_ros.core.image.decoding import decode_image
 from seg_ros.core.labels import LabelMap
 from seg_ros.core.types import LabelImage, RgbImage
 from seg_ros.core.units import NS_PER_S
-from seg_ros.recordings.bags import bag_rows, open_bag
-from seg_ros.recordings.recorded import jpeg_pixels, label_pixels, message_stamp_ns
-from seg_ros.report.drive import Drive
+from seg_ros.recordings.bag import BagRecording
+from seg_ros.recordings.contents import jpeg_pixels, label_pixels, message_stamp_ns
+from seg_ros.report.drive import RecordedDrive
 
-__all__ = ['jpeg_bytes', 'pictures_of']
+__all__ = ['pictures_of']
 
 ALPHA = 0.5
 WIDTH = 480
-JPEG_QUALITY = 80
 EARLY_S, LATE_S = 2, 15  # how far from its stamp in the bag a frame is looked for
 
 
-def pictures_of(drive: Drive, stamps_ns: Collection[int]) -> dict[int, RgbImage]:
+def pictures_of(drive: RecordedDrive, stamps_ns: Collection[int]) -> dict[int, RgbImage]:
     """Returns what can be shown of frames, by stamp; nothing for those without a picture.
 
     An overlay of the node is taken as it is; else the labels are laid over the camera's image,
@@ -41,32 +40,22 @@ def pictures_of(drive: Drive, stamps_ns: Collection[int]) -> dict[int, RgbImage]
     at_s = [frame.at_s for frame in drive.frames if frame.stamp_ns in wanted]
     first_ns = drive.begin_ns + int((min(at_s, default=0.0) - LATE_S) * NS_PER_S)
     last_ns = drive.begin_ns + int((max(at_s, default=0.0) + EARLY_S) * NS_PER_S)
-    # How far the bag can be read, the drive knows
-    with suppress(SegRosError), open_bag(drive.path) as reader:
-        names = {topics.overlay} if topics.overlay else {topics.label, *topics.images}
-        for row, _, data in bag_rows(drive.path, reader, names, first_ns, last_ns):
-            message = reader.deserialize(data, row.msgtype)
-            stamp_ns = message_stamp_ns(message)
-            if stamp_ns not in wanted:
-                continue
-            if row.topic == topics.overlay:
-                overlays[stamp_ns] = jpeg_pixels(message)
-            elif row.topic == topics.label:
-                labels[stamp_ns] = label_pixels(message)
-            elif stamp_ns not in images:
-                try:
-                    images[stamp_ns] = decode_image(message).rgb()
-                except FrameError:  # the report says elsewhere that it has no labels
-                    continue
+    bag = BagRecording(drive.path)  # how far it can be read, the drive knows
+    names = {topics.overlay} if topics.overlay else {topics.label, *topics.images}
+    for row in bag.messages(names, first_ns, last_ns):
+        message = bag.read(row)
+        stamp_ns = message_stamp_ns(message)
+        if stamp_ns not in wanted:
+            continue
+        if row.topic == topics.overlay:
+            overlays[stamp_ns] = jpeg_pixels(message)
+        elif row.topic == topics.label:
+            labels[stamp_ns] = label_pixels(message)
+        elif stamp_ns not in images:
+            with suppress(FrameError):  # the report says elsewhere that it has no labels
+                images[stamp_ns] = decode_image(message).rgb()
     found = overlays or _laid_over(images, labels, drive.label_map)
     return {stamp_ns: _small(picture) for stamp_ns, picture in found.items()}
-
-
-def jpeg_bytes(picture: RgbImage) -> bytes:
-    """Returns a picture as a JPEG file."""
-    bgr = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
-    _, data = cv2.imencode('.jpg', bgr, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
-    return data.tobytes()
 
 
 def _laid_over(

@@ -1,4 +1,4 @@
-"""What messages of a bag hold, as arrays and labels."""
+"""What recorded messages of the node hold: label images, pictures, classes, stamps."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import numpy as np
 from seg_ros.core.labels import LabelClass, LabelMap
 from seg_ros.core.types import LabelImage, RgbImage
 from seg_ros.core.units import NS_PER_S
+from seg_ros.recordings.recording import Recording
 
 __all__ = ['jpeg_pixels', 'json_of', 'label_map_of', 'label_pixels', 'message_stamp_ns']
 
@@ -42,10 +43,9 @@ def label_map_of(classes: Mapping[str, Any]) -> LabelMap:
     return LabelMap(rows, classes['unlabelled'])
 
 
-def json_of(reader: Any, topic: str) -> dict[str, Any] | None:
+def json_of(recording: Recording, topic: str) -> dict[str, Any] | None:
     """Returns the first message of a topic of JSON strings, None without any."""
-    rows = [row for row in reader.connections if row.topic == topic]
-    for row, _, data in reader.messages(rows) if rows else ():
-        found: dict[str, Any] = json.loads(reader.deserialize(data, row.msgtype).data)
+    for message in recording.messages([topic]):
+        found: dict[str, Any] = json.loads(recording.read(message).data)
         return found
     return None

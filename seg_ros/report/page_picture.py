@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 
 import cv2
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from seg_ros.core.types import RgbImage
 from seg_ros.pictures.drawing import BOLD, MUTED, TEXT, Box, Colour, blank, draw_text, paste
-from seg_ros.report.chart import Row
+from seg_ros.report.chart import Chart
 from seg_ros.report.page import Page
 
 __all__ = ['page_picture']
@@ -37,7 +38,7 @@ def page_picture(page: Page) -> RgbImage:
     _draw_head(canvas, page)
     y = top
     for row, height in zip(page.rows, heights, strict=True):
-        _draw_row(canvas, row, Box(LEFT, y, WIDTH - LEFT - MARGIN, height - GAP), page.span_s)
+        _draw_chart(canvas, row, Box(LEFT, y, WIDTH - LEFT - MARGIN, height - GAP), page.span_s)
         y += height
     _draw_axis(canvas, y, page)
     for index, (moment, _) in reversed(list(enumerate(pictured))):
@@ -57,7 +58,7 @@ def page_picture(page: Page) -> RgbImage:
     return canvas
 
 
-def _height(row: Row) -> int:
+def _height(row: Chart) -> int:
     return TRACK_HEIGHT * len(row.bands) if row.bands else CURVE_HEIGHT
 
 
@@ -79,7 +80,7 @@ def _draw_head(canvas: RgbImage, page: Page) -> None:
         draw_text(box, _ascii(tile.note), (10, 69), 13, MUTED)
 
 
-def _draw_row(canvas: RgbImage, row: Row, box: Box, span_s: tuple[float, float]) -> None:
+def _draw_chart(canvas: RgbImage, row: Chart, box: Box, span_s: tuple[float, float]) -> None:
     draw_text(canvas, _ascii(row.title), (MARGIN, box.y + 16), 15)
     if row.unit:
         draw_text(canvas, _ascii(row.unit), (MARGIN, box.y + 34), 13, MUTED)
@@ -90,10 +91,10 @@ def _draw_row(canvas: RgbImage, row: Row, box: Box, span_s: tuple[float, float])
         return
     low, high = row.limits
 
-    def points(at_s: Sequence[float], values: Sequence[float]) -> np.ndarray:  # type: ignore[type-arg]
+    def points(at_s: ArrayLike, values: ArrayLike) -> NDArray[np.int32]:
         x = (np.asarray(at_s) - span_s[0]) / (span_s[1] - span_s[0]) * (box.width - 1)
         y = (high - np.asarray(values)) / (high - low) * (box.height - 1)
-        return np.rint(np.stack([x, y], axis=-1) * 2**SUBPIXEL).astype(np.int32)
+        return np.asarray(np.rint(np.stack([x, y], axis=-1) * 2**SUBPIXEL), np.int32)
 
     for area in row.areas:
         outline = np.vstack([points(area.at_s, area.high), points(area.at_s, area.low)[::-1]])
@@ -109,12 +110,19 @@ def _draw_row(canvas: RgbImage, row: Row, box: Box, span_s: tuple[float, float])
         x = int(points([tick], [0.0])[0, 0] >> SUBPIXEL)
         plot[-box.height // 3 :, x : x + 2] = BAD
     for line in row.lines:
-        for piece in np.ma.clump_unmasked(np.ma.masked_invalid(line.values)):
+        for piece in _whole_pieces(line.values):
             curve = points(line.at_s[piece], line.values[piece])
             cv2.polylines(plot, [curve], False, line.colour, 1, cv2.LINE_AA, SUBPIXEL)
     if not row.bands:
         draw_text(plot, f'{high:g}', (4, 13), 12, MUTED)
         draw_text(plot, f'{low:g}', (4, box.height - 4), 12, MUTED)
+
+
+def _whole_pieces(values: NDArray[np.float64]) -> Iterator[slice]:
+    """Yields where the values are numbers, from one NaN to the next."""
+    ends = np.flatnonzero(np.diff(np.isfinite(values), prepend=False, append=False))
+    for begin, end in ends.reshape(-1, 2).tolist():
+        yield slice(begin, end)
 
 
 def _draw_axis(canvas: RgbImage, y: int, page: Page) -> None:

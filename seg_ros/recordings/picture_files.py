@@ -1,0 +1,205 @@
+"""A video or a folder of images as a recording: one camera, and nothing else."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from seg_ros.core.errors import ConfigurationError, FrameError
+from seg_ros.core.types import RgbImage
+from seg_ros.core.units import NS_PER_S
+from seg_ros.messages.conversions import compressed_message, header_of
+from seg_ros.messages.plain import plain_type, serialised, typestore
+from seg_ros.recordings.recording import (
+    COMPRESSED,
+    RAW,
+    RecordedMessage,
+    RecordedTopic,
+    Recording,
+)
+
+__all__ = ['FolderRecording', 'VideoRecording']
+
+TOPIC = '/camera/image/compressed'
+FRAME_ID = 'camera_optical'
+VIDEO_RATE_HZ = 30.0  # of files that do not say theirs
+FOLDER_RATE_HZ = 5.0  # photographs are shown slowly
+JPEG_QUALITY = 90  # of the copy of a video's pictures in the bag
+KEPT_AS_THEY_ARE = {'.jpg': 'jpeg', '.jpeg': 'jpeg', '.png': 'png'}
+
+
+class PictureRecording(Recording):
+    """What both have in common: pictures at a steady rate.
+
+    Args:
+        path: Where they are.
+        name: What they are, for people.
+        count: How many there are.
+        rate_hz: Of the pictures.
+    """
+
+    def __init__(self, path: Path, name: str, count: int, rate_hz: float) -> None:
+        super().__init__(path, name)
+        self._period_ns = NS_PER_S / rate_hz
+        self.topics = {TOPIC: RecordedTopic(COMPRESSED, count)}
+        self.end_ns = max(1, round(count * self._period_ns))
+
+    def read(self, message: RecordedMessage) -> Any:
+        if message.picture is None:
+            if not message.data:
+                raise _broken_file()
+            return typestore().deserialize_cdr(message.data, COMPRESSED)
+        height, width = message.picture.shape[:2]
+        return plain_type(RAW)(
+            header=header_of(message.recorded_ns, FRAME_ID),
+            height=height,
+            width=width,
+            encoding='rgb8',
+            step=3 * width,
+            data=message.picture.reshape(-1),
+        )
+
+    def typestore(self) -> Any:
+        return typestore()
+
+
+class VideoRecording(PictureRecording):
+    """The pictures of a video.
+
+    Args:
+        path: The file.
+        rate_hz: Pictures a second; None takes the file's own.
+
+    Raises:
+        ConfigurationError: OpenCV cannot read it.
+    """
+
+    def __init__(self, path: Path, rate_hz: float | None = None) -> None:
+        capture = cv2.VideoCapture(str(path))
+        try:
+            if not (capture.isOpened() and capture.grab()):
+                msg = (
+                    f'{path} was to be played as a video, but OpenCV reads no picture from it. '
+                    'Convert it, for example: ffmpeg -i FILE -c:v libx264 -pix_fmt yuv420p new.mp4'
+                )
+                raise ConfigurationError(msg)
+            own_rate_hz = capture.get(cv2.CAP_PROP_FPS)
+            count = int(max(1, capture.get(cv2.CAP_PROP_FRAME_COUNT)))
+        finally:
+            capture.release()
+        if not 0.1 <= own_rate_hz <= 1000.0:
+            own_rate_hz = VIDEO_RATE_HZ
+        super().__init__(path, path.name, count, rate_hz or own_rate_hz)
+
+    def messages(
+        self, topics: Collection[str], first_ns: int | None = None, end_ns: int | None = None
+    ) -> Iterator[RecordedMessage]:
+        # The count of a video may be a guess: who wants all of it gets all that is there.
+        last_ns = math.inf if end_ns is None or end_ns >= self.end_ns else end_ns
+        for number, picture in enumerate(self._pictures() if TOPIC in topics else ()):
+            stamp_ns = round(number * self._period_ns)
+            if stamp_ns >= last_ns:
+                return
+            if stamp_ns >= (first_ns or 0):
+                yield RecordedMessage(TOPIC, number, stamp_ns, b'', picture)
+
+    def picture(self, message: RecordedMessage) -> RgbImage:
+        assert message.picture is not None
+        return message.picture
+
+    def copy(self, message: RecordedMessage) -> bytes:
+        assert message.picture is not None
+        jpeg: Any = compressed_message(message.picture, JPEG_QUALITY)
+        jpeg.header = header_of(message.recorded_ns, FRAME_ID)
+        return serialised(jpeg, COMPRESSED)
+
+    def _pictures(self) -> Iterator[RgbImage]:
+        capture = cv2.VideoCapture(str(self.path))
+        try:
+            while True:
+                good, bgr = capture.read()
+                if not good:
+                    return
+                yield np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8)
+        finally:
+            capture.release()
+
+
+class FolderRecording(PictureRecording):
+    """The images of a folder, in the order of their names.
+
+    Args:
+        path: The folder, or a single image; what is no image in it is left alone.
+        rate_hz: Images a second; None takes 5.
+
+    Raises:
+        ConfigurationError: There is no image in it.
+    """
+
+    def __init__(self, path: Path, rate_hz: float | None = None) -> None:
+        files = sorted(p for p in path.iterdir() if p.is_file()) if path.is_dir() else [path]
+        self._files = [file for file in files if cv2.haveImageReader(str(file))]
+        if not self._files:
+            msg = (
+                f'{path} was to be played as images, but none of its {len(files)} files is an '
+                'image that OpenCV reads. Name a folder of png, jpeg, webp or avif files.'
+            )
+            raise ConfigurationError(msg)
+        super().__init__(path, path.resolve().name, len(self._files), rate_hz or FOLDER_RATE_HZ)
+
+    def messages(
+        self, topics: Collection[str], first_ns: int | None = None, end_ns: int | None = None
+    ) -> Iterator[RecordedMessage]:
+        end_ns = self.end_ns if end_ns is None else end_ns
+        for number, file in enumerate(self._files if TOPIC in topics else ()):
+            stamp_ns = round(number * self._period_ns)
+            if (first_ns or 0) <= stamp_ns < end_ns:
+                yield self._message(number, file, stamp_ns)
+
+    def picture(self, message: RecordedMessage) -> RgbImage:
+        """Returns a file as people look at it, turned as a photograph says."""
+        picture = message.picture
+        if picture is None:
+            picture = _picture_of(self._files[message.number])
+        if picture is None:
+            raise _broken_file()
+        return picture
+
+    def copy(self, message: RecordedMessage) -> bytes:
+        """Returns a jpeg or png file as it is, else the picture as png."""
+        if message.picture is None:
+            return message.data
+        bgr = cv2.cvtColor(message.picture, cv2.COLOR_RGB2BGR)
+        return _compressed('png', cv2.imencode('.png', bgr)[1].tobytes(), message.recorded_ns)
+
+    def place(self, message: RecordedMessage) -> str:
+        return f'{super().place(message)} in {self._files[message.number].name}'
+
+    def _message(self, number: int, file: Path, stamp_ns: int) -> RecordedMessage:
+        """A file that is broken gives a message without anything in it."""
+        kind = KEPT_AS_THEY_ARE.get(file.suffix.lower())
+        if kind is None:
+            return RecordedMessage(TOPIC, number, stamp_ns, b'', _picture_of(file))
+        data = _compressed(kind, file.read_bytes(), stamp_ns)
+        return RecordedMessage(TOPIC, number, stamp_ns, data)
+
+
+def _picture_of(file: Path) -> RgbImage | None:
+    bgr = cv2.imread(str(file), cv2.IMREAD_COLOR)
+    return None if bgr is None else np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8)
+
+
+def _compressed(kind: str, data: bytes, stamp_ns: int) -> bytes:
+    message = plain_type(COMPRESSED)(
+        header=header_of(stamp_ns, FRAME_ID), format=kind, data=np.frombuffer(data, np.uint8)
+    )
+    return serialised(message, COMPRESSED)
+
+
+def _broken_file() -> FrameError:
+    return FrameError('file_broken', 'the file starts like an image, but is broken')
