@@ -35,8 +35,8 @@ from test.ros.graph import (
     values_of,
     wait_for,
 )
-from test.ros.test_nav2_contracts import COLOURS, IDS, SPEC
-from test.ros.test_segmentation_node import canned
+from test.ros.nodes import canned
+from test.ros.painted_road import COLOURS, IDS, SPEC
 from test.tiny_onnx import network, write_engine
 
 SECOND_NS = 1_000_000_000

@@ -16,7 +16,7 @@ from seg_ros.ros import segmentation_node
 from seg_ros.ros.segmentation_node import autostart
 from test.ros.drive import Drive
 from test.ros.graph import Graph, values_of, wait_for
-from test.ros.test_segmentation_node import canned, street
+from test.ros.nodes import canned, street
 
 
 def test_a_zone_tells_when_somebody_is_in_it(graph: Graph, engine: Path) -> None:
