@@ -11,7 +11,8 @@ import yaml
 from seg_ros.core.watched_zones.config import ZoneConfig
 from seg_ros.core.watched_zones.monitor import ZoneMonitors, ZoneState
 from seg_ros.decisions import FrameDecisions
-from seg_ros.messages.zone_outputs import SPEED_LIMIT, zone_outputs
+from seg_ros.messages.outputs import zone_outputs
+from seg_ros.messages.zones import SPEED_LIMIT
 from test import people_scene as scene
 from test.paths import REPOSITORY
 from test.ros.graph import header_of

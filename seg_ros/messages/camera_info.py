@@ -10,11 +10,10 @@ import numpy as np
 from seg_ros.core.errors import ConfigurationError
 from seg_ros.core.geometry.camera import Camera, Mount
 from seg_ros.core.geometry.intrinsics import CameraIntrinsics
-from seg_ros.messages.types import message_type
+from seg_ros.messages.types import CameraInfo
 
 __all__ = ['Calibration', 'camera_info_message', 'camera_info_topic', 'intrinsics_of']
 
-CameraInfo = message_type('sensor_msgs/msg/CameraInfo')
 
 MountOf = Callable[[str, int], tuple[Mount | None, str]]
 """``mount_of(frame_id, now_ns)``: where the camera is, or None with the reason."""

@@ -11,8 +11,7 @@ from std_msgs.msg import Header
 
 from seg_ros.core.lane.track import LaneTrack
 from seg_ros.decisions import FrameDecisions
-from seg_ros.messages.decision_output import DecisionOutput
-from seg_ros.messages.decision_outputs import DECISION_OUTPUTS
+from seg_ros.messages.outputs import DecisionOutput
 from seg_ros.messages.types import has_type, message_type
 
 __all__ = ['DecisionOutputs']
@@ -27,7 +26,7 @@ class DecisionOutputs:
         node: Creates the publishers.
         prefix: ``~`` or ``~/<camera>``.
         base_frame: Frame of what is published in metres.
-        more: Rows beside those of ``DECISION_OUTPUTS``, which the configuration asks for.
+        rows: What is published.
         place: Puts a lane into the frame of its paths; None leaves them in the base frame.
 
     What needs a package that is not installed is left out, and the log says so.
@@ -38,7 +37,7 @@ class DecisionOutputs:
         node: Node,
         prefix: str,
         base_frame: str,
-        more: tuple[DecisionOutput, ...] = (),
+        rows: tuple[DecisionOutput, ...],
         place: Callable[[LaneTrack], LaneTrack] | None = None,
     ) -> None:
         self._node = node
@@ -46,7 +45,7 @@ class DecisionOutputs:
         self._base_frame = base_frame
         self._publishers = [
             (row, node.create_publisher(message_type(row.type_name), f'{prefix}/{row.topic}', QOS))
-            for row in (*DECISION_OUTPUTS, *more)
+            for row in rows
             if self._is_possible(row)
         ]
 

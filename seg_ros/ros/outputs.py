@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
 import time
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -16,13 +14,14 @@ from std_msgs.msg import Header, String
 
 from seg_ros.inference.engine import Engine
 from seg_ros.messages.conversions import (
+    LABEL_INFO,
     ReusedImage,
     classes_message,
     compressed_message,
     label_info_message,
 )
-from seg_ros.messages.image_outputs import OUTPUTS
-from seg_ros.messages.types import message_type
+from seg_ros.messages.outputs import IMAGE_OUTPUTS
+from seg_ros.messages.types import has_type, message_type
 from seg_ros.pipeline import FrameImages
 
 __all__ = ['CameraOutputs']
@@ -33,7 +32,7 @@ __all__ = ['CameraOutputs']
 IMAGE_QOS = QoSProfile(
     history=HistoryPolicy.KEEP_LAST, depth=5, reliability=ReliabilityPolicy.RELIABLE
 )
-LABEL_INFOS = ('label_info', 'costmap/label_info')  # beside each image that it is about
+LABEL_INFO_TOPICS = ('label_info', 'costmap/label_info')  # beside each image that it is about
 LATCHED_QOS = QoSProfile(
     history=HistoryPolicy.KEEP_LAST,
     depth=1,
@@ -61,28 +60,24 @@ class CameraOutputs:
                 IMAGE_QOS,
                 qos_overriding_options=QoSOverridingOptions.with_default_policies(),
             )
-            for row in OUTPUTS.values()
+            for row in IMAGE_OUTPUTS.values()
         }
         self._images = {
             row.image: ReusedImage(row.encoding)
-            for row in OUTPUTS.values()
+            for row in IMAGE_OUTPUTS.values()
             if row.encoding != 'jpeg'
         }
         self._classes = node.create_publisher(String, f'{prefix}/classes', LATCHED_QOS)
-        self._vision_msgs = vision_msgs()
-        self._label_infos = []
-        if self._vision_msgs is not None:
-            self._label_infos = [
-                node.create_publisher(
-                    self._vision_msgs.LabelInfo, f'{prefix}/{topic}', LATCHED_QOS
-                )
-                for topic in LABEL_INFOS
-            ]
+        self._label_infos = [
+            node.create_publisher(message_type(LABEL_INFO), f'{prefix}/{topic}', LATCHED_QOS)
+            for topic in LABEL_INFO_TOPICS
+            if has_type(LABEL_INFO)
+        ]
 
     def wanted(self) -> set[str]:
         """Returns the images, out of ``pipeline.IMAGES``, that somebody subscribes to."""
         return {
-            OUTPUTS[topic].image
+            IMAGE_OUTPUTS[topic].image
             for topic, publisher in self._publishers.items()
             if publisher.get_subscription_count() > 0
         }
@@ -100,7 +95,7 @@ class CameraOutputs:
         """
         first_ns = None
         for topic, publisher in self._publishers.items():
-            row = OUTPUTS[topic]
+            row = IMAGE_OUTPUTS[topic]
             pixels = getattr(images, row.image)
             if pixels is None or publisher.get_subscription_count() == 0:
                 continue
@@ -118,20 +113,9 @@ class CameraOutputs:
         """Publishes the names of the classes, latched."""
         self._classes.publish(classes_message(self._engine.name, self._engine.label_map))
         for publisher in self._label_infos:
-            publisher.publish(
-                label_info_message(header, self._engine.label_map, threshold, self._vision_msgs)
-            )
+            publisher.publish(label_info_message(header, self._engine.label_map, threshold))
 
     def destroy(self) -> None:
         """Removes the publishers from the graph."""
         for publisher in (*self._publishers.values(), self._classes, *self._label_infos):
             self._node.destroy_publisher(publisher)
-
-
-def vision_msgs() -> ModuleType | None:
-    """Returns ``vision_msgs.msg`` where it is installed and has LabelInfo (since Humble)."""
-    try:
-        module = importlib.import_module('vision_msgs.msg')
-    except ImportError:
-        return None
-    return module if hasattr(module, 'LabelInfo') else None

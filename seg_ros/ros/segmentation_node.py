@@ -40,7 +40,7 @@ from seg_ros.inference.engine import engine_search_path, load_engine
 from seg_ros.inference.registry import ChosenBackend, PlanOptions, create_backend
 from seg_ros.inference.switchable_backend import BackendStatus, backend_status
 from seg_ros.inference.tensorrt.plan_build import possible_batch
-from seg_ros.messages.configured_outputs import configured_outputs
+from seg_ros.messages.outputs import decision_outputs
 from seg_ros.perception import Perception
 from seg_ros.ros.camera_geometry import CameraGeometry
 from seg_ros.ros.camera_input import CameraInput
@@ -156,7 +156,7 @@ class SegmentationNode(LifecycleNode):
                     self,
                     prefix,
                     config.base_frame,
-                    configured_outputs(config),
+                    decision_outputs(config),
                     lane_placing(config, transforms),
                 ),
                 CameraGeometry(self, camera, topic, mounting),
@@ -438,10 +438,8 @@ def main(argv: Sequence[str]) -> int:
 
 def autostart(node: SegmentationNode) -> bool:
     """Configures and activates; returns whether both succeeded."""
-    return (
-        node.trigger_configure() == TransitionCallbackReturn.SUCCESS
-        and node.trigger_activate() == TransitionCallbackReturn.SUCCESS
-    )
+    success = TransitionCallbackReturn.SUCCESS
+    return bool(node.trigger_configure() == success and node.trigger_activate() == success)
 
 
 def main_process() -> None:

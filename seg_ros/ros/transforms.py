@@ -14,7 +14,7 @@ from rclpy.time import Time
 from seg_ros.core.errors import ConfigurationError
 from seg_ros.core.lane.track import LaneTrack
 from seg_ros.core.parameters.node_config import NodeConfig
-from seg_ros.messages.lane_frame import placed_lane
+from seg_ros.messages.lane import placed_lane
 from seg_ros.messages.mounting import Mounting, wants_transforms
 
 __all__ = ['NodeTransforms', 'lane_placing', 'node_mounting', 'node_transforms']
