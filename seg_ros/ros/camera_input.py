@@ -25,7 +25,7 @@ TYPE_NAMES = {
     'raw': 'sensor_msgs/msg/Image',
     'compressed': 'sensor_msgs/msg/CompressedImage',
 }
-REPEAT_WARNING_S = 30.0
+REPEAT_WARNING_S = 30.0  # often enough to be seen in a log, too seldom to fill it
 
 OnMessage = Callable[[str, 'Image | CompressedImage', int], None]
 

@@ -42,18 +42,20 @@ from seg_ros.inference.switchable_backend import BackendStatus, backend_status
 from seg_ros.inference.tensorrt.plan_build import possible_batch
 from seg_ros.messages.outputs import decision_outputs
 from seg_ros.perception import Perception
-from seg_ros.ros.camera_geometry import CameraGeometry
 from seg_ros.ros.camera_input import CameraInput
-from seg_ros.ros.clock_watch import ClockWatch
-from seg_ros.ros.decision_outputs import DecisionOutputs
 from seg_ros.ros.diagnostics import CameraStatistics, camera_status
 from seg_ros.ros.middleware import prepare_process
-from seg_ros.ros.odometry_input import OdometryInput
-from seg_ros.ros.outputs import CameraOutputs
+from seg_ros.ros.outputs import CameraOutputs, DecisionOutputs
 from seg_ros.ros.parameters import changed_config, declare_parameters, read_config
 from seg_ros.ros.spinning import ended_by_signal, spin_while
-from seg_ros.ros.stop_heartbeat import StopHeartbeat
-from seg_ros.ros.transforms import lane_placing, node_mounting, node_transforms
+from seg_ros.ros.stop_heartbeat import ClockWatch, StopHeartbeat
+from seg_ros.ros.vehicle_geometry import (
+    CameraGeometry,
+    OdometryInput,
+    lane_placing,
+    node_mounting,
+    node_transforms,
+)
 from seg_ros.ros.worker import CameraPort, FrameWorker
 
 __all__ = ['SegmentationNode', 'main', 'main_process']

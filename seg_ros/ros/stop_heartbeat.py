@@ -19,9 +19,10 @@ from std_msgs.msg import Bool
 
 from seg_ros.core.stop.decision import StopDecision, StopKind
 from seg_ros.core.stop.vehicle_stop import VehicleDecision
+from seg_ros.core.units import NS_PER_S
 from seg_ros.messages.stop_status import stop_status
 
-__all__ = ['StopHeartbeat']
+__all__ = ['ClockWatch', 'StopHeartbeat']
 
 HEARTBEAT_QOS = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)
 
@@ -105,3 +106,25 @@ class StopHeartbeat:
             self._was = decision.kind
             word = 'Stop' if decision.stop else 'Go'
             self._node.get_logger().info(f'{word}: {decision.reason}.')
+
+
+class ClockWatch:
+    """Notices that the clock of the stamps stands still, by one that always goes.
+
+    So does sim time in a pause, or when whoever published it is gone.
+    """
+
+    def __init__(self) -> None:
+        self._now_ns: int | None = None
+        self._since_ns = 0
+
+    def standing_s(self, now_ns: int, steady_ns: int) -> float:
+        """Returns how long the clock has stood still by now.
+
+        Args:
+            now_ns: The clock that stamps come from; a step back is a movement, too.
+            steady_ns: A clock that goes on whatever happens.
+        """
+        if now_ns != self._now_ns:
+            self._now_ns, self._since_ns = now_ns, steady_ns
+        return (steady_ns - self._since_ns) / NS_PER_S

@@ -1,25 +1,107 @@
-"""TF in the node, where tf2_ros is installed."""
+"""What the graph says of the vehicle: each camera's lens and place, its motion, and TF.
+
+The lens comes by CameraInfo, the place by TF (where tf2_ros is installed) or parameters, the
+motion by odometry.
+"""
 
 from __future__ import annotations
 
 import functools
-import importlib
 from collections.abc import Callable
 from typing import Any
 
+from nav_msgs.msg import Odometry
 from rclpy.duration import Duration
 from rclpy.node import Node
+from rclpy.qos import qos_profile_sensor_data
 from rclpy.time import Time
+from sensor_msgs.msg import CameraInfo
 
 from seg_ros.core.errors import ConfigurationError
+from seg_ros.core.geometry.camera import Camera
 from seg_ros.core.lane.track import LaneTrack
 from seg_ros.core.parameters.node_config import NodeConfig
+from seg_ros.core.stop.zones import Motion
+from seg_ros.messages.camera_info import Calibration, camera_info_topic
+from seg_ros.messages.conversions import motion_of
 from seg_ros.messages.lane import placed_lane
 from seg_ros.messages.mounting import Mounting, wants_transforms
 
-__all__ = ['NodeTransforms', 'lane_placing', 'node_mounting', 'node_transforms']
+__all__ = [
+    'CameraGeometry',
+    'NodeTransforms',
+    'OdometryInput',
+    'lane_placing',
+    'node_mounting',
+    'node_transforms',
+]
 
-WAIT_S = 0.05  # odometry may be a little later than the camera
+WAIT_S = 0.05  # for TF at a stamp: odometry of 20 Hz may come that much after the camera
+
+
+class CameraGeometry:
+    """Follows the calibration of one camera.
+
+    Args:
+        node: Creates the subscription.
+        name: Name of the camera.
+        image_topic: Its CameraInfo is beside it, after remapping.
+        mounting: Knows where the cameras are.
+    """
+
+    def __init__(self, node: Node, name: str, image_topic: str, mounting: Mounting) -> None:
+        self._node = node
+        self._name = name
+        self._calibration = Calibration(
+            lambda frame_id, now_ns: mounting.mount(name, frame_id, now_ns)
+        )
+        self._subscription = node.create_subscription(
+            CameraInfo,
+            camera_info_topic(node.resolve_topic_name(image_topic)),
+            self._on_info,
+            qos_profile_sensor_data,
+        )
+
+    @property
+    def topic(self) -> str:
+        return str(self._subscription.topic_name)
+
+    @property
+    def reason(self) -> str:
+        """Why there is no camera; empty when there is one."""
+        return self._calibration.reason
+
+    def camera(self) -> Camera | None:
+        """Returns the calibrated camera at its place, None with ``reason`` set."""
+        return self._calibration.camera(self._node.get_clock().now().nanoseconds)
+
+    def destroy(self) -> None:
+        self._node.destroy_subscription(self._subscription)
+
+    def _on_info(self, message: CameraInfo) -> None:
+        known = self._calibration.reason
+        try:
+            self._calibration.take(message)
+        except ConfigurationError as error:
+            if known != str(error):
+                self._node.get_logger().error(f'Camera {self._name}, {self.topic}: {error}')
+
+
+class OdometryInput:
+    """Subscribes to odometry."""
+
+    def __init__(self, node: Node, topic: str, on_motion: Callable[[Motion], None]) -> None:
+        self._node = node
+        self._on_motion = on_motion
+        self._subscription = node.create_subscription(
+            Odometry, topic, self._receive, qos_profile_sensor_data
+        )
+
+    def destroy(self) -> None:
+        self._node.destroy_subscription(self._subscription)
+
+    def _receive(self, message: Odometry) -> None:
+        self._on_motion(motion_of(message))
 
 
 class NodeTransforms:
@@ -30,7 +112,8 @@ class NodeTransforms:
     """
 
     def __init__(self, node: Node) -> None:
-        tf2_ros = importlib.import_module('tf2_ros')
+        import tf2_ros
+
         self._clock_type = node.get_clock().clock_type
         self._buffer = tf2_ros.Buffer()
         self._listener = tf2_ros.TransformListener(self._buffer, node)
