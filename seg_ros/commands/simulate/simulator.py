@@ -54,13 +54,13 @@ __all__ = ['main']
 NODE = '/segmentation'
 FIRST_ANSWER_S = 180.0  # the engine is loaded and the graph is found meanwhile
 WARM_UP_S = 1.0  # for one answer before the drive
-ANSWER_S = 20.0
+ANSWER_S = 20.0  # of one frame; a network on a busy CPU takes seconds
 MAX_SILENT = 5  # frames in a row, then the node is taken for dead
 HAND_OVER_FRAMES = 20  # that the simulation's own driver drives, while the lane is found
-STUCK_S = 60.0
+STUCK_S = 60.0  # simulated; people are out of the way sooner
 BETWEEN_LEGS_NS = 5_000_000_000  # a jump of time, after which the node begins anew
 PERIOD_NS = round(NS_PER_S / RATE_HZ)
-REPORT_S = 1.0
+REPORT_S = 1.0  # between lines of progress
 RELIABLE = QoSProfile(depth=5, reliability=ReliabilityPolicy.RELIABLE)
 NEWEST = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from rosbags.rosbag2 import StoragePlugin, Writer
 
-from seg_ros.commands.demo.ground import ground_views, write_moment
+from seg_ros.commands.demo.pictures import ground_views, write_moment
 from seg_ros.commands.demo.recording import DemoRecording
 from seg_ros.core.navigation.config import NavigationConfig
 from seg_ros.core.navigation.navigator import NAVIGATION, Navigator
