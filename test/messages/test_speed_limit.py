@@ -14,10 +14,10 @@ from seg_ros.decisions import FrameDecisions
 from seg_ros.messages.outputs import zone_outputs
 from seg_ros.messages.zones import SPEED_LIMIT
 from test import people_scene as scene
+from test.messages.stand_ins import stand_ins, through_bytes
 from test.paths import REPOSITORY
 from test.ros.graph import header_of
 from test.ros.nav2_consumers import ControllerServer, parameters
-from test.stand_in_messages import stand_ins, through_bytes
 
 CONFIG_FOLDER = REPOSITORY / 'config'
 CONFIG = ZoneConfig(names=('near', 'far', 'shelf'), speed_percent=(20.0, 60.0, 100.0))

@@ -11,16 +11,17 @@ import pytest
 from seg_ros.inference.engine import load_engine
 from seg_ros.messages.conversions import LABEL_INFO, label_info_message
 from seg_ros.messages.types import has_type
+from test.messages.stand_ins import stand_ins
 from test.ros.graph import header_of
-from test.stand_in_messages import stand_ins
-from test.tiny_onnx import NAMES
+from test.tiny_onnx import NAMES, write_engine
 
 
-def test_label_info_names_every_class_with_its_pixel_value(engine: Path) -> None:
+def test_label_info_names_every_class_with_its_pixel_value(tmp_path: Path) -> None:
+    label_map = load_engine(write_engine(tmp_path / 'tiny')).label_map
     header = header_of(5, 'front_optical')
     with stand_ins():
         assert has_type(LABEL_INFO)
-        message = label_info_message(header, load_engine(engine).label_map, 0.25)
+        message = label_info_message(header, label_map, 0.25)
     assert message.header is header
     assert message.threshold == 0.25
     assert [(row.class_id, row.class_name) for row in message.class_map] == list(enumerate(NAMES))
