@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 
 from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.node import Node
+from rclpy.publisher import Publisher
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from std_msgs.msg import Bool
 
@@ -45,7 +46,7 @@ class StopHeartbeat:
         self._status = node.create_publisher(
             DiagnosticStatus, '~/pedestrian_stop/status', HEARTBEAT_QOS
         )
-        self._camera_status: dict[str, object] = {}
+        self._camera_status: dict[str, Publisher] = {}
         self._was = ''
         self._period_s = 1.0 / rate_hz
         self._over = threading.Event()
@@ -98,7 +99,7 @@ class StopHeartbeat:
                     DiagnosticStatus, f'~/{camera}/pedestrian_stop/status', HEARTBEAT_QOS
                 )
             status = stop_status(f'{name}, {camera}', decision, now_ns)
-            self._camera_status[camera].publish(status)  # type: ignore[attr-defined]
+            self._camera_status[camera].publish(status)
 
     def _log(self, decision: StopDecision) -> None:
         """Logs the change between stop and go, and of the kind of a stop."""

@@ -19,7 +19,7 @@ from nav_msgs.msg import Odometry
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo
 
-from seg_ros.commands.simulate.simulator import odometry_message
+from seg_ros.commands.simulate.vehicle_node import odometry_message
 from seg_ros.core.stop.config import StopConfig
 from seg_ros.messages.camera_info import camera_info_message
 from seg_ros.messages.conversions import stamp_text
