@@ -42,10 +42,9 @@ setup(
     name=NAME,
     version=VERSION,
     description='Semantic segmentation for ROS 2: labels, pedestrian stop and lane track',
+    # No address: nobody can be written to. Report what is wrong as an issue of the repository.
     author='The seg_ros authors',
-    author_email='maintainers@seg-ros.org',
     maintainer='The seg_ros authors',
-    maintainer_email='maintainers@seg-ros.org',
     license='Apache-2.0',
     python_requires='>=3.10',
     packages=find_packages(include=[NAME, f'{NAME}.*']),

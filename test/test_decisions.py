@@ -18,13 +18,13 @@ from seg_ros.core.stop.tracking import TrackedPerson
 from seg_ros.core.types import NetworkView
 from seg_ros.decisions import CameraDecisions, FrameDecisions, needs_of_stop
 from seg_ros.inference.engine import load_engine
-from seg_ros.messages.decision_outputs import markers_message, people_message
-from seg_ros.messages.types import message_type
+from seg_ros.messages.markers import markers_message
+from seg_ros.messages.people import people_message
+from seg_ros.messages.types import Header
 from test import people_scene
 from test.through_perception import decided
 from test.tiny_onnx import SIZE_WH, write_engine
 
-Header = message_type('std_msgs/msg/Header')
 SECOND_NS = 1_000_000_000
 VIEW = NetworkView(np.zeros((*SIZE_WH[::-1], 3), np.uint8), np.zeros(SIZE_WH[::-1], np.uint8))
 

@@ -1,4 +1,4 @@
-"""The lens of a camera from its CameraInfo, and the CameraInfo of a lens."""
+"""The intrinsics of a camera (its lens) from its CameraInfo, and the other way round."""
 
 from __future__ import annotations
 
@@ -10,11 +10,10 @@ import numpy as np
 from seg_ros.core.errors import ConfigurationError
 from seg_ros.core.geometry.camera import Camera, Mount
 from seg_ros.core.geometry.intrinsics import CameraIntrinsics
-from seg_ros.messages.types import message_type
+from seg_ros.messages.types import CameraInfo
 
 __all__ = ['Calibration', 'camera_info_message', 'camera_info_topic', 'intrinsics_of']
 
-CameraInfo = message_type('sensor_msgs/msg/CameraInfo')
 
 MountOf = Callable[[str, int], tuple[Mount | None, str]]
 """``mount_of(frame_id, now_ns)``: where the camera is, or None with the reason."""
@@ -28,7 +27,7 @@ def camera_info_topic(image_topic: str) -> str:
 
 
 class Calibration:
-    """Follows the lens and the place of one camera.
+    """Follows the intrinsics (the lens) and the mounting of one camera.
 
     Args:
         mount_of: Knows where the camera is.
@@ -48,7 +47,7 @@ class Calibration:
         """Takes a CameraInfo.
 
         Raises:
-            ConfigurationError: It does not describe a calibrated camera; the lens is unknown now.
+            ConfigurationError: It does not describe a calibrated camera; none is known now.
         """
         self._frame_id = message.header.frame_id
         try:
@@ -79,7 +78,7 @@ class Calibration:
 
 
 def intrinsics_of(message: Any, known: CameraIntrinsics | None) -> CameraIntrinsics:
-    """Returns the lens of a CameraInfo; the known one where it is the same.
+    """Returns the intrinsics of a CameraInfo; the known ones where they are the same.
 
     Raises:
         ConfigurationError: The message does not describe a calibrated camera.
@@ -96,7 +95,7 @@ def intrinsics_of(message: Any, known: CameraIntrinsics | None) -> CameraIntrins
 
 
 def camera_info_message(camera: CameraIntrinsics | None, size_wh: tuple[int, int]) -> CameraInfo:
-    """Returns the lens as a message without a header; all zero means that nobody calibrated it."""
+    """Returns intrinsics as a message without a header; all zero says that nobody calibrated."""
     if camera is None:
         return CameraInfo(width=size_wh[0], height=size_wh[1])
     message = CameraInfo(width=camera.width, height=camera.height)

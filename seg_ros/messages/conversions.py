@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import array
 import json
+import math
 from typing import Any
 
 import cv2
@@ -17,9 +18,18 @@ from seg_ros.core.labels import LabelMap
 from seg_ros.core.stop.zones import Motion
 from seg_ros.core.types import RgbImage
 from seg_ros.core.units import NS_PER_S
-from seg_ros.messages.types import message_type, packed
+from seg_ros.messages.types import (
+    CompressedImage,
+    Header,
+    Image,
+    Quaternion,
+    String,
+    message_type,
+    packed,
+)
 
 __all__ = [
+    'LABEL_INFO',
     'ReusedImage',
     'classes_message',
     'compressed_message',
@@ -28,14 +38,13 @@ __all__ = [
     'image_message',
     'label_info_message',
     'motion_of',
+    'quaternion_of',
     'stamp_ns_of',
     'stamp_text',
 ]
 
-Header = message_type('std_msgs/msg/Header')
-String = message_type('std_msgs/msg/String')
-CompressedImage = message_type('sensor_msgs/msg/CompressedImage')
-Image = message_type('sensor_msgs/msg/Image')
+
+LABEL_INFO = 'vision_msgs/msg/LabelInfo'  # since Humble
 
 
 def stamp_ns_of(header: Header) -> int:
@@ -65,6 +74,11 @@ def frame_from_message(message: Image | CompressedImage, camera: str) -> Frame:
     return Frame(camera, stamp_ns_of(message.header), message.header.frame_id, image)
 
 
+def quaternion_of(yaw: float) -> Quaternion:
+    """Returns the rotation about the vertical by an angle in radians, counter-clockwise."""
+    return Quaternion(x=0.0, y=0.0, z=math.sin(0.5 * yaw), w=math.cos(0.5 * yaw))
+
+
 def motion_of(message: Any) -> Motion:
     """Returns what a nav_msgs/Odometry says; its twist is in the base frame."""
     twist = message.twist.twist
@@ -80,7 +94,7 @@ class ReusedImage:
 
     def __init__(self, encoding: str) -> None:
         self.message = Image(encoding=encoding, is_bigendian=0)
-        self._pixels = np.empty((0, 0), np.uint8)
+        self._pixels: NDArray[np.uint8] = np.empty((0, 0), np.uint8)
 
     def pixels(self, shape: tuple[int, ...]) -> NDArray[np.uint8]:
         """Returns a view, ``(H, W)`` or ``(H, W, C)``, of the message's bytes to write to."""
@@ -138,18 +152,14 @@ def classes_message(engine: str, label_map: LabelMap) -> String:
     )
 
 
-def label_info_message(
-    header: Header, label_map: LabelMap, threshold: float, vision_msgs: Any
-) -> Any:
-    """Returns the classes as vision_msgs/LabelInfo.
+def label_info_message(header: Header, label_map: LabelMap, threshold: float) -> Any:
+    """Returns the classes as vision_msgs/LabelInfo, which not every machine has.
 
     Args:
         header: Stamp of the publication and frame of the camera.
         label_map: The engine's classes.
         threshold: Least confidence (0 to 1) of a published label.
-        vision_msgs: The module ``vision_msgs.msg``, which not every machine has.
     """
-    rows = [
-        vision_msgs.VisionClass(class_id=row.id, class_name=row.name) for row in label_map.classes
-    ]
-    return vision_msgs.LabelInfo(header=header, class_map=rows, threshold=threshold)
+    row_type = message_type('vision_msgs/msg/VisionClass')
+    rows = [row_type(class_id=row.id, class_name=row.name) for row in label_map.classes]
+    return message_type(LABEL_INFO)(header=header, class_map=rows, threshold=threshold)

@@ -5,12 +5,9 @@ from __future__ import annotations
 from seg_ros.core.stop.decision import Cause, StopDecision
 from seg_ros.core.units import NS_PER_S
 from seg_ros.messages.conversions import stamp_text
-from seg_ros.messages.types import message_type
+from seg_ros.messages.types import DiagnosticStatus, KeyValue
 
 __all__ = ['stop_status']
-
-DiagnosticStatus = message_type('diagnostic_msgs/msg/DiagnosticStatus')
-KeyValue = message_type('diagnostic_msgs/msg/KeyValue')
 
 LEVELS = {
     Cause.CLEAR: DiagnosticStatus.OK,

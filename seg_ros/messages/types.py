@@ -1,63 +1,112 @@
-"""The classes of the messages: those of the installed ROS packages, else plain ones like them.
+"""The message classes: those of the installed ROS packages, else plain ones like them.
 
 Whoever fills messages takes the classes from here, so that the node and a replay on a machine
-without ROS say the same with the same code.
+without ROS say the same with the same code. This is the only file of the room that imports
+message packages. A process has classes of one kind: its first import of this file decides, by
+what is installed and by whether ``plain.prefer_plain`` was called before.
 """
 
 from __future__ import annotations
 
 import array
-import importlib
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ['has_type', 'message_type', 'packed', 'prefer_plain', 'uses_ros']
+from seg_ros.messages.plain import is_plain_preferred, plain_type, plain_types
 
-PACKAGES = (
-    'diagnostic_msgs',
-    'geometry_msgs',
-    'nav_msgs',
-    'sensor_msgs',
-    'std_msgs',
-    'visualization_msgs',
-)
+try:
+    if is_plain_preferred():
+        raise ImportError('This process takes plain classes.')
+    from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
+    from geometry_msgs.msg import (
+        Point,
+        Pose,
+        PoseArray,
+        PoseStamped,
+        PoseWithCovariance,
+        PoseWithCovarianceStamped,
+        Quaternion,
+        Vector3,
+    )
+    from nav_msgs.msg import MapMetaData, OccupancyGrid, Path
+    from sensor_msgs.msg import (
+        CameraInfo,
+        CompressedImage,
+        Image,
+        LaserScan,
+        PointCloud2,
+        PointField,
+    )
+    from std_msgs.msg import Bool, ColorRGBA, Header, String
+    from visualization_msgs.msg import Marker, MarkerArray
 
+    USES_ROS = True
+except ImportError:
+    DiagnosticStatus, KeyValue = plain_types('diagnostic_msgs', 'DiagnosticStatus KeyValue')
+    Point, Pose, PoseArray, PoseStamped = plain_types(
+        'geometry_msgs', 'Point Pose PoseArray PoseStamped'
+    )
+    PoseWithCovariance, PoseWithCovarianceStamped, Quaternion, Vector3 = plain_types(
+        'geometry_msgs', 'PoseWithCovariance PoseWithCovarianceStamped Quaternion Vector3'
+    )
+    MapMetaData, OccupancyGrid, Path = plain_types('nav_msgs', 'MapMetaData OccupancyGrid Path')
+    CameraInfo, CompressedImage, Image = plain_types(
+        'sensor_msgs', 'CameraInfo CompressedImage Image'
+    )
+    LaserScan, PointCloud2, PointField = plain_types(
+        'sensor_msgs', 'LaserScan PointCloud2 PointField'
+    )
+    Bool, ColorRGBA, Header, String = plain_types('std_msgs', 'Bool ColorRGBA Header String')
+    Marker, MarkerArray = plain_types('visualization_msgs', 'Marker MarkerArray')
 
-_kind: dict[str, bool] = {}  # 'ros': what this process has decided for
+    USES_ROS = False
 
-
-def prefer_plain() -> None:
-    """Takes plain classes though ROS may be there: a tenth of the time for whoever writes bags.
-
-    Where classes have been taken already it changes nothing.
-    """
-    _kind.setdefault('ros', False)
-
-
-def uses_ros() -> bool:
-    """Returns whether the classes are those of ROS; the first who asks decides it for good.
-
-    A message is never made of classes of both kinds.
-    """
-    if 'ros' not in _kind:
-        _kind['ros'] = all(_is_installed(package) for package in PACKAGES)
-    return _kind['ros']
+__all__ = [
+    'USES_ROS',
+    'Bool',
+    'CameraInfo',
+    'ColorRGBA',
+    'CompressedImage',
+    'DiagnosticStatus',
+    'Header',
+    'Image',
+    'KeyValue',
+    'LaserScan',
+    'MapMetaData',
+    'Marker',
+    'MarkerArray',
+    'OccupancyGrid',
+    'Path',
+    'Point',
+    'PointCloud2',
+    'PointField',
+    'Pose',
+    'PoseArray',
+    'PoseStamped',
+    'PoseWithCovariance',
+    'PoseWithCovarianceStamped',
+    'Quaternion',
+    'String',
+    'Vector3',
+    'has_type',
+    'message_type',
+    'packed',
+]
 
 
 def message_type(name: str) -> Any:
-    """Returns the class of a type like ``sensor_msgs/msg/Image``.
+    """Returns the class of a type like ``sensor_msgs/msg/Image``, as tables of topics name it.
 
     Raises:
+        ImportError: Its package is not installed, where the classes are those of ROS.
+        AttributeError: The installed package is older than the type.
+        KeyError: rosbags does not know the type, where the classes are plain.
         ConfigurationError: There is neither ROS nor rosbags, which knows the definitions.
     """
-    if uses_ros():
-        package, _, kind = name.split('/')
-        return getattr(importlib.import_module(f'{package}.msg'), kind)
-    from seg_ros.messages.plain import plain_type
-
-    return plain_type(name)
+    package, _, kind = name.split('/')
+    return getattr(_package(package), kind) if USES_ROS else plain_type(name)
 
 
 def has_type(name: str) -> bool:
@@ -77,12 +126,28 @@ def packed(typecode: str, values: NDArray[Any]) -> Any:
         values: Any shape; the bytes count.
     """
     data = values.tobytes()
-    return array.array(typecode, data) if uses_ros() else np.frombuffer(data, typecode)
+    return array.array(typecode, data) if USES_ROS else np.frombuffer(data, typecode)
 
 
-def _is_installed(package: str) -> bool:
-    try:
-        importlib.import_module(f'{package}.msg')
-    except ImportError:
-        return False
-    return True
+def _package(name: str) -> Any:
+    """Returns a message package; each stands in an import, where linters and readers look."""
+    match name:
+        case 'diagnostic_msgs':
+            from diagnostic_msgs import msg
+        case 'geometry_msgs':
+            from geometry_msgs import msg
+        case 'nav_msgs':
+            from nav_msgs import msg
+        case 'nav2_msgs':  # not on every machine
+            from nav2_msgs import msg
+        case 'sensor_msgs':
+            from sensor_msgs import msg
+        case 'std_msgs':
+            from std_msgs import msg
+        case 'vision_msgs':  # not on every machine
+            from vision_msgs import msg
+        case 'visualization_msgs':
+            from visualization_msgs import msg
+        case _:
+            raise ImportError(f'No topic has messages of the package {name}.')
+    return msg

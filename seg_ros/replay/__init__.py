@@ -6,6 +6,6 @@ Read ``replay.py`` first, which tells the story. May import ``recordings``, ``pi
 A process that replays has no use for the classes of ROS, unless it has taken them already.
 """
 
-from seg_ros.messages.types import prefer_plain
+from seg_ros.messages.plain import prefer_plain
 
 prefer_plain()

@@ -11,16 +11,13 @@ from seg_ros.core.image.camera_image import Frame
 from seg_ros.core.parameters.node_config import NodeConfig
 from seg_ros.decisions import FrameDecisions, needs_of_stop
 from seg_ros.inference.engine import Engine
-from seg_ros.messages.configured_outputs import configured_outputs
 from seg_ros.messages.conversions import (
     classes_message,
     compressed_message,
     header_of,
     image_message,
 )
-from seg_ros.messages.decision_output import DecisionOutput
-from seg_ros.messages.decision_outputs import DECISION_OUTPUTS
-from seg_ros.messages.image_outputs import OUTPUTS
+from seg_ros.messages.outputs import IMAGE_OUTPUTS, DecisionOutput, decision_outputs
 from seg_ros.messages.plain import serialised, typestore
 from seg_ros.messages.stop_status import stop_status
 from seg_ros.messages.types import message_type
@@ -57,7 +54,7 @@ class OutputTopic(NamedTuple):
 
 def output_names(config: NodeConfig) -> tuple[str, ...]:
     """Returns everything that can be written, as it is called below the node or the camera."""
-    return (STOP, STATUS, CLASSES, *OUTPUTS, *(row.topic for row in _decision_rows(config)))
+    return (STOP, STATUS, CLASSES, *IMAGE_OUTPUTS, *(row.topic for row in _decision_rows(config)))
 
 
 class ReplayOutputs:
@@ -79,7 +76,7 @@ class ReplayOutputs:
         self._config = config
         self._engine = engine
         self._names = _chosen(output_names(config), patterns)
-        self._images = [row for row in OUTPUTS.values() if row.topic in self._names]
+        self._images = [row for row in IMAGE_OUTPUTS.values() if row.topic in self._names]
         self._rows = [row for row in _decision_rows(config) if row.topic in self._names]
         decisions = {need for row in self._rows for need in row.needs}
         if {STOP, STATUS} & self._names:
@@ -165,8 +162,7 @@ class ReplayOutputs:
 
 def _decision_rows(config: NodeConfig) -> list[DecisionOutput]:
     """The rows whose types rosbags knows; vision_msgs and nav2_msgs are not among them."""
-    rows = (*DECISION_OUTPUTS, *configured_outputs(config))
-    return [row for row in rows if row.type_name in typestore().fielddefs]
+    return [row for row in decision_outputs(config) if row.type_name in typestore().fielddefs]
 
 
 def _chosen(names: Sequence[str], patterns: Sequence[str]) -> set[str]:

@@ -21,7 +21,7 @@ from seg_ros.core.units import NS_PER_S
 from seg_ros.decisions import CameraDecisions, FrameDecisions
 from seg_ros.messages.camera_info import Calibration, camera_info_message
 from seg_ros.messages.conversions import motion_of
-from seg_ros.messages.lane_frame import placed_lane
+from seg_ros.messages.lane import placed_lane
 from seg_ros.messages.mounting import Mounting, wants_transforms
 from seg_ros.replay.transforms import TransformTree
 

@@ -25,7 +25,7 @@ TYPE_NAMES = {
     'raw': 'sensor_msgs/msg/Image',
     'compressed': 'sensor_msgs/msg/CompressedImage',
 }
-REPEAT_WARNING_S = 30.0
+REPEAT_WARNING_S = 30.0  # often enough to be seen in a log, too seldom to fill it
 
 OnMessage = Callable[[str, 'Image | CompressedImage', int], None]
 
@@ -52,9 +52,9 @@ class CameraInput:
         self._on_message = on_message
         self._transport = 'raw' if config.image_transport == 'auto' else config.image_transport
         self._auto_transport = config.image_transport == 'auto'
-        self._reliability = self._reliability_asked_for(config)
-        self._auto_reliability = self._reliability is None
-        self._reliability = self._reliability or ReliabilityPolicy.BEST_EFFORT
+        asked = self._reliability_asked_for(config)
+        self._auto_reliability = asked is None
+        self._reliability = ReliabilityPolicy.BEST_EFFORT if asked is None else asked
         self._lock = threading.Lock()  # of the subscription
         self._is_over = False
         self._subscription: Any = None

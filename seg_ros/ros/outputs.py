@@ -1,10 +1,10 @@
-"""What a camera's results are published as: one row a topic."""
+"""The publishers of one camera: its images, and everything that is decided about its frames."""
 
 from __future__ import annotations
 
-import importlib
 import time
-from types import ModuleType
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,36 +14,40 @@ from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPo
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from std_msgs.msg import Header, String
 
+from seg_ros.core.lane.track import LaneTrack
+from seg_ros.decisions import FrameDecisions
 from seg_ros.inference.engine import Engine
 from seg_ros.messages.conversions import (
+    LABEL_INFO,
     ReusedImage,
     classes_message,
     compressed_message,
     label_info_message,
 )
-from seg_ros.messages.image_outputs import OUTPUTS
-from seg_ros.messages.types import message_type
+from seg_ros.messages.outputs import IMAGE_OUTPUTS, DecisionOutput
+from seg_ros.messages.types import has_type, message_type
 from seg_ros.pipeline import FrameImages
 
-__all__ = ['CameraOutputs']
-
+__all__ = ['CameraOutputs', 'DecisionOutputs']
 
 # Reliable serves best-effort and reliable subscribers alike. The depth is for readers that want
 # every image and are late at times, such as recorders.
 IMAGE_QOS = QoSProfile(
     history=HistoryPolicy.KEEP_LAST, depth=5, reliability=ReliabilityPolicy.RELIABLE
 )
-LABEL_INFOS = ('label_info', 'costmap/label_info')  # beside each image that it is about
+LABEL_INFO_TOPICS = ('label_info', 'costmap/label_info')  # beside each image that it is about
 LATCHED_QOS = QoSProfile(
     history=HistoryPolicy.KEEP_LAST,
     depth=1,
     reliability=ReliabilityPolicy.RELIABLE,
     durability=DurabilityPolicy.TRANSIENT_LOCAL,
 )
+# The newest decision counts; one more is kept for a reader that is late by a frame.
+DECISION_QOS = QoSProfile(depth=2, reliability=ReliabilityPolicy.RELIABLE)
 
 
 class CameraOutputs:
-    """The publishers of one camera.
+    """The publishers of one camera's images and of the names of their classes.
 
     Args:
         node: Creates the publishers.
@@ -61,28 +65,24 @@ class CameraOutputs:
                 IMAGE_QOS,
                 qos_overriding_options=QoSOverridingOptions.with_default_policies(),
             )
-            for row in OUTPUTS.values()
+            for row in IMAGE_OUTPUTS.values()
         }
         self._images = {
             row.image: ReusedImage(row.encoding)
-            for row in OUTPUTS.values()
+            for row in IMAGE_OUTPUTS.values()
             if row.encoding != 'jpeg'
         }
         self._classes = node.create_publisher(String, f'{prefix}/classes', LATCHED_QOS)
-        self._vision_msgs = vision_msgs()
-        self._label_infos = []
-        if self._vision_msgs is not None:
-            self._label_infos = [
-                node.create_publisher(
-                    self._vision_msgs.LabelInfo, f'{prefix}/{topic}', LATCHED_QOS
-                )
-                for topic in LABEL_INFOS
-            ]
+        self._label_infos = [
+            node.create_publisher(message_type(LABEL_INFO), f'{prefix}/{topic}', LATCHED_QOS)
+            for topic in LABEL_INFO_TOPICS
+            if has_type(LABEL_INFO)
+        ]
 
     def wanted(self) -> set[str]:
         """Returns the images, out of ``pipeline.IMAGES``, that somebody subscribes to."""
         return {
-            OUTPUTS[topic].image
+            IMAGE_OUTPUTS[topic].image
             for topic, publisher in self._publishers.items()
             if publisher.get_subscription_count() > 0
         }
@@ -100,7 +100,7 @@ class CameraOutputs:
         """
         first_ns = None
         for topic, publisher in self._publishers.items():
-            row = OUTPUTS[topic]
+            row = IMAGE_OUTPUTS[topic]
             pixels = getattr(images, row.image)
             if pixels is None or publisher.get_subscription_count() == 0:
                 continue
@@ -118,9 +118,7 @@ class CameraOutputs:
         """Publishes the names of the classes, latched."""
         self._classes.publish(classes_message(self._engine.name, self._engine.label_map))
         for publisher in self._label_infos:
-            publisher.publish(
-                label_info_message(header, self._engine.label_map, threshold, self._vision_msgs)
-            )
+            publisher.publish(label_info_message(header, self._engine.label_map, threshold))
 
     def destroy(self) -> None:
         """Removes the publishers from the graph."""
@@ -128,10 +126,90 @@ class CameraOutputs:
             self._node.destroy_publisher(publisher)
 
 
-def vision_msgs() -> ModuleType | None:
-    """Returns ``vision_msgs.msg`` where it is installed and has LabelInfo (since Humble)."""
-    try:
-        module = importlib.import_module('vision_msgs.msg')
-    except ImportError:
-        return None
-    return module if hasattr(module, 'LabelInfo') else None
+class DecisionOutputs:
+    """The publishers of one camera's decisions.
+
+    Args:
+        node: Creates the publishers.
+        prefix: ``~`` or ``~/<camera>``.
+        base_frame: Frame of what is published in metres.
+        rows: What is published.
+        place: Puts a lane into the frame of its paths; None leaves them in the base frame.
+
+    What needs a package that is not installed is left out, and the log says so.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        prefix: str,
+        base_frame: str,
+        rows: tuple[DecisionOutput, ...],
+        place: Callable[[LaneTrack], LaneTrack] | None = None,
+    ) -> None:
+        self._node = node
+        self._place = place
+        self._base_frame = base_frame
+        self._publishers = [
+            (
+                row,
+                node.create_publisher(
+                    message_type(row.type_name), f'{prefix}/{row.topic}', DECISION_QOS
+                ),
+            )
+            for row in rows
+            if self._is_possible(row)
+        ]
+
+    def wanted(self) -> set[str]:
+        """Returns what must be decided for those who subscribe."""
+        return {
+            need
+            for row, publisher in self._publishers
+            if publisher.get_subscription_count() > 0
+            for need in row.needs
+        }
+
+    def publish(self, camera_header: Header, decisions: FrameDecisions) -> None:
+        """Publishes under the stamp of the image."""
+        headers = {
+            'base': Header(stamp=camera_header.stamp, frame_id=self._base_frame),
+            'camera': camera_header,
+        }
+        lane = decisions.lane
+        if self._place is not None and lane is not None and lane.valid and self._is_lane_wanted():
+            decisions = replace(decisions, lane=self._place(lane))
+        for row, publisher in self._publishers:
+            if publisher.get_subscription_count() > 0:
+                message = row.make(headers[row.frame], decisions)
+                if message is not None:
+                    publisher.publish(message)
+
+    def publish_silence(self) -> None:
+        """Tells those who would believe the last message for ever that no frame is judged."""
+        stamp = self._node.get_clock().now().to_msg()
+        header = Header(stamp=stamp, frame_id=self._base_frame)
+        for row, publisher in self._publishers:
+            if row.when_silent and publisher.get_subscription_count() > 0:
+                publisher.publish(row.make(header, FrameDecisions()))
+
+    def _is_lane_wanted(self) -> bool:
+        return any(
+            row.topic.startswith('lane_track') and publisher.get_subscription_count() > 0
+            for row, publisher in self._publishers
+        )
+
+    def _is_possible(self, row: DecisionOutput) -> bool:
+        if has_type(row.type_name):
+            return True
+        package = row.type_name.partition('/')[0]
+        self._node.get_logger().warning(
+            f'There is no {row.topic}, because {package} is not installed. Install '
+            f'ros-$ROS_DISTRO-{package.replace("_", "-")} and start the node again.'
+        )
+        return False
+
+    def destroy(self) -> None:
+        """Removes the publishers from the graph."""
+        for _, publisher in self._publishers:
+            self._node.destroy_publisher(publisher)

@@ -40,20 +40,22 @@ from seg_ros.inference.engine import engine_search_path, load_engine
 from seg_ros.inference.registry import ChosenBackend, PlanOptions, create_backend
 from seg_ros.inference.switchable_backend import BackendStatus, backend_status
 from seg_ros.inference.tensorrt.plan_build import possible_batch
-from seg_ros.messages.configured_outputs import configured_outputs
+from seg_ros.messages.outputs import decision_outputs
 from seg_ros.perception import Perception
-from seg_ros.ros.camera_geometry import CameraGeometry
 from seg_ros.ros.camera_input import CameraInput
-from seg_ros.ros.clock_watch import ClockWatch
-from seg_ros.ros.decision_outputs import DecisionOutputs
 from seg_ros.ros.diagnostics import CameraStatistics, camera_status
 from seg_ros.ros.middleware import prepare_process
-from seg_ros.ros.odometry_input import OdometryInput
-from seg_ros.ros.outputs import CameraOutputs
+from seg_ros.ros.outputs import CameraOutputs, DecisionOutputs
 from seg_ros.ros.parameters import changed_config, declare_parameters, read_config
 from seg_ros.ros.spinning import ended_by_signal, spin_while
-from seg_ros.ros.stop_heartbeat import StopHeartbeat
-from seg_ros.ros.transforms import lane_placing, node_mounting, node_transforms
+from seg_ros.ros.stop_heartbeat import ClockWatch, StopHeartbeat
+from seg_ros.ros.vehicle_geometry import (
+    CameraGeometry,
+    OdometryInput,
+    lane_placing,
+    node_mounting,
+    node_transforms,
+)
 from seg_ros.ros.worker import CameraPort, FrameWorker
 
 __all__ = ['SegmentationNode', 'main', 'main_process']
@@ -156,7 +158,7 @@ class SegmentationNode(LifecycleNode):
                     self,
                     prefix,
                     config.base_frame,
-                    configured_outputs(config),
+                    decision_outputs(config),
                     lane_placing(config, transforms),
                 ),
                 CameraGeometry(self, camera, topic, mounting),
@@ -438,10 +440,8 @@ def main(argv: Sequence[str]) -> int:
 
 def autostart(node: SegmentationNode) -> bool:
     """Configures and activates; returns whether both succeeded."""
-    return (
-        node.trigger_configure() == TransitionCallbackReturn.SUCCESS
-        and node.trigger_activate() == TransitionCallbackReturn.SUCCESS
-    )
+    success = TransitionCallbackReturn.SUCCESS
+    return bool(node.trigger_configure() == success and node.trigger_activate() == success)
 
 
 def main_process() -> None:

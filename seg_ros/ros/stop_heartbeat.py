@@ -14,14 +14,16 @@ from collections.abc import Callable, Mapping
 
 from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.node import Node
+from rclpy.publisher import Publisher
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from std_msgs.msg import Bool
 
 from seg_ros.core.stop.decision import StopDecision, StopKind
 from seg_ros.core.stop.vehicle_stop import VehicleDecision
+from seg_ros.core.units import NS_PER_S
 from seg_ros.messages.stop_status import stop_status
 
-__all__ = ['StopHeartbeat']
+__all__ = ['ClockWatch', 'StopHeartbeat']
 
 HEARTBEAT_QOS = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)
 
@@ -44,7 +46,7 @@ class StopHeartbeat:
         self._status = node.create_publisher(
             DiagnosticStatus, '~/pedestrian_stop/status', HEARTBEAT_QOS
         )
-        self._camera_status: dict[str, object] = {}
+        self._camera_status: dict[str, Publisher] = {}
         self._was = ''
         self._period_s = 1.0 / rate_hz
         self._over = threading.Event()
@@ -97,7 +99,7 @@ class StopHeartbeat:
                     DiagnosticStatus, f'~/{camera}/pedestrian_stop/status', HEARTBEAT_QOS
                 )
             status = stop_status(f'{name}, {camera}', decision, now_ns)
-            self._camera_status[camera].publish(status)  # type: ignore[attr-defined]
+            self._camera_status[camera].publish(status)
 
     def _log(self, decision: StopDecision) -> None:
         """Logs the change between stop and go, and of the kind of a stop."""
@@ -105,3 +107,25 @@ class StopHeartbeat:
             self._was = decision.kind
             word = 'Stop' if decision.stop else 'Go'
             self._node.get_logger().info(f'{word}: {decision.reason}.')
+
+
+class ClockWatch:
+    """Notices that the clock of the stamps stands still, by one that always goes.
+
+    So does sim time in a pause, or when whoever published it is gone.
+    """
+
+    def __init__(self) -> None:
+        self._now_ns: int | None = None
+        self._since_ns = 0
+
+    def standing_s(self, now_ns: int, steady_ns: int) -> float:
+        """Returns how long the clock has stood still by now.
+
+        Args:
+            now_ns: The clock that stamps come from; a step back is a movement, too.
+            steady_ns: A clock that goes on whatever happens.
+        """
+        if now_ns != self._now_ns:
+            self._now_ns, self._since_ns = now_ns, steady_ns
+        return (steady_ns - self._since_ns) / NS_PER_S

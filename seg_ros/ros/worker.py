@@ -21,11 +21,10 @@ from seg_ros.decisions import CameraDecisions, needs_of_stop
 from seg_ros.messages.conversions import frame_from_message, stamp_ns_of
 from seg_ros.perception import Perception, PreparedFrame, SeenFrame, Wanted
 from seg_ros.pipeline import PipelineOptions
-from seg_ros.ros.camera_geometry import CameraGeometry
-from seg_ros.ros.decision_outputs import DecisionOutputs
 from seg_ros.ros.diagnostics import CameraStatistics
 from seg_ros.ros.mailbox import Mailbox
-from seg_ros.ros.outputs import CameraOutputs
+from seg_ros.ros.outputs import CameraOutputs, DecisionOutputs
+from seg_ros.ros.vehicle_geometry import CameraGeometry
 
 __all__ = ['CameraPort', 'FrameWorker']
 

@@ -7,10 +7,7 @@ from typing import Any
 
 import pytest
 
-from test.launch.test_launch_files import (
-    REPOSITORY,
-    launch_packages,  # noqa: F401  the fixture puts the stand-in in place
-)
+from test.paths import REPOSITORY
 
 
 def started(**arguments: str) -> dict[str, dict[str, Any]]:

@@ -24,7 +24,7 @@ from seg_ros.core.errors import ConfigurationError
 from seg_ros.core.parameters.node_config import NodeConfig
 from seg_ros.messages.conversions import stamp_ns_of
 from seg_ros.messages.plain import typestore
-from seg_ros.messages.types import uses_ros
+from seg_ros.messages.types import USES_ROS
 from seg_ros.pictures.video_writer import best_format
 from seg_ros.recordings.opening import open_recording
 from seg_ros.replay.job import ReplayJob, ReplaySummary
@@ -189,7 +189,7 @@ ROS += ',diagnostic_msgs,visualization_msgs,tf2_msgs,ament_index_python,rcl_inte
 def test_the_same_bytes_are_written_without_ros(
     mcap: Path, tmp_path: Path, config: NodeConfig, engine: Path
 ) -> None:
-    if not uses_ros():
+    if not USES_ROS:
         pytest.skip('ROS is not installed here')
     watched = replace(config.zones, names=('ahead',))
     run(mcap, tmp_path / 'with' / 'out', replace(config, zones=watched), outputs=('all',))

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from sensor_msgs.msg import CameraInfo
 
 from test.ros.graph import Graph, image_message
-from test.ros.test_segmentation_node import PEDESTRIAN, ROAD, street
+from test.ros.nodes import PEDESTRIAN, ROAD, street
 from test.tiny_onnx import COLOURS
 
 PERIOD_S = 0.05

@@ -21,7 +21,7 @@ from test.ros.graph import (
     values_of,
     wait_for,
 )
-from test.ros.test_segmentation_node import canned, street
+from test.ros.nodes import canned, street
 
 WIDTH, HEIGHT = 128, 64
 

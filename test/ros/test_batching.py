@@ -20,7 +20,7 @@ from test.ros.graph import (
     values_of,
     wait_for,
 )
-from test.ros.test_segmentation_node import canned
+from test.ros.nodes import canned
 from test.tiny_onnx import COLOURS, SIZE_WH
 
 CAMERAS = ('front', 'left', 'right')

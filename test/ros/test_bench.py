@@ -10,9 +10,9 @@ import pytest
 
 from seg_ros.commands.bench import command as bench
 from seg_ros.commands.bench.figures import FIGURES
+from seg_ros.commands.bench.networks import write_small_engine
 from seg_ros.commands.bench.parts import Settings
 from seg_ros.commands.bench.process import BenchProcess, bench_environment
-from seg_ros.commands.bench.small_engine import write_small_engine
 from seg_ros.core.errors import SegRosError
 from seg_ros.inference.engine import load_engine
 

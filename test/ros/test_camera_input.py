@@ -14,7 +14,7 @@ from std_msgs.msg import String
 
 from seg_ros.messages.conversions import compressed_message
 from test.ros.graph import BEST_EFFORT, RELIABLE, Graph, image_message, wait_for
-from test.ros.test_segmentation_node import canned, street
+from test.ros.nodes import canned, street
 
 RELIABILITY_OF = {'reliable': RELIABLE, 'best_effort': BEST_EFFORT}
 

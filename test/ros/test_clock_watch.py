@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from seg_ros.ros.clock_watch import ClockWatch
+from seg_ros.ros.stop_heartbeat import ClockWatch
 
 S = 1_000_000_000
 

@@ -29,8 +29,8 @@ from test.ros.nav2_consumers import (
     stamp_s,
     xyz_of,
 )
-from test.ros.test_nav2_contracts import COLOURS, IDS, LAYER, SPEC
-from test.ros.test_segmentation_node import canned
+from test.ros.nodes import canned
+from test.ros.painted_road import COLOURS, IDS, LAYER, SPEC
 from test.tiny_onnx import network, write_engine
 
 DRIVES, FRAMES_PER_DRIVE = 10, 100

@@ -23,7 +23,7 @@ from seg_ros.core.stop.vehicle_stop import VehicleDecision
 from seg_ros.ros.segmentation_node import SegmentationNode
 from test.ros.drive import Drive, empty_road
 from test.ros.graph import Graph, values_of, wait_for
-from test.ros.test_segmentation_node import canned, street
+from test.ros.nodes import canned, street
 
 STOP, STATUS = '/segmentation/pedestrian_stop', '/segmentation/pedestrian_stop/status'
 SLACK_S = 1.5  # for a loaded machine; the deadlines themselves are half a second and more

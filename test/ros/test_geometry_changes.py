@@ -23,8 +23,8 @@ from seg_ros.messages.camera_info import Calibration, camera_info_message
 from test import people_scene
 from test.ros.drive import Drive
 from test.ros.graph import Graph, wait_for
-from test.ros.test_geometry import LENS, MOUNT, WHERE, camera_info, person_at
-from test.ros.test_segmentation_node import canned
+from test.ros.mounted_camera import LENS, MOUNT, WHERE, camera_info, person_at
+from test.ros.nodes import canned
 from test.through_perception import decided
 
 PERIOD_NS = 50_000_000

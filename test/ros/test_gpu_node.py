@@ -18,7 +18,7 @@ from seg_ros.inference.tensorrt.plan_cache import PlanCache
 from test.fake_tensorrt import FakeMachine, store
 from test.inference.fake_builds import machine  # noqa: F401  a fixture
 from test.ros.graph import Graph, image_message, latest_status, values_of, wait_for
-from test.ros.test_segmentation_node import canned, street
+from test.ros.nodes import canned, street
 
 CYCLES = 100
 

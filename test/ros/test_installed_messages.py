@@ -11,8 +11,8 @@ from sensor_msgs.msg import CameraInfo
 from test.ros.drive import Drive
 from test.ros.graph import LATCHED, Graph, graph_of, wait_for
 from test.ros.nav2_consumers import SENSOR_DATA_50
-from test.ros.test_nav2_contracts import CAMERA, IDS, PERSON_M, SIZE_WH, SPEC, picture
-from test.ros.test_segmentation_node import canned
+from test.ros.nodes import canned
+from test.ros.painted_road import CAMERA, IDS, PERSON_M, SIZE_WH, SPEC, picture
 from test.tiny_onnx import network, write_engine
 
 vision_msgs = pytest.importorskip('vision_msgs.msg')

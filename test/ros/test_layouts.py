@@ -14,7 +14,7 @@ from seg_ros.commands.demo.topics import IMAGE_COMPRESSED, RECORDED
 from seg_ros.messages.types import message_type
 from test.paths import REPOSITORY
 from test.ros.graph import Graph, wait_for
-from test.ros.test_segmentation_node import canned
+from test.ros.nodes import canned
 
 CONFIG = REPOSITORY / 'config'
 CAMERA = {'/camera/image_raw': 'sensor_msgs/msg/Image'}  # what the launch files listen to

@@ -16,12 +16,10 @@ import pytest
 import yaml
 from nav_msgs.msg import OccupancyGrid
 from numpy.typing import NDArray
-from sensor_msgs.msg import CameraInfo, Image, LaserScan, PointCloud2
+from sensor_msgs.msg import Image, LaserScan, PointCloud2
 
-from seg_ros.core.geometry.camera import Camera, Mount
-from seg_ros.core.geometry.intrinsics import CameraIntrinsics
 from seg_ros.core.navigation.autoware_mask import AUTOWARE_IDS, AutowareMask
-from test.core.navigation.test_autoware_mask import decoded
+from test.core.navigation.autoware_decoder import decoded
 from test.paths import REPOSITORY
 from test.ros.drive import Drive
 from test.ros.graph import Graph, graph_of, pixels_of, wait_for
@@ -34,20 +32,21 @@ from test.ros.nav2_consumers import (
     stamp_s,
     xyz_of,
 )
-from test.ros.test_segmentation_node import canned
+from test.ros.nodes import canned
+from test.ros.painted_road import (
+    CAMERA,
+    COLOURS,
+    IDS,
+    LAYER,
+    PERSON_M,
+    SIZE_WH,
+    SPEC,
+    camera_info,
+    picture,
+)
 from test.tiny_onnx import network, write_engine
 
 ENGINES = sorted((REPOSITORY / 'engines').glob('*/spec.yaml'))
-SPEC = yaml.safe_load((REPOSITORY / 'engines/roadsynth/spec.yaml').read_text())
-IDS = {row['name']: row['id'] for row in SPEC['classes']}
-COLOURS = np.array([row['colour'] for row in SPEC['classes']], np.uint8)
-SIZE_WH = (640, 360)
-CAMERA = Camera(
-    CameraIntrinsics.from_field_of_view(SIZE_WH, math.radians(62.0)),
-    Mount(x=1.6, z=1.45, pitch=0.06),
-)
-LAYER = ('local_costmap', 'local_costmap', 'ros__parameters')
-PERSON_M = (8.0, 1.0)
 TOPICS = {
     'obstacles': PointCloud2,
     'scan': LaserScan,
@@ -58,31 +57,6 @@ TOPICS = {
     'autoware/mask': Image,
     'instances': Image,
 }
-
-
-def picture(*people: tuple[float, float]) -> NDArray[np.uint8]:
-    """Returns a road between two pavements, in the engine's colours, with people on it."""
-    table = CAMERA.ground_table()
-    labels = np.full(SIZE_WH[::-1], IDS['sky'], np.uint8)
-    labels[np.isfinite(table[..., 0])] = IDS['road']
-    with np.errstate(invalid='ignore'):
-        labels[np.abs(table[..., 1]) > 5.0] = IDS['pavement']
-        labels[np.abs(table[..., 1] - 1.7) < 0.06] = IDS['lane_marking']
-    for x, y in people:
-        corners = [[x, y + 0.25, 0.0], [x, y - 0.25, 1.75]]
-        (left, bottom), (right, top) = CAMERA.project(corners)[0]
-        # A pixel shows what its centre sees
-        rows = slice(math.ceil(top), math.floor(bottom) + 1)
-        labels[rows, math.ceil(left) : math.floor(right) + 1] = IDS['pedestrian']
-    return COLOURS[labels]
-
-
-def camera_info() -> CameraInfo:
-    """Returns the calibration of the camera of the pictures."""
-    lens = CAMERA.intrinsics
-    message = CameraInfo(width=lens.width, height=lens.height, distortion_model='plumb_bob')
-    message.k, message.d = lens.k.reshape(-1).tolist(), [0.0] * 5
-    return message
 
 
 class Robot(NamedTuple):

@@ -20,7 +20,7 @@ from seg_ros.inference.switchable_backend import SwitchableBackend
 from test.inference.fake_builds import FakeBuild, Named
 from test.ros.drive import Drive
 from test.ros.graph import Graph, image_message, latest_status, pixels_of, values_of, wait_for
-from test.ros.test_segmentation_node import canned, street
+from test.ros.nodes import canned, street
 
 
 class Plan:

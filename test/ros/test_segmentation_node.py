@@ -15,7 +15,6 @@ import pytest
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState, GetState
-from numpy.typing import NDArray
 from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from rosgraph_msgs.msg import Clock
@@ -35,27 +34,8 @@ from test.ros.graph import (
     values_of,
     wait_for,
 )
-from test.tiny_onnx import COLOURS, SIZE_WH
-
-ROAD, PEDESTRIAN = 1, 3
-
-
-def street(scale: int = 2) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Returns an image in the engine's colours and the labels that it stands for."""
-    labels = np.zeros((SIZE_WH[1], SIZE_WH[0]), np.uint8)
-    labels[16:] = ROAD
-    labels[10:24, 20:28] = PEDESTRIAN
-    labels = labels.repeat(scale, axis=0).repeat(scale, axis=1)
-    return np.array(COLOURS, np.uint8)[labels], labels
-
-
-def canned(engine: Path, **more: Any) -> dict[str, Any]:
-    return {
-        'engine': str(engine),
-        'backend': 'canned',
-        'diagnostics_period_s': 0.1,
-        **more,
-    }
+from test.ros.nodes import PEDESTRIAN, canned, street
+from test.tiny_onnx import COLOURS
 
 
 def test_the_label_image_has_the_cameras_size_stamp_and_frame_and_the_right_content(

@@ -23,7 +23,7 @@ from std_msgs.msg import Bool
 from test.ros.drive import Drive
 from test.ros.graph import TIMEOUT_S, Graph, wait_for
 from test.ros.nav2_consumers import SENSOR_DATA_50, CollisionMonitor, parameters
-from test.ros.test_nav2_contracts import CAMERA, IDS, SIZE_WH, SPEC, camera_info, picture
+from test.ros.painted_road import CAMERA, IDS, SIZE_WH, SPEC, camera_info, picture
 from test.ros.twist_mux_rules import Lock, TwistMux, Velocity, shipped_lock
 from test.tiny_onnx import network, write_engine
 

@@ -19,7 +19,7 @@ from nav_msgs.msg import Odometry
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo
 
-from seg_ros.commands.simulate.simulator import odometry_message
+from seg_ros.commands.simulate.vehicle_node import odometry_message
 from seg_ros.core.stop.config import StopConfig
 from seg_ros.messages.camera_info import camera_info_message
 from seg_ros.messages.conversions import stamp_text
@@ -35,8 +35,8 @@ from test.ros.graph import (
     values_of,
     wait_for,
 )
-from test.ros.test_nav2_contracts import COLOURS, IDS, SPEC
-from test.ros.test_segmentation_node import canned
+from test.ros.nodes import canned
+from test.ros.painted_road import COLOURS, IDS, SPEC
 from test.tiny_onnx import network, write_engine
 
 SECOND_NS = 1_000_000_000

@@ -11,7 +11,7 @@ from std_msgs.msg import Bool
 
 from test.ros.drive import PERIOD_S, empty_road
 from test.ros.graph import Graph, image_message, values_of, wait_for
-from test.ros.test_segmentation_node import canned, street
+from test.ros.nodes import canned, street
 
 CAMERAS = ('front', 'left')
 STOP = 'pedestrian_stop'

@@ -9,14 +9,14 @@ from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.lifecycle import TransitionCallbackReturn
 from std_msgs.msg import Bool
 
-from seg_ros.messages.decision_output import DecisionOutput
+from seg_ros.messages.outputs import DecisionOutput
 from seg_ros.messages.types import has_type
-from seg_ros.messages.zone_outputs import SPEED_LIMIT
+from seg_ros.messages.zones import SPEED_LIMIT
 from seg_ros.ros import segmentation_node
 from seg_ros.ros.segmentation_node import autostart
 from test.ros.drive import Drive
 from test.ros.graph import Graph, values_of, wait_for
-from test.ros.test_segmentation_node import canned, street
+from test.ros.nodes import canned, street
 
 
 def test_a_zone_tells_when_somebody_is_in_it(graph: Graph, engine: Path) -> None:
@@ -49,9 +49,9 @@ def test_who_would_believe_the_last_word_for_ever_is_told_that_no_frame_is_judge
         lambda _header, decisions: Bool(data=bool(decisions.zones)),
         when_silent=True,
     )
-    given = segmentation_node.configured_outputs
+    given = segmentation_node.decision_outputs
     monkeypatch.setattr(
-        segmentation_node, 'configured_outputs', lambda config: (*given(config), row)
+        segmentation_node, 'decision_outputs', lambda config: (*given(config), row)
     )
     known = graph.collect(Bool, '/segmentation/known')
     node = graph.node(**canned(engine, **{'zones.names': ['yard']}))

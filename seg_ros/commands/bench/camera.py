@@ -17,16 +17,16 @@ from rclpy.publisher import Publisher
 from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image
 
-from seg_ros.commands.bench.orders import Order, Orders, answer
+from seg_ros.commands.bench.process import Order, Orders, answer
 from seg_ros.core.units import NS_PER_S
 from seg_ros.messages.conversions import ReusedImage
 from seg_ros.ros.middleware import prepare_process
 
 __all__ = ['main']
 
-SUBSCRIBER_TIMEOUT_S = 60.0
+SUBSCRIBER_TIMEOUT_S = 60.0  # discovery takes seconds on a loaded machine
 SETTLE_S = 1.0  # the node subscribes anew once it has seen what the camera offers
-DEPTH = 5
+DEPTH = 5  # of a camera driver
 
 
 class BenchCamera:

@@ -12,7 +12,7 @@ import time
 
 import numpy as np
 
-from seg_ros.commands.bench.orders import Orders, answer
+from seg_ros.commands.bench.process import Orders, answer
 from seg_ros.core.units import NS_PER_MS, NS_PER_S
 from seg_ros.inference.base import InferenceBackend
 from seg_ros.inference.engine import load_engine

@@ -20,14 +20,14 @@ from rclpy.node import Node
 from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image
 
-from seg_ros.commands.bench.orders import Order, Orders, answer
+from seg_ros.commands.bench.process import Order, Orders, answer
 from seg_ros.messages.conversions import stamp_ns_of
 from seg_ros.ros.middleware import prepare_process
 
 __all__ = ['main']
 
 PUBLISHER_TIMEOUT_S = 120.0  # a large engine takes its time to load
-QUIET_S = 0.5
+QUIET_S = 0.5  # nothing for so long: nothing more is under way
 
 Arrivals = dict[str, list[tuple[int, int]]]
 

@@ -14,10 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import seg_ros
+from seg_ros.commands.bench.networks import write_small_engine, write_textbook_network
 from seg_ros.commands.bench.process import BenchProcess
-from seg_ros.commands.bench.small_engine import write_small_engine
 from seg_ros.commands.bench.stage import HD_WH, NodeOptions, Stage
-from seg_ros.commands.bench.textbook_network import write_textbook_network
 from seg_ros.core.errors import SegRosError
 from seg_ros.inference.engine import load_engine
 
@@ -32,14 +31,16 @@ __all__ = [
 
 TEXTBOOK_NODE = Path(seg_ros.__file__).parents[1] / 'bench' / 'textbook_node.py'
 
-CALM_SHARE, CALM_MAX_HZ = 0.5, 30.0  # share of the rate of bare inference
+# Rates of the camera, as shares of the rate of bare inference: below saturation, where a latency
+# has no queue in it, and above it, where each node is as fast as it can be.
+CALM_SHARE, CALM_MAX_HZ = 0.5, 30.0
 BUSY_SHARE, BUSY_MAX_HZ = 1.5, 200.0
-CAMERAS, CAMERA_HZ, CAMERA_WH = 4, 5.0, (640, 360)
-MEMORY_HZ, MEMORY_WH = 120.0, (640, 360)
-TRANSPORT_HZ, TRANSPORT_WH = 30.0, (1920, 1080)
-POLL_S = 0.2
-FOREVER_S = 3600.0
-TRIAL_S = 1.0
+CAMERAS, CAMERA_HZ, CAMERA_WH = 4, 5.0, (640, 360)  # as many as look around a vehicle
+MEMORY_HZ, MEMORY_WH = 120.0, (640, 360)  # faster than any camera, so that it is over sooner
+TRANSPORT_HZ, TRANSPORT_WH = 30.0, (1920, 1080)  # 187 MB/s: a full HD camera
+POLL_S = 0.2  # between looks at the memory
+FOREVER_S = 3600.0  # the camera is ended by an order long before
+TRIAL_S = 1.0  # in which the textbook node shows that it can work
 LABELS = {'node': '/segmentation/label', 'textbook': '/textbook/label'}
 
 

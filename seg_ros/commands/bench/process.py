@@ -1,4 +1,8 @@
-"""The processes that ``seg_ros bench`` measures with: started, asked, and always ended."""
+"""The processes that ``seg_ros bench`` measures with: started, asked, and always ended.
+
+Both sides of the talk, one JSON object a line: orders go to a process on its stdin and end with
+it; its answers come on stdout, and everything else goes to stderr.
+"""
 
 from __future__ import annotations
 
@@ -17,13 +21,15 @@ from typing import Any, final
 import seg_ros
 from seg_ros.core.errors import SegRosError
 
-__all__ = ['BenchProcess', 'bench_environment']
+__all__ = ['BenchProcess', 'Order', 'Orders', 'answer', 'bench_environment']
 
 ANSWER_TIMEOUT_S = 600.0  # the longest play takes minutes
-WATCH_PERIOD_S = 0.5
-END_TIMEOUT_S = 10.0
-LOG_LINES = 15
+WATCH_PERIOD_S = 0.5  # how soon the death of another process is noticed
+END_TIMEOUT_S = 10.0  # then it is killed
+LOG_LINES = 15  # of a process that died, for its epitaph
 PACKAGE = Path(seg_ros.__file__).parent
+
+Order = dict[str, Any]
 
 
 def bench_environment(log_folder: Path) -> dict[str, str]:
@@ -146,3 +152,28 @@ class BenchProcess:
     def _tail(self) -> str:
         lines = self._log_path.read_text(errors='replace').splitlines()[-LOG_LINES:]
         return ' The end of its log:\n' + '\n'.join(lines) if lines else ' Its log is empty.'
+
+
+class Orders:
+    """Reads orders in a thread, so that whoever obeys can look without waiting."""
+
+    def __init__(self) -> None:
+        self._waiting: queue.Queue[Order | None] = queue.Queue()
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self) -> None:
+        for line in sys.stdin:
+            self._waiting.put(json.loads(line))
+        self._waiting.put(None)
+
+    def next(self) -> Order | None:
+        """Waits for the next order; None at the end."""
+        return self._waiting.get()
+
+    def is_empty(self) -> bool:
+        """Tells whether no order (and no end) has come since the last one."""
+        return self._waiting.empty()
+
+
+def answer(**facts: Any) -> None:
+    print(json.dumps(facts), flush=True)

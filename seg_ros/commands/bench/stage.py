@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
 
+from seg_ros.commands.bench.networks import TextbookNetwork
 from seg_ros.commands.bench.process import BenchProcess, bench_environment
-from seg_ros.commands.bench.textbook_network import TextbookNetwork
 from seg_ros.ros.middleware import FASTDDS_PROFILE, profile_variable
 
 __all__ = ['HD_WH', 'NodeOptions', 'Stage']
 
-HD_WH = (1280, 720)
-LISTENER_DEPTH = 10
+HD_WH = (1280, 720)  # of the cameras that the figures are told for
+LISTENER_DEPTH = 10  # a consumer that is late for a moment loses nothing
 
 
 @dataclass(frozen=True)

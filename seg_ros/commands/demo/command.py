@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import shutil
 import signal
 import sys
@@ -19,8 +18,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, NamedTuple
 
-from seg_ros.commands.demo.ground import write_moment
-from seg_ros.commands.demo.pictures import write_contact_sheet, write_video
+from seg_ros.commands.demo.pictures import write_contact_sheet, write_moment, write_video
 from seg_ros.commands.demo.recording import DemoRecording, read_recording, summary_of
 from seg_ros.commands.demo.topics import (
     CAMERA_INFO,
@@ -31,8 +29,12 @@ from seg_ros.commands.demo.topics import (
     OVERLAY,
     RECORDED,
 )
-from seg_ros.commands.shared.children import Child, Children
-from seg_ros.commands.shared.latest_counts import LatestCounts
+from seg_ros.commands.shared.children import (
+    Child,
+    Children,
+    LatestCounts,
+    own_graph_environment,
+)
 from seg_ros.commands.shared.progress import Progress
 from seg_ros.core.errors import ConfigurationError, SegRosError
 from seg_ros.core.geometry.camera import Mount
@@ -46,13 +48,12 @@ from seg_ros.recordings.sources import (
 
 __all__ = ['add_arguments', 'main']
 
-DEFAULT_SECONDS = 15.0
-SAFE_DOMAINS = 102  # 0 to 101 leave the ephemeral ports alone on every system
-POLL_S = 0.1
+DEFAULT_SECONDS = 15.0  # of the source: a first look, and nobody waits long
+POLL_S = 0.1  # the line of progress looks alive, and costs nothing
 NODE_READY_S = 180.0  # an engine may have to be built first
 QUIET_S = 1.0  # no label for so long: the node has answered what it will answer
-LAST_WORDS_S = 5.0
-DIAGNOSTICS_PERIOD_S = 0.5
+LAST_WORDS_S = 5.0  # without them, diagnostics are no longer waited for
+DIAGNOSTICS_PERIOD_S = 0.5  # the final figures come soon after the last frame
 LOGS = ('camera', 'node', 'recorder')
 
 
@@ -93,7 +94,7 @@ def main(arguments: argparse.Namespace) -> int:
     _clear(folder)
     with Progress(sys.stdout) as progress:
         progress.say(f'Demo: {source.name}, at most {arguments.seconds:g} s of it')
-        with Children(folder, _environment()) as children:
+        with Children(folder, own_graph_environment()) as children:
             _perform(children, arguments, options, source.mount, progress)
         progress.show('Reading what was recorded')
         recording = read_recording(folder / 'bag')
@@ -183,14 +184,6 @@ def _camera_words(arguments: argparse.Namespace, options: SourceOptions) -> list
     # The recorder listens to the node before the node has something to say.
     listened = ('image', 'image/compressed', 'camera_info', 'truth/label', LABEL, OVERLAY)
     return [*words, '--wait-for-subscriber', *listened]
-
-
-def _environment() -> dict[str, str]:
-    """A ROS graph of our own, unless the user has chosen one."""
-    environment = dict(os.environ)
-    environment.setdefault('ROS_DOMAIN_ID', str(os.getpid() % SAFE_DOMAINS))
-    environment.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
-    return environment
 
 
 def _clear(folder: Path) -> None:

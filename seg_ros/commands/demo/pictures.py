@@ -1,25 +1,39 @@
-"""The pictures of a demo: a video and a contact sheet."""
+"""The pictures of a demo: a video, a contact sheet, and one moment as a planner is given it."""
 
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import cv2
+import numpy as np
+from numpy.typing import NDArray
 
 from seg_ros.commands.demo.recording import DemoRecording
 from seg_ros.core.units import NS_PER_S
 from seg_ros.pictures.annotated_frame import AnnotatedFrame
 from seg_ros.pictures.contact_sheet import contact_sheet, evenly
+from seg_ros.pictures.drawing import Box, blank, paste
+from seg_ros.pictures.from_above import GroundView, draw_from_above
 from seg_ros.pictures.video_writer import VideoWriter, best_format
 from seg_ros.recordings.ahead import Ahead
+from seg_ros.recordings.bag import BagRecording
+from seg_ros.recordings.contents import message_stamp_ns
 
-__all__ = ['write_contact_sheet', 'write_video']
+__all__ = ['ground_views', 'write_contact_sheet', 'write_moment', 'write_video']
 
-MOMENTS = 12
-PICTURES_AHEAD = 8
+MOMENTS = 12  # of the contact sheet
+PICTURES_AHEAD = 8  # drawn while the encoder works
+
+PREFIX = '/segmentation/'
+LINES = ('lane_track', 'lane_track/left', 'lane_track/right')
+TOPICS = ('drivable', 'scan', 'obstacles', 'pedestrians', 'markers', *LINES)
+PANEL_WH = (640, 360)  # of the moment, which has two side by side
+GAP = 4  # pixels between its panels
+JPEG_QUALITY = 85  # of the moment, under 200 kB
 
 
 def write_video(path: Path, recording: DemoRecording, summary: Mapping[str, Any]) -> Path:
@@ -68,3 +82,88 @@ def write_contact_sheet(
         parts.append(f'{summary["pixel_accuracy"]:.1%} of pixels right')
     sheet = contact_sheet(f'seg_ros: {source}', '     '.join(parts), moments, recording.label_map)
     cv2.imwrite(str(path), cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR))
+
+
+def write_moment(path: Path, recording: DemoRecording, bag: Path) -> bool:
+    """Writes the moment with the most people, out of those with a lane if there are any.
+
+    Args:
+        path: A JPEG.
+        recording: Of the bag.
+        bag: Has the topics of a planner where the ground was known.
+
+    Returns:
+        Whether there was such a moment.
+    """
+    views = ground_views(bag)
+    shown = [stamp_ns for stamp_ns in recording.shown() if stamp_ns in views]
+    if not shown:
+        return False
+    best_ns = max(shown, key=lambda ns: (bool(views[ns].lines), len(views[ns].people)))
+    moment = recording.moment(best_ns)
+    width, height = PANEL_WH
+    size_wh = width, 2 * height + GAP
+    canvas = blank(2 * width + GAP, size_wh[1])
+    paste(canvas, moment.image, Box(0, 0, width, height))
+    paste(canvas, moment.overlay, Box(0, height + GAP, width, height))
+    paste(canvas, draw_from_above(views[best_ns], size_wh), Box(width + GAP, 0, *size_wh))
+    bgr = cv2.cvtColor(canvas, cv2.COLOR_RGB2BGR)
+    return cv2.imwrite(str(path), bgr, (cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY))
+
+
+def ground_views(bag: Path) -> dict[int, GroundView]:
+    """Returns what is known of the ground by stamp, of all frames that have a grid."""
+    frames: dict[int, dict[str, Any]] = defaultdict(dict)
+    wanted = {f'{PREFIX}{topic}' for topic in TOPICS}
+    recording = BagRecording(bag)
+    for row in recording.messages(wanted):
+        message = recording.read(row)
+        for stamped in (message,) if hasattr(message, 'header') else message.markers[:1]:
+            frames[message_stamp_ns(stamped)][row.topic.removeprefix(PREFIX)] = message
+    return {
+        stamp_ns: _view(messages)
+        for stamp_ns, messages in frames.items()
+        if 'drivable' in messages
+    }
+
+
+def _view(messages: dict[str, Any]) -> GroundView:
+    grid = messages['drivable']
+    info = grid.info
+    poses = messages['pedestrians'].poses if 'pedestrians' in messages else ()
+    return GroundView(
+        np.asarray(grid.data, np.int8).reshape(info.height, info.width),
+        float(info.resolution),
+        (float(info.origin.position.x), float(info.origin.position.y)),
+        scan=_ends(messages['scan']) if 'scan' in messages else _points(()),
+        obstacles=_cloud(messages['obstacles']) if 'obstacles' in messages else _points(()),
+        lines=tuple(
+            _points([row.pose.position for row in messages[name].poses])
+            for name in LINES
+            if name in messages
+        ),
+        zone=_zone(messages.get('markers')),
+        people=_points([pose.position for pose in poses]),
+    )
+
+
+def _points(positions: Any) -> NDArray[np.float64]:
+    return np.array([(at.x, at.y) for at in positions], np.float64).reshape(-1, 2)
+
+
+def _ends(scan: Any) -> NDArray[np.float64]:
+    ranges = np.asarray(scan.ranges, np.float64)
+    angles = scan.angle_min + scan.angle_increment * np.arange(ranges.size)
+    ends = np.column_stack([np.cos(angles) * ranges, np.sin(angles) * ranges])
+    return np.asarray(ends[np.isfinite(ranges)])
+
+
+def _cloud(cloud: Any) -> NDArray[np.float64]:
+    rows = np.asarray(cloud.data, np.uint8).reshape(-1, cloud.point_step)
+    xy = np.ascontiguousarray(rows[:, :8]).view('<f4')  # x and y come first
+    return xy.astype(np.float64)
+
+
+def _zone(markers: Any) -> NDArray[np.float64]:
+    rows = [row for row in markers.markers if row.ns == 'zone'] if markers is not None else []
+    return _points(rows[0].points if rows else ())

@@ -8,10 +8,10 @@ import shutil
 import textwrap
 from collections.abc import Iterator, Sequence
 
+from seg_ros.commands.doctor.check import CheckResult
 from seg_ros.commands.doctor.engines import backend_rows, engine_rows
 from seg_ros.commands.doctor.machine import gpu_rows, library_rows, machine_rows, tensorrt_rows
 from seg_ros.commands.doctor.ros import discovery_rows, find_ros, ros_rows, shared_memory_rows
-from seg_ros.commands.doctor.row import Row
 
 __all__ = ['add_arguments', 'main']
 
@@ -35,7 +35,7 @@ def main(arguments: argparse.Namespace) -> int:
     return 0 if all(row.ok for row in rows) else 1
 
 
-def _look() -> Iterator[Row]:
+def _look() -> Iterator[CheckResult]:
     yield from machine_rows()
     yield from library_rows()
     finding = find_ros()
@@ -48,7 +48,7 @@ def _look() -> Iterator[Row]:
     yield from engine_rows()
 
 
-def _table(rows: Sequence[Row]) -> str:
+def _table(rows: Sequence[CheckResult]) -> str:
     """Returns one line per check, the fix below the line that needs it."""
     width = min(max(shutil.get_terminal_size().columns, NARROWEST), WIDEST)
     check_width = max(len(row.check) for row in rows)

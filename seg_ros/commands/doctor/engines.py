@@ -9,30 +9,30 @@ from statistics import median
 
 import numpy as np
 
-from seg_ros.commands.doctor.row import Row
+from seg_ros.commands.doctor.check import CheckResult
 from seg_ros.core.errors import SegRosError
 from seg_ros.inference.engine import engine_search_path, find_engines, load_engine
 from seg_ros.inference.registry import AUTO_ORDER, create_backend, probe_backends
 
 __all__ = ['backend_rows', 'engine_rows']
 
-RUNS = 5
+RUNS = 5  # the median leaves out the first, which is slower
 
 
-def backend_rows() -> Iterable[Row]:
+def backend_rows() -> Iterable[CheckResult]:
     """Yields every backend; one that can be chosen by itself must be there."""
     probes = [probe for probe in probe_backends() if probe.name in AUTO_ORDER]
     any_runs = any(probe.available for probe in probes)
     for probe in probes:
-        yield Row(f'backend {probe.name}', any_runs, probe.detail, probe.fix)
+        yield CheckResult(f'backend {probe.name}', any_runs, probe.detail, probe.fix)
 
 
-def engine_rows() -> Iterable[Row]:
+def engine_rows() -> Iterable[CheckResult]:
     """Yields every engine: its files fit each other, and it runs here."""
     engines = find_engines()
     if not engines:
         places = ', '.join(str(place) for place in engine_search_path())
-        yield Row(
+        yield CheckResult(
             'engines',
             False,
             f'none found in {places}',
@@ -43,7 +43,7 @@ def engine_rows() -> Iterable[Row]:
         yield _engine_row(name, folder)
 
 
-def _engine_row(name: str, folder: Path) -> Row:
+def _engine_row(name: str, folder: Path) -> CheckResult:
     try:
         engine = load_engine(folder)
         backend, reason = create_backend('auto', engine)
@@ -56,8 +56,8 @@ def _engine_row(name: str, folder: Path) -> Row:
             times_s.append(time.perf_counter() - start_s)
         backend.close()
     except SegRosError as error:
-        return Row(f'engine {name}', False, 'cannot be used', str(error))
-    return Row(
+        return CheckResult(f'engine {name}', False, 'cannot be used', str(error))
+    return CheckResult(
         f'engine {name}',
         True,
         f'{width}x{height}, {len(engine.label_map.classes)} classes, '

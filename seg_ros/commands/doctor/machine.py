@@ -10,14 +10,14 @@ from collections.abc import Iterable
 from importlib import import_module
 from importlib.util import find_spec
 
-from seg_ros.commands.doctor.row import Row
+from seg_ros.commands.doctor.check import CheckResult
 from seg_ros.inference.cpu_backend import available_cores, bf16_instructions, inference_threads
 
 __all__ = ['gpu_rows', 'library_rows', 'machine_rows', 'tensorrt_rows']
 
 OLDEST_PYTHON = (3, 10)  # Humble's
 CUDA_NAMES = ('libcuda.so.1', 'libcuda.so')
-CHILD_TIMEOUT_S = 30.0
+CHILD_TIMEOUT_S = 30.0  # to import TensorRT, or for nvidia-smi to answer
 
 # Module, oldest version that works, command that installs it
 LIBRARIES = (
@@ -33,15 +33,15 @@ LIBRARIES = (
 TENSORRT_MODULES = (('tensorrt', 'tensorrt_bindings'), ('tensorrt_rtx', 'tensorrt_rtx_bindings'))
 
 
-def machine_rows() -> Iterable[Row]:
+def machine_rows() -> Iterable[CheckResult]:
     """Yields Python and the processor."""
     found = f'{platform.python_version()} ({sys.executable})'
     if sys.version_info >= OLDEST_PYTHON:
-        yield Row('Python', True, found)
+        yield CheckResult('Python', True, found)
     else:
-        yield Row('Python', False, found, 'Take Python 3.10 or newer.')
+        yield CheckResult('Python', False, found, 'Take Python 3.10 or newer.')
     flags = ', '.join(bf16_instructions()) or 'no bf16'
-    yield Row(
+    yield CheckResult(
         'processor',
         True,
         f'{platform.machine()}, {available_cores()} cores for this process, '
@@ -49,20 +49,20 @@ def machine_rows() -> Iterable[Row]:
     )
 
 
-def library_rows() -> Iterable[Row]:
+def library_rows() -> Iterable[CheckResult]:
     """Yields the libraries that everything stands on."""
     for name, oldest, fix in LIBRARIES:
         try:
             version = str(import_module(name).__version__)
         except ImportError as error:
-            yield Row(name, False, f'cannot be imported: {error}', fix)
+            yield CheckResult(name, False, f'cannot be imported: {error}', fix)
             continue
         numbers = tuple(int(part) for part in version.split('.')[:2] if part.isdigit())
         is_new_enough = numbers >= oldest
-        yield Row(name, is_new_enough, version, '' if is_new_enough else fix)
+        yield CheckResult(name, is_new_enough, version, '' if is_new_enough else fix)
 
 
-def gpu_rows() -> Iterable[Row]:
+def gpu_rows() -> Iterable[CheckResult]:
     """Yields the NVIDIA GPUs, or why none can be used. A GPU is an option."""
     for name in CUDA_NAMES:
         try:
@@ -71,10 +71,10 @@ def gpu_rows() -> Iterable[Row]:
         except OSError:
             continue
     else:
-        yield Row('GPU', True, 'none (no libcuda); inference runs on the CPU')
+        yield CheckResult('GPU', True, 'none (no libcuda); inference runs on the CPU')
         return
     if error := cuda.cuInit(0):
-        yield Row(
+        yield CheckResult(
             'GPU',
             True,
             f'libcuda is there, but cuInit gives error {error}; inference runs on the CPU',
@@ -87,14 +87,14 @@ def gpu_rows() -> Iterable[Row]:
     cuda.cuDeviceGetCount(ctypes.byref(count))
     version = f'CUDA {driver.value // 1000}.{driver.value % 1000 // 10}{_driver_release()}'
     if not count.value:
-        yield Row('GPU', True, f'none visible, {version}; inference runs on the CPU')
+        yield CheckResult('GPU', True, f'none visible, {version}; inference runs on the CPU')
     for index in range(count.value):
         title = ctypes.create_string_buffer(100)
         cuda.cuDeviceGetName(title, len(title), index)
-        yield Row('GPU', True, f'{title.value.decode()}, {version}')
+        yield CheckResult('GPU', True, f'{title.value.decode()}, {version}')
 
 
-def tensorrt_rows() -> Iterable[Row]:
+def tensorrt_rows() -> Iterable[CheckResult]:
     """Yields the TensorRT libraries. They are an option."""
     found = [[name for name in names if find_spec(name)] for names in TENSORRT_MODULES]
     for name, *_ in filter(None, found):
@@ -102,19 +102,19 @@ def tensorrt_rows() -> Iterable[Row]:
         command = f'import {name}; print({name}.__version__)'
         child = _child([sys.executable, '-c', command])
         if child is not None and child.returncode == 0:
-            yield Row('TensorRT', True, f'{name} {child.stdout.strip()}')
+            yield CheckResult('TensorRT', True, f'{name} {child.stdout.strip()}')
         else:
             said = (
                 (child.stderr.strip().splitlines() or ['it crashed'])[-1] if child else 'it hung'
             )
-            yield Row(
+            yield CheckResult(
                 'TensorRT',
                 True,
                 f'{name} is installed, but cannot be imported: {said}',
                 'Install the TensorRT libraries of the same version as its Python package.',
             )
     if not any(found):
-        yield Row('TensorRT', True, 'not installed; only a GPU needs it')
+        yield CheckResult('TensorRT', True, 'not installed; only a GPU needs it')
 
 
 def _driver_release() -> str:

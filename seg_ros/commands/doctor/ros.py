@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import NamedTuple
 from xml.etree import ElementTree
 
-from seg_ros.commands.doctor.row import Row
+from seg_ros.commands.doctor.check import CheckResult
 from seg_ros.ros.middleware import FASTDDS_PROFILE, TRANSPORT_VARIABLE, profile_variable
 
 __all__ = ['Finding', 'discovery_rows', 'find_ros', 'ros_rows', 'shared_memory_rows']
@@ -42,7 +42,7 @@ INSTALL = (
     '/opt/ros/<distribution>/setup.bash, then: rosdep install --from-paths src -y'
 )
 
-CHILD_TIMEOUT_S = 40.0
+CHILD_TIMEOUT_S = 40.0  # the child itself looks for 11 s at most
 
 # Sends an image to itself, and lists the cameras that it meets within a second.
 CHILD = """
@@ -112,7 +112,7 @@ def find_ros() -> Finding:
     return Finding(told['middleware'], bool(told['received']), told['cameras'])
 
 
-def ros_rows(finding: Finding) -> Iterable[Row]:
+def ros_rows(finding: Finding) -> Iterable[CheckResult]:
     """Yields distribution, middleware, messages and the cameras on the graph."""
     wheels = _wheel_distributions()
     sourced = os.environ.get('ROS_DISTRO', '')
@@ -120,21 +120,21 @@ def ros_rows(finding: Finding) -> Iterable[Row]:
     prefixes = os.environ.get('AMENT_PREFIX_PATH', 'no prefix')
     origin = 'wheels' if wheels else prefixes.split(':')[-1]
     if finding.error:
-        yield Row('ROS', False, f'does not start: {finding.error}', INSTALL)
+        yield CheckResult('ROS', False, f'does not start: {finding.error}', INSTALL)
         return
     if len(wheels) > 1 or (wheels and sourced and sourced not in wheels):
-        yield Row(
+        yield CheckResult(
             'ROS',
             True,
             f'{", ".join(wheels)} as wheels, {sourced or "none"} sourced',
             'Two distributions in one process end badly: open a shell that sources none.',
         )
     else:
-        yield Row('ROS', True, f'{distribution} ({origin})')
+        yield CheckResult('ROS', True, f'{distribution} ({origin})')
     if finding.received:
-        yield Row('middleware', True, f'{finding.middleware}; an image came through')
+        yield CheckResult('middleware', True, f'{finding.middleware}; an image came through')
     else:
-        yield Row(
+        yield CheckResult(
             'middleware',
             False,
             f'{finding.middleware}; no image came through within 10 s',
@@ -143,19 +143,21 @@ def ros_rows(finding: Finding) -> Iterable[Row]:
         )
     if missing := [name for name in MESSAGES if find_spec(name) is None]:
         packages = ' '.join(f'ros-{distribution}-{name.replace("_", "-")}' for name in missing)
-        yield Row('messages', False, f'missing: {", ".join(missing)}', f'apt install {packages}')
+        yield CheckResult(
+            'messages', False, f'missing: {", ".join(missing)}', f'apt install {packages}'
+        )
     else:
         less = [f'without {name} no {what}' for name, what in MORE.items() if not find_spec(name)]
-        yield Row('messages', True, '; '.join(['all', *less]))
+        yield CheckResult('messages', True, '; '.join(['all', *less]))
     yield _camera_row(finding)
 
 
-def shared_memory_rows(finding: Finding) -> Iterable[Row]:
+def shared_memory_rows(finding: Finding) -> Iterable[CheckResult]:
     """Yields how large images travel between processes of this machine."""
     try:
         usage = shutil.disk_usage(SHARED_MEMORY)
     except OSError as error:
-        yield Row(
+        yield CheckResult(
             'shared memory',
             True,
             f'no {SHARED_MEMORY}: {error.strerror}; images go through UDP and are slower',
@@ -168,44 +170,48 @@ def shared_memory_rows(finding: Finding) -> Iterable[Row]:
         )
         fix += f'clean, or rm {SHARED_MEMORY}/fastrtps_* when no ROS process runs.'
         is_enough = usage.free >= SEGMENT_BYTES
-        yield Row('shared memory', is_enough, words, '' if usage.free >= ROOMY_BYTES else fix)
+        yield CheckResult(
+            'shared memory', is_enough, words, '' if usage.free >= ROOMY_BYTES else fix
+        )
     if finding.middleware and 'fastrtps' not in finding.middleware:
-        yield Row('Fast DDS', True, f'not in use ({finding.middleware})')
+        yield CheckResult('Fast DDS', True, f'not in use ({finding.middleware})')
     else:
         yield _fast_dds_row()
 
 
-def discovery_rows() -> Iterable[Row]:
+def discovery_rows() -> Iterable[CheckResult]:
     """Yields who can hear whom."""
     domain = os.environ.get('ROS_DOMAIN_ID', '')
     if domain and not (domain.isdigit() and int(domain) <= LARGEST_DOMAIN):
-        yield Row(
+        yield CheckResult(
             'domain',
             False,
             f'ROS_DOMAIN_ID is {domain!r}',
             f'Set it to a number from 0 to {LARGEST_DOMAIN} (0 to 101 is safe everywhere).',
         )
     else:
-        yield Row('domain', True, f'ROS_DOMAIN_ID {domain or "0 (not set)"}')
+        yield CheckResult('domain', True, f'ROS_DOMAIN_ID {domain or "0 (not set)"}')
     reach = os.environ.get('ROS_AUTOMATIC_DISCOVERY_RANGE', '')
     if reach and reach not in RANGES:
-        yield Row(
+        yield CheckResult(
             'discovery',
             False,
             f'ROS_AUTOMATIC_DISCOVERY_RANGE is {reach!r}',
             f'Set it to one of {", ".join(RANGES)}, or unset it.',
         )
     elif reach == 'OFF':
-        yield Row(
+        yield CheckResult(
             'discovery',
             False,
             'ROS_AUTOMATIC_DISCOVERY_RANGE is OFF; the node finds no camera',
             'Set it to LOCALHOST or SUBNET, or unset it.',
         )
     elif reach == 'LOCALHOST' or os.environ.get('ROS_LOCALHOST_ONLY') == '1':
-        yield Row('discovery', True, 'this machine only; cameras on other machines are not found')
+        yield CheckResult(
+            'discovery', True, 'this machine only; cameras on other machines are not found'
+        )
     else:
-        yield Row('discovery', True, f'{reach or "SUBNET (not set)"}')
+        yield CheckResult('discovery', True, f'{reach or "SUBNET (not set)"}')
 
 
 def _wheel_distributions() -> list[str]:
@@ -215,25 +221,25 @@ def _wheel_distributions() -> list[str]:
     return sorted({match[1] for match in found if match})
 
 
-def _camera_row(finding: Finding) -> Row:
+def _camera_row(finding: Finding) -> CheckResult:
     if not finding.cameras:
-        return Row('cameras', True, 'no image topic on the graph now')
+        return CheckResult('cameras', True, 'no image topic on the graph now')
     words = ', '.join(f'{topic} ({offered})' for topic, offered in sorted(finding.cameras.items()))
     if 'best effort' in finding.cameras.values():
-        return Row(
+        return CheckResult(
             'cameras',
             True,
             words,
             'Best-effort images over 0.5 MB arrive only when the camera driver, too, was started '
             f'with {profile_variable()}={FASTDDS_PROFILE}; or set the driver to reliable.',
         )
-    return Row('cameras', True, words)
+    return CheckResult('cameras', True, words)
 
 
-def _fast_dds_row() -> Row:
+def _fast_dds_row() -> CheckResult:
     """Returns whether large images find a segment that holds them."""
     if transports := os.environ.get(TRANSPORT_VARIABLE):
-        return Row(
+        return CheckResult(
             'Fast DDS',
             True,
             f'{TRANSPORT_VARIABLE}={transports}; our profile is not applied',
@@ -241,7 +247,7 @@ def _fast_dds_row() -> Row:
         )
     chosen = os.environ.get(profile_variable(), '')
     if not chosen or Path(chosen) == FASTDDS_PROFILE:
-        return Row(
+        return CheckResult(
             'Fast DDS',
             True,
             'our profile with 32 MB of shared memory'
@@ -254,7 +260,7 @@ def _fast_dds_row() -> Row:
     try:
         tree = ElementTree.parse(chosen)  # noqa: S314  the user's own file
     except (OSError, ElementTree.ParseError) as error:
-        return Row(
+        return CheckResult(
             'Fast DDS', False, f'{profile_variable()}={chosen} cannot be read: {error}', fix
         )
     segments = [
@@ -263,7 +269,7 @@ def _fast_dds_row() -> Row:
         if node.tag.rpartition('}')[2] == 'segment_size'
     ]
     size = max(segments, default=512 << 10)  # what Fast DDS takes by itself
-    return Row(
+    return CheckResult(
         'Fast DDS',
         True,
         f'{chosen} with {size / (1 << 20):.3g} MB of shared memory',

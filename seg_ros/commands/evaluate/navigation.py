@@ -22,10 +22,8 @@ from seg_ros.core.navigation.navigator import Navigation
 from seg_ros.core.parameters.node_config import NodeConfig
 from seg_ros.core.watched_zones.config import ZoneConfig
 from seg_ros.decisions import DECISIONS, FrameDecisions
-from seg_ros.messages.detection_outputs import detection_outputs
-from seg_ros.messages.navigation_outputs import NAVIGATION_OUTPUTS
-from seg_ros.messages.types import message_type
-from seg_ros.messages.zone_outputs import zone_outputs
+from seg_ros.messages.outputs import NAVIGATION_OUTPUTS, detection_outputs, zone_outputs
+from seg_ros.messages.types import Header
 from seg_ros.sim import Person, SceneConfig, SimFrame
 from seg_ros.sim.classes import PEDESTRIAN
 from seg_ros.sim.labels.renderer import LabelWorld
@@ -201,7 +199,7 @@ class _Outputs:
 
     def __init__(self) -> None:
         self._rows = (*NAVIGATION_OUTPUTS, *zone_outputs(ZONES), *detection_outputs())
-        self._header = message_type('std_msgs/msg/Header')()
+        self._header = Header()
 
     def make(self, frame: SimFrame, camera: EvaluatedCamera) -> tuple[FrameDecisions, float]:
         """Returns what was decided, and the milliseconds of a CPU that it cost with its messages.

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from seg_ros.commands.golden.drives import GOLDEN_DRIVES, GoldenDrive, write_drive
-from seg_ros.commands.golden.scores import METRICS, outcomes, scores_of
+from seg_ros.commands.golden.scores import METRICS, comparisons, scores_of
 from seg_ros.commands.shared.progress import Progress
 from seg_ros.core.errors import ConfigurationError
 from seg_ros.core.parameters.node_config import NodeConfig
@@ -130,7 +130,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 def _show(found: Scores, expected: Scores, *, as_json: bool) -> int:
     """Prints every figure beside what was expected; returns how many are worse, or unknown."""
-    rows = {name: outcomes(found[name], expected.get(name, {})) for name in found}
+    rows = {name: comparisons(found[name], expected.get(name, {})) for name in found}
     if as_json:
         print(json.dumps({name: [row._asdict() for row in part] for name, part in rows.items()}))
     else:

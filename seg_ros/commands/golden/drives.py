@@ -29,8 +29,8 @@ __all__ = ['GOLDEN_DRIVES', 'TRUTH_LABEL', 'GoldenDrive', 'Truth', 'truth_names'
 Odometry = message_type('nav_msgs/msg/Odometry')
 
 BEGIN_NS = 1_700_000_000_000_000_000
-RATE_HZ = 10.0
-JPEG_QUALITY = 95
+RATE_HZ = 10.0  # a third of a camera's: the drives are replayed in a third of the time
+JPEG_QUALITY = 95  # the labels are judged, not the compression
 IMAGE, CAMERA_INFO, ODOMETRY = '/camera/image/compressed', '/camera/camera_info', '/odom'
 TRUTH_LABEL = '/camera/truth/label'
 TOPICS = {

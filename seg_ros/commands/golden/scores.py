@@ -17,7 +17,7 @@ from seg_ros.report.compare import LabelledBag, decided, label_agreements, label
 from seg_ros.report.drive import RecordedDrive
 from seg_ros.report.figures import figures_of
 
-__all__ = ['METRICS', 'Metric', 'Outcome', 'outcomes', 'scores_of']
+__all__ = ['METRICS', 'Comparison', 'Metric', 'comparisons', 'scores_of']
 
 KNOWN_AFTER_S = 0.5  # who has been in the corridor for so long must have been seen
 DEG = 180.0 / math.pi
@@ -50,7 +50,7 @@ with somebody in the corridor that said stop; seconds of stops for people that w
 seconds of stops for faults; share of the frames with a valid lane, and its errors."""
 
 
-class Outcome(NamedTuple):
+class Comparison(NamedTuple):
     """A figure beside what was expected of it; ``verdict`` is ok, better, worse or new."""
 
     metric: str
@@ -101,12 +101,12 @@ def scores_of(
     }
 
 
-def outcomes(
+def comparisons(
     found: Mapping[str, float | None], expected: Mapping[str, float | None]
-) -> list[Outcome]:
+) -> list[Comparison]:
     """Returns every metric beside what is expected of it."""
     return [
-        Outcome(
+        Comparison(
             name,
             expected.get(name),
             found[name],

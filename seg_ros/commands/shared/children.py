@@ -1,9 +1,11 @@
-"""Processes that a command starts, watches, and never leaves behind."""
+"""Processes that a command starts, watches, and never leaves behind; and how far each is."""
 
 from __future__ import annotations
 
 import contextlib
 import ctypes
+import json
+import os
 import signal
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -12,10 +14,11 @@ from typing import final
 
 from seg_ros.core.errors import SegRosError
 
-__all__ = ['Child', 'Children', 'end_with_parent']
+__all__ = ['Child', 'Children', 'LatestCounts', 'end_with_parent', 'own_graph_environment']
 
-STOP_TIMEOUT_S = 15.0
+STOP_TIMEOUT_S = 15.0  # for each signal; a recorder finishes its bag meanwhile
 LOG_LINES = 12  # of a child that died, for its epitaph
+SAFE_DOMAINS = 102  # 0 to 101 leave the ephemeral ports alone on every system
 PR_SET_PDEATHSIG = 1  # prctl(2)
 LIBC = ctypes.CDLL(None)  # not to be loaded between fork and exec
 
@@ -109,7 +112,39 @@ class Children:
         return child
 
 
+class LatestCounts:
+    """Follows a log that has, among other lines, an object of counts in JSON now and then.
+
+    Args:
+        log: The file; it may still be written to.
+    """
+
+    def __init__(self, log: Path) -> None:
+        self._log = log
+        self._read_to = 0
+        self._counts: dict[str, int] = {}
+
+    def read(self) -> dict[str, int]:
+        """Returns the latest counts, none before the first."""
+        with self._log.open('rb') as log:
+            log.seek(self._read_to)
+            whole, newline, _ = log.read().rpartition(b'\n')
+        self._read_to += len(whole) + len(newline)
+        lines = [line for line in whole.splitlines() if line.startswith(b'{')]
+        if lines:
+            self._counts = json.loads(lines[-1])
+        return self._counts
+
+
 def end_with_parent() -> None:
     """Called in a child: it gets SIGTERM when its parent dies (Linux)."""
     with contextlib.suppress(AttributeError, OSError):
         LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def own_graph_environment() -> dict[str, str]:
+    """Returns the environment of a ROS graph of our own, unless the user has chosen one."""
+    environment = dict(os.environ)
+    environment.setdefault('ROS_DOMAIN_ID', str(os.getpid() % SAFE_DOMAINS))
+    environment.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
+    return environment

@@ -7,7 +7,7 @@ from typing import TextIO, final
 
 __all__ = ['Progress']
 
-LOG_PERIOD_S = 5.0
+LOG_PERIOD_S = 5.0  # between lines where they stay: a log of an hour has 720
 CLEAR_LINE = '\r\x1b[K'
 
 

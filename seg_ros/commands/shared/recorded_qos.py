@@ -19,7 +19,7 @@ from seg_ros.recordings.new_bag import bag_qos
 
 __all__ = ['offered_again', 'recorded_qos']
 
-LEAST_DEPTH = 10
+LEAST_DEPTH = 10  # the default of rclpy and rosbag2
 LONG_S = 2147483647  # as older rosbag2 did
 
 

@@ -11,7 +11,7 @@ from seg_ros.core.errors import ConfigurationError
 __all__ = ['wait_for_subscribers']
 
 SETTLE_S = 0.5  # the node subscribes anew once it has seen what the camera offers
-WAIT_PERIOD_S = 0.05
+WAIT_PERIOD_S = 0.05  # between looks at the graph
 
 
 def wait_for_subscribers(

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -20,8 +19,12 @@ from typing import Any
 
 import cv2
 
-from seg_ros.commands.shared.children import Child, Children
-from seg_ros.commands.shared.latest_counts import LatestCounts
+from seg_ros.commands.shared.children import (
+    Child,
+    Children,
+    LatestCounts,
+    own_graph_environment,
+)
 from seg_ros.commands.shared.progress import Progress
 from seg_ros.commands.simulate.course_picture import course_picture
 from seg_ros.core.errors import ConfigurationError
@@ -32,10 +35,9 @@ from seg_ros.sim.leg_record import figures_of
 
 __all__ = ['add_arguments', 'main', 'misses']
 
-SAFE_DOMAINS = 102  # 0 to 101 leave the ephemeral ports alone on every system
-POLL_S = 0.2
+POLL_S = 0.2  # between looks at the processes
 HEARTBEAT_HZ = 50.0  # the vehicle waits for the beat after each frame
-LATERAL_BAR_M = 0.25
+LATERAL_BAR_M = 0.25  # RMS; the vehicle has 0.8 m to either side in a lane of 3.5 m
 LEGS = 'legs.jsonl'
 
 
@@ -65,7 +67,10 @@ def main(arguments: argparse.Namespace) -> int:
     log = _log_of(folder, _settings(arguments))
     legs = len(course(arguments.km, arguments.seed))
     if len(_rows_of(log)) < legs:
-        with Progress(sys.stderr) as progress, Children(folder, _environment()) as children:
+        with (
+            Progress(sys.stderr) as progress,
+            Children(folder, own_graph_environment()) as children,
+        ):
             vehicle = children.start('vehicle', _vehicle_words(arguments, log))
             node = children.start('node', _node_words(arguments))
             _watch(vehicle, node, legs, progress)
@@ -168,14 +173,6 @@ def _node_words(arguments: argparse.Namespace) -> Sequence[str]:
     for name, value in values.items():
         words += ['-p', f'{name}:={value}']
     return words
-
-
-def _environment() -> dict[str, str]:
-    """A ROS graph of our own, unless the user has chosen one."""
-    environment = dict(os.environ)
-    environment.setdefault('ROS_DOMAIN_ID', str(os.getpid() % SAFE_DOMAINS))
-    environment.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
-    return environment
 
 
 def _lines(figures: Mapping[str, Any], missed: Sequence[str], folder: Path) -> str:

@@ -9,8 +9,7 @@ import onnx
 import onnxruntime
 import pytest
 
-from seg_ros.commands.bench.small_engine import write_small_engine
-from seg_ros.commands.bench.textbook_network import write_textbook_network
+from seg_ros.commands.bench.networks import write_small_engine, write_textbook_network
 from seg_ros.core.errors import EngineError
 from seg_ros.inference.engine import load_engine
 from seg_ros.inference.registry import create_backend

@@ -19,8 +19,8 @@ from seg_ros.commands.doctor import command as doctor
 from seg_ros.commands.doctor import engines as doctor_engines
 from seg_ros.commands.doctor import machine as doctor_machine
 from seg_ros.commands.doctor import ros as doctor_ros
+from seg_ros.commands.doctor.check import CheckResult
 from seg_ros.commands.doctor.ros import Finding
-from seg_ros.commands.doctor.row import Row
 from seg_ros.core.errors import BackendUnavailable
 from seg_ros.inference import onnxruntime_backend, openvino_backend
 from seg_ros.ros.middleware import FASTDDS_PROFILE as PROFILE
@@ -47,7 +47,7 @@ def engines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def one(rows: Iterable[Row], check: str) -> Row:
+def one(rows: Iterable[CheckResult], check: str) -> CheckResult:
     (row,) = [row for row in rows if row.check == check]
     return row
 
@@ -72,9 +72,9 @@ def test_one_check_that_fails_is_marked_in_the_table_and_in_the_exit_code(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     rows = [
-        Row('wheels', True, 'four'),
-        Row('horn', True, 'quiet', 'Press harder.'),
-        Row('brakes', False, 'none', 'Do not drive; ' + 'walk ' * 30),
+        CheckResult('wheels', True, 'four'),
+        CheckResult('horn', True, 'quiet', 'Press harder.'),
+        CheckResult('brakes', False, 'none', 'Do not drive; ' + 'walk ' * 30),
     ]
     monkeypatch.setattr(doctor, '_look', lambda: iter(rows))
     assert main(['doctor']) == 1
@@ -174,7 +174,7 @@ def test_little_shared_memory_is_a_hint_and_none_must_be_fixed(
     assert row.value.startswith(f'{free_mb} of 8000 MB free')
 
 
-def fast_dds() -> Row:
+def fast_dds() -> CheckResult:
     return one(doctor_ros.shared_memory_rows(FOUND), 'Fast DDS')
 
 
@@ -190,7 +190,7 @@ def test_our_profile_holds_what_the_doctor_says_it_holds(
     assert fast_dds().mark == 'ok'
     copy = shutil.copy(PROFILE, tmp_path)
     monkeypatch.setenv(profile_variable(), str(copy))
-    assert fast_dds() == Row('Fast DDS', True, f'{copy} with 32 MB of shared memory')
+    assert fast_dds() == CheckResult('Fast DDS', True, f'{copy} with 32 MB of shared memory')
 
 
 def test_a_profile_that_is_missing_or_small_is_noticed(
@@ -212,7 +212,7 @@ def test_transports_of_the_users_own_are_a_hint(monkeypatch: pytest.MonkeyPatch)
 
 def test_another_middleware_needs_no_profile() -> None:
     row = one(doctor_ros.shared_memory_rows(Finding('rmw_zenoh_cpp', True)), 'Fast DDS')
-    assert row == Row('Fast DDS', True, 'not in use (rmw_zenoh_cpp)')
+    assert row == CheckResult('Fast DDS', True, 'not in use (rmw_zenoh_cpp)')
 
 
 class FakeCuda:
@@ -262,7 +262,7 @@ def test_a_machine_without_libcuda_runs_on_the_cpu(monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(ctypes, 'CDLL', missing)
     (row,) = doctor_machine.gpu_rows()
-    assert row == Row('GPU', True, 'none (no libcuda); inference runs on the CPU')
+    assert row == CheckResult('GPU', True, 'none (no libcuda); inference runs on the CPU')
 
 
 @pytest.mark.parametrize(

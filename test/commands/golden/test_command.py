@@ -10,7 +10,7 @@ import pytest
 from seg_ros.cli import main
 from seg_ros.commands.golden.command import EXPECTATIONS
 from seg_ros.commands.golden.drives import GOLDEN_DRIVES
-from seg_ros.commands.golden.scores import METRICS, outcomes
+from seg_ros.commands.golden.scores import METRICS, comparisons
 from seg_ros.core.parameters.node_config import NodeConfig
 
 GOOD: dict[str, float | None] = {
@@ -27,7 +27,7 @@ GOOD: dict[str, float | None] = {
 
 def verdicts(**changes: float | None) -> set[tuple[str, str]]:
     """Returns what is not ok when these figures differ from what is expected."""
-    rows = outcomes({**GOOD, **changes}, GOOD)
+    rows = comparisons({**GOOD, **changes}, GOOD)
     return {(row.metric, row.verdict) for row in rows if row.verdict != 'ok'}
 
 
@@ -51,7 +51,7 @@ def test_a_frame_that_is_missing_or_a_figure_that_is_gone_is_worse() -> None:
 
 
 def test_a_drive_that_nobody_expected_is_new() -> None:
-    assert {row.verdict for row in outcomes(GOOD, {})} == {'new'}
+    assert {row.verdict for row in comparisons(GOOD, {})} == {'new'}
 
 
 def test_every_drive_is_expected_of_the_engine_that_the_node_takes() -> None:

@@ -38,8 +38,8 @@ from test.ros.graph import (
     values_of,
     wait_for,
 )
+from test.ros.nodes import canned
 from test.ros.recording import Recorded, broken_bag, road_images, write_bag
-from test.ros.test_segmentation_node import canned
 
 BEGIN_NS = 1_700_000_000_000_000_000
 STOP, STATUS = '/segmentation/pedestrian_stop', '/segmentation/pedestrian_stop/status'

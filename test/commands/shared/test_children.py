@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from seg_ros.commands.shared import children as module
-from seg_ros.commands.shared.children import Child, Children
+from seg_ros.commands.shared.children import Child, Children, LatestCounts
 from seg_ros.core.errors import SegRosError
 
 SLEEPS = 'import time; print("ready", flush=True); time.sleep(60)'
@@ -73,3 +73,19 @@ def test_a_child_that_ignores_signals_is_killed(
         child = children.start('node', python(STUBBORN))
         until_ready(child)
     assert child.exit_code == -9
+
+
+def test_the_latest_whole_line_of_json_counts(tmp_path: Path) -> None:
+    log = tmp_path / 'recorder.log'
+    counts = LatestCounts(log)
+    pieces = [
+        ('', {}),
+        ('Starting\n', {}),
+        ('{"/label": 1}\n{"/label": 2}\n', {'/label': 2}),
+        ('Something else\n{"/lab', {'/label': 2}),
+        ('el": 3}\n', {'/label': 3}),
+    ]
+    for text, expected in pieces:
+        with log.open('a') as file:
+            file.write(text)
+        assert counts.read() == expected

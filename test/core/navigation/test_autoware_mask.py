@@ -1,4 +1,4 @@
-"""Autoware's codec, re-enacted from perception_utils/src/run_length_encoder.cpp."""
+"""What Autoware reads from the mask is what was segmented, in its own ids."""
 
 from __future__ import annotations
 
@@ -6,25 +6,12 @@ import struct
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from seg_ros.commands.evaluate.exact_labels import EXACT_LABEL_MAP
 from seg_ros.core.labels import LabelClass, LabelMap
-from seg_ros.core.navigation.autoware_mask import AUTOWARE_IDS, AutowareEncoder, AutowareMask
+from seg_ros.core.navigation.autoware_mask import AUTOWARE_IDS, AutowareEncoder
 from seg_ros.sim import classes as sim
-
-
-def decoded(mask: AutowareMask) -> NDArray[np.uint8]:
-    """Returns the image as runLengthDecoder makes it: 1 + sizeof(int) bytes a record."""
-    width, height = mask.size_wh
-    pixels: list[int] = []
-    assert len(mask.runs) % 5 == 0
-    for at in range(0, len(mask.runs), 5):
-        value, length = struct.unpack('=Bi', mask.runs[at : at + 5])
-        assert length > 0
-        pixels += [value] * length
-    assert len(pixels) == width * height  # one more and the decoder writes behind the image
-    return np.array(pixels, np.uint8).reshape(height, width)
+from test.core.navigation.autoware_decoder import decoded
 
 
 def test_a_mask_decodes_to_autowares_ids() -> None:

@@ -24,15 +24,12 @@ from seg_ros.inference.tensorrt.plan_build import (
     BuildOptions,
 )
 from seg_ros.inference.tensorrt.plan_cache import PlanCache, cache_folder
-from seg_ros.inference.tensorrt.plan_key import PlanKey
 from seg_ros.inference.tensorrt.plan_lock import LockBusy, is_locked, plan_lock
 from seg_ros.inference.tensorrt.plan_maker import BuildStack, make_plan
 from test.fake_tensorrt import MAGIC, Counter, FakeMachine
+from test.inference.tensorrt.plans import KEY, PLAN
 from test.paths import REPOSITORY
 from test.tiny_onnx import network, write_engine
-
-KEY = PlanKey('tiny', 'a' * 64, 'tensorrt', '10.16.1.11', 'Orin sm_87', 'fp16', '64x32', 1)
-PLAN = bytes(range(256)) * 40
 
 
 @pytest.fixture
@@ -152,7 +149,7 @@ FULL_DISK = """
 import resource, signal, sys
 from pathlib import Path
 from seg_ros.inference.tensorrt.plan_cache import PlanCache
-from test.inference.tensorrt.test_plan_cache import KEY, PLAN
+from test.inference.tensorrt.plans import KEY, PLAN
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (4096, resource.RLIM_INFINITY))
 try:

@@ -1,7 +1,7 @@
-"""The people of one camera as vision_msgs has them: boxes in the picture, boxes on the ground.
+"""The people of one camera: their places, boxes in the picture, boxes on the ground.
 
-The messages are the same from Humble on (vision_msgs 4). A detection and ``~/label_info`` name a
-class by the same number.
+The boxes are vision_msgs, the same from Humble on (vision_msgs 4). A detection and
+``~/label_info`` name a class by the same number.
 """
 
 from __future__ import annotations
@@ -14,29 +14,37 @@ import numpy as np
 from seg_ros.core.navigation.detections import Detection
 from seg_ros.core.stop.tracking import TrackedPerson
 from seg_ros.decisions import FrameDecisions
-from seg_ros.messages.decision_output import DecisionOutput
-from seg_ros.messages.types import has_type, message_type
+from seg_ros.messages.conversions import quaternion_of
+from seg_ros.messages.types import (
+    Header,
+    Point,
+    Pose,
+    PoseArray,
+    PoseWithCovariance,
+    Vector3,
+    message_type,
+)
 
-__all__ = ['detection_outputs']
-
-Header = message_type('std_msgs/msg/Header')
-Point = message_type('geometry_msgs/msg/Point')
-Pose = message_type('geometry_msgs/msg/Pose')
-PoseWithCovariance = message_type('geometry_msgs/msg/PoseWithCovariance')
-Vector3 = message_type('geometry_msgs/msg/Vector3')
-
-NEEDS = ('stop', 'lane', 'detections')
+__all__ = ['boxes_message', 'people_message', 'places_message']
 
 
-def detection_outputs() -> tuple[DecisionOutput, ...]:
-    """Returns the rows of the detections; none where vision_msgs is not installed."""
-    rows = (
-        DecisionOutput(
-            'detections_2d', 'vision_msgs/msg/Detection2DArray', NEEDS, boxes_message, 'camera'
-        ),
-        DecisionOutput('detections_3d', 'vision_msgs/msg/Detection3DArray', NEEDS, places_message),
-    )
-    return tuple(row for row in rows if has_type(row.type_name))
+def people_message(header: Header, decisions: FrameDecisions) -> PoseArray | None:
+    """Returns where the people stand; the pose looks where they walk.
+
+    Nothing while the frame could not be judged: no old places under a new stamp, and no empty
+    array, which says that nobody is there.
+    """
+    if not decisions.is_judged:
+        return None
+    poses = [
+        Pose(
+            position=Point(x=person.x_m, y=person.y_m, z=0.0),
+            orientation=quaternion_of(math.atan2(person.vy_mps, person.vx_mps)),
+        )
+        for person in decisions.people
+        if person.is_confirmed
+    ]
+    return PoseArray(header=header, poses=poses)
 
 
 def boxes_message(header: Header, decisions: FrameDecisions) -> Any:

@@ -11,12 +11,13 @@ import yaml
 from seg_ros.core.watched_zones.config import ZoneConfig
 from seg_ros.core.watched_zones.monitor import ZoneMonitors, ZoneState
 from seg_ros.decisions import FrameDecisions
-from seg_ros.messages.zone_outputs import SPEED_LIMIT, zone_outputs
+from seg_ros.messages.outputs import zone_outputs
+from seg_ros.messages.zones import SPEED_LIMIT
 from test import people_scene as scene
+from test.messages.stand_ins import stand_ins, through_bytes
 from test.paths import REPOSITORY
 from test.ros.graph import header_of
 from test.ros.nav2_consumers import ControllerServer, parameters
-from test.stand_in_messages import stand_ins, through_bytes
 
 CONFIG_FOLDER = REPOSITORY / 'config'
 CONFIG = ZoneConfig(names=('near', 'far', 'shelf'), speed_percent=(20.0, 60.0, 100.0))

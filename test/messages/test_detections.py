@@ -13,10 +13,10 @@ from seg_ros.core.geometry.camera import Camera
 from seg_ros.core.parameters.node_config import NodeConfig
 from seg_ros.core.types import NetworkView
 from seg_ros.decisions import CameraDecisions
-from seg_ros.messages.detection_outputs import detection_outputs
+from seg_ros.messages.outputs import detection_outputs
 from test import people_scene as scene
+from test.messages.stand_ins import stand_ins, through_bytes
 from test.ros.graph import header_of
-from test.stand_in_messages import stand_ins, through_bytes
 from test.through_perception import decided
 
 IMAGE_SIZE_WH = (1280, 720)  # twice that of the labels

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-__all__ = ['Row']
+__all__ = ['CheckResult']
 
 
-class Row(NamedTuple):
+class CheckResult(NamedTuple):
     """One check.
 
     Attributes:

@@ -1,4 +1,4 @@
-"""Obstacles and free space of one camera as navigation stacks read them: one row a topic.
+"""Obstacles and free space of one camera as navigation stacks read them.
 
 While the ground is unknown or the picture cannot be believed nothing is published, so that the
 consumers' timeouts tell; an empty cloud says that the way is clear.
@@ -14,20 +14,30 @@ from numpy.typing import NDArray
 
 from seg_ros.decisions import FrameDecisions
 from seg_ros.messages.conversions import image_message
-from seg_ros.messages.decision_output import DecisionOutput
-from seg_ros.messages.types import message_type, packed
+from seg_ros.messages.types import (
+    Header,
+    Image,
+    LaserScan,
+    MapMetaData,
+    OccupancyGrid,
+    Point,
+    PointCloud2,
+    PointField,
+    Pose,
+    packed,
+)
 
-__all__ = ['NAVIGATION_OUTPUTS']
+__all__ = [
+    'autoware_mask',
+    'costmap_confidence',
+    'costmap_mask',
+    'costmap_points',
+    'drivable_message',
+    'instances_message',
+    'obstacles_message',
+    'scan_message',
+]
 
-Header = message_type('std_msgs/msg/Header')
-Point = message_type('geometry_msgs/msg/Point')
-Pose = message_type('geometry_msgs/msg/Pose')
-MapMetaData = message_type('nav_msgs/msg/MapMetaData')
-OccupancyGrid = message_type('nav_msgs/msg/OccupancyGrid')
-Image = message_type('sensor_msgs/msg/Image')
-LaserScan = message_type('sensor_msgs/msg/LaserScan')
-PointCloud2 = message_type('sensor_msgs/msg/PointCloud2')
-PointField = message_type('sensor_msgs/msg/PointField')
 
 OBSTACLE_POINT = np.dtype([('x', '<f4'), ('y', '<f4'), ('z', '<f4'), ('label', '<u4')])
 XYZ_POINT = np.dtype([('x', '<f4'), ('y', '<f4'), ('z', '<f4')])
@@ -145,27 +155,3 @@ def cloud_message(
         data=packed('B', points),
         is_dense=is_dense,
     )
-
-
-NAVIGATION_OUTPUTS = (
-    DecisionOutput('obstacles', 'sensor_msgs/msg/PointCloud2', ('obstacles',), obstacles_message),
-    DecisionOutput('scan', 'sensor_msgs/msg/LaserScan', ('scan',), scan_message),
-    DecisionOutput('drivable', 'nav_msgs/msg/OccupancyGrid', ('drivable',), drivable_message),
-    DecisionOutput(
-        'costmap/mask', 'sensor_msgs/msg/Image', ('costmap',), costmap_mask, frame='camera'
-    ),
-    DecisionOutput(
-        'costmap/confidence',
-        'sensor_msgs/msg/Image',
-        ('costmap',),
-        costmap_confidence,
-        frame='camera',
-    ),
-    DecisionOutput('costmap/points', 'sensor_msgs/msg/PointCloud2', ('costmap',), costmap_points),
-    DecisionOutput(
-        'instances', 'sensor_msgs/msg/Image', ('instances',), instances_message, frame='camera'
-    ),
-    DecisionOutput(
-        'autoware/mask', 'sensor_msgs/msg/Image', ('autoware',), autoware_mask, frame='camera'
-    ),
-)

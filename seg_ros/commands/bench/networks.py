@@ -1,7 +1,9 @@
-"""An engine's network as a tutorial would have exported it, for the textbook node.
+"""The networks that ``seg_ros bench`` makes for itself: a small engine, a textbook network.
 
-Same layers, same weights: float NCHW in, normalised by whoever calls it; scores at the size of
-the input out. What the engine does inside the graph is cut off at both ends.
+The small engine costs next to nothing, for measuring what is not inference. The textbook network
+is an engine's as a tutorial would have exported it, for the textbook node: same layers, same
+weights; float NCHW in, normalised by whoever calls it; scores at the size of the input out. What
+the engine does inside the graph is cut off at both ends.
 """
 
 from __future__ import annotations
@@ -12,17 +14,77 @@ from typing import NamedTuple
 import numpy as np
 import onnx
 import onnxruntime
+import yaml
 from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
 from onnx.utils import Extractor
 
 from seg_ros.core.errors import EngineError
 from seg_ros.inference.engine import Engine
-from seg_ros.inference.onnx.contract import IMAGE, LABEL
+from seg_ros.inference.onnx.contract import CONFIDENCE, IMAGE, LABEL, LOGITS
 
-__all__ = ['TextbookNetwork', 'write_textbook_network']
+__all__ = ['TextbookNetwork', 'write_small_engine', 'write_textbook_network']
+
+SIZE_WH = (160, 88)  # of the small engine, as the next two
+STRIDE = 8
+CLASSES = ('dark', 'bright')
+OPSET = 17
 
 BEFORE_THE_NETWORK = ('Cast', 'Transpose', 'Sub', 'Add', 'Mul', 'Div', 'Identity')
 AFTER_THE_NETWORK = ('Cast', 'ArgMax', 'Identity')
+
+
+def write_small_engine(folder: Path) -> Path:
+    """Writes an engine whose labels tell bright places from dark ones; returns its folder."""
+    folder.mkdir(parents=True)
+    onnx.save(_small_model(), folder / 'model.onnx')
+    classes = [
+        {'id': index, 'name': name, 'colour': [index * 255] * 3, 'roles': []}
+        for index, name in enumerate(CLASSES)
+    ]
+    spec = {'name': folder.name, 'network_size': list(SIZE_WH), 'classes': classes}
+    (folder / 'spec.yaml').write_text(yaml.safe_dump(spec))
+    return folder
+
+
+def _small_model() -> onnx.ModelProto:
+    width, height = SIZE_WH
+    small_hw = height // STRIDE, width // STRIDE
+    weights = np.ones((len(CLASSES), 3, STRIDE, STRIDE), np.float32) / (3 * STRIDE**2 * 255)
+    weights[0] *= -1
+    grow = {'mode': 'linear', 'coordinate_transformation_mode': 'half_pixel'}
+    nodes = [
+        helper.make_node('Cast', [IMAGE], ['numbers'], to=TensorProto.FLOAT),
+        helper.make_node('Transpose', ['numbers'], ['planes'], perm=[0, 3, 1, 2]),
+        helper.make_node('Conv', ['planes', 'weights', 'bias'], [LOGITS], strides=[STRIDE] * 2),
+        helper.make_node('Resize', [LOGITS, '', 'scales'], ['large'], **grow),
+        helper.make_node('ArgMax', ['large'], ['winner'], axis=1, keepdims=0),
+        helper.make_node('Cast', ['winner'], [LABEL], to=TensorProto.UINT8),
+        helper.make_node('Softmax', ['large'], ['shares'], axis=1),
+        helper.make_node('ReduceMax', ['shares'], ['share'], axes=[1], keepdims=0),
+        helper.make_node('Mul', ['share', 'levels'], ['level']),
+        helper.make_node('Cast', ['level'], [CONFIDENCE], to=TensorProto.UINT8),
+    ]
+    constants = {
+        'weights': weights,
+        'bias': np.array([0.5, -0.5], np.float32),
+        'scales': np.array([1, 1, STRIDE, STRIDE], np.float32),
+        'levels': np.array(255, np.float32),
+    }
+    graph = helper.make_graph(
+        nodes,
+        'small',
+        [helper.make_tensor_value_info(IMAGE, TensorProto.UINT8, ['N', height, width, 3])],
+        [
+            helper.make_tensor_value_info(
+                LOGITS, TensorProto.FLOAT, ['N', len(CLASSES), *small_hw]
+            ),
+            helper.make_tensor_value_info(LABEL, TensorProto.UINT8, ['N', height, width]),
+            helper.make_tensor_value_info(CONFIDENCE, TensorProto.UINT8, ['N', height, width]),
+        ],
+        [numpy_helper.from_array(value, name) for name, value in constants.items()],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid('', OPSET)], ir_version=8)
 
 
 class TextbookNetwork(NamedTuple):

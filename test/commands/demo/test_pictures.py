@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from rosbags.rosbag2 import StoragePlugin, Writer
 
-from seg_ros.commands.demo.ground import ground_views, write_moment
+from seg_ros.commands.demo.pictures import ground_views, write_moment
 from seg_ros.commands.demo.recording import DemoRecording
 from seg_ros.core.navigation.config import NavigationConfig
 from seg_ros.core.navigation.navigator import NAVIGATION, Navigator
 from seg_ros.decisions import FrameDecisions
-from seg_ros.messages.navigation_outputs import NAVIGATION_OUTPUTS
+from seg_ros.messages.outputs import NAVIGATION_OUTPUTS
 from seg_ros.messages.plain import serialised
 from test import people_scene as scene
 from test.recordings.pictures import TYPES

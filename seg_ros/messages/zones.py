@@ -5,50 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from seg_ros.core.watched_zones.config import WatchedZone, ZoneConfig
+from seg_ros.core.watched_zones.config import WatchedZone
 from seg_ros.core.watched_zones.monitor import ZoneState
 from seg_ros.decisions import FrameDecisions
-from seg_ros.messages.decision_output import DecisionOutput
-from seg_ros.messages.types import message_type
+from seg_ros.messages.types import Bool, DiagnosticStatus, Header, KeyValue, message_type
 
-__all__ = ['zone_outputs']
+__all__ = ['FULL_SPEED', 'SPEED_LIMIT', 'speed_limit', 'zone_alarm', 'zone_status']
 
-Header = message_type('std_msgs/msg/Header')
-Bool = message_type('std_msgs/msg/Bool')
-DiagnosticStatus = message_type('diagnostic_msgs/msg/DiagnosticStatus')
-KeyValue = message_type('diagnostic_msgs/msg/KeyValue')
 SPEED_LIMIT = 'nav2_msgs/msg/SpeedLimit'
 
 FULL_SPEED = 100.0  # percent; Nav2 takes 0 for "no limit", so that 0 is never sent
-
-
-def zone_outputs(config: ZoneConfig) -> tuple[DecisionOutput, ...]:
-    """Returns the rows of the zones: ``zone/<name>`` and ``zone/<name>/status``.
-
-    ``speed_limit`` is among them where a zone limits the speed.
-    """
-    zones = config.zones()
-    slow = tuple(zone for zone in zones if zone.speed_percent < FULL_SPEED)
-    limits = (
-        DecisionOutput(
-            'speed_limit', SPEED_LIMIT, ('zones',), speed_limit(slow), when_silent=True
-        ),
-    )
-    return (limits if slow else ()) + tuple(
-        row
-        for zone in zones
-        for row in (
-            DecisionOutput(
-                f'zone/{zone.name}', 'std_msgs/msg/Bool', ('zones',), zone_alarm(zone.name)
-            ),
-            DecisionOutput(
-                f'zone/{zone.name}/status',
-                'diagnostic_msgs/msg/DiagnosticStatus',
-                ('zones',),
-                zone_status(zone.name),
-            ),
-        )
-    )
 
 
 def zone_alarm(name: str) -> Callable[[Header, FrameDecisions], Bool | None]:
