@@ -25,6 +25,7 @@ from seg_ros.core.parameters.node_config import NodeConfig
 from seg_ros.messages.conversions import stamp_ns_of
 from seg_ros.messages.plain import typestore
 from seg_ros.messages.types import USES_ROS
+from seg_ros.perception import PreparedFrame
 from seg_ros.pictures.video_writer import best_format
 from seg_ros.recordings.opening import open_recording
 from seg_ros.replay.job import ReplayJob, ReplaySummary
@@ -252,8 +253,13 @@ def test_a_waiting_picture_weighs_what_it_holds_decoded(
     recording = open_recording(folder)
     roles = roles_of(recording, config, (), '', ('none',))
     job = ReplayJob(folder, tmp_path / 'out', config)
-    unused: Any = SimpleNamespace(images=set(), decisions=set(), network_size_wh=(32, 16))
-    (event,) = Stages(job, recording, roles, unused, unused).read()
+    outputs: Any = SimpleNamespace(wanted=None)
+    perception: Any = SimpleNamespace(
+        prepare=lambda frame, wanted, timer: PreparedFrame(
+            frame, wanted, frame.image.rgb((32, 16)), timer
+        )
+    )
+    (event,) = Stages(job, recording, roles, outputs, perception).read()
     assert len(event.message.data) < 20_000
     assert event.weight > 640 * 360 * 3
 
