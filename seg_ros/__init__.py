@@ -1,5 +1,5 @@
 """Semantic segmentation for ROS 2: camera images in, label images and decisions out."""
 
-__version__ = '0.1.0'
+__version__ = '0.2.0'
 
 __all__ = ['__version__']
