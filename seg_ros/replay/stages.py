@@ -167,7 +167,10 @@ class Stages:
                         content, self._outputs.wanted, StageTimer(time.monotonic_ns)
                     )
             except FrameError as error:
-                self._report(message, error)
+                self._recording.tell(
+                    f'Message {message.number} of {message.topic}, at '
+                    f'{message.recorded_ns / NS_PER_S:.3f} s, is skipped: {error}'
+                )
                 content = None
         if message.picture is not None and message.topic in self._roles.copied:
             message = message._replace(data=self._recording.copy(message))
@@ -196,14 +199,6 @@ class Stages:
             vehicle.counts.count_label(perceived.images.label)
             decided = vehicle.placed(perceived.decisions)
             yield from outputs.frame(content, perceived.images, decided, message.recorded_ns)
-
-    def _report(self, message: RecordedMessage, error: FrameError) -> None:
-        sentence = (
-            f'Message {message.number} of {message.topic}, at '
-            f'{message.recorded_ns / NS_PER_S:.3f} s, is skipped: {error}'
-        )
-        if sentence not in self._recording.trouble:
-            self._recording.trouble.append(sentence)
 
 
 def _new_array(_name: str, shape: tuple[int, ...]) -> NDArray[np.uint8]:
