@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
+from seg_ros.core.vehicle import CAR
 from seg_ros.sim.config import SceneConfig
 from seg_ros.sim.profile import RoadProfile
 from seg_ros.sim.road import Road
@@ -12,7 +13,7 @@ from seg_ros.sim.road import Road
 __all__ = ['FRONT_M', 'HALF_WIDTH_M', 'Driver', 'Obstacle', 'VehicleState', 'drive_on']
 
 WHEELBASE_M = 2.7
-FRONT_M = 3.6  # from the rear axle to the front bumper
+FRONT_M = CAR.front_m  # from the rear axle to the front bumper
 HALF_WIDTH_M = 0.95
 MAX_STEERING_RAD = 0.6
 STEERING_LAG_S = 0.15
