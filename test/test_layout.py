@@ -1,7 +1,8 @@
-"""How the tests are laid out: what one of them builds for others stands in a file of its own."""
+"""How package and tests are laid out: one name a class, and no test that others import from."""
 
 from __future__ import annotations
 
+import ast
 import re
 
 from test.paths import REPOSITORY
@@ -16,3 +17,13 @@ def test_no_test_file_is_imported_by_another() -> None:
         for line in FROM_A_TEST.findall(file.read_text(encoding='utf-8'))
     ]
     assert not found, 'Move what they share into a file without test_ in its name.'
+
+
+def test_no_two_classes_have_one_name() -> None:
+    places: dict[str, list[str]] = {}
+    for file in sorted((REPOSITORY / 'seg_ros').rglob('*.py')):
+        for node in ast.walk(ast.parse(file.read_text(encoding='utf-8'))):
+            if isinstance(node, ast.ClassDef):
+                places.setdefault(node.name, []).append(str(file.relative_to(REPOSITORY)))
+    twice = {name: files for name, files in places.items() if len(files) > 1}
+    assert not twice, 'Give one of them a name that says what it alone is.'

@@ -25,7 +25,7 @@ from seg_ros.core.types import LabelImage, RgbImage
 from seg_ros.inference.engine import load_engine
 from seg_ros.inference.registry import BACKENDS, create_backend
 
-__all__ = ['CAMVID_CLASSES', 'Tally', 'add_arguments', 'main']
+__all__ = ['CAMVID_CLASSES', 'LabelTally', 'add_arguments', 'main']
 
 # The names of CamVid's 11 classes as the engines here have them, by id; 11 is unlabelled.
 CAMVID_CLASSES = (
@@ -47,7 +47,7 @@ class Score(NamedTuple):
     picture: LabelledPicture
 
 
-class Tally:
+class LabelTally:
     """Books label images against the truth.
 
     Attributes:
@@ -181,7 +181,7 @@ def main(arguments: argparse.Namespace) -> int:
     backend = create_backend(
         arguments.backend, engine, threads=arguments.threads, precision=arguments.precision
     ).backend
-    tally = Tally(engine.label_map, CAMVID_CLASSES if arguments.ids == 'camvid' else None)
+    tally = LabelTally(engine.label_map, CAMVID_CLASSES if arguments.ids == 'camvid' else None)
     camera = EvaluatedCamera(backend, NodeConfig(), clock_ns=time.perf_counter_ns)
     pictures = list(labelled_pictures(arguments.dataset / arguments.split))[:: arguments.every]
     scores, seconds = [], 0.0
@@ -213,7 +213,7 @@ def main(arguments: argparse.Namespace) -> int:
 
 
 def _leave_pictures(
-    folder: Path, tally: Tally, scores: list[Score], camera: EvaluatedCamera
+    folder: Path, tally: LabelTally, scores: list[Score], camera: EvaluatedCamera
 ) -> None:
     """Writes the confusion matrix and the worst pictures: the picture, its truth, the answer."""
     folder.mkdir(parents=True, exist_ok=True)

@@ -13,7 +13,7 @@ import pytest
 from seg_ros.commands.evaluate.command import main
 from seg_ros.commands.evaluate.evaluated_camera import EvaluatedCamera
 from seg_ros.commands.evaluate.labelled_folder import labelled_pictures
-from seg_ros.commands.evaluate.segmentation import CAMVID_CLASSES, Tally
+from seg_ros.commands.evaluate.segmentation import CAMVID_CLASSES, LabelTally
 from seg_ros.core.errors import ConfigurationError
 from seg_ros.core.image.decoding import decode_raw
 from seg_ros.core.labels import LabelClass, LabelMap
@@ -49,14 +49,14 @@ def road_scene() -> LabelMap:
 
 
 def test_lane_markings_count_as_road() -> None:
-    tally = Tally(road_scene(), CAMVID_CLASSES)
+    tally = LabelTally(road_scene(), CAMVID_CLASSES)
     accuracy = tally.add(np.full((4, 4), ROAD, np.uint8), np.full((4, 4), LANE, np.uint8))
     assert accuracy == 1.0
     assert tally.figures()['iou'] == {'road': 1.0}
 
 
 def test_the_mean_is_over_the_classes_that_the_truth_has() -> None:
-    tally = Tally(road_scene(), None)  # ids of the engine, of which the truth has two
+    tally = LabelTally(road_scene(), None)  # ids of the engine, of which the truth has two
     truth = np.full((4, 4), ROAD, np.uint8)
     truth[:2] = PAVEMENT
     said = truth.copy()
@@ -70,7 +70,7 @@ def test_the_mean_is_over_the_classes_that_the_truth_has() -> None:
 
 
 def test_unlabelled_pixels_count_nowhere() -> None:
-    tally = Tally(road_scene(), CAMVID_CLASSES)
+    tally = LabelTally(road_scene(), CAMVID_CLASSES)
     truth = np.array([[ROAD, len(CAMVID_CLASSES)]], np.uint8)
     tally.add(truth, np.array([[ROAD, PAVEMENT]], np.uint8))
     assert tally.figures()['miou'] == 1.0
@@ -78,7 +78,7 @@ def test_unlabelled_pixels_count_nowhere() -> None:
 
 
 def test_a_lane_pixel_beside_the_pavement_is_a_kerb() -> None:
-    tally = Tally(road_scene(), CAMVID_CLASSES)
+    tally = LabelTally(road_scene(), CAMVID_CLASSES)
     truth = np.full((20, 40), ROAD, np.uint8)
     truth[:, :10] = PAVEMENT
     lane = np.zeros_like(truth)
@@ -93,7 +93,7 @@ def test_a_lane_pixel_beside_the_pavement_is_a_kerb() -> None:
 def test_an_engine_that_lacks_a_class_of_the_truth_is_refused() -> None:
     few = LabelMap((LabelClass(0, 'sky', (0, 0, 0), ('sky',)),))
     with pytest.raises(ConfigurationError, match="no class 'building'"):
-        Tally(few, CAMVID_CLASSES)
+        LabelTally(few, CAMVID_CLASSES)
 
 
 def test_the_command_measures_a_folder_and_leaves_pictures(
