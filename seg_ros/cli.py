@@ -31,10 +31,10 @@ class Command(NamedTuple):
 COMMANDS = {
     'run': Command('seg_ros.ros.segmentation_node', 'run the node', takes_all_arguments=True),
     'camera': Command(
-        'seg_ros.commands.camera.node', 'publish a drive, video, folder or bag as a camera'
+        'seg_ros.commands.camera.command', 'publish a drive, video, folder or bag as a camera'
     ),
     'play': Command(
-        'seg_ros.commands.play.node', 'publish a recorded bag as it was, with its clock'
+        'seg_ros.commands.play.command', 'publish a recorded bag as it was, with its clock'
     ),
     'replay': Command(
         'seg_ros.commands.replay', 'replay a recording into a finished bag, without a graph'
@@ -65,7 +65,7 @@ COMMANDS = {
         'seg_ros.commands.bench.command',
         'measure the node against bare inference and a textbook node',
     ),
-    'build-engine': Command('seg_ros.commands.engines.build', "make an engine's TensorRT plan"),
+    'build-engine': Command('seg_ros.commands.build_engine', "make an engine's TensorRT plan"),
     'gpu-check': Command(
         'seg_ros.commands.gpu.command', "check this machine's GPU, with TensorRT"
     ),

@@ -1,10 +1,11 @@
-"""How package and tests are laid out: one name a class, and no test that others import from."""
+"""How package and tests are laid out, so that everything is where one looks for it."""
 
 from __future__ import annotations
 
 import ast
 import re
 
+from seg_ros.cli import COMMANDS
 from test.paths import REPOSITORY
 
 FROM_A_TEST = re.compile(r'^\s*(?:from|import) test\.(?:\w+\.)*test_\w+.*', re.MULTILINE)
@@ -27,3 +28,12 @@ def test_no_two_classes_have_one_name() -> None:
                 places.setdefault(node.name, []).append(str(file.relative_to(REPOSITORY)))
     twice = {name: files for name, files in places.items() if len(files) > 1}
     assert not twice, 'Give one of them a name that says what it alone is.'
+
+
+def test_a_command_is_a_file_of_commands_or_the_file_command_of_a_folder_there() -> None:
+    nodes = {'seg_ros.ros.segmentation_node', 'seg_ros.ros.gate_node'}
+    modules = {row.module for row in COMMANDS.values()} - nodes
+    elsewhere = [
+        name for name in modules if not re.fullmatch(r'seg_ros\.commands\.\w+(\.command)?', name)
+    ]
+    assert not elsewhere

@@ -1,5 +1,5 @@
 """``seg_ros camera``: a drive, video, folder or bag as a camera on the ROS graph.
 
-Read ``node.py`` first. May import ``rclpy``, ``recordings``, ``messages`` and
+Read ``command.py`` first. May import ``rclpy``, ``recordings``, ``messages`` and
 ``commands.shared``.
 """

@@ -1,1 +1,1 @@
-"""``seg_ros engines`` (``command.py``) and ``seg_ros build-engine`` (``build.py``): plans."""
+"""``seg_ros engines``: the TensorRT plans of this machine; read ``command.py``."""
