@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
@@ -17,45 +14,36 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from seg_ros.messages.conversions import stamp_ns_of
 from test.recordings.pictures import flat, write_png
 from test.ros.graph import BEST_EFFORT, Graph, pixels_of, wait_for
+from test.ros.processes import Start, started_on
 
 RED, GREEN, BLUE = (220, 30, 30), (30, 220, 30), (30, 30, 220)
 ALL = ['image', 'camera_info', 'image/compressed']
 EVERY_ONE = ('--depth', '50', '--wait-for-subscriber')  # none is lost while a reader stalls
 
-Camera = Callable[..., 'subprocess.Popen[str]']
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    return tmp_path / 'camera.log'
 
 
 @pytest.fixture
-def camera(domain_id: int) -> Iterator[Camera]:
+def camera(domain_id: int, log: Path) -> Iterator[Start]:
     """Starts ``seg_ros camera`` with the given words."""
-    processes: list[subprocess.Popen[str]] = []
-
-    def start(*words: str) -> subprocess.Popen[str]:
-        process = subprocess.Popen(
-            [sys.executable, '-m', 'seg_ros.cli', 'camera', *words],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            env={**os.environ, 'ROS_DOMAIN_ID': str(domain_id)},
-        )
-        processes.append(process)
-        return process
-
-    yield start
-    for process in processes:
-        process.terminate()  # who is killed leaves its shared memory behind
-        process.communicate()
+    with started_on(domain_id, log, ('seg_ros.cli', 'camera')) as start:
+        yield start
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
+    pictures = tmp_path / 'pictures'
+    pictures.mkdir()
     for index, rgb in enumerate((RED, GREEN, BLUE)):
-        write_png(tmp_path / f'{index}.png', flat(rgb))
-    return tmp_path
+        write_png(pictures / f'{index}.png', flat(rgb))
+    return pictures
 
 
 def test_image_lens_and_jpeg_share_stamp_and_frame_and_show_the_picture(
-    graph: Graph, camera: Camera, folder: Path
+    graph: Graph, camera: Start, folder: Path
 ) -> None:
     images = graph.collect(Image, '/camera/image')
     infos = graph.collect(CameraInfo, '/camera/camera_info')
@@ -75,7 +63,7 @@ def test_image_lens_and_jpeg_share_stamp_and_frame_and_show_the_picture(
 
 
 def test_the_synthetic_drive_comes_with_its_truth_and_its_lens(
-    graph: Graph, camera: Camera
+    graph: Graph, camera: Start
 ) -> None:
     images = graph.collect(Image, '/camera/image')
     truths = graph.collect(Image, '/camera/truth/label')
@@ -91,11 +79,14 @@ def test_the_synthetic_drive_comes_with_its_truth_and_its_lens(
     assert infos[0].distortion_model == 'plumb_bob'
 
 
-def test_prepared_images_keep_their_rate(graph: Graph, camera: Camera, folder: Path) -> None:
+def test_prepared_images_keep_their_rate(
+    graph: Graph, camera: Start, log: Path, folder: Path
+) -> None:
     images = graph.collect(Image, '/camera/image')
     words = ('--loop', '--count', '41', '--rate', '40', '--prepare', '--progress')
     process = camera('--images', str(folder), *words, *EVERY_ONE)
-    output, _ = process.communicate(timeout=20.0)
+    assert process.wait(20.0) == 0
+    output = log.read_text()
     assert (
         output.index('{"prepared": 41}') < output.index('Playing') < output.index('Published 41')
     )
@@ -108,7 +99,7 @@ def test_prepared_images_keep_their_rate(graph: Graph, camera: Camera, folder: P
 
 @pytest.mark.parametrize('word', [signal.SIGINT, signal.SIGTERM])
 def test_a_looping_folder_keeps_its_own_pace_until_a_signal_ends_it(
-    graph: Graph, camera: Camera, folder: Path, word: signal.Signals
+    graph: Graph, camera: Start, log: Path, folder: Path, word: signal.Signals
 ) -> None:
     images = graph.collect(Image, '/elsewhere', BEST_EFFORT)
     process = camera(
@@ -117,8 +108,8 @@ def test_a_looping_folder_keeps_its_own_pace_until_a_signal_ends_it(
     )
     wait_for(lambda: len(images) >= 4, 'more images than the folder has')
     process.send_signal(word)
-    output, _ = process.communicate(timeout=10.0)
-    assert process.returncode == 0
+    assert process.wait(10.0) == 0
+    output = log.read_text()
     assert 'Published' in output
     assert 'Traceback' not in output
     colours = [tuple(pixels_of(message)[0, 0]) for message in images[:4]]
@@ -128,26 +119,28 @@ def test_a_looping_folder_keeps_its_own_pace_until_a_signal_ends_it(
     assert np.median(np.diff(stamps_ns)) / 1e6 == pytest.approx(200.0, abs=20.0)
 
 
-def test_waiting_for_nobody_ends_with_what_to_do(camera: Camera, folder: Path) -> None:
+def test_waiting_for_nobody_ends_with_what_to_do(camera: Start, log: Path, folder: Path) -> None:
     process = camera(
         *('--images', str(folder), '--namespace', '/alone'),
         *('--wait-for-subscriber', '--wait-timeout', '0.1'),
     )
-    output, _ = process.communicate(timeout=20.0)
-    assert process.returncode == 1
+    assert process.wait(20.0) == 1
+    output = log.read_text()
     assert 'Nobody subscribed to image within 0.1 s' in output
     assert 'ROS_DOMAIN_ID' in output
 
 
-def test_a_topic_to_wait_for_that_there_is_not_is_refused(camera: Camera, folder: Path) -> None:
+def test_a_topic_to_wait_for_that_there_is_not_is_refused(
+    camera: Start, log: Path, folder: Path
+) -> None:
     process = camera('--images', str(folder), '--wait-for-subscriber', 'imgae')
-    output, _ = process.communicate(timeout=20.0)
-    assert process.returncode == 1
+    assert process.wait(20.0) == 1
+    output = log.read_text()
     assert '--wait-for-subscriber imgae: name image, image/compressed' in output
 
 
 def test_the_camera_also_waits_for_the_subscribers_of_others(
-    graph: Graph, camera: Camera, folder: Path
+    graph: Graph, camera: Start, folder: Path
 ) -> None:
     images = graph.collect(Image, '/camera/image')
     process = camera('--images', str(folder), '--wait-for-subscriber', 'image', '/answers')
@@ -158,9 +151,9 @@ def test_the_camera_also_waits_for_the_subscribers_of_others(
     wait_for(lambda: images, 'an image')
 
 
-def test_a_source_that_cannot_be_played_is_named(camera: Camera) -> None:
+def test_a_source_that_cannot_be_played_is_named(camera: Start, log: Path) -> None:
     process = camera('--video', '/nowhere.mp4')
-    output, _ = process.communicate(timeout=20.0)
-    assert process.returncode == 1
+    assert process.wait(20.0) == 1
+    output = log.read_text()
     assert '--video /nowhere.mp4: there is no such file' in output
     assert 'Traceback' not in output

@@ -9,7 +9,6 @@ import pty
 import re
 import signal
 import subprocess
-import sys
 import termios
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -39,13 +38,12 @@ from test.ros.graph import (
     wait_for,
 )
 from test.ros.nodes import canned
+from test.ros.processes import Start, started_on
 from test.ros.recording import Recorded, broken_bag, road_images, write_bag
 
 BEGIN_NS = 1_700_000_000_000_000_000
 STOP, STATUS = '/segmentation/pedestrian_stop', '/segmentation/pedestrian_stop/status'
 IN_FLIGHT = 3  # heartbeats that were decided before the player did what they are compared with
-
-Play = Callable[..., 'subprocess.Popen[bytes]']
 
 
 @pytest.fixture
@@ -54,26 +52,10 @@ def log(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def play(domain_id: int, log: Path) -> Iterator[Play]:
+def play(domain_id: int, log: Path) -> Iterator[Start]:
     """Starts the player; keywords go to Popen."""
-    processes: list[subprocess.Popen[bytes]] = []
-
-    def start(*words: object, **more: Any) -> subprocess.Popen[bytes]:
-        with log.open('ab') as output:
-            process = subprocess.Popen(
-                [sys.executable, '-m', 'seg_ros.cli', 'play', *map(str, words)],
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                env={**os.environ, 'ROS_DOMAIN_ID': str(domain_id)},
-                **{'stdin': subprocess.DEVNULL, **more},
-            )
-        processes.append(process)
-        return process
-
-    yield start
-    for process in processes:
-        process.terminate()
-        process.wait()
+    with started_on(domain_id, log, ('seg_ros.cli', 'play')) as start:
+        yield start
 
 
 def ended(process: subprocess.Popen[bytes]) -> int:
@@ -89,7 +71,7 @@ def numbered(count: int, step_ns: int = 20_000_000) -> list[Recorded]:
 
 
 def test_messages_come_out_byte_for_byte_under_their_recorded_quality_of_service(
-    graph: Graph, play: Play, tmp_path: Path
+    graph: Graph, play: Start, tmp_path: Path
 ) -> None:
     image = image_message(np.arange(24, dtype=np.uint8).reshape(4, 6), stamp_ns=BEGIN_NS)
     rows = [
@@ -119,7 +101,7 @@ def test_messages_come_out_byte_for_byte_under_their_recorded_quality_of_service
 
 
 def test_the_clock_has_said_the_time_of_a_message_before_it_comes(
-    graph: Graph, play: Play, tmp_path: Path
+    graph: Graph, play: Start, tmp_path: Path
 ) -> None:
     bag = write_bag(tmp_path / 'bag', numbered(50))
     heard: list[int | str] = []
@@ -138,7 +120,7 @@ def test_the_clock_has_said_the_time_of_a_message_before_it_comes(
 
 
 def test_a_start_inside_brings_what_was_latched_before_it_and_nothing_else(
-    graph: Graph, play: Play, tmp_path: Path
+    graph: Graph, play: Start, tmp_path: Path
 ) -> None:
     rows = [Recorded('/classes', BEGIN_NS, String(data='{}')), *numbered(50)]
     bag = write_bag(tmp_path / 'bag', rows, {'/classes': LATCHED})
@@ -152,7 +134,7 @@ def test_a_start_inside_brings_what_was_latched_before_it_and_nothing_else(
 
 
 def test_only_the_topics_that_were_named_are_played(
-    graph: Graph, play: Play, log: Path, tmp_path: Path
+    graph: Graph, play: Start, log: Path, tmp_path: Path
 ) -> None:
     rows = [*numbered(5), Recorded('/other', BEGIN_NS, String())]
     bag = write_bag(tmp_path / 'bag', rows)
@@ -164,7 +146,7 @@ def test_only_the_topics_that_were_named_are_played(
 
 
 def test_a_recorded_clock_and_a_type_that_is_not_installed_are_left_out_with_a_word(
-    graph: Graph, play: Play, log: Path, tmp_path: Path
+    graph: Graph, play: Start, log: Path, tmp_path: Path
 ) -> None:
     types = get_typestore(Stores.ROS2_JAZZY)
     types.register(get_types_from_msg('int32 size', 'gizmo_msgs/msg/Gizmo'))
@@ -195,7 +177,7 @@ def test_a_recorded_clock_and_a_type_that_is_not_installed_are_left_out_with_a_w
     ],
 )
 def test_what_cannot_be_played_is_refused_with_a_sentence(
-    play: Play, log: Path, tmp_path: Path, words: list[str], sentence: str
+    play: Start, log: Path, tmp_path: Path, words: list[str], sentence: str
 ) -> None:
     bag = write_bag(tmp_path / 'bag', numbered(5))
     assert ended(play(bag, *words)) == 1
@@ -204,7 +186,7 @@ def test_what_cannot_be_played_is_refused_with_a_sentence(
 
 
 def test_what_is_whole_of_a_broken_bag_is_played_and_the_rest_told(
-    graph: Graph, play: Play, log: Path, tmp_path: Path
+    graph: Graph, play: Start, log: Path, tmp_path: Path
 ) -> None:
     labels = graph.collect(Image, '/segmentation/label')
     waits = ('--wait-for-subscriber', '/segmentation/label')
@@ -216,7 +198,7 @@ def test_what_is_whole_of_a_broken_bag_is_played_and_the_rest_told(
 
 
 def test_the_keys_of_a_terminal_pause_and_jump(
-    graph: Graph, play: Play, log: Path, tmp_path: Path
+    graph: Graph, play: Start, log: Path, tmp_path: Path
 ) -> None:
     bag = write_bag(tmp_path / 'bag', numbered(1000))
     ours, theirs = pty.openpty()
@@ -311,7 +293,7 @@ PLAYED = ('--wait-for-subscriber', '/image')
 
 
 def test_during_a_pause_the_node_stops_and_shows_nothing_new(
-    graph: Graph, play: Play, watched: Watched, road: Path
+    graph: Graph, play: Start, watched: Watched, road: Path
 ) -> None:
     play(road, '--loop', '--duration', '3', *PLAYED)
     set_paused = pause_client(graph)
@@ -328,7 +310,7 @@ def test_during_a_pause_the_node_stops_and_shows_nothing_new(
 
 
 def test_after_a_loop_nothing_old_is_shown_as_new(
-    play: Play, watched: Watched, road: Path
+    play: Start, watched: Watched, road: Path
 ) -> None:
     play(road, '--loop', '--duration', '3', *PLAYED)
 
@@ -344,7 +326,7 @@ def test_after_a_loop_nothing_old_is_shown_as_new(
 
 
 def test_after_a_jump_forward_the_way_is_proven_again(
-    play: Play, watched: Watched, road: Path
+    play: Start, watched: Watched, road: Path
 ) -> None:
     before_jump = play(road, '--loop', '--duration', '3', *PLAYED)
     wait_for(watched.is_clear, 'the way is clear')

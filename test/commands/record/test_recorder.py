@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +23,7 @@ from std_msgs.msg import String
 from seg_ros.commands.shared.message_types import learn_type, message_class
 from seg_ros.core.errors import ConfigurationError
 from test.ros.graph import BEST_EFFORT, LATCHED, Graph, image_message, wait_for
-
-Recorder = Callable[..., 'subprocess.Popen[bytes]']
+from test.ros.processes import Start, started_on
 
 
 @pytest.fixture
@@ -38,28 +37,11 @@ def log(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def recorder(domain_id: int, bag: Path, log: Path) -> Iterator[Recorder]:
+def recorder(domain_id: int, bag: Path, log: Path) -> Iterator[Start]:
     """Starts the recorder of the given topics."""
-    processes: list[subprocess.Popen[bytes]] = []
-
-    def start(*topics: str) -> subprocess.Popen[bytes]:
-        with log.open('wb') as output:
-            process = subprocess.Popen(
-                [
-                    *(sys.executable, '-m', 'seg_ros.commands.record.recorder', '--progress'),
-                    *('-o', str(bag), *topics),
-                ],
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                env={**os.environ, 'ROS_DOMAIN_ID': str(domain_id)},
-            )
-        processes.append(process)
-        return process
-
-    yield start
-    for process in processes:
-        process.terminate()  # who is killed leaves its shared memory behind
-        process.wait()
+    module = 'seg_ros.commands.record.recorder'
+    with started_on(domain_id, log, (module, '--progress', '-o', str(bag))) as start:
+        yield start
 
 
 def counts_in(log: Path) -> dict[str, int]:
@@ -85,7 +67,7 @@ def messages_in(bag: Path) -> dict[str, list[tuple[int, Any]]]:
 
 @pytest.mark.parametrize('word', [signal.SIGINT, signal.SIGTERM])
 def test_a_bag_has_every_message_with_the_time_of_its_arrival(
-    graph: Graph, recorder: Recorder, bag: Path, log: Path, word: signal.Signals
+    graph: Graph, recorder: Start, bag: Path, log: Path, word: signal.Signals
 ) -> None:
     images = graph.publisher(Image, '/camera/image')
     process = recorder('/camera/image')
@@ -110,7 +92,7 @@ def test_a_bag_has_every_message_with_the_time_of_its_arrival(
 
 
 def test_latched_and_best_effort_topics_are_recorded_as_they_are_offered(
-    graph: Graph, recorder: Recorder, bag: Path, log: Path
+    graph: Graph, recorder: Start, bag: Path, log: Path
 ) -> None:
     graph.publisher(String, '/classes', LATCHED).publish(String(data='{"classes": []}'))
     images = graph.publisher(Image, '/camera/image', BEST_EFFORT)
@@ -129,7 +111,7 @@ def test_latched_and_best_effort_topics_are_recorded_as_they_are_offered(
 
 
 def test_nothing_but_latched_topics_is_recorded_before_the_start(
-    graph: Graph, recorder: Recorder, bag: Path, log: Path
+    graph: Graph, recorder: Start, bag: Path, log: Path
 ) -> None:
     graph.publisher(String, '/classes', LATCHED).publish(String(data='{}'))
     beats = graph.publisher(String, '/heartbeat')
@@ -148,7 +130,7 @@ def test_nothing_but_latched_topics_is_recorded_before_the_start(
 
 
 def test_a_publisher_that_dies_leaves_the_bag_whole(
-    graph: Graph, recorder: Recorder, bag: Path, log: Path
+    graph: Graph, recorder: Start, bag: Path, log: Path
 ) -> None:
     images = graph.publisher(Image, '/camera/image')
     process = recorder('/camera/image')
@@ -160,7 +142,7 @@ def test_a_publisher_that_dies_leaves_the_bag_whole(
     assert len(messages_in(bag)['/camera/image']) == 1
 
 
-def test_a_bag_that_exists_is_not_overwritten(recorder: Recorder, bag: Path, log: Path) -> None:
+def test_a_bag_that_exists_is_not_overwritten(recorder: Start, bag: Path, log: Path) -> None:
     bag.mkdir()
     assert recorder('/camera/image').wait(20.0) == 1
     assert f'A bag was to be written to {bag}' in log.read_text()
