@@ -9,8 +9,14 @@ import textwrap
 from collections.abc import Iterator, Sequence
 
 from seg_ros.commands.doctor.check import CheckResult
-from seg_ros.commands.doctor.engines import backend_rows, engine_rows
-from seg_ros.commands.doctor.machine import gpu_rows, library_rows, machine_rows, tensorrt_rows
+from seg_ros.commands.doctor.machine import (
+    backend_rows,
+    engine_rows,
+    gpu_rows,
+    library_rows,
+    machine_rows,
+    tensorrt_rows,
+)
 from seg_ros.commands.doctor.ros import discovery_rows, find_ros, ros_rows, shared_memory_rows
 
 __all__ = ['add_arguments', 'main']

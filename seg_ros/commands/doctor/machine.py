@@ -1,4 +1,4 @@
-"""What ``seg_ros doctor`` looks at below ROS: Python, processor, libraries, GPU, TensorRT."""
+"""What ``seg_ros doctor`` looks at outside of ROS: Python, libraries, GPU, backends, engines."""
 
 from __future__ import annotations
 
@@ -6,14 +6,29 @@ import ctypes
 import platform
 import subprocess
 import sys
+import time
 from collections.abc import Iterable
 from importlib import import_module
 from importlib.util import find_spec
+from pathlib import Path
+from statistics import median
+
+import numpy as np
 
 from seg_ros.commands.doctor.check import CheckResult
+from seg_ros.core.errors import SegRosError
 from seg_ros.inference.cpu_backend import available_cores, bf16_instructions, inference_threads
+from seg_ros.inference.engine import engine_search_path, find_engines, load_engine
+from seg_ros.inference.registry import AUTO_ORDER, create_backend, probe_backends
 
-__all__ = ['gpu_rows', 'library_rows', 'machine_rows', 'tensorrt_rows']
+__all__ = [
+    'backend_rows',
+    'engine_rows',
+    'gpu_rows',
+    'library_rows',
+    'machine_rows',
+    'tensorrt_rows',
+]
 
 OLDEST_PYTHON = (3, 10)  # Humble's
 CUDA_NAMES = ('libcuda.so.1', 'libcuda.so')
@@ -31,6 +46,8 @@ LIBRARIES = (
 )
 # Each with the name that its bindings have when they are installed alone
 TENSORRT_MODULES = (('tensorrt', 'tensorrt_bindings'), ('tensorrt_rtx', 'tensorrt_rtx_bindings'))
+
+RUNS = 5  # the median leaves out the first, which is slower
 
 
 def machine_rows() -> Iterable[CheckResult]:
@@ -132,3 +149,50 @@ def _child(command: list[str]) -> subprocess.CompletedProcess[str] | None:
         )
     except (OSError, subprocess.TimeoutExpired):
         return None
+
+
+def backend_rows() -> Iterable[CheckResult]:
+    """Yields every backend; one that can be chosen by itself must be there."""
+    probes = [probe for probe in probe_backends() if probe.name in AUTO_ORDER]
+    any_runs = any(probe.available for probe in probes)
+    for probe in probes:
+        yield CheckResult(f'backend {probe.name}', any_runs, probe.detail, probe.fix)
+
+
+def engine_rows() -> Iterable[CheckResult]:
+    """Yields every engine: its files fit each other, and it runs here."""
+    engines = find_engines()
+    if not engines:
+        places = ', '.join(str(place) for place in engine_search_path())
+        yield CheckResult(
+            'engines',
+            False,
+            f'none found in {places}',
+            'Set SEG_ROS_ENGINES to the folder that holds the engine folders, or make one: make '
+            'engine',
+        )
+    for name, folder in engines.items():
+        yield _engine_row(name, folder)
+
+
+def _engine_row(name: str, folder: Path) -> CheckResult:
+    try:
+        engine = load_engine(folder)
+        backend, reason = create_backend('auto', engine)
+        width, height = engine.network_size_wh
+        images = np.zeros((1, height, width, 3), np.uint8)
+        times_s = []
+        for _ in range(RUNS):
+            start_s = time.perf_counter()
+            backend.infer(images)
+            times_s.append(time.perf_counter() - start_s)
+        backend.close()
+    except SegRosError as error:
+        return CheckResult(f'engine {name}', False, 'cannot be used', str(error))
+    return CheckResult(
+        f'engine {name}',
+        True,
+        f'{width}x{height}, {len(engine.label_map.classes)} classes, '
+        f'{median(times_s) * 1e3:.1f} ms with {backend.name} ({backend.detail}); {reason}; '
+        f'{folder}',
+    )

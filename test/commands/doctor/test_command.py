@@ -16,7 +16,6 @@ import pytest
 
 from seg_ros.cli import main
 from seg_ros.commands.doctor import command as doctor
-from seg_ros.commands.doctor import engines as doctor_engines
 from seg_ros.commands.doctor import machine as doctor_machine
 from seg_ros.commands.doctor import ros as doctor_ros
 from seg_ros.commands.doctor.check import CheckResult
@@ -42,7 +41,7 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 def engines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Makes one engine, and the places where others are found invisible."""
     write_engine(tmp_path / 'tiny')
-    monkeypatch.setattr(doctor_engines, 'engine_search_path', lambda: [tmp_path])
+    monkeypatch.setattr(doctor_machine, 'engine_search_path', lambda: [tmp_path])
     monkeypatch.setattr('seg_ros.inference.engine.engine_search_path', lambda: [tmp_path])
     return tmp_path
 
@@ -298,9 +297,9 @@ def test_one_backend_is_enough_and_the_other_is_a_hint(monkeypatch: pytest.Monke
         raise BackendUnavailable('it is not installed.')
 
     monkeypatch.setattr(openvino_backend, 'version', version)
-    assert one(doctor_engines.backend_rows(), 'backend openvino').mark == 'hint'
+    assert one(doctor_machine.backend_rows(), 'backend openvino').mark == 'hint'
     monkeypatch.setattr(onnxruntime_backend, 'version', version)
-    assert {row.mark for row in doctor_engines.backend_rows()} == {'FIX'}
+    assert {row.mark for row in doctor_machine.backend_rows()} == {'FIX'}
 
 
 def test_an_engine_that_does_not_fit_is_found_by_running_it(engines: Path) -> None:
@@ -308,7 +307,7 @@ def test_an_engine_that_does_not_fit_is_found_by_running_it(engines: Path) -> No
     wrong = network()
     wrong.graph.node[3].op_type = 'Convolution'
     write_engine(engines / 'unknown', wrong)
-    rows = list(doctor_engines.engine_rows())
+    rows = list(doctor_machine.engine_rows())
     assert one(rows, 'engine tiny').ok
     assert "names 5 classes, but 'logits: " in one(rows, 'engine wrong').fix
     assert 'cannot load' in one(rows, 'engine unknown').fix
@@ -316,7 +315,7 @@ def test_an_engine_that_does_not_fit_is_found_by_running_it(engines: Path) -> No
 
 def test_no_engine_at_all_must_be_fixed(engines: Path) -> None:
     shutil.rmtree(engines / 'tiny')
-    (row,) = doctor_engines.engine_rows()
+    (row,) = doctor_machine.engine_rows()
     assert row.mark == 'FIX'
     assert 'SEG_ROS_ENGINES' in row.fix
 
