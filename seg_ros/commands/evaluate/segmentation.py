@@ -13,10 +13,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from seg_ros.commands.evaluate.confusion_picture import confusion_picture
 from seg_ros.commands.evaluate.evaluated_camera import EvaluatedCamera
 from seg_ros.commands.evaluate.labelled_folder import LabelledPicture, labelled_pictures
-from seg_ros.commands.evaluate.metrics import ConfusionMatrix
+from seg_ros.commands.evaluate.metrics import ConfusionMatrix, confusion_picture
 from seg_ros.commands.shared.progress import Progress
 from seg_ros.core.errors import ConfigurationError
 from seg_ros.core.labels import LabelMap
