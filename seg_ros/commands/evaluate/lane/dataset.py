@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,6 @@ import cv2
 import numpy as np
 
 from seg_ros.commands.evaluate.evaluated_camera import EvaluatedCamera
-from seg_ros.commands.evaluate.lane.calibration import pitch_from_lanes
 from seg_ros.commands.evaluate.lane.picture import lane_picture
 from seg_ros.commands.evaluate.lane.tusimple import lanes_of, read_frames, score_frame
 from seg_ros.core.errors import ConfigurationError
@@ -21,11 +20,13 @@ from seg_ros.core.parameters.node_config import NodeConfig
 from seg_ros.core.types import RgbImage
 from seg_ros.core.vehicle import VehicleConfig
 from seg_ros.inference.base import InferenceBackend
+from seg_ros.perception import SeenFrame
 
 __all__ = ['evaluate_dataset']
 
 REACH_M = 60.0
 CALIBRATION_IMAGES = 20
+CANDIDATES_DEG = np.arange(-8.0, 12.1, 1.0)  # of the pitch
 DECISIONS = ('lane', 'stop')
 # Wide limits of the width: the height of the camera, which scales it, is a guess.
 CONFIG = NodeConfig(
@@ -76,7 +77,7 @@ def evaluate_dataset(
             unknown.see(_read(row.image), 0, DECISIONS).kept()
             for row in frames[:CALIBRATION_IMAGES]
         ]
-        pitch_rad = pitch_from_lanes(samples, backend, intrinsics, height_m, CONFIG)
+        pitch_rad = _pitch_from_lanes(samples, backend, intrinsics, height_m, CONFIG)
     camera = Camera(intrinsics, Mount(z=height_m, pitch=pitch_rad))
     evaluated = EvaluatedCamera(backend, CONFIG, camera)
     scores = []
@@ -115,3 +116,39 @@ def _read(path: Path) -> RgbImage:
             f'{path} cannot be read. Unpack the images of the data set beside its label files.'
         )
     return np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), dtype=np.uint8)
+
+
+def _pitch_from_lanes(
+    frames: Sequence[SeenFrame],
+    backend: InferenceBackend,
+    intrinsics: CameraIntrinsics,
+    height_m: float,
+    config: NodeConfig,
+) -> float:
+    """Returns the pitch in radians at which most lanes are found and their sides are parallel.
+
+    For a camera whose mounting nobody wrote down.
+
+    Args:
+        frames: What a network says of some images, each standing for itself.
+        backend: The network.
+        intrinsics: Of the camera.
+        height_m: Of the camera.
+        config: The node's parameters.
+    """
+    best_rad = 0.0
+    best = 0, 0.0  # lanes found, and how parallel their sides are
+    for pitch_rad in np.radians(CANDIDATES_DEG).tolist():
+        mounted = Camera(intrinsics, Mount(z=height_m, pitch=pitch_rad))
+        camera = EvaluatedCamera(backend, config, mounted)
+        off = []
+        for seen in frames:
+            camera.reset()
+            track = camera.finish(seen).decisions.lane
+            if track is not None and track.valid and track.source == 'markings':
+                off.append(track.pitch_per_m)
+        up = float(np.median(off)) if off else 0.0
+        if (len(off), -abs(up)) > best:
+            best = len(off), -abs(up)
+            best_rad = pitch_rad - up * height_m
+    return best_rad
