@@ -1,18 +1,18 @@
-"""Drives the scenarios, and lets the lane tracker watch."""
+"""The drives that the lane track is judged on, and what it made of one."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from seg_ros.commands.evaluate.evaluated_camera import EvaluatedCamera, without_pictures
 from seg_ros.commands.evaluate.exact_labels import ExactLabels
 from seg_ros.commands.evaluate.lane.picture import lane_picture
-from seg_ros.commands.evaluate.lane.scenarios import LaneScenario
 from seg_ros.commands.evaluate.lane.scores import LaneScores
-from seg_ros.core.geometry.camera import Camera
+from seg_ros.core.geometry.camera import Camera, Mount
 from seg_ros.core.lane.config import LaneConfig
 from seg_ros.core.parameters.node_config import NodeConfig
 from seg_ros.core.stop.zones import Motion
@@ -20,15 +20,62 @@ from seg_ros.core.types import LabelImage, RgbImage
 from seg_ros.core.units import NS_PER_S
 from seg_ros.inference.base import InferenceBackend
 from seg_ros.sim import classes
+from seg_ros.sim.config import SCENARIOS, SceneConfig
 from seg_ros.sim.frame import SimFrame
 from seg_ros.sim.labels.renderer import LabelWorld
 from seg_ros.sim.world import World
 
-__all__ = ['OnPicture', 'drive_scenario']
+__all__ = ['LANE_SCENARIOS', 'LaneScenario', 'OnPicture', 'drive_scenario']
 
+TIGHTEST_PER_M = 1.0 / 60.0  # bend of a country road
 PICTURE_AT = 0.6  # of the frames
 
 OnPicture = Callable[[RgbImage], None]
+
+
+@dataclass(frozen=True)
+class LaneScenario:
+    """One drive.
+
+    Attributes:
+        scene: What it looks like.
+        painted: False wipes the lines out of the exact labels: there is no lane to be found.
+    """
+
+    scene: SceneConfig
+    painted: bool = True
+
+
+_CITY = SCENARIOS['city']
+_COUNTRY = SCENARIOS['country']
+
+LANE_SCENARIOS: Mapping[str, LaneScenario] = {
+    'straight': LaneScenario(SCENARIOS['straight']),
+    'city': LaneScenario(_CITY),
+    'avenue': LaneScenario(SCENARIOS['avenue']),
+    'busy': LaneScenario(SCENARIOS['busy']),
+    'suburb': LaneScenario(SCENARIOS['suburb']),
+    'country': LaneScenario(_COUNTRY),
+    'bends': LaneScenario(
+        replace(_COUNTRY, max_curvature_per_m=TIGHTEST_PER_M, speed_mps=8.0, seed=21)
+    ),
+    'narrow': LaneScenario(
+        replace(_CITY, max_curvature_per_m=TIGHTEST_PER_M, lane_width_m=2.8, seed=22)
+    ),
+    'swerving': LaneScenario(replace(_CITY, lane_wander_m=0.6, seed=23)),
+    'night': LaneScenario(SCENARIOS['night']),
+    'rain': LaneScenario(SCENARIOS['rain']),
+    'fog': LaneScenario(SCENARIOS['fog']),
+    'other camera': LaneScenario(
+        replace(
+            _COUNTRY,
+            mount=Mount(x=0.4, y=0.3, z=1.05, roll=0.02, pitch=0.02, yaw=-0.03),
+            horizontal_fov_deg=85.0,
+            seed=24,
+        )
+    ),
+    'no paint': LaneScenario(replace(_CITY, seed=25), painted=False),
+}
 
 
 def drive_scenario(

@@ -17,9 +17,8 @@ from typing import Any
 import cv2
 
 from seg_ros.commands.evaluate.lane.dataset import evaluate_dataset
-from seg_ros.commands.evaluate.lane.drives import OnPicture, drive_scenario
+from seg_ros.commands.evaluate.lane.drives import LANE_SCENARIOS, OnPicture, drive_scenario
 from seg_ros.commands.evaluate.lane.loop import drive_loop
-from seg_ros.commands.evaluate.lane.scenarios import LANE_SCENARIOS
 from seg_ros.commands.evaluate.lane.scores import AT_M, LaneScores, lane_figures
 from seg_ros.core.types import RgbImage
 from seg_ros.inference.base import InferenceBackend
