@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,15 +16,109 @@ from seg_ros.core.stop.decision import StopKind
 from seg_ros.core.units import NS_PER_MS, NS_PER_S
 from seg_ros.recordings.bag import BagRecording
 from seg_ros.recordings.contents import json_of, label_map_of, label_pixels, message_stamp_ns
-from seg_ros.report.topics import DriveTopics, find_topics
 
-__all__ = ['LabelledFrame', 'LaneMoment', 'RecordedBeat', 'RecordedDrive', 'read_drive']
+__all__ = [
+    'DriveTopics',
+    'LabelledFrame',
+    'LaneMoment',
+    'RecordedBeat',
+    'RecordedDrive',
+    'read_drive',
+]
 
+IMAGE = 'sensor_msgs/msg/Image'
+COMPRESSED = 'sensor_msgs/msg/CompressedImage'
+BOOL = 'std_msgs/msg/Bool'
+STOP = '/pedestrian_stop'
+LABEL = '/label'
+DIAGNOSTICS = '/diagnostics'
 STAMP_BYTES = slice(4, 12)  # behind the head of CDR: seconds and nanoseconds of the header
 LITTLE_ENDIAN = 1
 NO_LATENCY_MS = 60_000.0  # stamps and times of the recording come from different clocks
 TAIL_S, TAIL_KEPT_S = 2.0, 0.2  # images that cease for less at the end are no fault
 NAN = float('nan')
+
+
+@dataclass(frozen=True)
+class DriveTopics:
+    """The topics of one camera; empty for what the bag does not have.
+
+    Attributes:
+        label: Its label images.
+        classes: What their numbers mean.
+        overlay: JPEG pictures with the label colours.
+        stop: The stop of the vehicle.
+        stop_status: Its reasons.
+        lane_status: Of the lane track.
+        diagnostics: Of the node.
+        images: What may be the camera itself: every other topic of images.
+    """
+
+    label: str
+    classes: str
+    overlay: str
+    stop: str
+    stop_status: str
+    lane_status: str
+    diagnostics: str
+    images: tuple[str, ...]
+
+
+def _find_topics(path: Path, types: Mapping[str, str], camera: str = '') -> DriveTopics:
+    """Returns the topics of a camera.
+
+    Args:
+        path: Of the bag, for the error.
+        types: Type of each topic in it.
+        camera: Part of the names that tells several cameras apart.
+
+    Raises:
+        ConfigurationError: The node has left nothing in the bag, or more than one camera.
+    """
+    stops = [name for name, kind in types.items() if name.endswith(STOP) and kind == BOOL]
+    labels = [
+        name
+        for name, kind in types.items()
+        if name.endswith(LABEL) and kind == IMAGE and '/truth/' not in name and camera in name
+    ]
+    if not stops and not labels:
+        msg = (
+            f'{path} has neither label images nor a pedestrian stop of the node. Make one with '
+            'seg_ros replay, or record the topics of the node.'
+        )
+        raise ConfigurationError(msg)
+    if len(labels) > 1:
+        msg = f'{path} has {", ".join(sorted(labels))}. Name one with --camera.'
+        raise ConfigurationError(msg)
+    node = stops[0].removesuffix(STOP) if stops else labels[0].removesuffix(LABEL)
+    label = labels[0] if labels else ''
+    place = label.removesuffix(LABEL) if label else node
+
+    def there(name: str) -> str:
+        return name if name in types else ''
+
+    return DriveTopics(
+        label=label,
+        classes=there(f'{place}/classes'),
+        overlay=there(f'{place}/overlay/compressed'),
+        stop=stops[0] if stops else '',
+        stop_status=there(f'{node}{STOP}/status'),
+        lane_status=there(f'{place}/lane_track/status'),
+        diagnostics=there(DIAGNOSTICS),
+        images=_images(types, node),
+    )
+
+
+def _images(types: Mapping[str, str], node: str) -> tuple[str, ...]:
+    """Image topics of anybody but the node; raw ones first."""
+    found: Collection[str] = [
+        name
+        for name, kind in types.items()
+        if kind in (IMAGE, COMPRESSED)
+        and not name.startswith(f'{node}/')
+        and '/truth/' not in name
+    ]
+    return tuple(sorted(found, key=lambda name: types[name] != IMAGE))
 
 
 class LabelledFrame(NamedTuple):
@@ -123,7 +217,7 @@ def read_drive(path: Path, camera: str = '') -> RecordedDrive:
     """
     bag = BagRecording(path)
     types = {name: row.type_name for name, row in bag.topics.items() if row.message_count}
-    topics = find_topics(path, types, camera)
+    topics = _find_topics(path, types, camera)
     drive = RecordedDrive(path, bag.begin_ns, topics)
     if topics.classes and (classes := json_of(bag, topics.classes)) is not None:
         drive.label_map = label_map_of(classes)
