@@ -11,7 +11,7 @@ from seg_ros.core.geometry.camera import Mount
 from seg_ros.messages.conversions import stamp_ns_of
 from seg_ros.messages.mounting import mount_of_transform
 from seg_ros.messages.plain import plain_type
-from seg_ros.replay.transforms import TransformTree
+from seg_ros.replay.vehicle import TransformTree
 from test.replay.recordings import header
 
 OPTICAL = (-0.5, 0.5, -0.5, 0.5)  # z forward, x right, y down in x forward, y left, z up
