@@ -1,7 +1,7 @@
 """Track of one lane through time: confirmed by hits, coasted without, deleted when it is lost.
 
 Each image predicts the filter, fits the lane to what is seen, and takes the fit over if the checks
-find nothing.
+find nothing. A corridor, the middle of the drivable ground, is followed where nothing is painted.
 """
 
 from __future__ import annotations
@@ -11,17 +11,21 @@ import numpy as np
 from seg_ros.core.lane.checks import Known, Limits, fit_problem
 from seg_ros.core.lane.config import LaneConfig
 from seg_ros.core.lane.filter import LaneEstimate, LaneFilter
-from seg_ros.core.lane.fit import LaneFit, fit_lane
+from seg_ros.core.lane.fit import LaneFit, fit_lane, painted_inside_m
 from seg_ros.core.lane.points import Points
 from seg_ros.core.lane.shape import Float64Array
 from seg_ros.core.units import NS_PER_S
 
-__all__ = ['LaneFollower']
+__all__ = ['CorridorFollower', 'LaneFollower']
 
 MIN_POINTS = 4  # as many as the shape has coefficients
 PITCH_LEARNING = 0.01  # of a change, per image: a time constant of 5 s at 20 Hz
 PITCH_MEMORY_S = 5.0  # without the lane, as long as it took to learn
 EXTRAPOLATED = 0.1  # of the look-ahead, beyond what is seen: 3 m of 30, the shortest line
+# Of a corridor
+RAGGED = 2.0  # times the residual of paint: edges of ground are rougher; half or twice passes too
+MIN_ROWS = 8  # with both edges, for the parabola that it begins with: its three numbers twice over
+DIVIDED = 2.0  # in shortest lines: so much paint inside is no stray spot; half or twice passes too
 
 
 class LaneFollower:
@@ -135,3 +139,58 @@ class LaneFollower:
         self._usual_pitch = usual + PITCH_LEARNING * (pitch_per_m - usual)
         width_m = fit.estimate.width_m
         self.width_m = float(np.clip(width_m, limits.narrowest_m, limits.widest_m))
+
+
+class CorridorFollower(LaneFollower):
+    """The corridor between two edges of drivable ground.
+
+    Args:
+        config: Widths and times.
+    """
+
+    def __init__(self, config: LaneConfig) -> None:
+        super().__init__(
+            config,
+            Limits(config.corridor_min_m, config.corridor_max_m, RAGGED * config.max_residual_m),
+            0.5 * (config.corridor_min_m + config.corridor_max_m),
+        )
+
+    def update_between(
+        self, left: Points, right: Points, lines: Points, camera_x_m: float, stamp_ns: int
+    ) -> None:
+        """Takes over what an image shows of the corridor.
+
+        Args:
+            left: Points of its left edge.
+            right: Points of its right edge.
+            lines: Points of painted lines: one that runs inside divides it.
+            camera_x_m: Where the camera is, base frame.
+            stamp_ns: Of the image.
+        """
+        if self.estimate is None and not self._begin(left, right):
+            return
+        self.update(left.joined(right), camera_x_m, stamp_ns)
+        if self.estimate is None:
+            return
+        inside_m = painted_inside_m(lines, self.estimate, camera_x_m)
+        if inside_m > DIVIDED * self._config.min_line_m:
+            self.reset()
+            self.problem = f'{inside_m:.1f} m of a line run inside of it'
+
+    def _begin(self, left: Points, right: Points) -> bool:
+        _, at_left, at_right = np.intersect1d(left.row, right.row, return_indices=True)
+        if len(at_left) < MIN_ROWS:
+            self.problem = 'the drivable ground has no edge on both sides'
+            return False
+        x = 0.5 * (left.x[at_left] + right.x[at_right])
+        across_m = left.y[at_left] - right.y[at_right]
+        middle_m = 0.5 * (left.y[at_left] + right.y[at_right])
+        half_curvature, slope, offset_m = np.polyfit(x, middle_m, 2).tolist()
+        cos = 1.0 / np.sqrt(1.0 + np.square(slope + 2.0 * half_curvature * x))
+        width_m = float(np.median(across_m * cos))
+        limits = self._limits
+        if not limits.narrowest_m <= width_m <= limits.widest_m:
+            self.problem = f'the drivable ground is {width_m:.1f} m wide'
+            return False
+        self.start(np.array([offset_m, slope, 2.0 * half_curvature, width_m]))
+        return True

@@ -12,10 +12,9 @@ from seg_ros.core.geometry.camera import GroundTable
 from seg_ros.core.labels import LabelMap
 from seg_ros.core.lane.checks import path_problem
 from seg_ros.core.lane.config import LaneConfig
-from seg_ros.core.lane.corridor import CorridorFollower
 from seg_ros.core.lane.departure import DepartureWarning
 from seg_ros.core.lane.filter import LaneEstimate
-from seg_ros.core.lane.follower import LaneFollower
+from seg_ros.core.lane.follower import CorridorFollower, LaneFollower
 from seg_ros.core.lane.markings import EdgeFollower, MarkingFollower
 from seg_ros.core.lane.points import LaneView
 from seg_ros.core.lane.shape import basis, parallel
