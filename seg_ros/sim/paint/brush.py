@@ -10,15 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seg_ros.sim.paint.canvas import Canvas, Sprite
-from seg_ros.sim.paint.lights import (
+from seg_ros.sim.paint.view import NEAR_M, View
+from seg_ros.sim.paint.weather import (
     HEADLIGHT_COLOUR,
     LAMP_COLOUR,
+    Light,
     headlight_at,
     lamp_share_at,
     lamp_strength,
 )
-from seg_ros.sim.paint.view import NEAR_M, View
-from seg_ros.sim.paint.weather import Light
 from seg_ros.sim.profile import RoadProfile
 from seg_ros.sim.road import Road
 from seg_ros.sim.vehicle import VehicleState

@@ -20,13 +20,6 @@ from seg_ros.sim import classes
 from seg_ros.sim.config import SceneConfig
 from seg_ros.sim.ground_points import Float32Image, column_nodes, interpolation, within_reach
 from seg_ros.sim.paint.canvas import Canvas
-from seg_ros.sim.paint.lights import (
-    HEADLIGHT_COLOUR,
-    LAMP_COLOUR,
-    headlights,
-    lamp_share,
-    lamp_strength,
-)
 from seg_ros.sim.paint.textures import (
     STRIP_HALF_WIDTH_M,
     STRIP_LENGTH_M,
@@ -34,7 +27,14 @@ from seg_ros.sim.paint.textures import (
     noise,
     road_strip_level,
 )
-from seg_ros.sim.paint.weather import Light
+from seg_ros.sim.paint.weather import (
+    HEADLIGHT_COLOUR,
+    LAMP_COLOUR,
+    Light,
+    headlights,
+    lamp_share,
+    lamp_strength,
+)
 from seg_ros.sim.profile import (
     CENTRE,
     DASHED,

@@ -22,14 +22,12 @@ from seg_ros.sim.paint.cars import CarLamps, body_size_m, paint_car
 from seg_ros.sim.paint.facades import paint_building
 from seg_ros.sim.paint.figures import Drawn, paint_cyclist, paint_walker
 from seg_ros.sim.paint.ground import Ground
-from seg_ros.sim.paint.hiding import Hiding
-from seg_ros.sim.paint.lights import LAMP_OVERHANG_M
 from seg_ros.sim.paint.plants import paint_tree
 from seg_ros.sim.paint.shade import Shade
 from seg_ros.sim.paint.sky import Sky
 from seg_ros.sim.paint.street import fence_pieces, paint_fence, paint_post
-from seg_ros.sim.paint.view import View
-from seg_ros.sim.paint.weather import Light
+from seg_ros.sim.paint.view import Hiding, View
+from seg_ros.sim.paint.weather import LAMP_OVERHANG_M, Light
 from seg_ros.sim.profile import RoadProfile
 from seg_ros.sim.road import Road
 from seg_ros.sim.scenery import Block, Building, Scenery

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from seg_ros.sim import classes
 from seg_ros.sim.paint.brush import Brush, Place, Pyramid, Rgb
-from seg_ros.sim.paint.lights import LAMP_OVERHANG_M
 from seg_ros.sim.paint.textures import noise
+from seg_ros.sim.paint.weather import LAMP_OVERHANG_M
 from seg_ros.sim.scenery import Fence, Post
 
 __all__ = ['fence_pieces', 'paint_fence', 'paint_post']
