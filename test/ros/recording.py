@@ -10,7 +10,7 @@ import numpy as np
 from rclpy.qos import QoSProfile
 from rclpy.serialization import serialize_message
 
-from seg_ros.commands.record.bag_writer import BagWriter
+from seg_ros.commands.record.recorder import BagWriter
 from test.ros.drive import empty_road
 from test.ros.graph import RELIABLE, image_message
 

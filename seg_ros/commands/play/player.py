@@ -13,7 +13,6 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rosgraph_msgs.msg import Clock
 
-from seg_ros.commands.play.playhead import Playhead
 from seg_ros.commands.shared.message_types import message_class
 from seg_ros.commands.shared.recorded_qos import offered_again
 from seg_ros.core.errors import ConfigurationError
@@ -21,7 +20,7 @@ from seg_ros.core.units import NS_PER_S
 from seg_ros.recordings.ahead import Ahead
 from seg_ros.recordings.recording import RecordedMessage, RecordedTopic, Recording
 
-__all__ = ['Player']
+__all__ = ['Player', 'Playhead']
 
 CLOCK = '/clock'
 CLOCK_QOS = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
@@ -29,6 +28,51 @@ AHEAD_BYTES = 64 << 20
 LATE_NS = 100_000_000
 LOOK_NS = 5_000_000  # how soon what the thread has read is looked at
 ARRIVE_S = 0.5  # small messages that have arrived may be acknowledged 3 s later only
+
+
+class Playhead:
+    """Which moment of a recording it is, while it is played, paused and jumped about in.
+
+    Turns steady time into time of the recording; asks no clock.
+
+    Args:
+        at_ns: Where in the recording to begin.
+        now_ns: Steady time of the beginning, as all ``now_ns`` here.
+        rate: Seconds of the recording per second.
+        paused: Begin with a pause.
+    """
+
+    def __init__(
+        self, at_ns: int, now_ns: int, rate: float = 1.0, *, paused: bool = False
+    ) -> None:
+        self._at_ns, self._since_ns = at_ns, now_ns
+        self._rate = rate
+        self._paused = paused
+
+    @property
+    def paused(self) -> bool:
+        return self._paused
+
+    def at_ns(self, now_ns: int) -> int:
+        """Returns the moment of the recording."""
+        if self._paused:
+            return self._at_ns
+        return self._at_ns + round((now_ns - self._since_ns) * self._rate)
+
+    def due_ns(self, at_ns: int) -> float:
+        """Returns the steady time of a moment of the recording; infinite during a pause."""
+        if self._paused:
+            return float('inf')
+        return self._since_ns + (at_ns - self._at_ns) / self._rate
+
+    def pause(self, paused: bool, now_ns: int) -> None:
+        """Stands still, or goes on from there."""
+        self.jump(self.at_ns(now_ns), now_ns)
+        self._paused = paused
+
+    def jump(self, at_ns: int, now_ns: int) -> None:
+        """Goes on from another moment; a pause remains one."""
+        self._at_ns, self._since_ns = at_ns, now_ns
 
 
 @final

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from seg_ros.commands.play.playhead import Playhead
+from seg_ros.commands.play.player import Playhead
 
 S = 1_000_000_000
 
