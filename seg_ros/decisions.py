@@ -24,12 +24,12 @@ from seg_ros.core.navigation.navigator import NAVIGATION, Navigation, Navigator
 from seg_ros.core.parameters.node_config import NodeConfig
 from seg_ros.core.stop.config import StopConfig
 from seg_ros.core.stop.decision import Fault, StopDecision, StopKind
+from seg_ros.core.stop.odometry import OdometryMonitor
 from seg_ros.core.stop.pedestrian_stop import PedestrianStop
 from seg_ros.core.stop.picture_monitor import PictureMonitor
 from seg_ros.core.stop.tracking import TrackedPerson
 from seg_ros.core.stop.zones import GroundZone, Motion
 from seg_ros.core.types import NetworkView
-from seg_ros.core.units import NS_PER_S
 from seg_ros.core.watched_zones.monitor import ZoneMonitors, ZoneState
 
 __all__ = ['DECISIONS', 'CameraDecisions', 'FrameDecisions', 'needs_of_stop']
@@ -90,14 +90,14 @@ class CameraDecisions:
     def __init__(self, config: NodeConfig, label_map: LabelMap) -> None:
         stop = config.stop
         self._lock = threading.Lock()
+        self._odometry = OdometryMonitor(config.vehicle)
         self._stop: PedestrianStop | None = None
         if sees_people(label_map):
-            self._stop = PedestrianStop(stop, label_map, config.vehicle)
+            self._stop = PedestrianStop(stop, label_map, config.vehicle, self._odometry)
         self._lane = LaneTracker(config.lane, label_map, config.vehicle)
         self._lane_stale_s = config.lane.stale_after_s
         self._camera: Camera | None = None
         self._no_camera = NO_GROUND
-        self._motion: Motion | None = None
         self._table: GroundTable | None = None
         self._ground: GroundScale | None = None
         self._stop_config = stop
@@ -138,11 +138,9 @@ class CameraDecisions:
                 self._stop.configure(stop)
 
     def moved(self, motion: Motion) -> None:
-        """Takes what odometry says."""
+        """Takes what odometry says, as far as it can be believed."""
         with self._lock:
-            self._motion = motion
-            if self._stop is not None:
-                self._stop.odometry(motion)
+            self._odometry.take(motion, self._stop_config.clock_jump_s)
 
     def reset(self) -> None:
         """Forgets every frame: the next one stands for itself. The calibration stays."""
@@ -280,9 +278,8 @@ class CameraDecisions:
     def _track_lane(self, view: NetworkView, stamp_ns: int) -> LaneTrack:
         if self._table is None:
             return LaneTrack(False, self._no_camera, 'markings', stamp_ns)
-        motion = self._motion
-        timeout_ns = self._stop_config.odometry_timeout_s * NS_PER_S
-        if motion is None or abs(stamp_ns - motion.stamp_ns) > timeout_ns:
+        motion = self._odometry.fresh(stamp_ns, self._stop_config.odometry_timeout_s)
+        if motion is None:
             return self._lane.update(view.labels, view.confidence, self._table, stamp_ns)
         return self._lane.update(
             view.labels,

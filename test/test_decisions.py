@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from seg_ros.core.stop.config import StopConfig
 from seg_ros.core.stop.decision import StopDecision, StopKind
 from seg_ros.core.stop.people import SeenPerson
 from seg_ros.core.stop.tracking import TrackedPerson
+from seg_ros.core.stop.zones import Motion
 from seg_ros.core.types import NetworkView
 from seg_ros.decisions import CameraDecisions, FrameDecisions, needs_of_stop
 from seg_ros.inference.engine import load_engine
@@ -92,6 +94,26 @@ def test_a_stop_without_a_calibration_says_why_there_is_none() -> None:
     assert reason_after(None, 'the transform is 3.0 s old', SECOND_NS + 2) == (
         'the transform is 3.0 s old'
     )
+
+
+def test_one_broken_odometry_message_costs_the_lane_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    decisions = CameraDecisions(NodeConfig(), people_scene.LABEL_MAP)
+    decisions.calibrate(people_scene.camera())
+    labels = people_scene.empty_road()
+    view = NetworkView(np.zeros((*labels.shape, 3), np.uint8), labels)
+    speeds: list[object] = []
+
+    def lane(*arguments: object) -> LaneTrack:
+        speeds.append(arguments[4:])
+        return LaneTrack(False, 'of the test', 'markings', 0)
+
+    monkeypatch.setattr(decisions._lane, 'update', lane)
+    for stamp_ns, speed in ((1, 5.0), (2, math.nan), (3, 3e4), (4, 5.0)):
+        decisions.moved(Motion(stamp_ns, speed))
+        decided(decisions, view, stamp_ns, {'lane', 'stop'})
+    assert speeds == [(5.0, 0.0)] * 4
 
 
 @pytest.mark.parametrize(('limit_rad', 'x_m'), [(0.0, 15.0), (0.02, 17.1)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,6 +69,7 @@ def test_groups_are_named_with_a_dot_and_survive_a_round_trip() -> None:
     [
         (Outer(), {'name': 'c'}, "name is 'c'. Choose one of a, b."),
         (Outer(), {'inner.size': 10}, 'must be from 1 to 9'),
+        (NodeConfig(), {'vehicle.max_speed_mps': math.nan}, 'must be from 0.1 to 100.0 m/s'),
         (NodeConfig(), {'camera_names': ()}, 'camera_names is empty'),
         (NodeConfig(), {'camera_names': ('1st',)}, 'cannot be part of a topic name'),
         (NodeConfig(), {'camera_names': ('a', 'a')}, 'a name twice'),

@@ -34,6 +34,8 @@ class Drive:
         offset_s: Added to the stamps.
         running: Whether images are published.
         odometry: Whether odometry is published.
+        speed_mps: What it says.
+        yaw_rate_rps: The same.
         info: The calibration that comes with every image, if any.
     """
 
@@ -43,6 +45,8 @@ class Drive:
     offset_s: float = 0.0
     running: bool = True
     odometry: bool = False
+    speed_mps: float = 3.0
+    yaw_rate_rps: float = 0.0
     info: CameraInfo | None = None
 
     def __post_init__(self) -> None:
@@ -73,7 +77,8 @@ class Drive:
                     self._odometry = self.graph.publisher(Odometry, '/odom')
                 message = Odometry()
                 message.header.stamp.sec, message.header.stamp.nanosec = divmod(now_ns, 10**9)
-                message.twist.twist.linear.x = 3.0
+                message.twist.twist.linear.x = self.speed_mps
+                message.twist.twist.angular.z = self.yaw_rate_rps
                 self._odometry.publish(message)
 
     def _picture(self) -> NDArray[np.uint8]:

@@ -148,6 +148,17 @@ def lose_odometry(scene: Scene) -> None:
     scene.drive.odometry = False
 
 
+def say_odometry(**values: float) -> Callable[[Scene], None]:
+    """Lets odometry say what it cannot be, after a moment of the truth."""
+
+    def apply(scene: Scene) -> None:
+        scene.drive.odometry = True
+        time.sleep(0.3)
+        change(**values)(scene)
+
+    return apply
+
+
 class Row(NamedTuple):
     """A row of the table.
 
@@ -237,6 +248,22 @@ TABLE = {
     ),
     'odometry is lost': Row(
         ('no_odometry',), 0.5, lose_odometry, change(odometry=True), 'odometry is'
+    ),
+    'odometry says a speed that no car has': Row(
+        ('odometry_implausible',), 0.25, say_odometry(speed_mps=3e4),
+        change(speed_mps=3.0), '3e+04 m/s, and vehicle.max_speed_mps is 40',
+    ),
+    'odometry gives the yaw rate in degrees': Row(
+        ('odometry_implausible',), 0.25, say_odometry(yaw_rate_rps=17.0),
+        change(yaw_rate_rps=0.0), '17 rad/s, and vehicle.max_yaw_rate_rps is 1.5',
+    ),
+    'odometry jumps': Row(
+        ('odometry_implausible',), 0.25, say_odometry(speed_mps=30.0),
+        change(speed_mps=3.0), 'jumps from 3 to 30 m/s',
+    ),
+    'odometry is no number': Row(
+        ('odometry_implausible',), 0.25, say_odometry(speed_mps=float('nan')),
+        change(speed_mps=3.0), 'which is no motion',
     ),
     'a person is in the zone': Row(
         ('person', 'hold'), 0.2, lambda s: change(image=street()[0])(s),

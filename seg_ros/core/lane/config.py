@@ -90,10 +90,6 @@ class LaneConfig:
         0.0, 'lane_track/departure is true when the front will be over a line within this time; '
         '0: there is no such topic.', unit='s', low=0.0, high=10.0,
     )  # fmt: skip
-    vehicle_half_width_m: float = option(
-        0.95, 'Half the width of the vehicle, for lane_track/departure.', unit='m',
-        low=0.01, high=5.0,
-    )  # fmt: skip
     corridor: bool = option(
         True,
         'The edges of the drivable ground count, too: as the other side of a lane with a single '

@@ -23,11 +23,13 @@ class DepartureWarning:
     """Judges tracks one after the other.
 
     Args:
-        config: Warning time, width of the vehicle, and where its front is.
+        config: Warning time.
+        half_width_m: Of the vehicle.
     """
 
-    def __init__(self, config: LaneConfig) -> None:
+    def __init__(self, config: LaneConfig, half_width_m: float) -> None:
         self._config = config
+        self._half_width_m = half_width_m
         self._side = ''
 
     def update(
@@ -72,7 +74,7 @@ class DepartureWarning:
 
     def _room_m(self, track: LaneTrack, side: str) -> float:
         line_m = float(getattr(track, side).y(np.array([track.start_m]))[0])
-        return _sign(side) * line_m - self._config.vehicle_half_width_m
+        return _sign(side) * line_m - self._half_width_m
 
     def _is_over(self, track: LaneTrack, side: str, time_s: float) -> bool:
         enough_time = time_s > RELEASE * self._config.departure_s

@@ -34,7 +34,7 @@ class LaneTracker:
     Args:
         config: Limits and scales.
         label_map: Which classes are ``lane`` and ``drivable``.
-        vehicle: The path starts at its front bumper.
+        vehicle: The path starts at its front bumper; its width may leave the lane.
 
     Raises:
         ConfigurationError: Between bumper and ``look_ahead_m`` there is no room for a path.
@@ -45,7 +45,7 @@ class LaneTracker:
     ) -> None:
         config.check_front(vehicle.front_m)
         self._config = config
-        self._front_m = vehicle.front_m
+        self._front_m, self._half_width_m = vehicle.front_m, vehicle.half_width_m
         self._lane_lut = label_map.role_mask_lut('lane')
         self._ground_lut = self._lane_lut | label_map.role_mask_lut('drivable')
         self._table: GroundTable | None = None
@@ -57,7 +57,7 @@ class LaneTracker:
         self._markings = MarkingFollower(self._config)
         self._edged = EdgeFollower(self._config)
         self._corridor = CorridorFollower(self._config)
-        self._departure = DepartureWarning(self._config)
+        self._departure = DepartureWarning(self._config, self._half_width_m)
         self._stamp_ns: int | None = None
 
     def update(

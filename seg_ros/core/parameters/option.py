@@ -106,8 +106,9 @@ def check_value(name: str, value: ParameterValue, rule: Option) -> ParameterValu
     """Returns the value when it is within its option's range and choices, else raises."""
     if rule.choices and value not in rule.choices:
         raise ConfigurationError(f'{name} is {value!r}. Choose one of {", ".join(rule.choices)}.')
-    too_low = rule.low is not None and isinstance(value, (int, float)) and value < rule.low
-    too_high = rule.high is not None and isinstance(value, (int, float)) and value > rule.high
+    # The other way round a NaN would be neither too low nor too high
+    too_low = rule.low is not None and isinstance(value, (int, float)) and not value >= rule.low
+    too_high = rule.high is not None and isinstance(value, (int, float)) and not value <= rule.high
     if too_low or too_high:
         raise ConfigurationError(
             f'{name} is {value}. It must be from {rule.low} to {rule.high} {rule.unit}'.rstrip()

@@ -13,6 +13,7 @@ RENAMED = {
     'stale_timeout_s': 'diagnostics_stale_s',
     'stop.vehicle_front_m': 'vehicle.front_m',
     'lane.path_start_m': 'vehicle.front_m',
+    'lane.vehicle_half_width_m': 'vehicle.half_width_m',
 }
 """The name of now by the old name. Several old ones may have become one."""
 

@@ -84,6 +84,9 @@ class StopKind(str, Enum):
     LOW_CONTRAST = 'low_contrast', 'the picture shows nothing', Cause.FAULT, PURPLE, 3, False
     FROZEN = 'frozen', 'the same picture comes again and again', Cause.FAULT, PURPLE, 3, False
     NO_ODOMETRY = 'no_odometry', 'odometry is missing', Cause.FAULT, PURPLE
+    ODOMETRY_IMPLAUSIBLE = (
+        'odometry_implausible', 'odometry says what the vehicle cannot do', Cause.FAULT, PURPLE,
+    )
     CLOCK_STOPPED = 'clock_stopped', 'the clock stands still', Cause.FAULT, PURPLE
     NO_CAMERA = 'no_camera', 'no camera is watched', Cause.FAULT, PURPLE
     # fmt: on

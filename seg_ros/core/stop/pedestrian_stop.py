@@ -19,6 +19,7 @@ from seg_ros.core.labels import LabelMap
 from seg_ros.core.stop.approach import keeps_to_the_pavement, times_to_zone_s
 from seg_ros.core.stop.config import StopConfig
 from seg_ros.core.stop.decision import Fault, NearestPerson, StopDecision, StopKind
+from seg_ros.core.stop.odometry import OdometryMonitor
 from seg_ros.core.stop.people import PeopleFinder, SeenPerson
 from seg_ros.core.stop.tracking import EgoStep, PeopleTracker, TrackedPerson
 from seg_ros.core.stop.zones import (
@@ -68,6 +69,7 @@ class PedestrianStop:
         config: Its numbers.
         label_map: Of the label images.
         vehicle: Where it ends.
+        odometry: Who judges odometry, where others ask it, too.
 
     Attributes:
         config: As given last.
@@ -77,13 +79,17 @@ class PedestrianStop:
     """
 
     def __init__(
-        self, config: StopConfig, label_map: LabelMap, vehicle: VehicleConfig = CAR
+        self,
+        config: StopConfig,
+        label_map: LabelMap,
+        vehicle: VehicleConfig = CAR,
+        odometry: OdometryMonitor | None = None,
     ) -> None:
         self._vehicle = vehicle
         self._label_map = label_map
         self._tracker = PeopleTracker()
         self._memory = _Memory()
-        self._motion: Motion | None = None
+        self._odometry = odometry or OdometryMonitor(vehicle)
         self.config = config
         self.configure(config)
 
@@ -118,12 +124,8 @@ class PedestrianStop:
         self._memory = _Memory()
 
     def odometry(self, motion: Motion) -> None:
-        """Takes what odometry says, unless it is older than what is known, or no number."""
-        if not (math.isfinite(motion.speed_mps) and math.isfinite(motion.yaw_rate_rps)):
-            return
-        known_ns = motion.stamp_ns if self._motion is None else self._motion.stamp_ns
-        if motion.stamp_ns >= known_ns or self._is_jump_back(known_ns, motion.stamp_ns):
-            self._motion = motion
+        """Takes what odometry says; what the vehicle cannot do is a fault and not believed."""
+        self._odometry.take(motion, self.config.clock_jump_s)
 
     def failed(self, reason: str, kind: StopKind = StopKind.FAILED) -> None:
         """Stops until enough good frames have come again.
@@ -259,11 +261,7 @@ class PedestrianStop:
         return EgoStep(way_m * math.cos(0.5 * turn), way_m * math.sin(0.5 * turn), turn)
 
     def _fresh_motion(self, now_ns: int) -> Motion | None:
-        motion = self._motion
-        if motion is None:
-            return None
-        age_s = abs(now_ns - motion.stamp_ns) / NS_PER_S
-        return motion if age_s <= self.config.odometry_timeout_s else None
+        return self._odometry.fresh(now_ns, self.config.odometry_timeout_s)
 
     def _zone_at(self, stamp_ns: int, lane: ArrayLike | None) -> PolygonZone | CorridorZone:
         config = self.config
@@ -346,8 +344,8 @@ class PedestrianStop:
             return StopKind.STALE, f'the newest frame is {age_s:.2f} s old'
         if ahead := self._ahead_of_clock(memory.stamp_ns, now_ns):
             return StopKind.FUTURE_STAMP, ahead
-        if missing := self._missing_odometry(now_ns):
-            return StopKind.NO_ODOMETRY, missing
+        if fault := self._odometry.fault(now_ns, config):
+            return fault
         if memory.last_hit_ns is not None:
             if memory.last_hit_ns == memory.stamp_ns:
                 return memory.hit_kind, self._sentence()
@@ -361,15 +359,6 @@ class PedestrianStop:
                 f'{config.confirm_frames} are needed'
             )
         return StopKind.CLEAR, StopKind.CLEAR.meaning
-
-    def _missing_odometry(self, now_ns: int) -> str:
-        rule = self.config.odometry
-        if rule == 'optional' or self._fresh_motion(now_ns) is not None:
-            return ''
-        if self._motion is None:
-            return 'no odometry has come yet' if rule == 'required' else ''
-        age_s = (now_ns - self._motion.stamp_ns) / NS_PER_S
-        return f'the newest odometry is {age_s:.2f} s old'
 
     def _sentence(self) -> str:
         memory = self._memory

@@ -31,6 +31,7 @@ ARC_STEP_M = 1.0
 # error of 0.01 rad/s would bend the way at 0.1 m/s to a circle of 10 m.
 LEAST_ARC_SPEED_MPS = 1.0
 TIGHTEST_ARC_M = 8.0  # radius; cars turn within 5 to 6 m, but at walking pace only
+MOST_ARC_M = 500.0  # nobody knows of a bend further away; a car at 40 m/s stands after 340 m
 STRAIGHT_RAD = 1e-3  # an arc that turns less is straight: it is off by 1 cm at 20 m
 
 
@@ -199,7 +200,11 @@ def stopping_distance_m(
 
 
 def arc_ahead(length_m: float, motion: Motion | None) -> Float64Array:
-    """``(N, 2)`` the way that the vehicle takes if it goes on turning as it does."""
+    """``(N, 2)`` the way that the vehicle takes if it goes on turning as it does.
+
+    It ends after ``MOST_ARC_M``, so that no speed makes it a long job.
+    """
+    length_m = min(length_m, MOST_ARC_M)
     count = max(1, math.ceil(length_m / ARC_STEP_M))
     along = np.linspace(0.0, length_m, count + 1)
     if motion is None or abs(motion.speed_mps) < LEAST_ARC_SPEED_MPS:

@@ -8,6 +8,7 @@ import pytest
 from seg_ros.core.lane.config import LaneConfig
 from seg_ros.core.lane.departure import DepartureWarning
 from seg_ros.core.lane.track import Coefficients, LaneTrack
+from seg_ros.core.vehicle import CAR
 from test.core.lane.scene import Scene, tracker
 
 CONFIG = LaneConfig(departure_s=1.0)  # the vehicle is 1.9 m wide, its front 3.6 m ahead
@@ -26,7 +27,9 @@ def lane(offset_m: float = 0.0, heading_rad: float = 0.0, bend_per_m: float = 0.
 def warned(
     track: LaneTrack, yaw_rate: float = 0.0, subject: DepartureWarning | None = None
 ) -> str | None:
-    return (subject or DepartureWarning(CONFIG)).update(track, SPEED_MPS, yaw_rate)
+    return (subject or DepartureWarning(CONFIG, CAR.half_width_m)).update(
+        track, SPEED_MPS, yaw_rate
+    )
 
 
 @pytest.mark.parametrize(('sign', 'side'), [(1.0, 'left'), (-1.0, 'right')])
@@ -44,7 +47,7 @@ def test_a_vehicle_that_follows_a_bend_does_not_leave_its_lane() -> None:
 
 
 def test_a_warning_ends_only_when_the_line_is_clearly_out_of_reach() -> None:
-    subject = DepartureWarning(CONFIG)
+    subject = DepartureWarning(CONFIG, CAR.half_width_m)
     assert warned(lane(heading_rad=0.10), subject=subject) == 'left'
     assert warned(lane(heading_rad=0.06), subject=subject) == 'left'  # 1.2 s
     assert warned(lane(heading_rad=0.04), subject=subject) == ''  # 2.0 s
@@ -52,7 +55,7 @@ def test_a_warning_ends_only_when_the_line_is_clearly_out_of_reach() -> None:
 
 
 def test_a_vehicle_on_the_line_is_warned_until_it_has_room_again() -> None:
-    subject = DepartureWarning(CONFIG)
+    subject = DepartureWarning(CONFIG, CAR.half_width_m)
     assert warned(lane(offset_m=0.85), subject=subject) == 'left'
     assert warned(lane(offset_m=0.75), subject=subject) == 'left'
     assert warned(lane(offset_m=0.65), subject=subject) == ''
@@ -64,7 +67,7 @@ def test_a_vehicle_on_the_line_is_warned_until_it_has_room_again() -> None:
 def test_without_a_lane_or_odometry_it_is_not_known(
     valid: bool, speed_mps: float | None, yaw_rate: float | None
 ) -> None:
-    subject = DepartureWarning(CONFIG)
+    subject = DepartureWarning(CONFIG, CAR.half_width_m)
     track = replace(lane(heading_rad=0.2), valid=valid)
     assert subject.update(track, speed_mps, yaw_rate) is None
 

@@ -21,6 +21,7 @@ from seg_ros.core.stop.pedestrian_stop import PedestrianStop
 from seg_ros.core.stop.picture_monitor import PictureMonitor
 from seg_ros.core.stop.vehicle_stop import VehicleStop
 from seg_ros.core.stop.zones import CorridorZone, Motion, stopping_distance_m
+from seg_ros.core.vehicle import CAR, VehicleConfig
 from test.people_scene import (
     LABEL_MAP,
     MS,
@@ -44,8 +45,13 @@ MARKING = 11
 class Drive:
     """Frames and heartbeats at 20 Hz, each frame judged when it is made."""
 
-    def __init__(self, config: StopConfig = CONFIG, speed_mps: float | None = 5.0) -> None:
-        self.stop = PedestrianStop(config, LABEL_MAP)
+    def __init__(
+        self,
+        config: StopConfig = CONFIG,
+        speed_mps: float | None = 5.0,
+        vehicle: VehicleConfig = CAR,
+    ) -> None:
+        self.stop = PedestrianStop(config, LABEL_MAP, vehicle)
         self.pictures = PictureMonitor()
         self.speed_mps = speed_mps
         self.now_ns = 100_000 * MS
@@ -166,7 +172,8 @@ def test_who_walks_towards_the_corridor_stops_before_stepping_in(vy: float) -> N
 
 
 def test_who_walks_towards_the_corridor_out_of_the_picture_stops_until_it_must_be_past() -> None:
-    drive = Drive(NEAR_ZONE, speed_mps=5.0).clear()
+    stands_at_once = VehicleConfig(max_acceleration_mps2=100.0)
+    drive = Drive(NEAR_ZONE, speed_mps=5.0, vehicle=stands_at_once).clear()
     stops, inside = [], []
     for index in range(125):
         x, y = 16.0 - 0.25 * min(index, 36), 6.5 - 0.07 * index
