@@ -157,12 +157,12 @@ class CameraDecisions:
             if self._stop is not None:
                 self._stop.failed(reason)
 
-    def check(self, now_ns: int) -> StopDecision:
-        """The stop of now, for the heartbeat."""
+    def check(self, now_ns: int, steady_ns: int | None = None) -> StopDecision:
+        """The stop of now, for the heartbeat, by the clock of the stamps and by a steady one."""
         with self._lock:
             if self._stop is None:
                 return StopDecision.without_frame(StopKind.FAILED, now_ns, NO_PEOPLE)
-            return self._stop.check(now_ns)
+            return self._stop.check(now_ns, steady_ns)
 
     # The steps of a frame, in the order of ``Perception.finish``
 

@@ -67,9 +67,14 @@ class CameraInput:
         self._subscribe()
 
     @property
+    def type_name(self) -> str:
+        """The message type that is asked for now."""
+        return TYPE_NAMES[self._transport]
+
+    @property
     def description(self) -> str:
         """The topic, type and reliability that are asked for now."""
-        return f'{self.topic} ({TYPE_NAMES[self._transport]}, {self._reliability.name.lower()})'
+        return f'{self.topic} ({self.type_name}, {self._reliability.name.lower()})'
 
     def watch(self, silence_warn_s: float) -> None:
         """Adapts to what the publisher offers now; warns when it is silent for too long."""

@@ -78,6 +78,7 @@ def camera_status(
     now_ns: int,
     ros_now_ns: int,
     stale_s: float,
+    problem: str = '',
 ) -> DiagnosticStatus:
     """Returns the diagnostic status of one camera.
 
@@ -88,12 +89,15 @@ def camera_status(
         now_ns: Monotonic clock.
         ros_now_ns: The node's clock, which header stamps are compared with.
         stale_s: Age above which the newest result is stale.
+        problem: What is wrong with its topics; empty where nothing is.
     """
     level, summary = DiagnosticStatus.OK, 'Frames are processed'
     age_s = None
     if statistics.newest_stamp_ns is not None:
         age_s = (ros_now_ns - statistics.newest_stamp_ns) / NS_PER_S
-    if statistics.failing:
+    if problem:
+        level, summary = DiagnosticStatus.ERROR, problem
+    elif statistics.failing:
         level, summary = DiagnosticStatus.ERROR, statistics.failing
     elif statistics.received == 0:
         level, summary = DiagnosticStatus.WARN, 'No frame has arrived yet'

@@ -31,7 +31,7 @@ from std_msgs.msg import Header
 from seg_ros.core.errors import ConfigurationError, SegRosError
 from seg_ros.core.parameters.node_config import NodeConfig
 from seg_ros.core.parameters.text import parameters_help
-from seg_ros.core.stop.decision import StopDecision, StopKind
+from seg_ros.core.stop.decision import Fault, StopDecision, StopKind
 from seg_ros.core.stop.vehicle_stop import VehicleDecision, VehicleStop
 from seg_ros.core.stop.zones import Motion
 from seg_ros.core.units import NS_PER_S
@@ -49,6 +49,7 @@ from seg_ros.ros.outputs import CameraOutputs, DecisionOutputs
 from seg_ros.ros.parameters import changed_config, declare_parameters, read_config
 from seg_ros.ros.spinning import ended_by_signal, spin_while
 from seg_ros.ros.stop_heartbeat import ClockWatch, StopHeartbeat
+from seg_ros.ros.stream_watch import StreamWatch
 from seg_ros.ros.vehicle_geometry import (
     CameraGeometry,
     OdometryInput,
@@ -117,6 +118,7 @@ class SegmentationNode(LifecycleNode):
         self._backend_state = ''
         self._odometry: OdometryInput | None = None
         self._clock_watch = ClockWatch()
+        self._streams = StreamWatch(self)
         self._vehicle: VehicleStop | None = None  # while the node is active
         self._idle = VehicleDecision(
             StopDecision.without_frame(StopKind.INACTIVE, self._now_ns()), '', {}
@@ -186,6 +188,7 @@ class SegmentationNode(LifecycleNode):
         self._worker = self._start_worker(self._perception)
         for camera, topic in zip(self.config.camera_names, self.config.image_topics, strict=True):
             self.inputs.append(CameraInput(self, camera, topic, self.config, self._on_image))
+        self._watch_streams()
         self._watch_timer = self._steady_timer(WATCH_PERIOD_S, self._watch)
         self._vehicle = VehicleStop({name: row.decisions for name, row in self._ports.items()})
         return super().on_activate(state)
@@ -225,6 +228,7 @@ class SegmentationNode(LifecycleNode):
         for camera in self.inputs:
             camera.destroy()
         self.inputs.clear()
+        self._streams.reset()
         if self._worker is not None and not self._worker.stop():
             self.get_logger().error(
                 'Inference hangs; its thread and the engine are left behind. Restart the process '
@@ -293,22 +297,25 @@ class SegmentationNode(LifecycleNode):
             reason = 'the worker thread has ended; it is started again'
             decision = StopDecision.without_frame(StopKind.FAILED, now_ns, reason)
             return VehicleDecision(decision, '', {})
-        return self._if_the_clock_goes(vehicle.check(now_ns), now_ns)
-
-    def _if_the_clock_goes(self, decision: VehicleDecision, now_ns: int) -> VehicleDecision:
-        """By a clock that stands still no frame ever is old: then nothing proves the way clear."""
-        standing_s = self._clock_watch.standing_s(now_ns, time.monotonic_ns())
-        timeout_s = self.config.stop.clock_timeout_s
-        if decision.stop or not 0.0 < timeout_s < standing_s:
+        steady_ns = time.monotonic_ns()
+        is_sim_time = self.get_clock().ros_time_is_active  # which may go slower than any watch
+        decision = vehicle.check(now_ns, None if is_sim_time else steady_ns)
+        fault = self._graph_fault(now_ns, steady_ns)
+        if decision.stop or fault is None:
             return decision
-        stopped = replace(
-            decision.decision,
-            stop=True,
-            kind=StopKind.CLOCK_STOPPED,
-            reason=f'{StopKind.CLOCK_STOPPED.meaning}, for {standing_s:.1f} s',
-            since_ns=now_ns,
-        )
+        kind, reason = fault
+        stopped = replace(decision.decision, stop=True, kind=kind, reason=reason, since_ns=now_ns)
         return replace(decision, decision=stopped)
+
+    def _graph_fault(self, now_ns: int, steady_ns: int) -> Fault | None:
+        """What is wrong around the node, so that no frame proves the way clear."""
+        standing_s = self._clock_watch.standing_s(now_ns, steady_ns)
+        if problem := self._streams.problem:
+            return Fault(StopKind.TWO_PUBLISHERS, problem)
+        if 0.0 < self.config.stop.clock_timeout_s < standing_s:  # by which no frame ever is old
+            reason = f'{StopKind.CLOCK_STOPPED.meaning}, for {standing_s:.1f} s'
+            return Fault(StopKind.CLOCK_STOPPED, reason)
+        return None
 
     def _become_idle(self, reason: str) -> None:
         """From now on the stop is true for this reason."""
@@ -334,11 +341,27 @@ class SegmentationNode(LifecycleNode):
             self._worker = self._start_worker(self._perception)
         for camera in self.inputs:
             camera.watch(self.config.silence_warn_s)
+        self._watch_streams()
         oldest_ns = self._now_ns() - int(self.config.diagnostics_stale_s * NS_PER_S)
         for port in self._ports.values():
             newest_ns = port.statistics.newest_stamp_ns
             if newest_ns is None or newest_ns < oldest_ns:
                 port.decision_outputs.publish_silence()
+
+    def _watch_streams(self) -> None:
+        """Looks for a second camera on an image topic, and for another node's stop."""
+        for camera in self.inputs:
+            self._streams.look(
+                camera.topic,
+                'They take turns, and each hides what the other sees: end all but one.',
+                camera.type_name,
+            )
+        if self._heartbeat is not None:
+            self._streams.look(
+                self._heartbeat.topic,
+                'Somebody else says go or stop in the name of this node: end it, or give one of '
+                'them another name (-r __node:=NAME).',
+            )
 
     def _publish_diagnostics(self) -> None:
         chosen = self.chosen
@@ -348,6 +371,8 @@ class SegmentationNode(LifecycleNode):
         self._log_backend(status)
         ros_now = self.get_clock().now()
         topics = {camera.name: camera.description for camera in self.inputs}
+        problems = {camera.name: self._streams.problem_of(camera.topic) for camera in self.inputs}
+        stop_problem = self._streams.problem_of(self._heartbeat.topic) if self._heartbeat else ''
         message = DiagnosticArray(header=Header(stamp=ros_now.to_msg()))
         for camera, port in self._ports.items():
             facts = {
@@ -369,6 +394,7 @@ class SegmentationNode(LifecycleNode):
                     now_ns=time.monotonic_ns(),
                     ros_now_ns=ros_now.nanoseconds,
                     stale_s=self.config.diagnostics_stale_s,
+                    problem=problems.get(camera, '') or stop_problem,
                 )
             )
         self._diagnostics.publish(message)

@@ -53,6 +53,11 @@ class StopHeartbeat:
         self._thread = threading.Thread(target=self._run, name='heartbeat', daemon=True)
         self._thread.start()
 
+    @property
+    def topic(self) -> str:
+        """The resolved name of the stop."""
+        return str(self._stop.topic_name)
+
     def is_wanted(self) -> bool:
         """Returns whether anybody listens."""
         publishers = (self._stop, self._status, *self._camera_status.values())

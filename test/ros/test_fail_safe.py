@@ -17,6 +17,7 @@ import pytest
 from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.parameter import Parameter
 from rosgraph_msgs.msg import Clock
+from sensor_msgs.msg import Image
 from std_msgs.msg import Bool
 
 from seg_ros.core.stop.vehicle_stop import VehicleDecision
@@ -148,6 +149,15 @@ def lose_odometry(scene: Scene) -> None:
     scene.drive.odometry = False
 
 
+def add_publisher(kind: type, topic: str) -> Callable[[Scene], Any]:
+    return lambda scene: scene.drive.graph.publisher(kind, topic)
+
+
+def end_newest_publisher(scene: Scene) -> None:
+    peer = scene.drive.graph.peer
+    peer.destroy_publisher(list(peer.publishers)[-1])
+
+
 def say_odometry(**values: float) -> Callable[[Scene], None]:
     """Lets odometry say what it cannot be, after a moment of the truth."""
 
@@ -265,6 +275,14 @@ TABLE = {
         ('odometry_implausible',), 0.25, say_odometry(speed_mps=float('nan')),
         change(speed_mps=3.0), 'which is no motion',
     ),
+    'a second camera publishes on the image topic': Row(
+        ('two_publishers',), 0.5, add_publisher(Image, '/image'), end_newest_publisher,
+        '/image has 2 publishers, /peer, /peer',
+    ),
+    'another node publishes the stop': Row(
+        ('two_publishers',), 0.5, add_publisher(Bool, STOP), end_newest_publisher,
+        'pedestrian_stop has 2 publishers, /peer, /segmentation',
+    ),
     'a person is in the zone': Row(
         ('person', 'hold'), 0.2, lambda s: change(image=street()[0])(s),
         lambda s: change(image=empty_road())(s), by_frame=True,
@@ -331,6 +349,12 @@ def test_one_dead_camera_of_two_stops_the_vehicle(graph: Graph, engine: Path) ->
         drive.close()
 
 
+def tick(at_s: float) -> Clock:
+    message = Clock()
+    message.clock.sec, message.clock.nanosec = divmod(int(at_s * 1e9), 10**9)
+    return message
+
+
 @pytest.mark.parametrize('jump_s', [100.0, -100.0])
 def test_after_a_jump_of_sim_time_the_way_must_be_proven_again(
     graph: Graph, engine: Path, jump_s: float
@@ -348,9 +372,7 @@ def test_after_a_jump_of_sim_time_the_way_must_be_proven_again(
         nonlocal started_s
         started_s = time.monotonic()
         while (at_s := time.monotonic() - started_s) < seconds:
-            tick = Clock()
-            tick.clock.sec, tick.clock.nanosec = divmod(int((from_s + at_s) * 1e9), 10**9)
-            clock.publish(tick)
+            clock.publish(tick(from_s + at_s))
             camera.offset_s = from_s + at_s - graph.peer.get_clock().now().nanoseconds / 1e9
             camera.running = True
             time.sleep(0.02)
@@ -372,5 +394,35 @@ def test_after_a_jump_of_sim_time_the_way_must_be_proven_again(
             if not stops[-1].data:
                 break
         assert not stops[-1].data
+    finally:
+        camera.close()
+
+
+def test_a_clock_that_steps_back_again_and_again_keeps_no_frame_fresh(
+    graph: Graph, engine: Path
+) -> None:
+    stops = graph.collect(Bool, STOP)
+    status = graph.collect(DiagnosticStatus, STATUS)
+    graph.node(**canned(engine, use_sim_time=True, **{'stop.hold_s': 0.2}))
+    clock = graph.publisher(Clock, '/clock')
+    camera = Drive(graph, running=False)
+
+    def show(at_s: float) -> None:
+        clock.publish(tick(at_s))
+        camera.offset_s = at_s - graph.peer.get_clock().now().nanoseconds / 1e9
+        time.sleep(0.02)
+
+    try:
+        at_s, end_s = 1000.0, time.monotonic() + 30.0
+        while not (stops and not stops[-1].data):
+            assert time.monotonic() < end_s, 'the way is not clear'
+            at_s += 0.02
+            show(at_s)
+            camera.running = True
+        camera.running = False
+        began_s = time.monotonic()
+        while not stops[-1].data or values_of(status[-1])['kind'] != 'stale':
+            assert time.monotonic() - began_s < 0.5 + SLACK_S
+            show(at_s + 0.09 * ((time.monotonic() - began_s) / 0.09 % 1.0))
     finally:
         camera.close()

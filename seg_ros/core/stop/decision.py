@@ -87,6 +87,9 @@ class StopKind(str, Enum):
     ODOMETRY_IMPLAUSIBLE = (
         'odometry_implausible', 'odometry says what the vehicle cannot do', Cause.FAULT, PURPLE,
     )
+    TWO_PUBLISHERS = (
+        'two_publishers', 'a topic that must have one publisher has several', Cause.FAULT, PURPLE,
+    )
     CLOCK_STOPPED = 'clock_stopped', 'the clock stands still', Cause.FAULT, PURPLE
     NO_CAMERA = 'no_camera', 'no camera is watched', Cause.FAULT, PURPLE
     # fmt: on

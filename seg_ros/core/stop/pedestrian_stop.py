@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
@@ -19,6 +19,7 @@ from seg_ros.core.labels import LabelMap
 from seg_ros.core.stop.approach import keeps_to_the_pavement, times_to_zone_s
 from seg_ros.core.stop.config import StopConfig
 from seg_ros.core.stop.decision import Fault, NearestPerson, StopDecision, StopKind
+from seg_ros.core.stop.frame_age import FrameAge
 from seg_ros.core.stop.odometry import OdometryMonitor
 from seg_ros.core.stop.people import PeopleFinder, SeenPerson
 from seg_ros.core.stop.tracking import EgoStep, PeopleTracker, TrackedPerson
@@ -48,6 +49,7 @@ class _Memory:
     """Everything that a jump of the clock makes worthless."""
 
     stamp_ns: int | None = None
+    age: FrameAge = field(default_factory=FrameAge)
     now_ns: int | None = None
     fault: Fault | None = None
     good_frames: int = 0
@@ -181,6 +183,7 @@ class PedestrianStop:
         ego = self._ego_step(stamp_ns)
         memory = self._memory
         memory.stamp_ns = stamp_ns
+        memory.age.begin(stamp_ns, now_ns)
         memory.fault = self._frame_fault(labels, confidence, ground, no_ground) or picture
         if memory.fault is not None:
             memory.good_frames = 0
@@ -200,16 +203,18 @@ class PedestrianStop:
             self._judge_ground(stamp_ns, zone)
         return self._decide(now_ns)
 
-    def check(self, now_ns: int) -> StopDecision:
+    def check(self, now_ns: int, steady_ns: int | None = None) -> StopDecision:
         """The decision of now, for the heartbeat.
 
         Args:
             now_ns: The clock that the stamps come from.
+            steady_ns: A clock that never steps, by which no frame stays fresh; None without one.
         """
         last_ns = self._memory.now_ns
         if last_ns is not None and self._is_jump_back(last_ns, now_ns):
             self._start_again(now_ns)
         self._memory.now_ns = now_ns
+        self._memory.age.look(now_ns, steady_ns)
         return self._decide(now_ns)
 
     # What a frame says
@@ -339,7 +344,7 @@ class PedestrianStop:
             return memory.fault
         if memory.stamp_ns is None:
             return StopKind.NO_FRAME, StopKind.NO_FRAME.meaning
-        age_s = (now_ns - memory.stamp_ns) / NS_PER_S
+        age_s = max(now_ns - memory.stamp_ns, memory.age.ns) / NS_PER_S
         if age_s > config.stale_timeout_s:
             return StopKind.STALE, f'the newest frame is {age_s:.2f} s old'
         if ahead := self._ahead_of_clock(memory.stamp_ns, now_ns):

@@ -14,7 +14,7 @@ __all__ = ['Checked', 'VehicleDecision', 'VehicleStop']
 class Checked(Protocol):
     """What can be asked for the stop of now: ``PedestrianStop``, or a lock around one."""
 
-    def check(self, now_ns: int) -> StopDecision: ...
+    def check(self, now_ns: int, steady_ns: int | None = None) -> StopDecision: ...
 
 
 @dataclass(frozen=True)
@@ -48,9 +48,14 @@ class VehicleStop:
         self._since_ns: int | None = None
         self._was_stop = True
 
-    def check(self, now_ns: int) -> VehicleDecision:
-        """The decision of now, for the heartbeat; it asks every camera."""
-        found = {name: camera.check(now_ns) for name, camera in self.cameras.items()}
+    def check(self, now_ns: int, steady_ns: int | None = None) -> VehicleDecision:
+        """The decision of now, for the heartbeat; it asks every camera.
+
+        Args:
+            now_ns: The clock that the stamps come from.
+            steady_ns: A clock that never steps; None without one.
+        """
+        found = {name: camera.check(now_ns, steady_ns) for name, camera in self.cameras.items()}
         name = min(found, key=lambda key: _rank(found[key]), default='')
         chosen = found.get(name)
         stop = chosen is None or chosen.stop

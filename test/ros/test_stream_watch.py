@@ -1,0 +1,64 @@
+"""A topic that must have one publisher has two."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from rcl_interfaces.msg import Log
+from std_msgs.msg import Bool
+
+from test.ros.drive import Drive
+from test.ros.graph import Graph, latest_status, values_of, wait_for
+from test.ros.test_segmentation_node import canned
+
+STOP, STATUS = '/segmentation/pedestrian_stop', '/segmentation/pedestrian_stop/status'
+
+
+def test_a_second_camera_is_one_error_in_the_log_and_in_the_diagnostics(
+    graph: Graph, engine: Path
+) -> None:
+    log = graph.collect(Log, '/rosout')
+    diagnostics = graph.collect(DiagnosticArray, '/diagnostics')
+    graph.node(**canned(engine, diagnostics_period_s=0.2))
+    drive = Drive(graph)
+    try:
+        second = graph.publisher()
+        words = '/image has 2 publishers'
+        wait_for(lambda: words in latest_status(diagnostics).message, 'the diagnostics name it')
+        assert latest_status(diagnostics).level == DiagnosticStatus.ERROR
+        diagnostics.clear()
+        wait_for(lambda: len(diagnostics) > 3, 'more looks at the graph')
+        errors = [row for row in log if row.level == 40 and words in row.msg]
+        assert len(errors) == 1
+        graph.peer.destroy_publisher(second)
+        wait_for(
+            lambda: latest_status(diagnostics).level == DiagnosticStatus.OK,
+            'all is well again',
+        )
+    finally:
+        drive.close()
+
+
+def test_of_two_nodes_with_one_name_neither_says_go(graph: Graph, engine: Path) -> None:
+    stops = graph.collect(Bool, STOP)
+    status = graph.collect(DiagnosticStatus, STATUS)
+    graph.node(**canned(engine))
+    drive = Drive(graph)
+    try:
+        wait_for(lambda: stops and not stops[-1].data, 'the first one says go')
+        other = graph.node(**canned(engine))
+        wait_for(
+            lambda: (
+                len(status) > 20
+                and all(values_of(row)['kind'] == 'two_publishers' for row in status[-10:])
+            ),
+            'both name the reason',
+        )
+        stops.clear()
+        wait_for(lambda: len(stops) > 20, 'both heartbeats')
+        assert all(message.data for message in stops)
+        graph.destroy(other)
+        wait_for(lambda: not stops[-1].data, 'the one that is left says go again')
+    finally:
+        drive.close()
