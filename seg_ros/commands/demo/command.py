@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import shutil
 import signal
 import sys
@@ -26,15 +27,12 @@ from seg_ros.commands.demo.topics import (
     IMAGE,
     IMAGE_COMPRESSED,
     LABEL,
+    NAMESPACE,
     OVERLAY,
     RECORDED,
 )
-from seg_ros.commands.shared.children import (
-    Child,
-    Children,
-    LatestCounts,
-    own_graph_environment,
-)
+from seg_ros.commands.shared.children import Child, Children, LatestCounts
+from seg_ros.commands.shared.own_graph import own_graph
 from seg_ros.commands.shared.progress import Progress
 from seg_ros.core.errors import ConfigurationError, SegRosError
 from seg_ros.core.geometry.camera import Mount
@@ -94,7 +92,10 @@ def main(arguments: argparse.Namespace) -> int:
     _clear(folder)
     with Progress(sys.stdout) as progress:
         progress.say(f'Demo: {source.name}, at most {arguments.seconds:g} s of it')
-        with Children(folder, own_graph_environment()) as children:
+        graph = own_graph(os.environ, os.getpid())
+        if graph.warning:
+            progress.say(graph.warning)
+        with Children(folder, graph.environment) as children:
             _perform(children, arguments, options, source.mount, progress)
         progress.show('Reading what was recorded')
         recording = read_recording(folder / 'bag')
@@ -161,13 +162,14 @@ def _await_last_words(cast: Cast, counts: LatestCounts) -> None:
 
 def _recorder_words(folder: Path) -> list[str]:
     words = [sys.executable, '-m', 'seg_ros.commands.record.recorder', '--progress']
-    words += ['-o', str(folder / 'bag'), '--start', IMAGE_COMPRESSED]
+    words += ['-o', str(folder / 'bag'), '--start', IMAGE_COMPRESSED, '--below', NAMESPACE]
     return [*words, *RECORDED]
 
 
 def _node_words(arguments: argparse.Namespace, mount: Mount | None) -> list[str]:
     words = [sys.executable, '-m', 'seg_ros.cli', 'run', '--ros-args']
-    words += ['-r', f'image:={IMAGE}', '-r', f'camera_info:={CAMERA_INFO}']
+    words += ['-r', f'__ns:={NAMESPACE}', '-r', f'{DIAGNOSTICS}:={NAMESPACE}{DIAGNOSTICS}']
+    words += ['-r', f'image:={NAMESPACE}{IMAGE}', '-r', f'camera_info:={NAMESPACE}{CAMERA_INFO}']
     words += ['-p', f'diagnostics_period_s:={DIAGNOSTICS_PERIOD_S}']
     for name in ('engine', 'backend'):
         if getattr(arguments, name):
@@ -180,9 +182,10 @@ def _node_words(arguments: argparse.Namespace, mount: Mount | None) -> list[str]
 def _camera_words(arguments: argparse.Namespace, options: SourceOptions) -> list[str]:
     words = [sys.executable, '-m', 'seg_ros.cli', 'camera', *words_from_options(options)]
     words += ['--seconds', str(arguments.seconds), '--prepare', '--progress']
-    words += ['--wait-timeout', str(NODE_READY_S)]
+    words += ['--wait-timeout', str(NODE_READY_S), '--namespace', f'{NAMESPACE}/camera']
     # The recorder listens to the node before the node has something to say.
-    listened = ('image', 'image/compressed', 'camera_info', 'truth/label', LABEL, OVERLAY)
+    ours = ('image', 'image/compressed', 'camera_info', 'truth/label')
+    listened = (*ours, f'{NAMESPACE}{LABEL}', f'{NAMESPACE}{OVERLAY}')
     return [*words, '--wait-for-subscriber', *listened]
 
 

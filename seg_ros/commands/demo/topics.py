@@ -1,4 +1,8 @@
-"""The topics of the demo: what the camera sends, what the node answers."""
+"""The topics of the demo: what the camera sends, what the node answers.
+
+These are their names in the bag. On the graph they are below ``NAMESPACE``, so that they are never
+a robot's.
+"""
 
 from __future__ import annotations
 
@@ -12,11 +16,14 @@ __all__ = [
     'IMAGE_COMPRESSED',
     'LABEL',
     'LABEL_INFO',
+    'NAMESPACE',
     'OVERLAY',
     'RECORDED',
     'TRUTH',
     'TRUTH_CLASSES',
 ]
+
+NAMESPACE = '/seg_ros_demo'
 
 IMAGE = '/camera/image'
 IMAGE_COMPRESSED = '/camera/image/compressed'

@@ -114,12 +114,19 @@ class Recorder:
         writer: Takes the messages.
         start: The topic whose first message starts the recording; before it only what is latched
             is recorded. Empty starts at once.
+        below: Namespace on the graph that all topics are below; the bag is without it.
     """
 
     def __init__(
-        self, node: Node, topics: Sequence[str], writer: BagWriter, start: str = ''
+        self,
+        node: Node,
+        topics: Sequence[str],
+        writer: BagWriter,
+        start: str = '',
+        below: str = '',
     ) -> None:
         self._node = node
+        self._below = below
         self._missing = list(topics)
         self._writer = writer
         self._start = start
@@ -128,17 +135,18 @@ class Recorder:
 
     def _look(self) -> None:
         types = dict(self._node.get_topic_names_and_types()) if self._missing else {}
-        for topic in [topic for topic in self._missing if topic in types]:
-            if self._node.get_publishers_info_by_topic(topic):
+        for topic in [topic for topic in self._missing if self._below + topic in types]:
+            heard = self._below + topic
+            if self._node.get_publishers_info_by_topic(heard):
                 self._missing.remove(topic)
-                self._record(topic, types[topic])
+                self._record(topic, heard, types[heard])
 
-    def _record(self, topic: str, types: Sequence[str]) -> None:
+    def _record(self, topic: str, heard: str, types: Sequence[str]) -> None:
         if len(types) > 1:
             self._node.get_logger().warning(
-                f'{topic} is published as {" and ".join(types)}; it is recorded as {types[0]}.'
+                f'{heard} is published as {" and ".join(types)}; it is recorded as {types[0]}.'
             )
-        offers = [row.qos_profile for row in self._node.get_publishers_info_by_topic(topic)]
+        offers = [row.qos_profile for row in self._node.get_publishers_info_by_topic(heard)]
         reliable = all(row.reliability == ReliabilityPolicy.RELIABLE for row in offers)
         latched = all(row.durability == DurabilityPolicy.TRANSIENT_LOCAL for row in offers)
         qos = QoSProfile(
@@ -153,7 +161,7 @@ class Recorder:
         except SegRosError as error:
             self._node.get_logger().error(f'{topic} is not recorded. {error}')
             return
-        self._node.create_subscription(kind, topic, self._receiver(topic, latched), qos, raw=True)
+        self._node.create_subscription(kind, heard, self._receiver(topic, latched), qos, raw=True)
 
     def _receiver(self, topic: str, latched: bool) -> Callable[[bytes, dict[str, int]], None]:
         write = self._writer.write
@@ -176,6 +184,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='record nothing but latched topics before the first message of TOPIC',
     )
     parser.add_argument(
+        '--below',
+        default='',
+        metavar='NAMESPACE',
+        help='the topics are below this on the graph; the bag is without it',
+    )
+    parser.add_argument(
         '--progress', action='store_true', help='print the counts as a line of JSON as they grow'
     )
 
@@ -187,9 +201,11 @@ def main(arguments: argparse.Namespace) -> int:
     rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
     writer = None
     try:
-        node = rclpy.create_node('recorder', start_parameter_services=False)
+        node = rclpy.create_node(
+            'recorder', namespace=arguments.below or None, start_parameter_services=False
+        )
         writer = BagWriter(arguments.output)
-        Recorder(node, arguments.topics, writer, arguments.start)
+        Recorder(node, arguments.topics, writer, arguments.start, arguments.below)
         executor = SingleThreadedExecutor()
         executor.add_node(node)
         report = _print_counts if arguments.progress else None

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import json
-import os
 import signal
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -14,11 +13,10 @@ from typing import final
 
 from seg_ros.core.errors import SegRosError
 
-__all__ = ['Child', 'Children', 'LatestCounts', 'end_with_parent', 'own_graph_environment']
+__all__ = ['Child', 'Children', 'LatestCounts', 'end_with_parent']
 
 STOP_TIMEOUT_S = 15.0  # for each signal; a recorder finishes its bag meanwhile
 LOG_LINES = 12  # of a child that died, for its epitaph
-SAFE_DOMAINS = 102  # 0 to 101 leave the ephemeral ports alone on every system
 PR_SET_PDEATHSIG = 1  # prctl(2)
 LIBC = ctypes.CDLL(None)  # not to be loaded between fork and exec
 
@@ -140,11 +138,3 @@ def end_with_parent() -> None:
     """Called in a child: it gets SIGTERM when its parent dies (Linux)."""
     with contextlib.suppress(AttributeError, OSError):
         LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-
-
-def own_graph_environment() -> dict[str, str]:
-    """Returns the environment of a ROS graph of our own, unless the user has chosen one."""
-    environment = dict(os.environ)
-    environment.setdefault('ROS_DOMAIN_ID', str(os.getpid() % SAFE_DOMAINS))
-    environment.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
-    return environment

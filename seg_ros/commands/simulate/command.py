@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -19,12 +20,8 @@ from typing import Any
 
 import cv2
 
-from seg_ros.commands.shared.children import (
-    Child,
-    Children,
-    LatestCounts,
-    own_graph_environment,
-)
+from seg_ros.commands.shared.children import Child, Children, LatestCounts
+from seg_ros.commands.shared.own_graph import own_graph
 from seg_ros.commands.shared.progress import Progress
 from seg_ros.commands.simulate.course_picture import course_picture
 from seg_ros.core.errors import ConfigurationError
@@ -67,10 +64,10 @@ def main(arguments: argparse.Namespace) -> int:
     log = _log_of(folder, _settings(arguments))
     legs = len(course(arguments.km, arguments.seed))
     if len(_rows_of(log)) < legs:
-        with (
-            Progress(sys.stderr) as progress,
-            Children(folder, own_graph_environment()) as children,
-        ):
+        graph = own_graph(os.environ, os.getpid())
+        with Progress(sys.stderr) as progress, Children(folder, graph.environment) as children:
+            if graph.warning:
+                progress.say(graph.warning)
             vehicle = children.start('vehicle', _vehicle_words(arguments, log))
             node = children.start('node', _node_words(arguments))
             _watch(vehicle, node, legs, progress)

@@ -35,7 +35,7 @@ def demo(tmp_path: Path, folder: Path) -> Iterator[Demo]:
     engine = write_engine(tmp_path / 'tiny')
     processes: list[subprocess.Popen[str]] = []
 
-    def start(*words: str) -> subprocess.Popen[str]:
+    def start(*words: str, **exported: str) -> subprocess.Popen[str]:
         process = subprocess.Popen(
             [
                 *(sys.executable, '-m', 'seg_ros.cli', 'demo', '-o', str(folder)),
@@ -44,7 +44,10 @@ def demo(tmp_path: Path, folder: Path) -> Iterator[Demo]:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            env={key: value for key, value in os.environ.items() if key not in ROS_VARIABLES},
+            env={
+                **{key: value for key, value in os.environ.items() if key not in ROS_VARIABLES},
+                **exported,
+            },
             # A test run in the background ignores Ctrl-C, and so would what it starts.
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
@@ -88,9 +91,10 @@ def wait_for(condition: Callable[[], Any], what: str, timeout_s: float = 30.0) -
 
 
 def test_the_demo_leaves_bag_video_contact_sheet_and_figures(demo: Demo, folder: Path) -> None:
-    process = demo('--scenario', 'empty', '--seconds', '1', '--rate', '5')
+    process = demo('--scenario', 'empty', '--seconds', '1', '--rate', '5', ROS_DOMAIN_ID='77')
     output, errors = process.communicate(timeout=60.0)
     assert process.returncode == 0, errors
+    assert 'ROS_DOMAIN_ID=77 is exported and not followed' in output
     summary = json.loads((folder / 'summary.json').read_text())
     # A busy machine may lose one of five.
     assert 3 <= summary['frames_out'] <= summary['frames_in'] <= 5
@@ -123,6 +127,21 @@ def test_a_node_that_dies_is_named_with_its_last_words(
     assert f'The end of {folder}/node.log' in errors
     assert '/no/such/engine' in errors
     assert 'Traceback' not in errors
+
+
+def test_what_the_demo_says_is_neither_in_a_domain_nor_under_a_name_of_a_robot(
+    demo: Demo, folder: Path
+) -> None:
+    process = demo('--scenario', 'empty', '--seconds', '60', ROS_DOMAIN_ID='77')
+    wait_for(
+        lambda: (folder / 'node.log').exists() and 'Engine' in (folder / 'node.log').read_text(),
+        'the node',
+    )
+    for child in descendants_of(process.pid):
+        assert b'ROS_DOMAIN_ID=77' not in Path(f'/proc/{child}/environ').read_bytes().split(b'\0')
+    node_log = (folder / 'node.log').read_text()
+    assert '[seg_ros_demo.segmentation]' in node_log
+    assert '/seg_ros_demo/camera/image (' in node_log
 
 
 @pytest.mark.parametrize(
