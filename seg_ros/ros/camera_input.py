@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from rclpy.impl.implementation_singleton import rclpy_implementation
@@ -16,6 +16,7 @@ from sensor_msgs.msg import CompressedImage, Image
 
 from seg_ros.core.errors import ConfigurationError
 from seg_ros.core.parameters.node_config import NodeConfig
+from seg_ros.ros.message_info import MessageInfo, with_info
 from seg_ros.ros.middleware import FASTDDS_PROFILE, profile_variable
 
 __all__ = ['CameraInput']
@@ -118,7 +119,7 @@ class CameraInput:
             self._subscription = None
             self.number = None
 
-    def receive(self, message: Image | CompressedImage, info: Mapping[str, Any]) -> None:
+    def receive(self, message: Image | CompressedImage, info: MessageInfo) -> None:
         """Hands a message on, with how many were lost or replaced before it."""
         number = info.get('publication_sequence_number')
         missed = 0
@@ -173,7 +174,7 @@ class CameraInput:
             self._subscription = self._node.create_subscription(
                 TRANSPORTS[self._transport],
                 self._requested_topic,
-                self.receive,
+                with_info(self.receive),
                 QoSProfile(
                     history=HistoryPolicy.KEEP_LAST, depth=1, reliability=self._reliability
                 ),

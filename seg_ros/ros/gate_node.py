@@ -6,75 +6,203 @@ silence of the planner is a zero.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
+from typing import Any
 
 import rclpy
 from geometry_msgs.msg import Twist, TwistStamped
 from rclpy.clock import Clock, ClockType
+from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
 from std_msgs.msg import Bool
 
+from seg_ros.ros.message_info import MessageInfo, source_time_ns, with_info
 from seg_ros.ros.spinning import ended_by_signal
 
 __all__ = ['GateNode', 'main']
 
 HELP = """usage: seg_ros gate [--ros-args ROS_ARGUMENT ...]
 
-Subscribes to cmd_vel_in and pedestrian_stop, publishes cmd_vel_out (geometry_msgs/Twist).
+Subscribes to cmd_vel_in and pedestrian_stop, publishes cmd_vel_out. Its type, geometry_msgs/Twist
+or TwistStamped, is that of cmd_vel_in, which follows the publisher.
 
   seg_ros gate --ros-args -r cmd_vel_in:=/plan/cmd_vel -r cmd_vel_out:=/base/cmd_vel \\
       -r pedestrian_stop:=/segmentation/pedestrian_stop
 
 Parameters:
-  stamped:=false         cmd_vel_in is geometry_msgs/TwistStamped
-  stop_timeout_s:=0.5    silence of pedestrian_stop that counts as a stop
-  command_timeout_s:=0.5 silence of cmd_vel_in after which zero is published
+  stamped:=false         until cmd_vel_in has a publisher: its type is TwistStamped
+  stop_timeout_s:=0.5    age of the newest go, by when it was sent, that counts as a stop
+  command_timeout_s:=0.5 the same of cmd_vel_in, after which zero is published
   rate_hz:=20.0          rate at which zero is repeated
 """
 
+KINDS = {'geometry_msgs/msg/Twist': Twist, 'geometry_msgs/msg/TwistStamped': TwistStamped}
+WATCH_PERIOD_S = 0.25  # how soon the gate follows the type of cmd_vel_in
+# A message from the future is of a clock that cannot be compared with ours. NTP keeps computers
+# within a few milliseconds; stop.future_tolerance_s allows a camera as much.
+AHEAD_S = 0.1
+# After a pause of the process (SIGSTOP, a laptop's lid) what waited is read within milliseconds
+DRAIN_S = 0.1
+REPEAT_LOG_S = 5.0
+NEVER = float('-inf')
+
 
 class GateNode(Node):
-    """Publishes the planner's velocity, or zero."""
+    """Publishes the planner's velocity, or zero.
+
+    Raises:
+        ValueError: A timeout or rate that is not a finite number above 0.
+    """
 
     def __init__(self, **node_arguments: object) -> None:
         super().__init__('pedestrian_gate', **node_arguments)
         stamped = bool(self.declare_parameter('stamped', False).value)
-        self._stop_timeout_s = float(self.declare_parameter('stop_timeout_s', 0.5).value)
-        self._command_timeout_s = float(self.declare_parameter('command_timeout_s', 0.5).value)
-        rate_hz = float(self.declare_parameter('rate_hz', 20.0).value)
-        if min(self._stop_timeout_s, self._command_timeout_s, rate_hz) <= 0.0:
-            raise ValueError(
-                'stop_timeout_s, command_timeout_s and rate_hz must be more than 0: a gate '
-                'without a timeout lets everything through once its stop has died.'
-            )
-        self._go_s = float('-inf')  # when the stop last said go
-        self._command_s = float('-inf')
-        self._output = self.create_publisher(Twist, 'cmd_vel_out', QoSProfile(depth=1))
-        self.create_subscription(Bool, 'pedestrian_stop', self._on_stop, QoSProfile(depth=1))
-        kind = TwistStamped if stamped else Twist
-        self.create_subscription(kind, 'cmd_vel_in', self._on_command, QoSProfile(depth=1))
-        self.create_timer(1.0 / rate_hz, self._tick, clock=Clock(clock_type=ClockType.STEADY_TIME))
+        self._stop_timeout_s = self._positive('stop_timeout_s', 0.5)
+        self._command_timeout_s = self._positive('command_timeout_s', 0.5)
+        rate_hz = self._positive('rate_hz', 20.0)
+        self._go_s = NEVER  # when the newest go was sent, by the monotonic clock
+        self._command_s = NEVER  # the same of the newest velocity
+        self._awake_s = self._looked_s = time.monotonic()
+        self._frame_id = 'base_link'  # of zeros, until the planner has named its own
+        self._kind: type[Twist | TwistStamped] = TwistStamped if stamped else Twist
+        self._output: Any = None
+        self._input: Any = None
+        self._connect()
+        self.create_subscription(
+            Bool, 'pedestrian_stop', with_info(self._on_stop), QoSProfile(depth=1)
+        )
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self.create_timer(1.0 / rate_hz, self._tick, clock=steady)
+        self.create_timer(WATCH_PERIOD_S, self._follow, clock=steady)
 
     def may_go(self) -> bool:
         """Returns whether the stop said go, and lately."""
         return time.monotonic() - self._go_s <= self._stop_timeout_s
 
-    def _on_stop(self, message: Bool) -> None:
-        self._go_s = float('-inf') if message.data else time.monotonic()
-        if message.data:
-            self._output.publish(Twist())
+    def _positive(self, name: str, default: float) -> float:
+        value = float(self.declare_parameter(name, default).value)
+        if not (math.isfinite(value) and value > 0.0):
+            raise ValueError(
+                f'{name} is {value}. It must be more than 0 and finite: a gate without a timeout '
+                'lets everything through once its stop has died.'
+            )
+        return value
 
-    def _on_command(self, message: Twist | TwistStamped) -> None:
-        self._command_s = time.monotonic()
-        command = message.twist if isinstance(message, TwistStamped) else message
-        self._output.publish(command if self.may_go() else Twist())
+    def _on_stop(self, message: Bool, info: MessageInfo) -> None:
+        sent_s = self._sent_s(info)
+        self._go_s = NEVER if message.data else sent_s
+        if message.data:
+            self._publish_zero()
+
+    def _on_command(self, message: Twist | TwistStamped, info: MessageInfo) -> None:
+        self._command_s = self._sent_s(info)
+        command = message
+        if isinstance(message, TwistStamped):
+            command, self._frame_id = message.twist, message.header.frame_id
+        if not _is_finite(command):
+            self._command_s = NEVER
+            self.get_logger().error(
+                'cmd_vel_in has a velocity that is no finite number; zero instead.',
+                throttle_duration_sec=REPEAT_LOG_S,
+            )
+        if self._output is not None and self._is_planned() and self.may_go():
+            self._output.publish(message)
+        else:
+            self._publish_zero()
 
     def _tick(self) -> None:
-        silent = time.monotonic() - self._command_s > self._command_timeout_s
-        if silent or not self.may_go():
-            self._output.publish(Twist())
+        self._look()
+        if not (self._is_planned() and self.may_go()):
+            self._publish_zero()
+
+    def _is_planned(self) -> bool:
+        return time.monotonic() - self._command_s <= self._command_timeout_s
+
+    def _publish_zero(self) -> None:
+        if self._output is None:
+            return
+        zero = self._kind()
+        if isinstance(zero, TwistStamped):
+            zero.header.stamp = self.get_clock().now().to_msg()
+            zero.header.frame_id = self._frame_id
+        self._output.publish(zero)
+
+    # When a message was sent
+
+    def _sent_s(self, info: MessageInfo) -> float:
+        """Returns when a message was sent, by the monotonic clock, or that nobody can say so.
+
+        Its arrival says nothing: what waited while this process was stopped arrives when it goes
+        on, and would open the gate with the word of long ago.
+        """
+        now_s = self._look()
+        if now_s - self._awake_s < DRAIN_S:
+            return NEVER
+        source_ns = source_time_ns(info)
+        if source_ns is None:
+            return now_s
+        age_s = (time.time_ns() - source_ns) * 1e-9
+        if age_s < -AHEAD_S:
+            self.get_logger().error(
+                f'A message was sent {-age_s:.2f} s ahead of the clock of this computer, so '
+                'nobody knows how old it is: stop. Synchronise the clocks (NTP, PTP).',
+                throttle_duration_sec=REPEAT_LOG_S,
+            )
+            return NEVER
+        return now_s - max(age_s, 0.0)
+
+    def _look(self) -> float:
+        """Returns the time; notices that the process stood still since the last look."""
+        now_s = time.monotonic()
+        if now_s - self._looked_s > self._stop_timeout_s:
+            self._awake_s = now_s
+        self._looked_s = now_s
+        return now_s
+
+    # The type of the velocities
+
+    def _follow(self) -> None:
+        """Takes the type that the planner publishes, for what comes out, too."""
+        rows = self.get_publishers_info_by_topic(self.resolve_topic_name('cmd_vel_in'))
+        kinds = [KINDS[row.topic_type] for row in rows if row.topic_type in KINDS]
+        if kinds and self._kind not in kinds:
+            self._disconnect()
+            self._kind = kinds[0]
+            # DDS refuses a second type on a topic until the executor has let go of the first:
+            # connect at the next look.
+        else:
+            self._connect()
+
+    def _connect(self) -> None:
+        if self._input is not None and self._output is not None:
+            return
+        try:
+            self._output = self._output or self.create_publisher(
+                self._kind, 'cmd_vel_out', QoSProfile(depth=1)
+            )
+            self._input = self.create_subscription(
+                self._kind, 'cmd_vel_in', with_info(self._on_command), QoSProfile(depth=1)
+            )
+        except rclpy_implementation.RCLError as error:
+            self.get_logger().debug(f'Tries again: {error}')
+        else:
+            self.get_logger().info(f'Takes and gives geometry_msgs/{self._kind.__name__}.')
+
+    def _disconnect(self) -> None:
+        self._command_s = NEVER
+        if self._input is not None:
+            self.destroy_subscription(self._input)
+        if self._output is not None:
+            self.destroy_publisher(self._output)
+        self._input = self._output = None
+
+
+def _is_finite(command: Twist) -> bool:
+    parts = (command.linear, command.angular)
+    return all(math.isfinite(value) for part in parts for value in (part.x, part.y, part.z))
 
 
 def main(argv: Sequence[str]) -> int:

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import math
+import os
+import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -13,76 +18,166 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 from std_msgs.msg import Bool
 
+from seg_ros.ros import message_info
 from seg_ros.ros.gate_node import GateNode
 from test.paths import REPOSITORY
 from test.ros.graph import Spinning, wait_for
 
+TRIALS = 10
 
-class Bench:
-    """A gate, its planner, its stop, and what comes out."""
 
-    def __init__(self, domain_id: int, **parameters: Any) -> None:
+class Planner:
+    """A planner, a stop, and what comes out of the gate, of one type of velocity."""
+
+    def __init__(self, domain_id: int, kind: type) -> None:
         self.spinning = Spinning(domain_id)
-        overrides = [Parameter(name, value=value) for name, value in parameters.items()]
-        self.gate = GateNode(context=self.spinning.context, parameter_overrides=overrides)
         self.peer = Node('peer', context=self.spinning.context)
-        for node in (self.gate, self.peer):
-            self.spinning.executor.add_node(node)
-        kind = TwistStamped if parameters.get('stamped') else Twist
+        self.spinning.executor.add_node(self.peer)
         self.stop = self.peer.create_publisher(Bool, 'pedestrian_stop', 1)
         self.command = self.peer.create_publisher(kind, 'cmd_vel_in', 1)
-        self.out: list[Twist] = []
-        self.peer.create_subscription(Twist, 'cmd_vel_out', self.out.append, 10)
+        self.out: list[Any] = []
+        self.peer.create_subscription(kind, 'cmd_vel_out', self.out.append, 10)
 
-    def drive(self, *, stop: bool | None, seconds: float = 0.4) -> list[float]:
-        """Plans 1 m/s for a while; returns the speeds that came out in its second half."""
-        self.out.clear()
+    def plan(self, speed_mps: float = 1.0) -> Any:
+        """Returns a velocity straight on."""
         command: Any = self.command.msg_type()
-        getattr(command, 'twist', command).linear.x = 1.0
+        getattr(command, 'twist', command).linear.x = speed_mps
+        if isinstance(command, TwistStamped):
+            command.header.frame_id = 'base_footprint'
+        return command
+
+    def speeds(self) -> list[float]:
+        return [getattr(row, 'twist', row).linear.x for row in list(self.out)]
+
+    def connected(self) -> None:
+        """Waits until the gate hears both, and is heard."""
+        wait_for(self.stop.get_subscription_count, 'the gate hears the stop')
+        wait_for(self.command.get_subscription_count, 'the gate hears the planner')
+        wait_for(lambda: self.out, 'the planner hears the gate')
+
+    def drive(
+        self, *, stop: bool | None, seconds: float = 0.4, speed_mps: float = 1.0
+    ) -> list[float]:
+        """Plans a speed for a while; returns the speeds that came out in its second half."""
+        self.out.clear()
+        command = self.plan(speed_mps)
         until_s = time.monotonic() + seconds
         while time.monotonic() < until_s:
             if stop is not None:
                 self.stop.publish(Bool(data=stop))
             self.command.publish(command)
             time.sleep(0.02)
-        return [row.linear.x for row in self.out[len(self.out) // 2 :]]
+        speeds = self.speeds()
+        return speeds[len(speeds) // 2 :]
 
 
-@pytest.fixture(params=[False, True], ids=['Twist', 'TwistStamped'])
-def bench(domain_id: int, request: pytest.FixtureRequest) -> Iterator[Bench]:
-    made = Bench(domain_id, stamped=request.param, stop_timeout_s=0.2, command_timeout_s=0.2)
-    wait_for(lambda: made.stop.get_subscription_count(), 'the gate hears the stop')
-    wait_for(lambda: made.command.get_subscription_count(), 'the gate hears the planner')
-    wait_for(lambda: made.out, 'the planner hears the gate')
+TIMEOUTS = {'stop_timeout_s': 0.2, 'command_timeout_s': 0.2}
+RULES = {
+    'Twist': (Twist, True),
+    'TwistStamped': (TwistStamped, True),
+    "Twist, by Humble's rule": (Twist, False),  # the message alone
+}
+
+
+@pytest.fixture(params=RULES.values(), ids=list(RULES))
+def bench(
+    domain_id: int, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Planner]:
+    kind, takes_info = request.param
+    monkeypatch.setattr(message_info, 'takes_info', lambda: takes_info)
+    made = Planner(domain_id, kind)
+    overrides = [Parameter(name, value=value) for name, value in TIMEOUTS.items()]
+    gate = GateNode(context=made.spinning.context, parameter_overrides=overrides)
+    made.spinning.executor.add_node(gate)
+    made.connected()
     yield made
-    made.spinning.close([made.gate, made.peer])
+    made.spinning.close([gate, made.peer])
 
 
-def test_velocities_pass_only_while_the_stop_says_go(bench: Bench) -> None:
+def test_velocities_pass_only_while_the_stop_says_go(bench: Planner) -> None:
     assert max(bench.drive(stop=None)) == 0.0  # never heard
     assert min(bench.drive(stop=False)) == 1.0
     assert max(bench.drive(stop=True)) == 0.0
     assert min(bench.drive(stop=False)) == 1.0
 
 
-def test_silence_of_the_stop_is_a_stop(bench: Bench) -> None:
+def test_silence_of_the_stop_is_a_stop(bench: Planner) -> None:
     assert min(bench.drive(stop=False)) == 1.0
     assert max(bench.drive(stop=None, seconds=1.0)) == 0.0
 
 
-def test_silence_of_the_planner_is_a_zero(bench: Bench) -> None:
+def test_silence_of_the_planner_is_a_zero(bench: Planner) -> None:
     bench.drive(stop=False)
     bench.out.clear()
-    wait_for(lambda: bench.out and bench.out[-1].linear.x == 0.0, 'a zero')
+    wait_for(lambda: bench.out and bench.speeds()[-1] == 0.0, 'a zero')
 
 
-def test_a_gate_without_a_timeout_is_refused(domain_id: int) -> None:
+@pytest.mark.parametrize('speed_mps', [math.nan, math.inf, -math.inf])
+def test_a_velocity_that_is_no_finite_number_is_a_zero(bench: Planner, speed_mps: float) -> None:
+    assert set(bench.drive(stop=False, speed_mps=speed_mps, seconds=0.3)) == {0.0}
+
+
+def test_every_velocity_has_the_planners_type_and_its_frame(bench: Planner) -> None:
+    bench.drive(stop=False)
+    bench.drive(stop=True)
+    assert {type(row) for row in bench.out} == {bench.command.msg_type}
+    if bench.command.msg_type is TwistStamped:
+        assert {row.header.frame_id for row in bench.out} == {'base_footprint'}
+
+
+@pytest.mark.parametrize('name', ['stop_timeout_s', 'command_timeout_s', 'rate_hz'])
+@pytest.mark.parametrize('value', [0.0, -1.0, math.inf, math.nan])
+def test_a_gate_without_a_timeout_is_refused(domain_id: int, name: str, value: float) -> None:
     spinning = Spinning(domain_id)
-    with pytest.raises(ValueError, match='must be more than 0'):
-        GateNode(
-            context=spinning.context, parameter_overrides=[Parameter('stop_timeout_s', value=0.0)]
-        )
+    with pytest.raises(ValueError, match='must be more than 0 and finite'):
+        GateNode(context=spinning.context, parameter_overrides=[Parameter(name, value=value)])
     spinning.close([])
+
+
+def test_after_a_pause_of_its_process_no_old_go_lets_a_velocity_through(domain_id: int) -> None:
+    planner = Planner(domain_id, Twist)
+    values = [word for name, value in TIMEOUTS.items() for word in ('-p', f'{name}:={value}')]
+    gate = subprocess.Popen(
+        [sys.executable, '-m', 'seg_ros.cli', 'gate', '--ros-args', *values],
+        env={**os.environ, 'ROS_DOMAIN_ID': str(domain_id)},
+    )
+
+    def say(seconds: float, *, go: bool) -> None:
+        until_s = time.monotonic() + seconds
+        while time.monotonic() < until_s:
+            if go:
+                planner.stop.publish(Bool(data=False))
+            planner.command.publish(planner.plan())
+            time.sleep(0.02)
+
+    try:
+        planner.connected()
+        for _ in range(TRIALS):
+            wait_for(lambda: planner.drive(stop=False, seconds=0.2)[-1:] == [1.0], 'velocities pass')
+            gate.send_signal(signal.SIGSTOP)
+            say(0.06, go=True)  # these wait
+            say(0.25, go=False)  # the stop has died meanwhile
+            planner.out.clear()
+            gate.send_signal(signal.SIGCONT)
+            say(0.2, go=False)
+            assert planner.out, 'the gate goes on'
+            assert set(planner.speeds()) == {0.0}
+    finally:
+        gate.send_signal(signal.SIGCONT)
+        gate.terminate()
+        gate.wait()
+        planner.spinning.close([planner.peer])
+
+
+def test_a_go_from_a_clock_that_is_ahead_is_not_believed(domain_id: int) -> None:
+    spinning = Spinning(domain_id)
+    gate = GateNode(context=spinning.context)
+    time.sleep(0.15)
+    for late_s, may_go in ((0.0, True), (0.4, True), (0.6, False), (-0.05, True), (-1.0, False)):
+        info = {'source_timestamp': time.time_ns() - int(late_s * 1e9)}
+        gate._on_stop(Bool(data=False), info)
+        assert gate.may_go() is may_go
+    spinning.close([gate])
 
 
 def test_the_shipped_lock_of_twist_mux_has_a_timeout() -> None:
