@@ -295,8 +295,8 @@ class SegmentationNode(LifecycleNode):
             return self._idle
         if not worker.is_alive:
             reason = 'the worker thread has ended; it is started again'
-            decision = StopDecision.without_frame(StopKind.FAILED, now_ns, reason)
-            return VehicleDecision(decision, '', {})
+            failed = StopDecision.without_frame(StopKind.FAILED, now_ns, reason)
+            return VehicleDecision(failed, '', {})
         steady_ns = time.monotonic_ns()
         is_sim_time = self.get_clock().ros_time_is_active  # which may go slower than any watch
         decision = vehicle.check(now_ns, None if is_sim_time else steady_ns)

@@ -153,7 +153,9 @@ def test_after_a_pause_of_its_process_no_old_go_lets_a_velocity_through(domain_i
     try:
         planner.connected()
         for _ in range(TRIALS):
-            wait_for(lambda: planner.drive(stop=False, seconds=0.2)[-1:] == [1.0], 'velocities pass')
+            wait_for(
+                lambda: planner.drive(stop=False, seconds=0.2)[-1:] == [1.0], 'velocities pass'
+            )
             gate.send_signal(signal.SIGSTOP)
             say(0.06, go=True)  # these wait
             say(0.25, go=False)  # the stop has died meanwhile
