@@ -17,13 +17,14 @@ from std_msgs.msg import Bool
 
 from seg_ros.core.errors import ConfigurationError
 from seg_ros.core.geometry.camera import Camera, Mount
-from seg_ros.messages.camera_info import camera_info_topic, intrinsics_of
+from seg_ros.messages.camera_info import Calibration, calibration_of, camera_info_topic
 from seg_ros.messages.mounting import mount_of_transform
 from test.ros.drive import Drive
 from test.ros.graph import Graph, values_of, wait_for
 from test.ros.mounted_camera import (
     LENS,
     MOUNT,
+    SIZE_WH,
     WHERE,
     camera_info,
     person_at,
@@ -51,12 +52,16 @@ def test_the_camera_info_follows_the_remapped_image(graph: Graph, engine: Path) 
 
 def test_an_uncalibrated_camera_is_refused_with_a_sentence() -> None:
     with pytest.raises(ConfigurationError, match='not calibrated'):
-        intrinsics_of(camera_info(k=[0.0] * 9), None)
+        calibration_of(camera_info(k=[0.0] * 9)).intrinsics(SIZE_WH)
 
 
 def test_the_same_lens_is_the_same_object() -> None:
-    known = intrinsics_of(camera_info(), None)
-    assert intrinsics_of(camera_info(), known) is known
+    calibration = Calibration(lambda _frame_id, _now_ns: (MOUNT, ''))
+    calibration.take(camera_info())
+    known = calibration.camera(0, SIZE_WH)
+    calibration.take(camera_info())
+    assert known is not None
+    assert calibration.camera(1, SIZE_WH) is known
 
 
 def transform_of(mount: Mount) -> TransformStamped:
