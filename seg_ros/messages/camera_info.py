@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -100,40 +101,42 @@ class Calibration:
             image_size_wh: Of the image that it is for.
             image_frame_id: As the image names it.
         """
+        camera, self.reason, self.is_refused = self._found(now_ns, image_size_wh, image_frame_id)
+        return camera
+
+    def _found(
+        self, now_ns: int, image_size_wh: tuple[int, int], image_frame_id: str
+    ) -> tuple[Camera | None, str, bool]:
+        """Returns the camera, else the reason and whether it is a refusal."""
         if self._said is None:
-            return None
+            return None, self.reason, False
         calibration, frame_id = self._said
+        frame_id = frame_id or image_frame_id
         if not calibration.is_calibrated:
-            return self._none('the camera is not calibrated: k and p of its CameraInfo are zero')
+            return None, 'the camera is not calibrated: k and p of its CameraInfo are zero', False
         intrinsics = self._intrinsics_for(calibration, image_size_wh)
         if intrinsics is None:
-            return self._none(self._misfit, is_refused=True)
-        frame_id = frame_id or image_frame_id
+            return None, self._misfit, True
         mount, reason = self._mount_of(frame_id, now_ns)
         if mount is None:
-            return self._none(reason)
+            return None, reason, False
         if mount.z <= 0.0:
-            return self._none(
-                f'the camera is {mount.z:.2f} m above the ground; it must be above it'
-            )
+            reason = f'the camera is {mount.z:.2f} m above the ground; it must be above it'
+            return None, reason, False
         if self._camera is None or (self._camera.intrinsics, self._camera.mount) != (
             intrinsics,
             mount,
         ):
             self._camera = Camera(intrinsics, mount)
         if not self._camera.watches_ground:
-            up_deg = np.degrees(self._camera.elevation_rad)
-            return self._none(
+            up_deg = math.degrees(self._camera.elevation_rad)
+            reason = (
                 f'the camera looks {up_deg:.0f} degrees up, at the sky, and the ground cannot be '
                 f'judged: is {frame_id or "its frame"} an optical frame, z forward? By '
-                'parameters: a positive mount.pitch looks down',
-                is_refused=True,
+                'parameters: a positive mount.pitch looks down'
             )
-        self.reason, self.is_refused = '', False
-        return self._camera
-
-    def _none(self, reason: str, *, is_refused: bool = False) -> None:
-        self.reason, self.is_refused = reason, is_refused
+            return None, reason, True
+        return self._camera, '', False
 
     def _intrinsics_for(
         self, calibration: SensorCalibration, size_wh: tuple[int, int]
