@@ -58,7 +58,6 @@ class Calibration:
         reason: Why there is no camera; empty when there is one.
         is_refused: Whether what is said of the camera cannot be, so that nothing is proven until
             it is mended; else it is only not known.
-        has_come: Whether anything was said of the lens.
     """
 
     def __init__(self, mount_of: MountOf, *, is_rectified: bool = False) -> None:
@@ -73,8 +72,9 @@ class Calibration:
         self.is_refused = False
 
     @property
-    def has_come(self) -> bool:
-        return self._said is not None
+    def has_lens(self) -> bool:
+        """Whether anybody has said what the lens is like, right or wrong."""
+        return self._said is not None and self._said[0].is_calibrated
 
     def take(self, message: Any) -> None:
         """Takes a CameraInfo."""
@@ -113,7 +113,7 @@ class Calibration:
         calibration, frame_id = self._said
         frame_id = frame_id or image_frame_id
         if not calibration.is_calibrated:
-            return None, 'the camera is not calibrated: k and p of its CameraInfo are zero', False
+            return None, 'the camera is not calibrated, k and p of its CameraInfo are zero', False
         intrinsics = self._intrinsics_for(calibration, image_size_wh)
         if intrinsics is None:
             return None, self._misfit, True

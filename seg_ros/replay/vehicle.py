@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import logging
 import pickle
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
@@ -25,8 +24,6 @@ from seg_ros.messages.mounting import Mounting, Quaternion, product, wants_trans
 from seg_ros.messages.plain import plain_type
 
 __all__ = ['Beat', 'Counts', 'ReplayedVehicle', 'TransformTree']
-
-LOGGER = logging.getLogger(__name__)
 
 
 class Link(NamedTuple):
@@ -164,7 +161,6 @@ class _CameraState:
     decisions: CameraDecisions
     calibration: Calibration
     images: int = 0  # of which every n-th is segmented
-    told: str = ''  # why the calibration is refused
 
 
 class ReplayedVehicle:
@@ -239,10 +235,12 @@ class ReplayedVehicle:
         size_wh = frame.image.width, frame.image.height
         camera = calibration.camera(now_ns, size_wh, frame.frame_id)
         state.decisions.calibrate(camera, calibration.reason, is_refused=calibration.is_refused)
-        if calibration.is_refused and calibration.reason != state.told:
-            state.told = calibration.reason
-            LOGGER.warning('Camera %s: %s', frame.camera, state.told)
         return state.decisions
+
+    def refusal(self, camera: str) -> str:
+        """Returns why nothing is proven by the images of a camera, empty if its lens can be."""
+        calibration = self.cameras[camera].calibration
+        return f'Camera {camera}: {calibration.reason}' if calibration.is_refused else ''
 
     def placed(self, decided: FrameDecisions) -> FrameDecisions:
         """Returns the decisions with the lane in the frame that its paths are wanted in."""

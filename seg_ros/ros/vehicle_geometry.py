@@ -98,7 +98,7 @@ class CameraGeometry:
         """
         now_ns = self._node.get_clock().now().nanoseconds
         camera = self._calibration.camera(now_ns, image_size_wh, image_frame_id)
-        if not self._calibration.has_come:
+        if not self._calibration.has_lens:
             self._miss()
         elif self.is_refused and self.reason != self._logged:
             self._logged = self.reason
@@ -140,9 +140,9 @@ class CameraGeometry:
             return
         self._has_warned = True
         self._node.get_logger().warning(
-            f'Camera {self._name}: images come, but for {waited_s:.1f} s no CameraInfo has come '
-            f'on {self.topic}, so that nothing is known in metres. Publish one there, or remap '
-            'the image to a topic that has one beside it.'
+            f'Camera {self._name}, {self.topic}: images come, but after {waited_s:.1f} s '
+            f'{self.reason}, so that nothing is known in metres. Publish the calibration there, '
+            'or remap the image to a topic that has one beside it.'
         )
 
 

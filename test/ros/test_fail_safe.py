@@ -219,7 +219,7 @@ TABLE = {
     ),
     'the CameraInfo is of another image': Row(
         ('no_geometry',), 0.0, change(info=camera_info(height=96)), change(info=camera_info()),
-        '128x64, but its CameraInfo is of one of 128x96', by_frame=True,
+        '128x64, but its CameraInfo is for 128x96', by_frame=True,
     ),
     'the network is unsure of the whole frame': Row(
         ('low_confidence',), 0.0, lambda s: setattr(s.backend, 'confidence', 60),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import sys
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -146,18 +147,28 @@ def test_a_camera_info_that_was_sent_once_is_received(graph: Graph, engine: Path
     assert message.poses[0].position.x == pytest.approx(8.0, rel=0.08)
 
 
-def test_the_absence_of_a_camera_info_is_logged_once(
-    graph: Graph, engine: Path, capfd: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ('info', 'words'),
+    [(None, 'no CameraInfo has come yet'), (camera_info(k=[0.0] * 9), 'is not calibrated')],
+    ids=['absent', 'uncalibrated'],
+)
+def test_that_nobody_says_what_the_lens_is_like_is_logged_once(
+    info: CameraInfo | None,
+    words: str,
+    graph: Graph,
+    engine: Path,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     beats = graph.collect(DiagnosticStatus, '/segmentation/pedestrian_stop/status')
     graph.node(**canned(engine, silence_warn_s=0.2))
-    drive = Drive(graph)
+    drive = Drive(graph, info=info)
     logged = ''
 
     def warnings() -> int:
         nonlocal logged
         logged += capfd.readouterr().err
-        return logged.count('no CameraInfo has come on /camera_info')
+        said = rf'/camera_info: images come, but after [\d.]+ s .*{words}, so that nothing'
+        return len(re.findall(said, logged))
 
     try:
         wait_for(warnings, 'the warning')

@@ -142,7 +142,7 @@ class SensorCalibration:
             if (is_smaller or self._is_plain) and _is_same_shape(image_size_wh, binned_wh):
                 return part
         msg = (
-            f'The image is {width}x{height}, but its CameraInfo is of one of '
+            f'The image is {width}x{height}, but its CameraInfo is for '
             f'{self._in_words(parts)}. Both must be of the same video mode: calibrate the one '
             'that comes, or publish its CameraInfo.'
         )
@@ -189,6 +189,8 @@ class SensorCalibration:
         """The sizes that an image may have, with where they come from."""
         across, down = self._binning
         words = f'{self.width}x{self.height}'
+        if min(self.width, self.height) <= 0:
+            words += ', which is no size'
         if any(self.roi):
             x, y, width, height = self.roi
             words = f'the region {width}x{height} at ({x}, {y}) of {words}'
