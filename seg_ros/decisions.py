@@ -98,6 +98,7 @@ class CameraDecisions:
         self._lane_stale_s = config.lane.stale_after_s
         self._camera: Camera | None = None
         self._no_camera = NO_GROUND
+        self._geometry_fault: Fault | None = None  # of a calibration that cannot be
         self._table: GroundTable | None = None
         self._ground: GroundScale | None = None
         self._stop_config = stop
@@ -121,9 +122,18 @@ class CameraDecisions:
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state, _lock=threading.Lock())
 
-    def calibrate(self, camera: Camera | None, reason: str = '') -> None:
-        """Takes the lens and the mounting, or None, and why, while they are unknown."""
+    def calibrate(
+        self, camera: Camera | None, reason: str = '', *, is_refused: bool = False
+    ) -> None:
+        """Takes the lens and the mounting.
+
+        Args:
+            camera: None while they are unknown.
+            reason: Why they are.
+            is_refused: Whether something is said of them that cannot be: nothing is proven then.
+        """
         self._no_camera = reason or NO_GROUND
+        self._geometry_fault = Fault(StopKind.NO_GEOMETRY, reason) if is_refused else None
         if camera != self._camera:
             self._camera, self._table, self._ground = camera, None, None
             self._navigator = None
@@ -209,7 +219,7 @@ class CameraDecisions:
                 stamp_ns,
                 now_ns=now_ns,
                 confidence=view.confidence,
-                picture=self._picture_fault,
+                picture=self._picture_fault or self._geometry_fault,
                 ground=self._ground_now(lane, stamp_ns),
                 no_ground='' if self._camera is not None else self._no_camera,
                 lane=lane.points()[:, :2] if lane is not None and lane.valid else None,

@@ -58,6 +58,12 @@ def test_the_choices_are_those_of_the_registry() -> None:
     assert set(rules['precision'].choices) == set(PRECISIONS)
 
 
+@pytest.mark.parametrize(('given', 'word'), [(True, 'true'), (False, 'false'), ('auto', 'auto')])
+def test_true_and_false_may_be_words(given: bool | str, word: str) -> None:
+    config = config_from_values(NodeConfig(), {'image_is_rectified': given})
+    assert config.image_is_rectified == word
+
+
 def test_groups_are_named_with_a_dot_and_survive_a_round_trip() -> None:
     assert [name for name, _, _ in options_of(Outer)] == ['name', 'inner.size']
     changed = config_from_values(Outer(), {'inner.size': 5, 'name': 'b'})

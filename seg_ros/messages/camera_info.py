@@ -1,18 +1,26 @@
-"""The intrinsics of a camera (its lens) from its CameraInfo, and the other way round."""
+"""The lens of a camera from its CameraInfo, and the other way round."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from seg_ros.core.errors import ConfigurationError
+from seg_ros.core.geometry.calibration import RegionOfInterest, SensorCalibration
 from seg_ros.core.geometry.camera import Camera, Mount
 from seg_ros.core.geometry.intrinsics import CameraIntrinsics
 from seg_ros.messages.types import CameraInfo
 
-__all__ = ['Calibration', 'camera_info_message', 'camera_info_topic', 'intrinsics_of']
+__all__ = [
+    'Calibration',
+    'calibration_of',
+    'camera_info_message',
+    'camera_info_topic',
+    'is_rectified',
+]
 
 
 MountOf = Callable[[str, int], tuple[Mount | None, str]]
@@ -26,72 +34,143 @@ def camera_info_topic(image_topic: str) -> str:
     return f'{namespace}{slash}camera_info'
 
 
+def is_rectified(image_topic: str, said: str = 'auto') -> bool:
+    """Returns whether the images of a topic are rectified.
+
+    Args:
+        image_topic: Its name, after remapping.
+        said: The parameter image_is_rectified: true, false, or auto, which goes by the name that
+            image_proc gives such a topic, image_rect and what begins with it.
+    """
+    if said != 'auto':
+        return said == 'true'
+    return image_topic.removesuffix('/compressed').rpartition('/')[2].startswith('image_rect')
+
+
 class Calibration:
-    """Follows the intrinsics (the lens) and the mounting of one camera.
+    """Follows the lens and the mounting of one camera.
 
     Args:
         mount_of: Knows where the camera is.
+        is_rectified: Whether the distortion was taken out of its images already.
 
     Attributes:
         reason: Why there is no camera; empty when there is one.
+        is_refused: Whether what is said of the camera cannot be, so that nothing is proven until
+            it is mended; else it is only not known.
     """
 
-    def __init__(self, mount_of: MountOf) -> None:
+    def __init__(self, mount_of: MountOf, *, is_rectified: bool = False) -> None:
         self._mount_of = mount_of
+        self._is_rectified = is_rectified
+        self._said: tuple[SensorCalibration, str] | None = None
+        self._fitted: tuple[SensorCalibration, tuple[int, int]] | None = None
         self._intrinsics: CameraIntrinsics | None = None
-        self._frame_id = ''
+        self._misfit = ''
         self._camera: Camera | None = None
         self.reason = 'no CameraInfo has come yet'
+        self.is_refused = False
+
+    @property
+    def has_lens(self) -> bool:
+        """Whether anybody has said what the lens is like, right or wrong."""
+        return self._said is not None and self._said[0].is_calibrated
 
     def take(self, message: Any) -> None:
-        """Takes a CameraInfo.
+        """Takes a CameraInfo."""
+        self.know(calibration_of(message), message.header.frame_id)
 
-        Raises:
-            ConfigurationError: It does not describe a calibrated camera; none is known now.
+    def know(self, calibration: SensorCalibration, frame_id: str) -> None:
+        """Takes what is said of the lens.
+
+        Args:
+            calibration: Of the whole sensor.
+            frame_id: Optical frame; empty takes that of the images.
         """
-        self._frame_id = message.header.frame_id
-        try:
-            self._intrinsics = intrinsics_of(message, self._intrinsics)
-        except ConfigurationError as error:
-            self._intrinsics, self._camera = None, None
-            self.reason = str(error)
-            raise
+        if self._said is None:
+            self.reason = 'no image has come yet since the CameraInfo'
+        self._said = calibration, frame_id
 
-    def camera(self, now_ns: int) -> Camera | None:
-        """Returns the calibrated camera at its place, None with ``reason`` set."""
-        if self._intrinsics is None:
-            return None
-        mount, reason = self._mount_of(self._frame_id, now_ns)
+    def camera(
+        self, now_ns: int, image_size_wh: tuple[int, int], image_frame_id: str = ''
+    ) -> Camera | None:
+        """Returns the calibrated camera at its place, None with ``reason`` set.
+
+        Args:
+            now_ns: The clock that the stamps of transforms come from.
+            image_size_wh: Of the image that it is for.
+            image_frame_id: As the image names it.
+        """
+        camera, self.reason, self.is_refused = self._found(now_ns, image_size_wh, image_frame_id)
+        return camera
+
+    def _found(
+        self, now_ns: int, image_size_wh: tuple[int, int], image_frame_id: str
+    ) -> tuple[Camera | None, str, bool]:
+        """Returns the camera, else the reason and whether it is a refusal."""
+        if self._said is None:
+            return None, self.reason, False
+        calibration, frame_id = self._said
+        frame_id = frame_id or image_frame_id
+        if not calibration.is_calibrated:
+            return None, 'the camera is not calibrated, k and p of its CameraInfo are zero', False
+        intrinsics = self._intrinsics_for(calibration, image_size_wh)
+        if intrinsics is None:
+            return None, self._misfit, True
+        mount, reason = self._mount_of(frame_id, now_ns)
         if mount is None:
-            self.reason = reason
-            return None
+            return None, reason, False
         if mount.z <= 0.0:
-            self.reason = f'the camera is {mount.z:.2f} m above the ground; it must be above it'
-            return None
-        self.reason = ''
+            reason = f'the camera is {mount.z:.2f} m above the ground; it must be above it'
+            return None, reason, False
         if self._camera is None or (self._camera.intrinsics, self._camera.mount) != (
-            self._intrinsics,
+            intrinsics,
             mount,
         ):
-            self._camera = Camera(self._intrinsics, mount)
-        return self._camera
+            self._camera = Camera(intrinsics, mount)
+        if not self._camera.watches_ground:
+            up_deg = math.degrees(self._camera.elevation_rad)
+            reason = (
+                f'the camera looks {up_deg:.0f} degrees up, at the sky, and the ground cannot be '
+                f'judged: is {frame_id or "its frame"} an optical frame, z forward? By '
+                'parameters: a positive mount.pitch looks down'
+            )
+            return None, reason, True
+        return self._camera, '', False
+
+    def _intrinsics_for(
+        self, calibration: SensorCalibration, size_wh: tuple[int, int]
+    ) -> CameraIntrinsics | None:
+        """The intrinsics of an image, made once; None with the reason where there are none."""
+        if self._fitted != (calibration, size_wh):
+            self._fitted = calibration, size_wh
+            try:
+                self._intrinsics = calibration.intrinsics(size_wh, is_rectified=self._is_rectified)
+            except ConfigurationError as error:
+                self._intrinsics, self._misfit = None, str(error)
+        return self._intrinsics
 
 
-def intrinsics_of(message: Any, known: CameraIntrinsics | None) -> CameraIntrinsics:
-    """Returns the intrinsics of a CameraInfo; the known ones where they are the same.
-
-    Raises:
-        ConfigurationError: The message does not describe a calibrated camera.
-    """
-    k, d = (message.k, message.d) if hasattr(message, 'k') else (message.K, message.D)  # ROS 1
-    made = CameraIntrinsics(
+def calibration_of(message: Any) -> SensorCalibration:
+    """Returns what a CameraInfo of ROS 2 or ROS 1 says."""
+    k, d, p = (
+        (message.k, message.d, message.p)
+        if hasattr(message, 'k')
+        else (message.K, message.D, message.P)
+    )
+    roi = message.roi
+    return SensorCalibration(
         width=int(message.width),
         height=int(message.height),
-        k=np.array(k, np.float64).reshape(3, 3),
+        k=tuple(map(float, k)),
         distortion_model=message.distortion_model,
-        d=np.array(d, np.float64),
+        d=tuple(map(float, d)),
+        p=tuple(map(float, p)),
+        binning=(int(message.binning_x), int(message.binning_y)),
+        roi=RegionOfInterest(
+            int(roi.x_offset), int(roi.y_offset), int(roi.width), int(roi.height)
+        ),
     )
-    return known if known == made else made
 
 
 def camera_info_message(camera: CameraIntrinsics | None, size_wh: tuple[int, int]) -> CameraInfo:

@@ -11,7 +11,7 @@ import numpy as np
 from seg_ros.core.errors import ConfigurationError, FrameError
 from seg_ros.core.geometry.camera import Mount
 from seg_ros.core.geometry.intrinsics import CameraIntrinsics
-from seg_ros.messages.camera_info import camera_info_topic, intrinsics_of
+from seg_ros.messages.camera_info import calibration_of, camera_info_topic, is_rectified
 from seg_ros.recordings.bag import BagRecording
 from seg_ros.recordings.picture_files import FolderRecording, VideoRecording
 from seg_ros.recordings.recording import CAMERA_INFO, IMAGES, Recording
@@ -41,7 +41,7 @@ class RecordedCamera:
     def __init__(self, recording: Recording, topic: str = '') -> None:
         self._recording = recording
         self.topic = _image_topic(recording, topic)
-        self.camera = _lens(recording, camera_info_topic(self.topic))
+        self.camera = _lens(recording, self.topic)
         self.name = recording.name
         self._told = 0
         self._warn()
@@ -107,17 +107,30 @@ def _is_lens(recording: Recording, topic: str) -> bool:
     return row is not None and row.type_name == CAMERA_INFO and row.message_count > 0
 
 
-def _lens(recording: Recording, topic: str) -> CameraIntrinsics | None:
-    """The lens by the first message of a camera_info topic, None where there is none."""
+def _lens(recording: Recording, image_topic: str) -> CameraIntrinsics | None:
+    """The lens by the first CameraInfo and the first image, None where there is none."""
+    topic = camera_info_topic(image_topic)
     if not _is_lens(recording, topic):
         return None
-    for message in recording.messages([topic]):
-        try:
-            info = recording.read(message)
-            if info.k[0] == 0.0:  # not calibrated, as CameraInfo has it
-                return None
-            return intrinsics_of(info, None)
-        except (ConfigurationError, FrameError) as error:
-            LOGGER.warning('%s is played without its lens: %s', topic, error)
+    try:
+        calibration = calibration_of(recording.read(next(recording.messages([topic]))))
+        if not calibration.is_calibrated:
             return None
+        size_wh = _size_wh(recording, image_topic)
+        if size_wh is None:
+            return None
+        return calibration.intrinsics(size_wh, is_rectified=is_rectified(image_topic))
+    except (ConfigurationError, FrameError, StopIteration) as error:
+        LOGGER.warning('%s is played without its lens: %s', topic, error)
+        return None
+
+
+def _size_wh(recording: Recording, image_topic: str) -> tuple[int, int] | None:
+    """Size of the first image that can be read."""
+    for message in recording.messages([image_topic]):
+        try:
+            height, width = recording.picture(message).shape[:2]
+        except FrameError:
+            continue
+        return width, height
     return None

@@ -6,11 +6,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import yaml
 
 from seg_ros.core.errors import ConfigurationError
-from seg_ros.core.geometry.intrinsics import CameraIntrinsics
+from seg_ros.core.geometry.calibration import SensorCalibration
 from seg_ros.core.parameters.node_config import NodeConfig
 from seg_ros.core.parameters.option import values_of
 from seg_ros.inference.engine import Engine
@@ -126,7 +125,7 @@ class ReplaySummary:
         return {**asdict(self), 'trouble': list(self.trouble)}
 
 
-def read_lens(path: Path) -> CameraIntrinsics:
+def read_lens(path: Path) -> SensorCalibration:
     """Returns the lens of a file that ROS's camera_calibration writes.
 
     Raises:
@@ -134,12 +133,13 @@ def read_lens(path: Path) -> CameraIntrinsics:
     """
     try:
         content = yaml.safe_load(path.read_text(encoding='utf-8'))
-        return CameraIntrinsics(
+        lens = SensorCalibration(
             width=int(content['image_width']),
             height=int(content['image_height']),
-            k=np.array(content['camera_matrix']['data'], np.float64).reshape(3, 3),
+            k=_numbers(content['camera_matrix'], 9),
             distortion_model=str(content['distortion_model']),
-            d=np.array(content['distortion_coefficients']['data'], np.float64),
+            d=_numbers(content['distortion_coefficients']),
+            p=_numbers(content['projection_matrix'], 12) if 'projection_matrix' in content else (),
         )
     except (OSError, yaml.YAMLError, KeyError, TypeError, ValueError) as error:
         msg = (
@@ -148,3 +148,15 @@ def read_lens(path: Path) -> CameraIntrinsics:
             'camera_calibration writes them.'
         )
         raise ConfigurationError(msg) from error
+    if not lens.is_calibrated:
+        msg = f'{path} is of no calibrated camera: its matrices are zero. Calibrate the camera.'
+        raise ConfigurationError(msg)
+    return lens
+
+
+def _numbers(matrix: Any, count: int | None = None) -> tuple[float, ...]:
+    """Returns the numbers of a matrix, row by row."""
+    numbers = tuple(map(float, matrix['data']))
+    if count is not None and len(numbers) != count:
+        raise ValueError(f'{count} numbers are needed, {len(numbers)} are there')
+    return numbers

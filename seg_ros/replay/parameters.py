@@ -11,7 +11,7 @@ import yaml
 
 from seg_ros.core.errors import ConfigurationError
 from seg_ros.core.parameters.node_config import NodeConfig
-from seg_ros.core.parameters.option import ParameterValue, config_from_values, options_of
+from seg_ros.core.parameters.option import Option, ParameterValue, config_from_values, options_of
 from seg_ros.core.parameters.renamed import with_new_names
 
 __all__ = ['config_of']
@@ -33,7 +33,7 @@ def config_of(file: Path | None, assignments: Sequence[str]) -> NodeConfig:
     """
     values = dict(_file_values(file)) if file is not None else {}
     values.update(_assigned(text) for text in assignments)
-    defaults = {name: default for name, default, _ in options_of(NodeConfig)}
+    defaults = {name: (default, rule) for name, default, rule in options_of(NodeConfig)}
     checked: dict[str, ParameterValue] = {}
     for name, value in with_new_names(values, LOGGER.warning).items():
         if name.split('.')[0] in NOT_OURS:
@@ -42,7 +42,7 @@ def config_of(file: Path | None, assignments: Sequence[str]) -> NodeConfig:
             raise ConfigurationError(
                 f'There is no parameter {name}. config/segmentation.yaml has them all.'
             )
-        checked[name] = _checked(name, value, defaults[name])
+        checked[name] = _checked(name, value, *defaults[name])
     return config_from_values(NodeConfig(), checked)
 
 
@@ -75,13 +75,13 @@ def _assigned(text: str) -> tuple[str, Any]:
     return name, yaml.safe_load(value)
 
 
-def _checked(name: str, value: Any, default: ParameterValue) -> ParameterValue:
+def _checked(name: str, value: Any, default: ParameterValue, rule: Option) -> ParameterValue:
     """Returns a value of the type that rclpy would take."""
     if isinstance(default, tuple) and isinstance(value, list):
         kind = type(default[0])
         if all(type(item) is kind for item in value):
             return tuple(value)
-    elif type(value) is type(default):
+    elif type(value) is type(default) or (isinstance(value, bool) and rule.takes_bool):
         return value
     raise ConfigurationError(
         f'{name} is {value!r}, but its type must be that of {default!r}, its default.'

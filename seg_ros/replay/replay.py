@@ -29,6 +29,7 @@ from seg_ros.core.units import NS_PER_S
 from seg_ros.inference.base import InferenceBackend
 from seg_ros.inference.engine import engine_search_path, load_engine
 from seg_ros.inference.registry import PlanOptions, create_backend
+from seg_ros.messages.camera_info import is_rectified
 from seg_ros.messages.plain import typestore
 from seg_ros.perception import Perception
 from seg_ros.recordings.ahead import Ahead
@@ -102,7 +103,15 @@ def replay(job: ReplayJob, tell: Tell = lambda _: None) -> ReplaySummary:
     with contextlib.closing(backend), _cores_for_the_network():
         stages = Stages(job, recording, roles, outputs, Perception(backend))
         vehicle = ReplayedVehicle(
-            config, engine.label_map, lens, has_transforms=roles.has_transforms
+            config,
+            engine.label_map,
+            lens,
+            has_transforms=roles.has_transforms,
+            rectified={
+                camera
+                for topic, camera in roles.cameras.items()
+                if is_rectified(topic, config.image_is_rectified)
+            },
         )
         arithmetic = THREADS.sub('', f'{backend.name}, {backend.detail}')
         work = job.work(engine, arithmetic, __version__)

@@ -193,6 +193,8 @@ class Stages:
             vehicle.transforms(content, static=event.role == 'tf_static')
         elif event.seen is not None:
             camera = vehicle.camera_at(content, event.now_ns)
+            if refusal := vehicle.refusal(content.camera):
+                self._recording.tell(refusal)
             perceived = self._perception.finish(event.seen, camera, event.now_ns, _new_array)
             vehicle.counts.frames += 1
             assert perceived.images.label is not None

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import logging
 import pickle
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
-from seg_ros.core.errors import ConfigurationError
-from seg_ros.core.geometry.intrinsics import CameraIntrinsics
+from seg_ros.core.geometry.calibration import SensorCalibration
 from seg_ros.core.image.camera_image import Frame
 from seg_ros.core.labels import LabelMap
 from seg_ros.core.parameters.node_config import NodeConfig
@@ -19,15 +17,13 @@ from seg_ros.core.stop.vehicle_stop import VehicleDecision, VehicleStop
 from seg_ros.core.types import LabelImage
 from seg_ros.core.units import NS_PER_S
 from seg_ros.decisions import CameraDecisions, FrameDecisions
-from seg_ros.messages.camera_info import Calibration, camera_info_message
+from seg_ros.messages.camera_info import Calibration
 from seg_ros.messages.conversions import header_of, motion_of, stamp_ns_of
 from seg_ros.messages.lane import placed_lane
 from seg_ros.messages.mounting import Mounting, Quaternion, product, wants_transforms
 from seg_ros.messages.plain import plain_type
 
 __all__ = ['Beat', 'Counts', 'ReplayedVehicle', 'TransformTree']
-
-LOGGER = logging.getLogger(__name__)
 
 
 class Link(NamedTuple):
@@ -178,15 +174,17 @@ class ReplayedVehicle:
         label_map: The engine's classes.
         lens: Of the camera, where a file says so; the recording's CameraInfo counts no more then.
         has_transforms: Whether the recording has any.
+        rectified: The cameras whose images are rectified already.
     """
 
     def __init__(
         self,
         config: NodeConfig,
         label_map: LabelMap,
-        lens: CameraIntrinsics | None,
+        lens: SensorCalibration | None,
         *,
         has_transforms: bool,
+        rectified: Collection[str] = (),
     ) -> None:
         self._transforms = TransformTree()
         from_tf = wants_transforms(config) and (has_transforms or config.mount.source == 'tf')
@@ -194,7 +192,9 @@ class ReplayedVehicle:
         self.cameras = {
             name: _CameraState(
                 CameraDecisions(config, label_map),
-                Calibration(functools.partial(mounting.mount, name)),
+                Calibration(
+                    functools.partial(mounting.mount, name), is_rectified=name in rectified
+                ),
             )
             for name in config.camera_names
         }
@@ -229,12 +229,18 @@ class ReplayedVehicle:
     def camera_at(self, frame: Frame, now_ns: int) -> CameraDecisions:
         """Returns what is known of the camera of a frame, calibrated as far as it is by now."""
         state = self.cameras[frame.camera]
+        calibration = state.calibration
         if self._lens is not None:
-            message: Any = camera_info_message(self._lens, (self._lens.width, self._lens.height))
-            message.header.frame_id = frame.frame_id
-            state.calibration.take(message)
-        state.decisions.calibrate(state.calibration.camera(now_ns), state.calibration.reason)
+            calibration.know(self._lens, frame.frame_id)
+        size_wh = frame.image.width, frame.image.height
+        camera = calibration.camera(now_ns, size_wh, frame.frame_id)
+        state.decisions.calibrate(camera, calibration.reason, is_refused=calibration.is_refused)
         return state.decisions
+
+    def refusal(self, camera: str) -> str:
+        """Returns why nothing is proven by the images of a camera, empty if its lens can be."""
+        calibration = self.cameras[camera].calibration
+        return f'Camera {camera}: {calibration.reason}' if calibration.is_refused else ''
 
     def placed(self, decided: FrameDecisions) -> FrameDecisions:
         """Returns the decisions with the lane in the frame that its paths are wanted in."""
@@ -248,15 +254,8 @@ class ReplayedVehicle:
 
     def lens(self, camera: str, message: Any) -> None:
         """Takes a CameraInfo."""
-        if self._lens is not None:
-            return
-        calibration = self.cameras[camera].calibration
-        known = calibration.reason
-        try:
-            calibration.take(message)
-        except ConfigurationError as error:
-            if known != str(error):
-                LOGGER.warning('Camera %s: %s', camera, error)
+        if self._lens is None:
+            self.cameras[camera].calibration.take(message)
 
     def odometry(self, message: Any) -> None:
         """Takes a nav_msgs/Odometry."""

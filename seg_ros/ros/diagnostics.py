@@ -75,6 +75,7 @@ def camera_status(
     statistics: CameraStatistics,
     facts: dict[str, str],
     *,
+    fault: str = '',
     now_ns: int,
     ros_now_ns: int,
     stale_s: float,
@@ -86,6 +87,7 @@ def camera_status(
         name: Name of the status, as tools list it.
         statistics: The camera's counts.
         facts: What else to say first: topic, engine, backend and why.
+        fault: What is wrong with the camera though its frames are processed; empty is nothing.
         now_ns: Monotonic clock.
         ros_now_ns: The node's clock, which header stamps are compared with.
         stale_s: Age above which the newest result is stale.
@@ -106,6 +108,8 @@ def camera_status(
             DiagnosticStatus.WARN,
             f'The newest frame is {age_s:.2f} s old by its stamp; {stale_s} s are allowed',
         )
+    elif fault:
+        level, summary = DiagnosticStatus.ERROR, fault
     elif statistics.idle and statistics.newest_stamp_ns is None:
         summary = 'Nobody subscribes to a result; frames are not processed'
     values = {

@@ -38,6 +38,7 @@ def descriptor_of(rule: Option, default: ParameterValue) -> ParameterDescriptor:
         words.append(f'One of {", ".join(rule.choices)}.')
     words.append('May change at any time.' if rule.live else 'Read at configure.')
     descriptor = ParameterDescriptor(description=' '.join(words))
+    descriptor.dynamic_typing = rule.takes_bool
     if rule.low is not None and rule.high is not None:
         if isinstance(default, int):
             descriptor.integer_range = [

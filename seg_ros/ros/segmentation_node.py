@@ -163,7 +163,7 @@ class SegmentationNode(LifecycleNode):
                     decision_outputs(config),
                     lane_placing(config, transforms),
                 ),
-                CameraGeometry(self, camera, topic, mounting),
+                CameraGeometry(self, camera, topic, config, mounting),
                 CameraStatistics(),
             )
         self._odometry = OdometryInput(self, config.odometry_topic, self._on_motion)
@@ -342,6 +342,8 @@ class SegmentationNode(LifecycleNode):
         for camera in self.inputs:
             camera.watch(self.config.silence_warn_s)
         self._watch_streams()
+        for port in self._ports.values():
+            port.geometry.watch()
         oldest_ns = self._now_ns() - int(self.config.diagnostics_stale_s * NS_PER_S)
         for port in self._ports.values():
             newest_ns = port.statistics.newest_stamp_ns
@@ -378,6 +380,7 @@ class SegmentationNode(LifecycleNode):
             facts = {
                 'camera': camera,
                 'input': topics.get(camera, 'none: the node is not active'),
+                'geometry': port.geometry.reason or 'known',
                 'engine': chosen.backend.engine.name,
                 'backend': chosen.backend.name,
                 'backend_detail': chosen.backend.detail,
@@ -391,6 +394,7 @@ class SegmentationNode(LifecycleNode):
                     f'{self.get_name()}: {camera}',
                     port.statistics,
                     facts,
+                    fault=port.geometry.reason if port.geometry.is_refused else '',
                     now_ns=time.monotonic_ns(),
                     ros_now_ns=ros_now.nanoseconds,
                     stale_s=self.config.diagnostics_stale_s,

@@ -7,13 +7,19 @@ motion by odometry.
 from __future__ import annotations
 
 import functools
+import time
 from collections.abc import Callable
 from typing import Any
 
 from nav_msgs.msg import Odometry
 from rclpy.duration import Duration
 from rclpy.node import Node
-from rclpy.qos import qos_profile_sensor_data
+from rclpy.qos import (
+    DurabilityPolicy,
+    QoSProfile,
+    ReliabilityPolicy,
+    qos_profile_sensor_data,
+)
 from rclpy.time import Time
 from sensor_msgs.msg import CameraInfo
 
@@ -22,7 +28,7 @@ from seg_ros.core.geometry.camera import Camera
 from seg_ros.core.lane.track import LaneTrack
 from seg_ros.core.parameters.node_config import NodeConfig
 from seg_ros.core.stop.zones import Motion
-from seg_ros.messages.camera_info import Calibration, camera_info_topic
+from seg_ros.messages.camera_info import Calibration, camera_info_topic, is_rectified
 from seg_ros.messages.conversions import motion_of
 from seg_ros.messages.lane import placed_lane
 from seg_ros.messages.mounting import Mounting, wants_transforms
@@ -36,6 +42,11 @@ __all__ = [
     'node_transforms',
 ]
 
+LATCHED = QoSProfile(
+    depth=1,
+    reliability=ReliabilityPolicy.RELIABLE,  # only so does DDS give what was sent before
+    durability=DurabilityPolicy.TRANSIENT_LOCAL,
+)
 WAIT_S = 0.05  # for TF at a stamp: odometry of 20 Hz may come that much after the camera
 
 
@@ -46,45 +57,93 @@ class CameraGeometry:
         node: Creates the subscription.
         name: Name of the camera.
         image_topic: Its CameraInfo is beside it, after remapping.
+        config: Says whether images are rectified, and when silence is logged.
         mounting: Knows where the cameras are.
     """
 
-    def __init__(self, node: Node, name: str, image_topic: str, mounting: Mounting) -> None:
+    def __init__(
+        self, node: Node, name: str, image_topic: str, config: NodeConfig, mounting: Mounting
+    ) -> None:
         self._node = node
         self._name = name
+        image_topic = node.resolve_topic_name(image_topic)
+        self.topic = node.resolve_topic_name(camera_info_topic(image_topic))
         self._calibration = Calibration(
-            lambda frame_id, now_ns: mounting.mount(name, frame_id, now_ns)
+            lambda frame_id, now_ns: mounting.mount(name, frame_id, now_ns),
+            is_rectified=is_rectified(image_topic, config.image_is_rectified),
         )
-        self._subscription = node.create_subscription(
-            CameraInfo,
-            camera_info_topic(node.resolve_topic_name(image_topic)),
-            self._on_info,
-            qos_profile_sensor_data,
-        )
-
-    @property
-    def topic(self) -> str:
-        return str(self._subscription.topic_name)
+        self._silence_warn_s = config.silence_warn_s
+        self._missed_since_s: float | None = None  # when the first image came without it
+        self._has_warned = False
+        self._logged = ''  # why the calibration is refused
+        self._is_latched = self._latched(is_latched=False)
+        self._subscription = self._subscribe()
 
     @property
     def reason(self) -> str:
         """Why there is no camera; empty when there is one."""
         return self._calibration.reason
 
-    def camera(self) -> Camera | None:
-        """Returns the calibrated camera at its place, None with ``reason`` set."""
-        return self._calibration.camera(self._node.get_clock().now().nanoseconds)
+    @property
+    def is_refused(self) -> bool:
+        """Whether what is said of the camera cannot be."""
+        return self._calibration.is_refused
+
+    def camera(self, image_size_wh: tuple[int, int], image_frame_id: str) -> Camera | None:
+        """Returns the calibrated camera at its place, None with ``reason`` set.
+
+        Args:
+            image_size_wh: Of the image that it is for.
+            image_frame_id: As the image names it; counts where the CameraInfo names none.
+        """
+        now_ns = self._node.get_clock().now().nanoseconds
+        camera = self._calibration.camera(now_ns, image_size_wh, image_frame_id)
+        if not self._calibration.has_lens:
+            self._miss()
+        elif self.is_refused and self.reason != self._logged:
+            self._logged = self.reason
+            self._node.get_logger().error(f'Camera {self._name}, {self.topic}: {self.reason}')
+        return camera
+
+    def watch(self) -> None:
+        """Follows what the publisher offers: one that sends once and keeps it must be asked."""
+        is_latched = self._latched(is_latched=self._is_latched)
+        if is_latched != self._is_latched:
+            self._is_latched = is_latched
+            self._node.destroy_subscription(self._subscription)
+            self._subscription = self._subscribe()
 
     def destroy(self) -> None:
         self._node.destroy_subscription(self._subscription)
 
-    def _on_info(self, message: CameraInfo) -> None:
-        known = self._calibration.reason
-        try:
-            self._calibration.take(message)
-        except ConfigurationError as error:
-            if known != str(error):
-                self._node.get_logger().error(f'Camera {self._name}, {self.topic}: {error}')
+    def _latched(self, *, is_latched: bool) -> bool:
+        """Whether every publisher keeps its newest message; as it was while there is none."""
+        offers = [row.qos_profile for row in self._node.get_publishers_info_by_topic(self.topic)]
+        if not offers:
+            return is_latched
+        return all(
+            row.durability == LATCHED.durability and row.reliability == LATCHED.reliability
+            for row in offers
+        )
+
+    def _subscribe(self) -> Any:
+        qos = LATCHED if self._is_latched else qos_profile_sensor_data
+        return self._node.create_subscription(CameraInfo, self.topic, self._calibration.take, qos)
+
+    def _miss(self) -> None:
+        """Warns once when images come and nothing says what they show."""
+        now_s = time.monotonic()
+        if self._missed_since_s is None:
+            self._missed_since_s = now_s
+        waited_s = now_s - self._missed_since_s
+        if self._has_warned or waited_s < self._silence_warn_s:
+            return
+        self._has_warned = True
+        self._node.get_logger().warning(
+            f'Camera {self._name}, {self.topic}: images come, but after {waited_s:.1f} s '
+            f'{self.reason}, so that nothing is known in metres. Publish the calibration there, '
+            'or remap the image to a topic that has one beside it.'
+        )
 
 
 class OdometryInput:

@@ -229,7 +229,10 @@ class FrameWorker:
 
         # Make images of it, and decide what they mean
         if job.prepared.wanted.decisions:
-            port.decisions.calibrate(port.geometry.camera(), port.geometry.reason)
+            camera = port.geometry.camera((frame.image.width, frame.image.height), frame.frame_id)
+            port.decisions.calibrate(
+                camera, port.geometry.reason, is_refused=port.geometry.is_refused
+            )
         now_ns = clock.now().nanoseconds
         perceived = self._perception.finish(seen, port.decisions, now_ns, port.outputs.allocate)
 

@@ -184,6 +184,37 @@ def test_a_topic_with_a_camera_info_is_the_camera(tmp_path: Path) -> None:
     assert_colours(opened('bag', write_bag(tmp_path / 'bag', topics)), GREEN)
 
 
+def test_a_camera_info_of_another_shape_is_no_lens(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    topics = {
+        '/front/image_raw': [image_message(flat(RED))],
+        '/front/camera_info': [camera_info_message(50.0, (64, 96))],
+    }
+    assert opened('bag', write_bag(tmp_path / 'bag', topics)).camera is None
+    assert '64x48' in caplog.text
+    assert '64x96' in caplog.text
+
+
+def test_the_lens_is_that_of_the_images_and_not_of_the_sensor(tmp_path: Path) -> None:
+    info = camera_info_message(100.0, (128, 96))
+    info.binning_x = info.binning_y = 2
+    topics = {'/front/image_raw': [image_message(flat(RED))], '/front/camera_info': [info]}
+    camera = opened('bag', write_bag(tmp_path / 'bag', topics)).camera
+    assert camera is not None
+    assert (camera.width, camera.height, camera.k[0, 0]) == (64, 48, 50.0)
+
+
+def test_the_lens_of_a_rectified_topic_has_no_distortion(tmp_path: Path) -> None:
+    info = camera_info_message(100.0)
+    info.d[0] = -0.3
+    info.p[:] = [50.0, 0.0, 31.5, 0.0, 0.0, 50.0, 23.5, 0.0, 0.0, 0.0, 1.0, 0.0]
+    topics = {'/front/image_rect': [image_message(flat(RED))], '/front/camera_info': [info]}
+    camera = opened('bag', write_bag(tmp_path / 'bag', topics)).camera
+    assert camera is not None
+    assert (camera.k[0, 0], camera.d.any()) == (50.0, False)
+
+
 def test_an_uncalibrated_camera_info_is_no_lens(tmp_path: Path) -> None:
     topics = {
         '/front/image_raw': [image_message(flat(RED))],

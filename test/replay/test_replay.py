@@ -183,6 +183,57 @@ def test_a_calibration_file_counts_instead_of_the_camera_info(
     assert distance_m('given') > 2.0 * distance_m('recorded')
 
 
+RECTIFIED_LENS = (
+    'image_width: 256\nimage_height: 128\ndistortion_model: plumb_bob\n'
+    'camera_matrix: {rows: 3, cols: 3, data: [90, 0, 127.5, 0, 90, 63.5, 0, 0, 1]}\n'
+    'distortion_coefficients: {rows: 1, cols: 5, data: [-0.3, 0.1, 0, 0, 0]}\n'
+    'projection_matrix: {rows: 3, cols: 4, '
+    'data: [600, 0, 127.5, 0, 0, 600, 63.5, 0, 0, 0, 1, 0]}\n'
+)
+
+
+def test_a_calibration_file_goes_by_the_rule_of_a_camera_info(
+    bag: Path, tmp_path: Path, config: NodeConfig
+) -> None:
+    """Of twice the size, and of a rectified image: as the plain file of the test above."""
+    plain, rectified = tmp_path / 'plain.yaml', tmp_path / 'rectified.yaml'
+    rectified.write_text(RECTIFIED_LENS)
+    plain.write_text(
+        'image_width: 128\nimage_height: 64\ndistortion_model: ""\n'
+        'camera_matrix: {rows: 3, cols: 3, data: [300, 0, 63.5, 0, 300, 31.5, 0, 0, 1]}\n'
+        'distortion_coefficients: {rows: 1, cols: 0, data: []}\n'
+    )
+    replayed(bag, tmp_path / 'a', config, lens=plain)
+    is_rectified = config_from_values(config, {'image_is_rectified': True})
+    replayed(bag, tmp_path / 'b', is_rectified, lens=rectified)
+
+    def places(name: str) -> list[tuple[float, float]]:
+        poses = messages_of(tmp_path / name, '/segmentation/pedestrians')
+        return [(pose.position.x, pose.position.y) for row in poses for pose in row.poses]
+
+    assert places('a')
+    np.testing.assert_allclose(places('b'), places('a'), rtol=1e-5)
+
+
+def test_a_calibration_of_another_image_is_a_stop_that_is_told(
+    bag: Path, tmp_path: Path, config: NodeConfig
+) -> None:
+    lens = tmp_path / 'lens.yaml'
+    lens.write_text(RECTIFIED_LENS.replace('128', '256'))
+    summary = replayed(bag, tmp_path / 'out', config, lens=lens)
+    assert {kind for _, kind in kinds(tmp_path / 'out')} <= {'no_frame', 'no_geometry'}
+    (sentence,) = summary.trouble
+    assert '128x64' in sentence
+    assert '256x256' in sentence
+
+
+def test_a_calibration_of_zeros_is_refused(bag: Path, tmp_path: Path, config: NodeConfig) -> None:
+    lens = tmp_path / 'lens.yaml'
+    lens.write_text(RECTIFIED_LENS.replace('90', '0').replace('600', '0'))
+    with pytest.raises(ConfigurationError, match='is of no calibrated camera'):
+        replayed(bag, tmp_path / 'out', config, lens=lens)
+
+
 @pytest.mark.parametrize('backend', ['onnxruntime', 'openvino'])
 def test_two_runs_with_other_thread_counts_write_the_same_bytes(
     bag: Path, tmp_path: Path, config: NodeConfig, backend: str

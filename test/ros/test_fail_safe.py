@@ -24,6 +24,7 @@ from seg_ros.core.stop.vehicle_stop import VehicleDecision
 from seg_ros.ros.segmentation_node import SegmentationNode
 from test.ros.drive import Drive, empty_road
 from test.ros.graph import Graph, values_of, wait_for
+from test.ros.mounted_camera import camera_info
 from test.ros.nodes import canned, street
 
 STOP, STATUS = '/segmentation/pedestrian_stop', '/segmentation/pedestrian_stop/status'
@@ -236,6 +237,10 @@ TABLE = {
     'calibration is required and missing': Row(
         ('no_geometry',), 0.0, lambda s: s.set(stop__require_geometry=True),
         lambda s: s.set(stop__require_geometry=False), by_frame=True,
+    ),
+    'the CameraInfo is of another image': Row(
+        ('no_geometry',), 0.0, change(info=camera_info(height=96)), change(info=camera_info()),
+        '128x64, but its CameraInfo is for 128x96', by_frame=True,
     ),
     'the network is unsure of the whole frame': Row(
         ('low_confidence',), 0.0, lambda s: setattr(s.backend, 'confidence', 60),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import sys
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -10,20 +11,22 @@ from typing import Any
 
 import numpy as np
 import pytest
-from diagnostic_msgs.msg import DiagnosticStatus
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from geometry_msgs.msg import PoseArray, TransformStamped
-from sensor_msgs.msg import CameraInfo, Image
+from rclpy.qos import DurabilityPolicy, QoSProfile
+from sensor_msgs.msg import CameraInfo, Image, RegionOfInterest
 from std_msgs.msg import Bool
 
 from seg_ros.core.errors import ConfigurationError
 from seg_ros.core.geometry.camera import Camera, Mount
-from seg_ros.messages.camera_info import camera_info_topic, intrinsics_of
+from seg_ros.messages.camera_info import Calibration, calibration_of, camera_info_topic
 from seg_ros.messages.mounting import mount_of_transform
 from test.ros.drive import Drive
-from test.ros.graph import Graph, values_of, wait_for
+from test.ros.graph import Graph, image_message, values_of, wait_for
 from test.ros.mounted_camera import (
     LENS,
     MOUNT,
+    SIZE_WH,
     WHERE,
     camera_info,
     person_at,
@@ -51,12 +54,16 @@ def test_the_camera_info_follows_the_remapped_image(graph: Graph, engine: Path) 
 
 def test_an_uncalibrated_camera_is_refused_with_a_sentence() -> None:
     with pytest.raises(ConfigurationError, match='not calibrated'):
-        intrinsics_of(camera_info(k=[0.0] * 9), None)
+        calibration_of(camera_info(k=[0.0] * 9)).intrinsics(SIZE_WH)
 
 
 def test_the_same_lens_is_the_same_object() -> None:
-    known = intrinsics_of(camera_info(), None)
-    assert intrinsics_of(camera_info(), known) is known
+    calibration = Calibration(lambda _frame_id, _now_ns: (MOUNT, ''))
+    calibration.take(camera_info())
+    known = calibration.camera(0, SIZE_WH)
+    calibration.take(camera_info())
+    assert known is not None
+    assert calibration.camera(1, SIZE_WH) is known
 
 
 def transform_of(mount: Mount) -> TransformStamped:
@@ -94,6 +101,137 @@ def test_people_stand_where_they_stand_in_metres(graph: Graph, engine: Path) -> 
         assert message.header.frame_id == 'base_link'
         assert position.x == pytest.approx(8.0, rel=0.08)  # 64 rows: one row is half a metre
         assert position.y == pytest.approx(1.0, abs=0.25)
+    finally:
+        drive.close()
+
+
+def lens_of_rows(above: int) -> CameraInfo:
+    """Returns the CameraInfo of a higher sensor, of which the image shows the lower rows."""
+    k = LENS.k.copy()
+    k[1, 2] += above
+    width, height = SIZE_WH
+    roi = RegionOfInterest(y_offset=above, width=width, height=height)
+    return camera_info(height=height + above, k=k.reshape(-1).tolist(), roi=roi)
+
+
+def test_people_stand_where_they_stand_in_a_part_of_the_sensor(graph: Graph, engine: Path) -> None:
+    people = graph.collect(PoseArray, '/segmentation/pedestrians')
+    stops = graph.collect(Bool, '/segmentation/pedestrian_stop')
+    status = graph.collect(DiagnosticStatus, '/segmentation/pedestrian_stop/status')
+    graph.node(**canned(engine, **WHERE))
+    drive = Drive(graph, image=person_at(8.0, 0.0), info=lens_of_rows(32))
+    try:
+        wait_for(lambda: status and values_of(status[-1])['kind'] == 'person', 'the person')
+        assert stops[-1].data
+        position = wait_for(lambda: people and people[-1].poses, 'its place')[0].position
+        assert position.x == pytest.approx(8.0, rel=0.08)
+        assert position.y == pytest.approx(0.0, abs=0.25)
+    finally:
+        drive.close()
+
+
+def test_a_camera_info_that_was_sent_once_is_received(graph: Graph, engine: Path) -> None:
+    latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+    infos = graph.publisher(CameraInfo, '/camera_info', latched)
+    infos.publish(camera_info())
+    people = graph.collect(PoseArray, '/segmentation/pedestrians')
+    graph.node(**canned(engine, **WHERE))
+    camera = graph.publisher()
+
+    def a_person() -> Any:
+        stamp_ns = graph.peer.get_clock().now().nanoseconds
+        camera.publish(image_message(person_at(8.0, 1.0), stamp_ns=stamp_ns))
+        return next((row for row in people if row.poses), None)
+
+    message = wait_for(a_person, 'a person')
+    assert message.poses[0].position.x == pytest.approx(8.0, rel=0.08)
+
+
+@pytest.mark.parametrize(
+    ('info', 'words'),
+    [(None, 'no CameraInfo has come yet'), (camera_info(k=[0.0] * 9), 'is not calibrated')],
+    ids=['absent', 'uncalibrated'],
+)
+def test_that_nobody_says_what_the_lens_is_like_is_logged_once(
+    info: CameraInfo | None,
+    words: str,
+    graph: Graph,
+    engine: Path,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    beats = graph.collect(DiagnosticStatus, '/segmentation/pedestrian_stop/status')
+    graph.node(**canned(engine, silence_warn_s=0.2))
+    drive = Drive(graph, info=info)
+    logged = ''
+
+    def warnings() -> int:
+        nonlocal logged
+        logged += capfd.readouterr().err
+        said = rf'/camera_info: images come, but after [\d.]+ s .*{words}, so that nothing'
+        return len(re.findall(said, logged))
+
+    try:
+        wait_for(warnings, 'the warning')
+        count = len(beats)
+        wait_for(lambda: len(beats) > count + 20, 'a second more')
+        assert warnings() == 1
+    finally:
+        drive.close()
+
+
+@pytest.mark.parametrize(
+    ('info', 'words'),
+    [
+        (camera_info(height=96), ('128x64', '128x96')),
+        (camera_info(binning_x=2, binning_y=2), ('128x64', '64x32')),
+        (camera_info(distortion_model='thin_prism'), ('thin_prism',)),
+    ],
+    ids=['another shape', 'not binned', 'an unknown lens'],
+)
+def test_the_vehicle_stops_on_a_camera_info_that_cannot_be(
+    info: CameraInfo,
+    words: tuple[str, ...],
+    graph: Graph,
+    engine: Path,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    stops = graph.collect(Bool, '/segmentation/pedestrian_stop')
+    status = graph.collect(DiagnosticStatus, '/segmentation/pedestrian_stop/status')
+    diagnostics = graph.collect(DiagnosticArray, '/diagnostics')
+    graph.node(**canned(engine, diagnostics_period_s=0.1, **WHERE))
+    drive = Drive(graph, info=info)
+
+    def kind() -> str:
+        return values_of(status[-1])['kind'] if status else ''
+
+    def diagnosis() -> DiagnosticStatus | None:
+        rows = [row for message in diagnostics[-1:] for row in message.status]
+        return next((row for row in rows if row.level == DiagnosticStatus.ERROR), None)
+
+    try:
+        wait_for(lambda: kind() == 'no_geometry', 'the stop')
+        assert stops[-1].data
+        diagnosed = wait_for(diagnosis, 'an error in the diagnostics')
+        logged = capfd.readouterr().err
+        for word in words:
+            assert word in status[-1].message
+            assert word in diagnosed.message
+            assert word in values_of(diagnosed)['geometry']
+            assert word in logged
+        drive.info = camera_info()
+        wait_for(lambda: kind() == 'clear', 'the way is clear')
+    finally:
+        drive.close()
+
+
+def test_a_body_frame_instead_of_an_optical_one_is_a_stop(graph: Graph, engine: Path) -> None:
+    status = graph.collect(DiagnosticStatus, '/segmentation/pedestrian_stop/status')
+    up = {**WHERE, 'mount.pitch': [-0.5 * math.pi]}  # so it looks
+    graph.node(**canned(engine, **up))
+    drive = Drive(graph, info=camera_info())
+    try:
+        wait_for(lambda: status and 'an optical frame, z forward?' in status[-1].message, 'it')
+        assert values_of(status[-1])['kind'] == 'no_geometry'
     finally:
         drive.close()
 

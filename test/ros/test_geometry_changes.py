@@ -48,7 +48,9 @@ class Subject:
         self._stamp_ns += PERIOD_NS
         lens = self.camera.intrinsics
         self._calibration.take(camera_info_message(lens, (lens.width, lens.height)))
-        self._decisions.calibrate(self._calibration.camera(self._stamp_ns))
+        self._decisions.calibrate(
+            self._calibration.camera(self._stamp_ns, (lens.width, lens.height))
+        )
         found = decided(self._decisions, VIEW, self._stamp_ns, {'stop'})
         (person,) = (row.seen for row in found.people if not row.is_coasting)
         return person

@@ -131,7 +131,7 @@ class LockStep:
     def _is_calibrated(self, first: SimFrame) -> bool:
         self._send_motion(first, START_NS + first.stamp_ns)
         (port,) = self._node._ports.values()
-        return port.geometry.camera() is not None
+        return port.geometry.camera(SCENE.size_wh, '') is not None
 
     def _send_motion(self, frame: SimFrame, stamp_ns: int) -> None:
         self._info.header = header_of(stamp_ns)

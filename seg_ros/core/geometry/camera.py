@@ -26,6 +26,8 @@ GroundTable = NDArray[np.float32]
 OPTICAL_FROM_BODY = np.array([[0.0, -1.0, 0.0], [0.0, 0.0, -1.0], [1.0, 0.0, 0.0]])
 
 MIN_DEPTH_M = 1e-3  # a point nearer to the image plane has no finite x/z
+SKY_RAD = math.radians(45.0)  # a camera that looks further up than that watches no road
+LOOKED_AT = 17  # pixels across and down that tell whether any ground is seen
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,20 @@ class Camera:
         transform[:3, :3] = rotation
         transform[:3, 3] = -rotation @ base_from_body[:3, 3]
         return transform
+
+    @cached_property
+    def elevation_rad(self) -> float:
+        """How far up the optical axis looks."""
+        return math.asin(max(-1.0, min(1.0, float(self.optical_from_base[2, 2]))))
+
+    @cached_property
+    def watches_ground(self) -> bool:
+        """Whether the ground can be judged: it is seen, and the camera looks not at the sky."""
+        columns = np.linspace(0.0, self.intrinsics.width - 1.0, LOOKED_AT)
+        rows = np.linspace(0.0, self.intrinsics.height - 1.0, LOOKED_AT)
+        pixels = np.stack(np.meshgrid(columns, rows), axis=-1).reshape(-1, 2)
+        seen = np.isfinite(self.ground_points(pixels)).all(axis=1)
+        return self.elevation_rad <= SKY_RAD and bool(seen.any())
 
     def project(self, points_base: ArrayLike) -> tuple[Float64Array, NDArray[np.bool_]]:
         """Pixels of points in the base frame.

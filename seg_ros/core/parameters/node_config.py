@@ -40,6 +40,13 @@ class NodeConfig:
         'sensor_msgs/CompressedImage, auto takes the type that the publisher offers.',
         choices=('auto', 'raw', 'compressed'),
     )
+    image_is_rectified: str = option(
+        'auto',
+        'Whether the distortion was taken out of the images already, so that P of the CameraInfo '
+        'counts and not K and D; auto goes by the topic, after remapping: image_rect, and what '
+        'begins with it, is rectified.',
+        choices=('auto', 'true', 'false'),
+    )
     qos_reliability: str = option(
         'auto',
         'Reliability that the image subscription asks for; auto asks for reliable where every '

@@ -44,6 +44,11 @@ class Option(NamedTuple):
     choices: tuple[str, ...] = ()
     live: bool = False
 
+    @property
+    def takes_bool(self) -> bool:
+        """Whether true and false are two of the words; YAML reads them as no words."""
+        return 'true' in self.choices
+
 
 def option(default: T, doc: str, **more: Any) -> T:
     """Returns a dataclass field with its option attached."""
@@ -104,6 +109,8 @@ def config_from_values(default: T, values: Mapping[str, ParameterValue], prefix:
 
 def check_value(name: str, value: ParameterValue, rule: Option) -> ParameterValue:
     """Returns the value when it is within its option's range and choices, else raises."""
+    if isinstance(value, bool) and rule.takes_bool:
+        value = 'true' if value else 'false'
     if rule.choices and value not in rule.choices:
         raise ConfigurationError(f'{name} is {value!r}. Choose one of {", ".join(rule.choices)}.')
     # The other way round a NaN would be neither too low nor too high
