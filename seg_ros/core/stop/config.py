@@ -19,7 +19,9 @@ class StopConfig:
     """What counts as a person, where people stop the vehicle, and what else is a stop."""
 
     include_cyclists: bool = option(
-        False, 'Cyclists stop the vehicle as people on foot do.', live=True
+        True,
+        'Cyclists stop the vehicle as people on foot do; a network also takes one for the other.',
+        live=True,
     )
     min_person_pixels: int = option(
         8, 'A blob of fewer pixels is no person, however far away.', low=1, high=10_000, live=True

@@ -49,6 +49,8 @@ GONE_SHARE = 0.8
 # test_the_legs_of_a_cyclist_are_nobody_on_foot and the tests beside it.
 RIDER_ROWS = 1.5
 RIDER_SHARE = 0.5  # of the area of these rows
+# Of a blob: more of a cyclist makes it one, which may be as wide as a bicycle is long
+BICYCLE_SHARE = 0.5
 
 # Standard deviations of where somebody stands
 FOOT_SIGMA_PX = 1.0  # of the lowest row: a border of labels is about as exact
@@ -80,6 +82,7 @@ class SeenPerson:
             by the lower border of the image, so that it is at the given place or nearer.
         on_pavement: What it stands on is walkable and not drivable.
         nearer_m: How much nearer it would be if it stood upright on legs that are not seen.
+        rides: Most of it is of a cyclist.
         at_side: Less than its own width from the left or right border of the image.
     """
 
@@ -94,6 +97,7 @@ class SeenPerson:
     feet: str
     on_pavement: bool
     nearer_m: float = 0.0
+    rides: bool = False
     at_side: bool = False
 
     @property
@@ -107,7 +111,8 @@ class PeopleFinder:
 
     Args:
         label_map: Its class with the role ``pedestrian`` is a person.
-        include_cyclists: Its class with the role ``cyclist`` is one as well.
+        include_cyclists: Its class with the role ``cyclist`` is one as well; who is on foot and
+            who rides are then one road user where they touch.
         min_pixels: A blob of fewer pixels is no person.
         min_share: A blob smaller than this share of a whole person is none.
 
@@ -119,7 +124,7 @@ class PeopleFinder:
         self,
         label_map: LabelMap,
         *,
-        include_cyclists: bool = False,
+        include_cyclists: bool = True,
         min_pixels: int = 8,
         min_share: float = 0.05,
     ) -> None:
@@ -130,9 +135,9 @@ class PeopleFinder:
                 f'Give the role in spec.yaml to one of {names}, or switch the stop off.'
             )
         ids = set(label_map.ids_with_role('pedestrian'))
-        if include_cyclists:
-            ids.update(label_map.ids_with_role('cyclist'))
-        self._ids = sorted(ids)
+        riders = set(label_map.ids_with_role('cyclist')) - ids if include_cyclists else set()
+        self._ids = sorted(ids | riders)
+        self._rider_ids = sorted(riders)
         self._static_lut = label_map.role_mask_lut('static')
         self._surface_lut = _surface_lut(label_map)
         self._min_pixels = min_pixels
@@ -167,11 +172,12 @@ class PeopleFinder:
             expected = FILLED_SHARE * PERSON.height_m * PERSON.width_m * px_per_m * px_per_m
             if whole.pixels < self._min_share * expected and whole.y1 < labels.shape[0]:
                 continue
-            if self._is_of_rider(whole, labels):
+            if not self._rider_ids and self._is_of_rider(whole, labels):
                 continue
+            rides = self._rides(whole, labels)
             found.extend(
-                self._person(blob, labels, confidence, ground)
-                for blob in split(whole, px_per_m)
+                self._person(blob, labels, confidence, ground, rides)
+                for blob in ([whole] if rides else split(whole, px_per_m))
                 if blob.pixels >= self._min_pixels
             )
         return tuple(found)
@@ -179,13 +185,14 @@ class PeopleFinder:
     def is_gone(self, person: SeenPerson, labels: LabelImage) -> bool:
         """Whether the ground is seen where the feet of somebody were, who is seen no more.
 
-        Or a cyclist: then that is what it was.
+        Or a cyclist, where cyclists do not count: then that is what it was.
         """
         x0, _, x1, y1 = person.bbox
         rows = max(1, round(GONE_ROWS * (y1 - person.bbox[1])))
         strip = labels[max(y1 - rows, 0) : y1, x0:x1]
         kinds = np.bincount(self._surface_lut[strip].ravel(), minlength=IN_FRONT + 1)
-        return bool(kinds[GROUND : RIDER + 1].sum() > GONE_SHARE * strip.size)
+        last = PAVEMENT if self._rider_ids else RIDER
+        return bool(kinds[GROUND : last + 1].sum() > GONE_SHARE * strip.size)
 
     def _mask(self, labels: LabelImage) -> Mask:
         """1 where somebody is; a comparison per class is ten times faster than a table."""
@@ -194,6 +201,14 @@ class PeopleFinder:
         for class_id in others:
             mask |= labels == class_id
         return np.asarray(mask.view(np.uint8))
+
+    def _rides(self, blob: Blob, labels: LabelImage) -> bool:
+        """Whether most of a blob is of a cyclist."""
+        if not self._rider_ids:
+            return False
+        part = labels[blob.y0 : blob.y1, blob.x0 : blob.x1]
+        riders = sum(np.count_nonzero((part == rider) & blob.mask) for rider in self._rider_ids)
+        return bool(riders > BICYCLE_SHARE * blob.pixels)
 
     def _is_of_rider(self, blob: Blob, labels: LabelImage) -> bool:
         """Whether these are the legs of a cyclist, the greater part of whom is above."""
@@ -208,13 +223,12 @@ class PeopleFinder:
         labels: LabelImage,
         confidence: ConfidenceImage | None,
         ground: GroundScale | None,
+        rides: bool,
     ) -> SeenPerson:
         height, width = blob.y1 - blob.y0, blob.x1 - blob.x0
         rows = max(1, round(FOOT_ROWS * height))
         foot = cv2.reduce(blob.mask[height - rows :], 0, cv2.REDUCE_MAX).ravel().nonzero()[0]
-        # The trunk is over the middle of the feet, and a network loses a leg now and then
-        moments = cv2.moments(blob.mask, binaryImage=True)
-        u = blob.x0 + moments['m10'] / moments['m00']
+        u = _column(blob, foot, rides)
         v = blob.y1 - 0.5
         feet, on_pavement = self._below(blob, foot, labels)
         point, nearer_m = None, 0.0
@@ -222,6 +236,9 @@ class PeopleFinder:
             width_px = _width_px(blob)
             point = ground.at(u, v)
             is_unseen = feet == 'occluded' or point is None
+            if rides:
+                # A bicycle is as wide as it is long, or as its handlebar: only the height tells
+                width_px = min(width_px, height / UPRIGHT)
             bound = _by_width(width_px, u, ground, PERSON.width_m if is_unseen else WIDEST_M)
             if is_unseen or (_is_nearer(bound, point) and not _has_legs(blob, width_px)):
                 point, feet = _nearer(point, bound), 'occluded' if feet == 'seen' else feet
@@ -244,6 +261,7 @@ class PeopleFinder:
             feet=feet,
             on_pavement=on_pavement,
             nearer_m=nearer_m,
+            rides=rides,
             at_side=min(blob.x0, labels.shape[1] - blob.x1) < width,
         )
 
@@ -288,6 +306,18 @@ def _surface_lut(label_map: LabelMap) -> NDArray[np.uint8]:
         elif roles & {'vehicle', 'obstacle', 'static'} and 'pedestrian' not in roles:
             lut[row.id] = IN_FRONT
     return lut
+
+
+def _column(blob: Blob, foot: NDArray[np.intp], rides: bool) -> float:
+    """Where it stands, as a column between the pixels' middles.
+
+    The trunk is over the middle of the feet, and a network loses a leg now and then. A bicycle
+    touches the ground with two wheels, or is behind the feet of somebody on foot.
+    """
+    if rides:
+        return blob.x0 + 0.5 * float(foot[0] + foot[-1])
+    moments = cv2.moments(blob.mask, binaryImage=True)
+    return float(blob.x0 + moments['m10'] / moments['m00'])
 
 
 def _width_px(blob: Blob) -> float:
