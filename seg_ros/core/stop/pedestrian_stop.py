@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike
 
 from seg_ros.core.geometry.ground_scale import GroundScale
 from seg_ros.core.labels import LabelMap
-from seg_ros.core.stop.approach import keeps_to_the_pavement, times_to_zone_s
+from seg_ros.core.stop.approach import CUT_STEPS, keeps_to_the_pavement, times_to_zone_s
 from seg_ros.core.stop.config import StopConfig
 from seg_ros.core.stop.decision import Fault, NearestPerson, StopDecision, StopKind
 from seg_ros.core.stop.people import PeopleFinder, SeenPerson
@@ -306,7 +306,7 @@ class PedestrianStop:
         memory, zone = self._memory, self._image_zone
         self._tracker.reset()
         memory.people, memory.zone, memory.zone_name = (), None, zone.name
-        feet = np.array([(p.foot_px[0], p.bbox[3] - 1.0) for p in people]).reshape(-1, 2)
+        feet = np.array([foot for p in people for foot in _feet_px(p)]).reshape(-1, 2)
         inside = bool(zone.contains(feet, (labels.shape[1], labels.shape[0])).any())
         memory.person = None
         if people:
@@ -395,6 +395,14 @@ class PedestrianStop:
             return
         if stamp_ns - hit_ns < self.config.hold_s * NS_PER_S:
             self._memory.last_hit_ns = from_ns - 1
+
+
+def _feet_px(person: SeenPerson) -> list[tuple[float, float]]:
+    """Column and row of its feet; of cut ones every place where they may be below the picture."""
+    u, lowest = person.foot_px[0], person.bbox[3] - 1.0
+    if not person.lowest_px > lowest + 1.0:
+        return [(u, lowest)]
+    return [(u, row) for row in np.linspace(lowest, person.lowest_px, CUT_STEPS).tolist()]
 
 
 def _most_urgent(row: tuple[float, TrackedPerson]) -> tuple[float, float]:

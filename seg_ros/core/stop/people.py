@@ -52,6 +52,12 @@ RIDER_SHARE = 0.5  # of the area of these rows
 # Of a blob: more of a cyclist makes it one, which may be as wide as a bicycle is long
 BICYCLE_SHARE = 0.5
 
+# Feet below the picture: nobody is narrower than its two legs, so nobody is nearer than that
+NARROWEST_M = 0.25
+# Who is cut by the side as well may be so many times as near as the last row shows, whatever its
+# width, which is that of a slice
+CORNER_TIMES = 4.0
+
 # Standard deviations of where somebody stands
 FOOT_SIGMA_PX = 1.0  # of the lowest row: a border of labels is about as exact
 FOOT_SIGMA = 0.07  # of the height: networks lose feet (tuned on recorded labels, six crossings)
@@ -60,7 +66,7 @@ SWAY_SIGMA_M = 0.08  # across: arms, bags, what occludes a side; a sixth of a pe
 # Of the distance where it follows from the width alone: build, clothes and what occludes a side
 # make 0.38 to 0.62 m of PERSON.width_m.
 OCCLUDED_SIGMA = 0.25
-TRUNCATED_SIGMA = 0.2  # of the distance, assumed: it is where the border shows it, or nearer
+TRUNCATED_SIGMA = 0.2  # of the distance, assumed: its width tells, as above, and the border
 
 GROUND, PAVEMENT, RIDER, IN_FRONT = 1, 2, 3, 4  # what a class is to somebody's feet
 
@@ -79,11 +85,15 @@ class SeenPerson:
         pixels: How many are its own.
         confidence: Mean of its pixels, 0 to 1; 1 where nobody told.
         feet: ``seen``; ``occluded`` by something in front, or lost by the network; ``truncated``
-            by the lower border of the image, so that it is at the given place or nearer.
+            by the lower border of the image: it is somewhere on ``cut_way``.
         on_pavement: What it stands on is walkable and not drivable.
         nearer_m: How much nearer it would be if it stood upright on legs that are not seen.
         rides: Most of it is of a cyclist.
         at_side: Less than its own width from the left or right border of the image.
+        lowest_px: Row where its feet are at the lowest, below the image where they are cut.
+        cut_way: ``(x0, y0, x1, y1)`` metres, base frame: feet that are cut stand on the way from
+            the nearest place of somebody so wide to what the last row sees; None where the feet
+            are not cut or the ground is unknown.
     """
 
     x_m: float
@@ -99,6 +109,8 @@ class SeenPerson:
     nearer_m: float = 0.0
     rides: bool = False
     at_side: bool = False
+    lowest_px: float = math.nan
+    cut_way: tuple[float, float, float, float] | None = None
 
     @property
     def distance_m(self) -> float:
@@ -231,7 +243,11 @@ class PeopleFinder:
         u = _column(blob, foot, rides)
         v = blob.y1 - 0.5
         feet, on_pavement = self._below(blob, foot, labels)
-        point, nearer_m = None, 0.0
+        at_side = min(blob.x0, labels.shape[1] - blob.x1) < width
+        point, nearer_m, lowest, cut_way = None, 0.0, v, None
+        if feet == 'truncated':
+            widest_px = _width_px(blob) * PERSON.width_m / NARROWEST_M
+            lowest = v + CORNER_TIMES * height if at_side else blob.y0 + UPRIGHT * widest_px
         if ground is not None:
             width_px = _width_px(blob)
             point = ground.at(u, v)
@@ -242,6 +258,15 @@ class PeopleFinder:
             bound = _by_width(width_px, u, ground, PERSON.width_m if is_unseen else WIDEST_M)
             if is_unseen or (_is_nearer(bound, point) and not _has_legs(blob, width_px)):
                 point, feet = _nearer(point, bound), 'occluded' if feet == 'seen' else feet
+            if feet == 'truncated':
+                most = CORNER_TIMES / point.across_m if at_side and point else 0.0
+                point, cut_way = _cut_places(
+                    point,
+                    ground,
+                    u,
+                    width_px / PERSON.width_m,
+                    max(width_px / NARROWEST_M, most),
+                )
             upright = ground.at(u, v + max(UPRIGHT * width_px - height, 0.0))
             nearer_m = _nearer_by_m(upright, point)
         sure = 1.0
@@ -262,7 +287,9 @@ class PeopleFinder:
             on_pavement=on_pavement,
             nearer_m=nearer_m,
             rides=rides,
-            at_side=min(blob.x0, labels.shape[1] - blob.x1) < width,
+            at_side=at_side,
+            lowest_px=max(lowest, v),
+            cut_way=cut_way,
         )
 
     def _below(self, blob: Blob, foot: NDArray[np.intp], labels: LabelImage) -> tuple[str, bool]:
@@ -342,6 +369,24 @@ def _by_width(
     """Where a person of a width would stand to look as wide as the blob."""
     row = ground.row_with_scale(u, width_px / width_m)
     return None if row is None else ground.at(u, float(row))
+
+
+def _cut_places(
+    last: GroundPoint | None, ground: GroundScale, u: float, px_per_m: float, most_px_per_m: float
+) -> tuple[GroundPoint | None, tuple[float, float, float, float] | None]:
+    """Where cut feet are by the width, and the way on which they are at all.
+
+    Args:
+        last: What the last row sees, or nearer.
+        ground: Of the camera.
+        u: Column.
+        px_per_m: If it is as wide as most.
+        most_px_per_m: If it is as narrow as anybody.
+    """
+    nearest = ground.below(u, most_px_per_m)
+    if last is None or nearest is None:
+        return last, None
+    return ground.below(u, px_per_m) or last, (nearest.x_m, nearest.y_m, last.x_m, last.y_m)
 
 
 def _is_nearer(a: GroundPoint | None, b: GroundPoint | None) -> bool:
