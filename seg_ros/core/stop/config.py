@@ -38,8 +38,9 @@ class StopConfig:
     )
     confirm_frames: int = option(
         3,
-        'Frames in which a person must be seen before it stops the vehicle, and good frames that '
-        'prove the way clear after a fault.',
+        'Frames, 50 ms apart, in which a person must be seen before it stops the vehicle; frames '
+        'that are further apart count up to twice, and a missed one costs one. And good frames '
+        'that prove the way clear after a fault.',
         low=1,
         high=100,
         live=True,

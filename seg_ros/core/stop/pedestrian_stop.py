@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
@@ -19,6 +19,7 @@ from seg_ros.core.labels import LabelMap
 from seg_ros.core.stop.approach import CUT_STEPS, keeps_to_the_pavement, times_to_zone_s
 from seg_ros.core.stop.config import StopConfig
 from seg_ros.core.stop.decision import Fault, NearestPerson, StopDecision, StopKind
+from seg_ros.core.stop.evidence import Evidence, frames_to_believe
 from seg_ros.core.stop.people import PeopleFinder, SeenPerson
 from seg_ros.core.stop.tracking import EgoStep, PeopleTracker, TrackedPerson
 from seg_ros.core.stop.zones import (
@@ -40,6 +41,7 @@ __all__ = ['PedestrianStop']
 LANE_CORRIDOR = 'lane corridor'
 STRAIGHT_ON = 'corridor straight on'
 INF = float('inf')
+PERIOD_GAIN = 0.2  # of the newest frame: the rate that is told follows within some five frames
 
 
 @dataclass
@@ -50,7 +52,9 @@ class _Memory:
     now_ns: int | None = None
     fault: Fault | None = None
     good_frames: int = 0
-    image_hits: int = 0  # frames in a row
+    in_picture: Evidence = field(default_factory=Evidence)  # that somebody is in the image zone
+    step_s: float = 0.0  # between the two newest frames
+    period_s: float | None = None  # the same, averaged
     last_hit_ns: int | None = None
     hit_kind: StopKind = StopKind.PERSON
     person: NearestPerson | None = None
@@ -59,6 +63,14 @@ class _Memory:
     zone_name: str = ''
     since_ns: int | None = None
     was_stop: bool = True
+
+    def take_step(self, stamp_ns: int) -> None:
+        """Goes on to the next frame."""
+        if self.stamp_ns is not None:
+            self.step_s = (stamp_ns - self.stamp_ns) / NS_PER_S
+            period_s = self.step_s if self.period_s is None else self.period_s
+            self.period_s = period_s + PERIOD_GAIN * (self.step_s - period_s)
+        self.stamp_ns = stamp_ns
 
 
 class PedestrianStop:
@@ -178,7 +190,7 @@ class PedestrianStop:
                 self._memory.good_frames = 0
         ego = self._ego_step(stamp_ns)
         memory = self._memory
-        memory.stamp_ns = stamp_ns
+        memory.take_step(stamp_ns)
         memory.fault = self._frame_fault(labels, confidence, ground, no_ground) or picture
         if memory.fault is not None:
             memory.good_frames = 0
@@ -311,8 +323,13 @@ class PedestrianStop:
         memory.person = None
         if people:
             memory.person = NearestPerson(0, math.nan, math.nan, 0.0 if inside else INF)
-        memory.image_hits = memory.image_hits + 1 if inside else 0
-        if memory.image_hits >= self.config.confirm_frames:
+        if inside:
+            memory.in_picture.seen(memory.step_s, self.config.confirm_frames)
+        else:
+            memory.in_picture.missed(memory.step_s)
+            if memory.in_picture.is_over:
+                memory.in_picture = Evidence()
+        if inside and memory.in_picture.is_enough:
             memory.last_hit_ns, memory.hit_kind = stamp_ns, StopKind.PERSON
 
     # What it means now
@@ -332,7 +349,14 @@ class PedestrianStop:
             memory.zone_name,
             memory.since_ns,
             memory.stamp_ns,
+            self._expected_delay_s(),
         )
+
+    def _expected_delay_s(self) -> float | None:
+        period_s = self._memory.period_s
+        if period_s is None:
+            return None
+        return period_s * frames_to_believe(period_s, self.config.confirm_frames)
 
     def _verdict(self, now_ns: int) -> tuple[StopKind, str]:
         """The first condition of a clear way that does not hold."""
