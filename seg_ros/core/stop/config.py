@@ -144,7 +144,7 @@ class StopConfig:
     pavement_counts: bool = option(
         False,
         'A person who stands on the pavement also stops the vehicle where the corridor is a '
-        'guess, because there is no lane to follow.',
+        'guess, because there is no lane to follow; in the middle of it everybody does.',
         live=True,
     )
     stale_timeout_s: float = option(
