@@ -134,6 +134,19 @@ def test_feet_behind_a_car_are_not_taken_for_feet_far_away(x: float) -> None:
     assert abs(person.x_m - x) < 2.0 * person.sigma_along_m
 
 
+@pytest.mark.parametrize('x', [6.0, 7.5, 9.0])
+@pytest.mark.parametrize('hidden_m', [0.7, 0.9])
+def test_of_whom_half_is_seen_over_something_the_height_tells_as_well(
+    hidden_m: float, x: float
+) -> None:
+    labels = add_person(empty_road(), x, 0.0)
+    add_box(labels, x, 0.0, CAR, width_m=3.0, to_m=hidden_m)
+    add_box(labels, x, 0.5, CAR, width_m=1.0, to_m=1.9)  # the left half is hidden, too
+    (person,) = people_in(labels)
+    assert person.feet == 'occluded'
+    assert 0.8 * x < person.x_m < 1.5 * x
+
+
 def test_who_has_lost_its_legs_is_nearer_than_its_lowest_row_says() -> None:
     labels = add_box(empty_road(), 18.0, 0.0, PERSON, from_m=0.8)  # the lowest row is at 38 m
     (person,) = people_in(labels)
