@@ -41,6 +41,9 @@ __all__ = ['PedestrianStop']
 LANE_CORRIDOR = 'lane corridor'
 STRAIGHT_ON = 'corridor straight on'
 INF = float('inf')
+# Share of the width of the picture, at a distance of 1 m, that a child of 1 m takes through the
+# widest plausible lens, 120 degrees: who is smaller than that at the stopping distance is beyond.
+NEAR_CHILD_SHARE_M = 1.0 / (2.0 * math.tan(math.radians(60.0)))
 PERIOD_GAIN = 0.2  # of the newest frame: the rate that is told follows within some five frames
 
 
@@ -281,14 +284,17 @@ class PedestrianStop:
         config = self.config
         if config.zone == 'polygon':
             return polygon_zone(config, self._vehicle)
-        motion = self._fresh_motion(stamp_ns)
-        speed = config.worst_case_speed_mps if motion is None else motion.speed_mps
-        length_m = stopping_distance_m(speed, config, self._vehicle)
+        length_m = self._stopping_distance_m(stamp_ns)
         centre = np.asarray(() if lane is None else lane, dtype=np.float64).reshape(-1, 2)
         if len(centre) > 1 and np.isfinite(centre).all():
             return CorridorZone(centre, config.corridor_half_width_m, length_m, LANE_CORRIDOR)
-        ahead = arc_ahead(length_m, motion)
+        ahead = arc_ahead(length_m, self._fresh_motion(stamp_ns))
         return CorridorZone(ahead, config.corridor_half_width_m, length_m, STRAIGHT_ON)
+
+    def _stopping_distance_m(self, stamp_ns: int) -> float:
+        motion = self._fresh_motion(stamp_ns)
+        speed = self.config.worst_case_speed_mps if motion is None else motion.speed_mps
+        return stopping_distance_m(speed, self.config, self._vehicle)
 
     def _judge_ground(self, stamp_ns: int, zone: PolygonZone | CorridorZone) -> None:
         memory = self._memory
@@ -316,6 +322,8 @@ class PedestrianStop:
         self, people: Sequence[SeenPerson], labels: LabelImage, stamp_ns: int
     ) -> None:
         memory, zone = self._memory, self._image_zone
+        least_px = labels.shape[1] * NEAR_CHILD_SHARE_M / self._stopping_distance_m(stamp_ns)
+        people = [p for p in people if _extent_px(p) >= least_px]
         self._tracker.reset()
         memory.people, memory.zone, memory.zone_name = (), None, zone.name
         feet = np.array([foot for p in people for foot in _feet_px(p)]).reshape(-1, 2)
@@ -427,6 +435,12 @@ def _feet_px(person: SeenPerson) -> list[tuple[float, float]]:
     if not person.lowest_px > lowest + 1.0:
         return [(u, lowest)]
     return [(u, row) for row in np.linspace(lowest, person.lowest_px, CUT_STEPS).tolist()]
+
+
+def _extent_px(person: SeenPerson) -> int:
+    """Of its box, along the longer side."""
+    x0, y0, x1, y1 = person.bbox
+    return max(x1 - x0, y1 - y0)
 
 
 def _most_urgent(row: tuple[float, TrackedPerson]) -> tuple[float, float]:

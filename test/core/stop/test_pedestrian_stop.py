@@ -280,6 +280,17 @@ def test_without_a_calibration_the_image_zone_decides() -> None:
     assert math.isnan(decision.person.distance_m)
 
 
+@pytest.mark.parametrize(('height', 'speed_mps', 'stops'), [(12, 0.0, False), (12, 12.0, True),
+    (12, 3.0, False), (14, 8.0, True)])  # fmt: skip
+def test_who_is_too_small_to_be_within_the_stopping_distance_of_any_lens_does_not_stop(
+    height: int, speed_mps: float, stops: bool
+) -> None:
+    drive = Drive(replace(CONFIG, zone='image'), speed_mps=speed_mps).clear()
+    labels = empty_road()
+    labels[204 - height : 204, 318:322] = PERSON
+    assert (drive.frames(5, labels).kind == 'person') is stops
+
+
 def test_no_odometry_means_the_worst_case_speed() -> None:
     far = frame_with((18.0, 0.0))
     assert Drive(speed_mps=1.0).clear().frames(5, far).kind == 'clear'

@@ -118,6 +118,26 @@ def test_the_size_of_a_speck_depends_on_the_distance(
     assert bool(people_in(labels)) is is_person
 
 
+@pytest.mark.parametrize('known', [True, False])
+def test_what_is_smaller_than_anybody_where_it_stands_is_nobody(known: bool) -> None:
+    scale = ground() if known else None
+    finder = PeopleFinder(LABEL_MAP)
+    for x in (6.0, 8.0, 11.0):
+        paint = add_box(empty_road(), x, 0.0, PERSON, width_m=0.2, to_m=0.2)
+        assert finder.find(paint, None, scale) == ()
+        child = add_person(empty_road(), x, 0.0, height_m=0.9)
+        lying = add_box(empty_road(), x, 0.0, PERSON, width_m=1.6, to_m=0.3)
+        for labels in (child, lying):
+            assert finder.find(labels, None, scale) != ()
+
+
+def test_what_is_flat_at_the_lower_border_is_the_bonnet() -> None:
+    bonnet = empty_road()
+    bonnet[-20:, 200:440] = PERSON
+    for scale in (ground(), None):
+        assert PeopleFinder(LABEL_MAP).find(bonnet, None, scale) == ()
+
+
 def test_feet_below_the_image_give_the_nearest_ground_that_is_seen() -> None:
     (person,) = people_in(frame_with((4.4, 0.0)))
     assert person.feet == 'truncated'
