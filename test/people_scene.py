@@ -91,6 +91,17 @@ def add_person(
     return labels
 
 
+def add_bicycle(labels: NDArray[np.uint8], x: float, y: float) -> NDArray[np.uint8]:
+    """A cyclist from the side: two wheels, a frame, and somebody upright on it."""
+    scale = pixels(x, y - 0.5, 0.0)[0] - pixels(x, y + 0.5, 0.0)[0]
+    radius = max(1, round(0.34 * scale))
+    for wheel_y in (y - 0.53, y + 0.53):
+        u, v = pixels(x, wheel_y, 0.0)
+        cv2.circle(labels, (round(u), math.floor(v) - radius), radius, CYCLIST, -1)
+    add_box(labels, x, y, CYCLIST, width_m=1.2, from_m=0.3, to_m=0.6)
+    return add_box(labels, x, y, CYCLIST, width_m=0.45, from_m=0.6, to_m=1.75)
+
+
 def frame_with(*places: tuple[float, float]) -> NDArray[np.uint8]:
     """People standing at places of the road, far ones painted first."""
     labels = empty_road()

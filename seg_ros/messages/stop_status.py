@@ -27,6 +27,8 @@ def stop_status(name: str, decision: StopDecision, now_ns: int) -> DiagnosticSta
     }
     if decision.frame_ns is not None:
         values['frame_stamp'] = stamp_text(decision.frame_ns)
+    if decision.delay_s is not None:
+        values['expected_delay_s'] = f'{decision.delay_s:.2f}'
     if decision.person is not None:
         values['nearest.id'] = str(decision.person.id)
         values['nearest.distance_m'] = f'{decision.person.distance_m:.2f}'

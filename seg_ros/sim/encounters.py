@@ -9,7 +9,15 @@ from seg_ros.core.stop.zones import CorridorZone, stopping_distance_m
 from seg_ros.sim.frame import Person, SimFrame
 from seg_ros.sim.vehicle import FRONT_M, HALF_WIDTH_M
 
-__all__ = ['SEEN_SHARE', 'is_inside', 'is_touched', 'people_near', 'somebody_near', 'true_zone']
+__all__ = [
+    'SEEN_SHARE',
+    'ids_inside',
+    'is_inside',
+    'is_touched',
+    'people_near',
+    'somebody_near',
+    'true_zone',
+]
 
 SEEN_SHARE = 0.3  # of a person, so that anybody could know of it
 NEAR_SIDE_M, NEAR_AHEAD_M = 0.25, 1.0  # as good as inside, when a stop is asked for its reason
@@ -33,6 +41,13 @@ def is_inside(person: Person, zone: CorridorZone) -> bool:
     if person.visible_share < SEEN_SHARE or person.bbox is None or person.x_m < FRONT_M:
         return False
     return bool(zone.contains(np.array([[person.x_m, person.y_m]]))[0])
+
+
+def ids_inside(frame: SimFrame, config: StopConfig) -> tuple[int, ...]:
+    """Returns the ids of who is in the true zone and can be seen, of everybody who counts."""
+    zone = true_zone(frame, config)
+    riders = frame.cyclists if config.include_cyclists else ()
+    return tuple(person.id for person in (*frame.people, *riders) if is_inside(person, zone))
 
 
 def people_near(frame: SimFrame, config: StopConfig) -> tuple[Person, ...]:

@@ -21,7 +21,7 @@ from seg_ros.messages.types import message_type
 from seg_ros.replay.output_bag import OutputBag
 from seg_ros.sim import SCENARIOS, SceneConfig, World
 from seg_ros.sim.classes import CLASS_NAMES, UNLABELLED
-from seg_ros.sim.encounters import is_inside, somebody_near, true_zone
+from seg_ros.sim.encounters import ids_inside, somebody_near
 from seg_ros.sim.frame import SimFrame
 
 __all__ = ['GOLDEN_DRIVES', 'TRUTH_LABEL', 'GoldenDrive', 'Truth', 'truth_names', 'write_drive']
@@ -159,10 +159,9 @@ def _messages(
 
 
 def _truth(frame: SimFrame, stamp_ns: int, config: StopConfig) -> Truth:
-    zone = true_zone(frame, config)
     return Truth(
         stamp_ns,
-        any(is_inside(person, zone) for person in frame.people),
+        bool(ids_inside(frame, config)),
         somebody_near(frame, config),
         round(float(frame.lane_offset_m), 5),
         round(float(frame.heading_error_rad), 6),

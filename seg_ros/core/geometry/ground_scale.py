@@ -15,6 +15,7 @@ from seg_ros.core.geometry.camera import GroundTable
 __all__ = ['GroundPoint', 'GroundScale']
 
 FAR_M = 1e4  # metres: beyond is no ground, but the rounding of the horizon
+BELOW_PART = 8  # of the rows, the last ones, which tell how the ground goes on below them
 MAX_STRETCH = 20.0  # of a distance by a pitch error; beyond, near the horizon, nothing is known
 
 
@@ -134,6 +135,34 @@ class GroundScale:
             scales = scales * self._pitch.shrink(self._table[:, column, 0])
         first = int(np.argmax(scales >= px_per_m))
         return first if scales[first] >= px_per_m else None
+
+    def below(self, u: float, px_per_m: float) -> GroundPoint | None:
+        """Where a column, drawn on below the image, has so many pixels in a metre across.
+
+        Exact for a lens without distortion: along a column places go with the metres in a pixel.
+
+        Args:
+            u: Column.
+            px_per_m: More than there are in the last row.
+
+        Returns:
+            None where the last rows see no ground, or have that many pixels themselves.
+        """
+        last = self.shape_hw[0] - 1
+        first = self.at(u, last - max(1, last // BELOW_PART))
+        second = self.at(u, last)
+        if first is None or second is None or px_per_m <= 0.0:
+            return None
+        across_m, step_m = 1.0 / px_per_m, first.across_m - second.across_m
+        if step_m <= 0.0 or across_m >= second.across_m:
+            return None
+        part = (second.across_m - across_m) / step_m
+        return GroundPoint(
+            second.x_m + part * (second.x_m - first.x_m),
+            second.y_m + part * (second.y_m - first.y_m),
+            second.along_m * (across_m / second.across_m) ** 2,
+            across_m,
+        )
 
 
 def _step(table: GroundTable, axis: int) -> NDArray[np.float32]:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from seg_ros.core.stop.tracking import LEAST_WALK_MPS, TrackedPerson, sure_velocities
 from seg_ros.core.stop.zones import CorridorZone, GroundZone
 
-__all__ = ['HORIZON_S', 'keeps_to_the_pavement', 'times_to_zone_s']
+__all__ = ['CUT_STEPS', 'HORIZON_S', 'keeps_to_the_pavement', 'times_to_zone_s']
 
 Float64Array = NDArray[np.float64]
 
@@ -26,7 +26,13 @@ LEGS_SHARE = 0.15
 # the next frame. Tuned on recorded labels, see
 # test_who_seems_just_beyond_the_end_counts_as_inside.
 FRAME_DOUBT = 0.6
+# Of half the corridor's width: a car's half, 0.9 m, of 1.5 m. Ground that is taken for pavement
+# there is a wrong label or a way that robots share with people.
+MIDDLE_SHARE = 0.6
 PAVEMENT_LOOK_S = 0.5  # a step: so far ahead somebody on the pavement must not come nearer
+CUT_STEPS = 17  # places that are looked at where feet are cut: every 0.3 m or closer
+# Standard deviations along the line of sight from where somebody was followed to
+CUT_GATE = 3.0
 INF = float('inf')
 
 
@@ -35,7 +41,8 @@ def times_to_zone_s(people: Sequence[TrackedPerson], zone: GroundZone) -> list[f
 
     A velocity counts only as far as it is certain. A range is seen too long rather than too
     short, because networks lose feet; so everybody is also looked for somewhat nearer, and who
-    may have lost its legs where it would stand with them.
+    may have lost its legs where it would stand with them. Whose feet are below the picture may be
+    anywhere on the way there.
     """
     if not people:
         return []
@@ -47,17 +54,25 @@ def times_to_zone_s(people: Sequence[TrackedPerson], zone: GroundZone) -> list[f
     nearer = (_doubts(people, places), _legs(people, places))
     points = np.stack([ahead, *(ahead - offset[:, None] for offset in nearer)])
     inside = np.any(zone.contains(points.reshape(-1, 2)).reshape(points.shape[:3]), axis=0)
+    for row, person in enumerate(people):
+        if person.seen.cut_way is not None and not person.is_coasting:
+            inside[row, 0] |= zone.contains(_on_cut_way(person, person.seen.cut_way)).any()
     first = np.argmax(inside, axis=1).tolist()
     return [float(ahead_s[step]) if inside[row, step] else INF for row, step in enumerate(first)]
 
 
 def keeps_to_the_pavement(person: TrackedPerson, zone: CorridorZone) -> bool:
-    """Whether a person stands on the pavement and does not walk towards the middle of the way."""
+    """Whether a person stands on the pavement and does not walk towards the middle of the way.
+
+    Who is in the middle of the way, as wide as the vehicle, keeps to no pavement.
+    """
     if person.is_coasting or not person.seen.on_pavement:
         return False
     place = _places([person])
     later = place + PAVEMENT_LOOK_S * _sure_velocities([person])
     _, offset_m = zone.locate(np.concatenate([place, later]))
+    if abs(offset_m[0]) < MIDDLE_SHARE * zone.half_width_m:
+        return False
     return bool(abs(offset_m[0]) - abs(offset_m[1]) < LEAST_WALK_MPS * PAVEMENT_LOOK_S)
 
 
@@ -75,6 +90,14 @@ def _doubts(people: Sequence[TrackedPerson], places: Float64Array) -> Float64Arr
     forward = places[:, 0] / np.maximum(np.hypot(places[:, 0], places[:, 1]), 1e-6)
     nearer = np.minimum(doubts * np.abs(forward), 0.5 * np.abs(places[:, 0]))
     return np.column_stack([np.sign(forward) * nearer, np.zeros(len(people))])
+
+
+def _on_cut_way(person: TrackedPerson, way: tuple[float, float, float, float]) -> Float64Array:
+    """``(N, 2)`` places where feet that are cut may stand, by this frame and those before."""
+    share = np.linspace(0.0, 1.0, CUT_STEPS)[:, None]
+    places = (1.0 - share) * np.array(way[:2]) + share * np.array(way[2:])
+    off_m = np.hypot(places[:, 0] - person.x_m, places[:, 1] - person.y_m)
+    return np.asarray(places[off_m <= CUT_GATE * person.sigma_along_m])
 
 
 def _legs(people: Sequence[TrackedPerson], places: Float64Array) -> Float64Array:

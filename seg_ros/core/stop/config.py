@@ -19,7 +19,9 @@ class StopConfig:
     """What counts as a person, where people stop the vehicle, and what else is a stop."""
 
     include_cyclists: bool = option(
-        False, 'Cyclists stop the vehicle as people on foot do.', live=True
+        True,
+        'Cyclists stop the vehicle as people on foot do; a network also takes one for the other.',
+        live=True,
     )
     min_person_pixels: int = option(
         8, 'A blob of fewer pixels is no person, however far away.', low=1, high=10_000, live=True
@@ -36,8 +38,9 @@ class StopConfig:
     )
     confirm_frames: int = option(
         3,
-        'Frames in which a person must be seen before it stops the vehicle, and good frames that '
-        'prove the way clear after a fault.',
+        'Frames, 50 ms apart, in which a person must be seen before it stops the vehicle; frames '
+        'that are further apart count up to twice, and a missed one costs one. And good frames '
+        'that prove the way clear after a fault.',
         low=1,
         high=100,
         live=True,
@@ -141,7 +144,7 @@ class StopConfig:
     pavement_counts: bool = option(
         False,
         'A person who stands on the pavement also stops the vehicle where the corridor is a '
-        'guess, because there is no lane to follow.',
+        'guess, because there is no lane to follow; in the middle of it everybody does.',
         live=True,
     )
     stale_timeout_s: float = option(

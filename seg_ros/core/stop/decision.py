@@ -144,6 +144,8 @@ class StopDecision:
         zone: Name of the zone that was judged; empty before the first frame.
         since_ns: Since when ``stop`` has been what it is.
         frame_ns: Stamp of the newest frame that was judged, None before the first.
+        delay_s: How long at most somebody new in the zone is seen before it stops, at the present
+            rate of frames; None before the second frame.
     """
 
     stop: bool
@@ -153,6 +155,7 @@ class StopDecision:
     zone: str
     since_ns: int
     frame_ns: int | None = None
+    delay_s: float | None = None
 
     @classmethod
     def without_frame(cls, kind: StopKind, since_ns: int, reason: str = '') -> StopDecision:

@@ -16,9 +16,10 @@ from numpy.typing import ArrayLike
 
 from seg_ros.core.geometry.ground_scale import GroundScale
 from seg_ros.core.labels import LabelMap
-from seg_ros.core.stop.approach import keeps_to_the_pavement, times_to_zone_s
+from seg_ros.core.stop.approach import CUT_STEPS, keeps_to_the_pavement, times_to_zone_s
 from seg_ros.core.stop.config import StopConfig
 from seg_ros.core.stop.decision import Fault, NearestPerson, StopDecision, StopKind
+from seg_ros.core.stop.evidence import Evidence, frames_to_believe
 from seg_ros.core.stop.frame_age import FrameAge
 from seg_ros.core.stop.odometry import OdometryMonitor
 from seg_ros.core.stop.people import PeopleFinder, SeenPerson
@@ -42,6 +43,10 @@ __all__ = ['PedestrianStop']
 LANE_CORRIDOR = 'lane corridor'
 STRAIGHT_ON = 'corridor straight on'
 INF = float('inf')
+# Share of the width of the picture, at a distance of 1 m, that a child of 1 m takes through the
+# widest plausible lens, 120 degrees: who is smaller than that at the stopping distance is beyond.
+NEAR_CHILD_SHARE_M = 1.0 / (2.0 * math.tan(math.radians(60.0)))
+PERIOD_GAIN = 0.2  # of the newest frame: the rate that is told follows within some five frames
 
 
 @dataclass
@@ -53,7 +58,9 @@ class _Memory:
     now_ns: int | None = None
     fault: Fault | None = None
     good_frames: int = 0
-    image_hits: int = 0  # frames in a row
+    in_picture: Evidence = field(default_factory=Evidence)  # that somebody is in the image zone
+    step_s: float = 0.0  # between the two newest frames
+    period_s: float | None = None  # the same, averaged
     last_hit_ns: int | None = None
     hit_kind: StopKind = StopKind.PERSON
     person: NearestPerson | None = None
@@ -62,6 +69,14 @@ class _Memory:
     zone_name: str = ''
     since_ns: int | None = None
     was_stop: bool = True
+
+    def take_step(self, stamp_ns: int) -> None:
+        """Goes on to the next frame."""
+        if self.stamp_ns is not None:
+            self.step_s = (stamp_ns - self.stamp_ns) / NS_PER_S
+            period_s = self.step_s if self.period_s is None else self.period_s
+            self.period_s = period_s + PERIOD_GAIN * (self.step_s - period_s)
+        self.stamp_ns = stamp_ns
 
 
 class PedestrianStop:
@@ -182,7 +197,7 @@ class PedestrianStop:
                 self._memory.good_frames = 0
         ego = self._ego_step(stamp_ns)
         memory = self._memory
-        memory.stamp_ns = stamp_ns
+        memory.take_step(stamp_ns)
         memory.age.begin(stamp_ns, now_ns)
         memory.fault = self._frame_fault(labels, confidence, ground, no_ground) or picture
         if memory.fault is not None:
@@ -272,14 +287,17 @@ class PedestrianStop:
         config = self.config
         if config.zone == 'polygon':
             return polygon_zone(config, self._vehicle)
-        motion = self._fresh_motion(stamp_ns)
-        speed = config.worst_case_speed_mps if motion is None else motion.speed_mps
-        length_m = stopping_distance_m(speed, config, self._vehicle)
+        length_m = self._stopping_distance_m(stamp_ns)
         centre = np.asarray(() if lane is None else lane, dtype=np.float64).reshape(-1, 2)
         if len(centre) > 1 and np.isfinite(centre).all():
             return CorridorZone(centre, config.corridor_half_width_m, length_m, LANE_CORRIDOR)
-        ahead = arc_ahead(length_m, motion)
+        ahead = arc_ahead(length_m, self._fresh_motion(stamp_ns))
         return CorridorZone(ahead, config.corridor_half_width_m, length_m, STRAIGHT_ON)
+
+    def _stopping_distance_m(self, stamp_ns: int) -> float:
+        motion = self._fresh_motion(stamp_ns)
+        speed = self.config.worst_case_speed_mps if motion is None else motion.speed_mps
+        return stopping_distance_m(speed, self.config, self._vehicle)
 
     def _judge_ground(self, stamp_ns: int, zone: PolygonZone | CorridorZone) -> None:
         memory = self._memory
@@ -307,15 +325,22 @@ class PedestrianStop:
         self, people: Sequence[SeenPerson], labels: LabelImage, stamp_ns: int
     ) -> None:
         memory, zone = self._memory, self._image_zone
+        least_px = labels.shape[1] * NEAR_CHILD_SHARE_M / self._stopping_distance_m(stamp_ns)
+        people = [p for p in people if _extent_px(p) >= least_px]
         self._tracker.reset()
         memory.people, memory.zone, memory.zone_name = (), None, zone.name
-        feet = np.array([(p.foot_px[0], p.bbox[3] - 1.0) for p in people]).reshape(-1, 2)
+        feet = np.array([foot for p in people for foot in _feet_px(p)]).reshape(-1, 2)
         inside = bool(zone.contains(feet, (labels.shape[1], labels.shape[0])).any())
         memory.person = None
         if people:
             memory.person = NearestPerson(0, math.nan, math.nan, 0.0 if inside else INF)
-        memory.image_hits = memory.image_hits + 1 if inside else 0
-        if memory.image_hits >= self.config.confirm_frames:
+        if inside:
+            memory.in_picture.seen(memory.step_s, self.config.confirm_frames)
+        else:
+            memory.in_picture.missed(memory.step_s)
+            if memory.in_picture.is_over:
+                memory.in_picture = Evidence()
+        if inside and memory.in_picture.is_enough:
             memory.last_hit_ns, memory.hit_kind = stamp_ns, StopKind.PERSON
 
     # What it means now
@@ -335,7 +360,14 @@ class PedestrianStop:
             memory.zone_name,
             memory.since_ns,
             memory.stamp_ns,
+            self._expected_delay_s(),
         )
+
+    def _expected_delay_s(self) -> float | None:
+        period_s = self._memory.period_s
+        if period_s is None:
+            return None
+        return period_s * frames_to_believe(period_s, self.config.confirm_frames)
 
     def _verdict(self, now_ns: int) -> tuple[StopKind, str]:
         """The first condition of a clear way that does not hold."""
@@ -389,6 +421,20 @@ class PedestrianStop:
             return
         if stamp_ns - hit_ns < self.config.hold_s * NS_PER_S:
             self._memory.last_hit_ns = from_ns - 1
+
+
+def _feet_px(person: SeenPerson) -> list[tuple[float, float]]:
+    """Column and row of its feet; of cut ones every place where they may be below the picture."""
+    u, lowest = person.foot_px[0], person.bbox[3] - 1.0
+    if not person.lowest_px > lowest + 1.0:
+        return [(u, lowest)]
+    return [(u, row) for row in np.linspace(lowest, person.lowest_px, CUT_STEPS).tolist()]
+
+
+def _extent_px(person: SeenPerson) -> int:
+    """Of its box, along the longer side."""
+    x0, y0, x1, y1 = person.bbox
+    return max(x1 - x0, y1 - y0)
 
 
 def _most_urgent(row: tuple[float, TrackedPerson]) -> tuple[float, float]:

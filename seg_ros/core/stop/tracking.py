@@ -7,13 +7,14 @@ tracks are one batch of small matrices.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from seg_ros.core.stop.evidence import Evidence
 from seg_ros.core.stop.people import SeenPerson
 from seg_ros.core.units import NS_PER_S
 
@@ -24,6 +25,9 @@ Float64Array = NDArray[np.float64]
 # Standard deviation of a velocity that nobody has measured yet: people walk at 1.34 m/s
 # (Weidmann, Transporttechnik der Fussgaenger, 1993), in any direction.
 WALKING_SIGMA_MPS = 1.3
+# The same of who runs: 7 m/s are less than three. A second sighting further away than walking
+# explains is taken for a runner, with this.
+RUNNING_SIGMA_MPS = 3.0
 # Process noise: from standing to walking, 1.3 m/s, in about a second.
 ACCELERATION_MPS2 = 1.2
 # The same without odometry, where the vehicle's own braking (2.5 m/s^2) is in it.
@@ -41,9 +45,6 @@ GATE_ACROSS = 9.0
 GATE_LOG_HEIGHT = np.log(4.0)
 # Added to the cost of a pair, 2 sigma squared: an old track wins against one not yet confirmed.
 UNCONFIRMED_COST = 4.0
-# Frames in a row without a match that end a track not yet confirmed: a network that loses a speck
-# in one frame of two still confirms it, a flash does not live on.
-UNCONFIRMED_MISSES = 2
 LEAST_WALK_MPS = 0.3  # a quarter of a walk; slower is swaying, or what noise leaves
 # Standard deviations that are taken off a velocity before it is believed: noise alone exceeds
 # them in 7 of 100 either way, and LEAST_WALK_MPS takes most of these. Tuned on the synthetic
@@ -108,7 +109,8 @@ class PeopleTracker:
     """Follows people from frame to frame.
 
     Args:
-        confirm_frames: Frames in which a person must be seen before it is believed.
+        confirm_frames: Frames, 50 ms apart, in which a person must be seen before it is believed;
+            fewer where they are further apart (``Evidence``).
         coast_s: How long a believed person is followed out of sight.
         coast_out_of_view_s: The same of who has walked out of the picture at its side, at least
             ``coast_s``.
@@ -129,8 +131,7 @@ class PeopleTracker:
         self._states: Float64Array = np.zeros((0, 4))
         self._covariances: Float64Array = np.zeros((0, 4, 4))
         self._ids: list[int] = []
-        self._hits: list[int] = []
-        self._misses: list[int] = []  # frames in a row
+        self._evidence: list[Evidence] = []
         self._gone: list[int] = []  # frames since it was last seen
         self._leaves: list[bool] = []  # walked at the side of the picture when it was last seen
         self._seen_ns: list[int] = []
@@ -159,18 +160,18 @@ class PeopleTracker:
             self._predict(max(dt_s, 0.0), ego)
         places, noises = _measurements(people)
         pairs = self._associate(people, places, noises)
+        pairs += self._runners(pairs, people, places, noises)
         self._correct(pairs, places, noises)
         matched = dict(pairs)
         for row in range(len(self._ids)):
             if row in matched:
-                self._hits[row] += 1
-                self._misses[row] = 0
+                self._evidence[row].seen(dt_s, self.confirm_frames)
                 self._gone[row] = 0
                 self._seen_ns[row] = stamp_ns
                 self._seen[row] = people[matched[row]]
                 self._leaves[row] = people[matched[row]].at_side and self._walks(row)
             else:
-                self._misses[row] += 1
+                self._evidence[row].missed(dt_s)
                 # Nobody sees the place of who has left the picture
                 if is_gone is not None and not self._leaves[row]:
                     self._gone[row] += is_gone(self._seen[row])
@@ -204,9 +205,20 @@ class PeopleTracker:
         self._covariances = step @ self._covariances @ step.T + noise
 
     def _associate(
-        self, people: Sequence[SeenPerson], places: Float64Array, noises: Float64Array
+        self,
+        people: Sequence[SeenPerson],
+        places: Float64Array,
+        noises: Float64Array,
+        among: Collection[int] | None = None,
     ) -> list[tuple[int, int]]:
-        """Rows of tracks and people that belong together, the surest first."""
+        """Rows of tracks and people that belong together, the surest first.
+
+        Args:
+            people: Of the frame.
+            places: Where they are.
+            noises: How surely.
+            among: Rows that are asked, None for all.
+        """
         if not len(places) or not self._ids:
             return []
         innovation = places[None] - self._states[:, None, :2]
@@ -222,15 +234,16 @@ class PeopleTracker:
         across = (cos * dy - sin * dx) ** 2 / (a * sin * sin - 2.0 * b * sin * cos + d * cos * cos)
         # A wide gate must not win against a narrow one, nor a newcomer against an old track
         cost = distance + np.log(determinant)
-        cost += np.where(np.array(self._hits) >= self.confirm_frames, 0.0, UNCONFIRMED_COST)[
-            :, None
-        ]
+        confirmed = np.array([evidence.is_enough for evidence in self._evidence])
+        cost += np.where(confirmed, 0.0, UNCONFIRMED_COST)[:, None]
         was = np.log([p.bbox[3] - p.bbox[1] for p in self._seen])
         looks = np.log([p.bbox[3] - p.bbox[1] for p in people])
         alike = np.abs(was[:, None] - looks) < GATE_LOG_HEIGHT
         # Who has left the picture comes back at its side
-        has_left = np.array(self._leaves) & (np.array(self._misses) > 0)
+        has_left = np.array([self._has_left(row) for row in range(len(self._ids))])
         may_be = ~has_left[:, None] | np.array([person.at_side for person in people])
+        if among is not None:
+            may_be &= np.isin(np.arange(len(self._ids)), list(among))[:, None]
         rows, columns = np.nonzero((distance < GATE) & (across < GATE_ACROSS) & alike & may_be)
         order = np.argsort(cost[rows, columns], kind='stable')
         pairs: list[tuple[int, int]] = []
@@ -242,6 +255,38 @@ class PeopleTracker:
                 taken_columns.add(column)
                 pairs.append((row, column))
         return pairs
+
+    def _runners(
+        self,
+        pairs: list[tuple[int, int]],
+        people: Sequence[SeenPerson],
+        places: Float64Array,
+        noises: Float64Array,
+    ) -> list[tuple[int, int]]:
+        """Pairs of who was seen once and people whom only a run could have brought there.
+
+        These tracks take the uncertainty of a runner's velocity; the rest stays as it is.
+        """
+        taken_rows, taken = {row for row, _ in pairs}, {column for _, column in pairs}
+        left = [column for column in range(len(people)) if column not in taken]
+        new = [
+            row
+            for row, evidence in enumerate(self._evidence)
+            if evidence.sightings == 1 and row not in taken_rows
+        ]
+        if not new or not left or self._stamp_ns is None:
+            return []
+        walking = self._covariances
+        self._covariances = walking.copy()
+        more = RUNNING_SIGMA_MPS**2 - WALKING_SIGMA_MPS**2
+        for row in new:
+            gap_s = (self._stamp_ns - self._seen_ns[row]) / NS_PER_S
+            step = np.array([[gap_s * gap_s, gap_s], [gap_s, 1.0]])
+            self._covariances[row] += more * np.kron(step, np.eye(2))
+        found = self._associate([people[i] for i in left], places[left], noises[left], new)
+        for row in set(new).difference(row for row, _ in found):
+            self._covariances[row] = walking[row]
+        return [(row, left[column]) for row, column in found]
 
     def _correct(
         self, pairs: list[tuple[int, int]], places: Float64Array, noises: Float64Array
@@ -265,25 +310,27 @@ class PeopleTracker:
         sigmas = np.sqrt(np.maximum(variances, 0.0))
         return bool(sure_velocities(self._states[row : row + 1, 2:], sigmas).any())
 
+    def _has_left(self, row: int) -> bool:
+        return self._leaves[row] and self._evidence[row].misses > 0
+
     def _delete_lost(self, stamp_ns: int) -> None:
         kept = []
-        for row, hits in enumerate(self._hits):
-            if hits >= self.confirm_frames:
+        for row, evidence in enumerate(self._evidence):
+            if evidence.is_enough:
                 out_of_sight_s = (stamp_ns - self._seen_ns[row]) / NS_PER_S
                 coast_s = self.coast_s
                 if self._leaves[row]:
                     coast_s = max(coast_s, self.coast_out_of_view_s)
                 keep = out_of_sight_s <= coast_s and self._gone[row] < self.confirm_frames
             else:
-                keep = self._misses[row] < UNCONFIRMED_MISSES
+                keep = not evidence.is_over
             if keep:
                 kept.append(row)
         if len(kept) == len(self._ids):
             return
         self._states, self._covariances = self._states[kept], self._covariances[kept]
         self._ids = [self._ids[row] for row in kept]
-        self._hits = [self._hits[row] for row in kept]
-        self._misses = [self._misses[row] for row in kept]
+        self._evidence = [self._evidence[row] for row in kept]
         self._gone = [self._gone[row] for row in kept]
         self._leaves = [self._leaves[row] for row in kept]
         self._seen_ns = [self._seen_ns[row] for row in kept]
@@ -308,8 +355,8 @@ class PeopleTracker:
         for index in new:
             self._ids.append(self._next_id)
             self._next_id += 1
-            self._hits.append(1)
-            self._misses.append(0)
+            self._evidence.append(Evidence())
+            self._evidence[-1].seen(0.0, self.confirm_frames)
             self._gone.append(0)
             self._leaves.append(False)
             self._seen_ns.append(self._stamp_ns)
@@ -331,10 +378,10 @@ class PeopleTracker:
                     sigma_along_m=sigma_x if abs(x) >= abs(y) else sigma_y,
                     sigma_vx_mps=sigma_vx,
                     sigma_vy_mps=sigma_vy,
-                    is_confirmed=self._hits[row] >= self.confirm_frames,
-                    is_coasting=self._misses[row] > 0,
+                    is_confirmed=self._evidence[row].is_enough,
+                    is_coasting=self._evidence[row].misses > 0,
                     seen=self._seen[row],
-                    has_left=self._leaves[row] and self._misses[row] > 0,
+                    has_left=self._has_left(row),
                 )
             )
         return tuple(tracks)

@@ -32,6 +32,10 @@ ARC_STEP_M = 1.0
 LEAST_ARC_SPEED_MPS = 1.0
 TIGHTEST_ARC_M = 8.0  # radius; cars turn within 5 to 6 m, but at walking pace only
 MOST_ARC_M = 500.0  # nobody knows of a bend further away; a car at 40 m/s stands after 340 m
+BELOW = 4.0  # heights of the picture: somebody at the lens stands no lower
+# Times that the sides slant more below it: 1.5 m to each side, seen from half the height of a
+# windscreen, 0.7 m; whoever is cut by the border is near, and nobody knows the lens
+BELOW_SLANT = 3.0
 STRAIGHT_RAD = 1e-3  # an arc that turns less is straight: it is off by 1 cm at 20 m
 
 
@@ -161,6 +165,8 @@ class CorridorZone:
 class ImageZone:
     """A polygon in the picture, where nothing is known about the ground.
 
+    Where it reaches the lower border its sides go on below: there stand those whose feet are cut.
+
     Args:
         corners: ``(N, 2)`` or flat ``u1, v1, u2, v2, …``, shares of width and height.
         name: For people.
@@ -169,11 +175,12 @@ class ImageZone:
     def __init__(self, corners: ArrayLike, name: str = 'image zone') -> None:
         self.name = name
         self._corners = np.asarray(corners, dtype=np.float64).reshape(-1, 2)
+        self._with_below = _drawn_on_below(self._corners)
 
     def contains(self, pixels: Float64Array, size_wh: tuple[int, int]) -> NDArray[np.bool_]:
-        """``(N,)`` which pixels, ``(N, 2)`` column and row, are inside."""
+        """``(N,)`` which pixels, ``(N, 2)`` column and row, also below the picture, are inside."""
         centres = np.asarray(pixels, dtype=np.float64).reshape(-1, 2) + 0.5
-        return _inside(self._corners, centres / np.asarray(size_wh, dtype=np.float64))
+        return _inside(self._with_below, centres / np.asarray(size_wh, dtype=np.float64))
 
     def outline(self) -> Float64Array:
         """``(M, 2)`` corners, shares of width and height."""
@@ -228,6 +235,25 @@ def _inside(corners: Float64Array, points: Float64Array) -> NDArray[np.bool_]:
     with np.errstate(divide='ignore', invalid='ignore'):
         crossing = x0 + (y - y0) / (y1 - y0) * (x1 - x0)
     return np.asarray((spans & (x < crossing)).sum(axis=1) % 2 == 1)
+
+
+def _drawn_on_below(corners: Float64Array) -> Float64Array:
+    """The corners, and below each one on the lower border where its side goes on to."""
+    drawn = []
+    for row, corner in enumerate(corners):
+        before, after = corners[row - 1], corners[(row + 1) % len(corners)]
+        if corner[1] >= 1.0 > after[1]:
+            drawn.append(_below(after, corner))
+        drawn.append(corner)
+        if corner[1] >= 1.0 > before[1]:
+            drawn.append(_below(before, corner))
+    return np.array(drawn)
+
+
+def _below(above: Float64Array, corner: Float64Array) -> Float64Array:
+    """Where the side from a corner above to one on the lower border goes on to."""
+    part = (BELOW - corner[1]) / (corner[1] - above[1])
+    return np.array([corner[0] + BELOW_SLANT * part * (corner[0] - above[0]), BELOW])
 
 
 def _thinned(centre: Float64Array) -> Float64Array:

@@ -236,6 +236,7 @@ def test_pictures_are_counted_by_truth_and_network() -> None:
         'frames_with_a_stop': 2,
         'frame_recall': 0.5,
         'frame_precision': 0.5,
+        'recall_by_px': {'to_160': 0.5},
     }
 
 

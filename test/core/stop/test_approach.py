@@ -93,6 +93,12 @@ def test_who_is_on_the_pavement_and_does_not_come_nearer_keeps_to_it() -> None:
     assert not keeps_to_the_pavement(person(10.0, 1.2), ZONE)
 
 
+@pytest.mark.parametrize('vy', [-1.0, 0.0, 1.0])
+def test_who_is_in_the_middle_of_the_way_keeps_to_no_pavement(vy: float) -> None:
+    for y in (-0.8, 0.0, 0.5):
+        assert not keeps_to_the_pavement(person(10.0, y, vy=vy, on_pavement=True), ZONE)
+
+
 def test_nobody_takes_no_time() -> None:
     assert times_to_zone_s([], ZONE) == []
 

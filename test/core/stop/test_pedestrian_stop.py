@@ -206,19 +206,24 @@ def test_who_walks_along_the_pavement_does_not_stop() -> None:
 
 
 def test_without_a_lane_the_pavement_under_the_feet_decides() -> None:
-    for labels, stops in ((_on_pavement(), False), (IN_THE_WAY, True)):
+    for labels, stops in ((_on_pavement(1.2), False), (IN_THE_WAY, True)):
         assert Drive().clear().frames(5, labels).stop is stops
     counting = Drive(replace(CONFIG, pavement_counts=True)).clear()
-    assert counting.frames(5, _on_pavement()).stop
+    assert counting.frames(5, _on_pavement(1.2)).stop
 
 
-def _on_pavement() -> NDArray[np.uint8]:
+@pytest.mark.parametrize('y', [-0.8, 0.0, 0.6])
+def test_who_stands_in_the_middle_of_a_guessed_way_stops_on_any_ground(y: float) -> None:
+    assert Drive().clear().frames(5, _on_pavement(y)).kind == 'person'
+
+
+def _on_pavement(y: float) -> NDArray[np.uint8]:
     labels = empty_road()
     labels[labels == ROAD] = PAVEMENT
-    return add_person(labels, 10.0, 0.0)
+    return add_person(labels, 10.0, y)
 
 
-@pytest.mark.parametrize('place', [(10.0, 0.0), (9.0, 1.2), (12.0, -1.2)])
+@pytest.mark.parametrize('place', [(10.0, 1.1), (9.0, 1.2), (12.0, -1.2)])
 @pytest.mark.parametrize('roles', [('drivable', 'lane'), ('lane',)])
 @pytest.mark.parametrize(('surface', 'stops'), [(ROAD, True), (MARKING, True), (PAVEMENT, False)])
 def test_who_stands_on_road_or_on_a_lane_marking_in_the_zone_stops(
@@ -280,6 +285,17 @@ def test_without_a_calibration_the_image_zone_decides() -> None:
     assert decision.zone == 'image zone'
     assert decision.person is not None
     assert math.isnan(decision.person.distance_m)
+
+
+@pytest.mark.parametrize(('height', 'speed_mps', 'stops'), [(12, 0.0, False), (12, 12.0, True),
+    (12, 3.0, False), (14, 8.0, True)])  # fmt: skip
+def test_who_is_too_small_to_be_within_the_stopping_distance_of_any_lens_does_not_stop(
+    height: int, speed_mps: float, stops: bool
+) -> None:
+    drive = Drive(replace(CONFIG, zone='image'), speed_mps=speed_mps).clear()
+    labels = empty_road()
+    labels[204 - height : 204, 318:322] = PERSON
+    assert (drive.frames(5, labels).kind == 'person') is stops
 
 
 def test_no_odometry_means_the_worst_case_speed() -> None:

@@ -24,6 +24,7 @@ from test.people_scene import (
     ROAD,
     SIZE_WH,
     SKY,
+    add_bicycle,
     add_box,
     add_person,
     camera,
@@ -117,6 +118,26 @@ def test_the_size_of_a_speck_depends_on_the_distance(
     assert bool(people_in(labels)) is is_person
 
 
+@pytest.mark.parametrize('known', [True, False])
+def test_what_is_smaller_than_anybody_where_it_stands_is_nobody(known: bool) -> None:
+    scale = ground() if known else None
+    finder = PeopleFinder(LABEL_MAP)
+    for x in (6.0, 8.0, 11.0):
+        paint = add_box(empty_road(), x, 0.0, PERSON, width_m=0.2, to_m=0.2)
+        assert finder.find(paint, None, scale) == ()
+        child = add_person(empty_road(), x, 0.0, height_m=0.9)
+        lying = add_box(empty_road(), x, 0.0, PERSON, width_m=1.6, to_m=0.3)
+        for labels in (child, lying):
+            assert finder.find(labels, None, scale) != ()
+
+
+def test_what_is_flat_at_the_lower_border_is_the_bonnet() -> None:
+    bonnet = empty_road()
+    bonnet[-20:, 200:440] = PERSON
+    for scale in (ground(), None):
+        assert PeopleFinder(LABEL_MAP).find(bonnet, None, scale) == ()
+
+
 def test_feet_below_the_image_give_the_nearest_ground_that_is_seen() -> None:
     (person,) = people_in(frame_with((4.4, 0.0)))
     assert person.feet == 'truncated'
@@ -131,6 +152,19 @@ def test_feet_behind_a_car_are_not_taken_for_feet_far_away(x: float) -> None:
     (person,) = people_in(labels)
     assert person.feet == 'occluded'
     assert abs(person.x_m - x) < 2.0 * person.sigma_along_m
+
+
+@pytest.mark.parametrize('x', [6.0, 7.5, 9.0])
+@pytest.mark.parametrize('hidden_m', [0.7, 0.9])
+def test_of_whom_half_is_seen_over_something_the_height_tells_as_well(
+    hidden_m: float, x: float
+) -> None:
+    labels = add_person(empty_road(), x, 0.0)
+    add_box(labels, x, 0.0, CAR, width_m=3.0, to_m=hidden_m)
+    add_box(labels, x, 0.5, CAR, width_m=1.0, to_m=1.9)  # the left half is hidden, too
+    (person,) = people_in(labels)
+    assert person.feet == 'occluded'
+    assert 0.8 * x < person.x_m < 1.5 * x
 
 
 def test_who_has_lost_its_legs_is_nearer_than_its_lowest_row_says() -> None:
@@ -153,23 +187,56 @@ def test_two_people_in_one_blob_stand_where_a_leg_of_theirs_does() -> None:
 def test_the_legs_of_a_cyclist_are_nobody_on_foot(legs_m: float) -> None:
     labels = add_box(empty_road(), 12.0, 0.0, CYCLIST)
     add_box(labels, 12.0, 0.0, PERSON, to_m=legs_m)
-    assert people_in(labels) == ()
-    assert len(people_in(labels, include_cyclists=True)) == 1
+    assert people_in(labels, include_cyclists=False) == ()
+    assert len(people_in(labels)) == 1
 
 
 @pytest.mark.parametrize('trunk_m', [0.3, 0.5])
 def test_who_is_a_cyclist_in_the_lesser_part_is_somebody_on_foot(trunk_m: float) -> None:
     labels = add_box(empty_road(), 12.0, 0.0, CYCLIST)
     add_box(labels, 12.0, 0.0, PERSON, to_m=1.7 - trunk_m)
-    assert len(people_in(labels)) == 1
+    for include_cyclists in (False, True):
+        (person,) = people_in(labels, include_cyclists=include_cyclists)
+        assert not person.rides
 
 
 @pytest.mark.parametrize('x', [8.0, 12.0, 18.0])
 def test_a_child_in_front_of_a_cyclist_is_found(x: float) -> None:
     labels = add_person(empty_road(), x + 3.0, 0.0, label=CYCLIST)
     add_person(labels, x, 0.0, height_m=1.0)
+    for include_cyclists in (False, True):
+        (child,) = people_in(labels, include_cyclists=include_cyclists)
+        assert child.x_m == pytest.approx(x, rel=0.08)
+
+
+@pytest.mark.parametrize('y', [-1.2, 0.0, 0.7])
+@pytest.mark.parametrize('x', [8.0, 12.0, 18.0])
+def test_a_bicycle_that_crosses_is_one_road_user_where_its_wheels_are(x: float, y: float) -> None:
+    labels = add_bicycle(empty_road(), x, y)
+    (rider,) = people_in(labels)
+    assert rider.rides
+    assert rider.x_m == pytest.approx(x, rel=0.08)
+    assert rider.y_m == pytest.approx(y, abs=0.1)
+
+
+@pytest.mark.parametrize('y', [-0.8, 0.0, 0.8])
+def test_a_child_beside_the_middle_of_a_crossing_bicycle_stands_where_its_feet_are(
+    y: float,
+) -> None:
+    labels = add_bicycle(empty_road(), 12.0, 0.0)
+    add_person(labels, 10.0, y, height_m=1.0)
     (child,) = people_in(labels)
-    assert child.x_m == pytest.approx(x, rel=0.08)
+    assert child.x_m == pytest.approx(10.0, rel=0.08)
+    assert child.y_m == pytest.approx(y, abs=0.15)
+
+
+@pytest.mark.parametrize('upper', [CYCLIST, PERSON])
+def test_who_is_labelled_half_as_a_cyclist_is_one_person(upper: int) -> None:
+    lower = PERSON + CYCLIST - upper
+    labels = add_person(empty_road(), 12.0, 0.0, label=upper)
+    add_box(labels, 12.0, 0.0, lower, to_m=0.85)
+    (person,) = people_in(labels)
+    assert person.x_m == pytest.approx(12.0, rel=0.08)
 
 
 def test_who_is_too_stout_to_stand_upright_may_be_nearer() -> None:
@@ -198,16 +265,18 @@ def test_somebody_is_gone_when_the_ground_is_seen_in_its_place_and_not_behind_a_
     assert not finder.is_gone(person, add_box(empty_road(), 8.0, 0.0, CAR, width_m=2.0))
 
 
-def test_somebody_is_gone_when_a_cyclist_is_seen_in_its_place() -> None:
-    finder = PeopleFinder(LABEL_MAP)
-    (person,) = finder.find(frame_with((10.0, 0.0)), None, ground())
-    assert finder.is_gone(person, add_person(empty_road(), 10.0, 0.0, label=CYCLIST))
-
-
-def test_cyclists_count_when_asked_for() -> None:
+def test_somebody_is_gone_when_a_cyclist_is_seen_in_its_place_unless_cyclists_count() -> None:
     labels = add_person(empty_road(), 10.0, 0.0, label=CYCLIST)
-    assert people_in(labels) == ()
-    assert len(people_in(labels, include_cyclists=True)) == 1
+    for include_cyclists in (False, True):
+        finder = PeopleFinder(LABEL_MAP, include_cyclists=include_cyclists)
+        (person,) = finder.find(frame_with((10.0, 0.0)), None, ground())
+        assert finder.is_gone(person, labels) is not include_cyclists
+
+
+def test_cyclists_count_unless_they_are_left_out() -> None:
+    labels = add_person(empty_road(), 10.0, 0.0, label=CYCLIST)
+    assert len(people_in(labels)) == 1
+    assert people_in(labels, include_cyclists=False) == ()
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ from seg_ros.core.vehicle import CAR
 from seg_ros.decisions import needs_of_stop
 from seg_ros.inference.base import InferenceBackend
 from seg_ros.sim import WEATHERS, CrossingEvent, SceneConfig, SimFrame, World
-from seg_ros.sim.encounters import SEEN_SHARE, is_inside, somebody_near, true_zone
+from seg_ros.sim.encounters import SEEN_SHARE, ids_inside, somebody_near
 from seg_ros.sim.profile import profile_for
 from seg_ros.sim.vehicle import FRONT_M
 
@@ -199,12 +199,11 @@ def moments_of(
         perceived = camera.process(frame.image, frame.stamp_ns, wanted, exact=frame.labels)
         decision = perceived.decisions.stop
         assert decision is not None
-        zone = true_zone(frame, config)
         yield Moment(
             stamp_ns=frame.stamp_ns,
             stop=decision.stop,
             kind=decision.kind,
-            inside=tuple(person.id for person in frame.people if is_inside(person, zone)),
+            inside=ids_inside(frame, config),
             is_near=somebody_near(frame, config),
             cost_ms=perceived.timer.stages_ms['stop'],
             in_view=sum(person.visible_share >= SEEN_SHARE for person in frame.people),

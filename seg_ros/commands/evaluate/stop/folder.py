@@ -12,9 +12,11 @@ from seg_ros.commands.evaluate.exact_labels import ExactLabels
 from seg_ros.core.labels import LabelClass, LabelMap
 from seg_ros.core.parameters.node_config import NodeConfig
 from seg_ros.core.stop.config import StopConfig
-from seg_ros.core.types import LabelImage, RgbImage
+from seg_ros.core.stop.people import PeopleFinder
+from seg_ros.core.types import LabelImage, NetworkView, RgbImage
 from seg_ros.decisions import needs_of_stop
 from seg_ros.inference.base import InferenceBackend
+from seg_ros.perception import Perceived
 
 __all__ = ['CAMVID_LABEL_MAP', 'FolderTally']
 
@@ -42,6 +44,12 @@ CAMVID_LABEL_MAP = LabelMap(
 """What the ids of CamVid's label images mean."""
 
 
+BINS_PX = {'to_20': 20.0, 'to_40': 40.0, 'to_80': 80.0, 'to_160': 160.0, 'more': float('inf')}
+"""Heights of people in the network's picture: the names of the bins and the most in each."""
+
+SEEN_SHARE = 0.2  # of a person's pixels that are of somebody for the network, too
+
+
 class FolderTally:
     """Counts pictures by what the truth and the network decide.
 
@@ -62,12 +70,23 @@ class FolderTally:
         self.missed = 0
         self.false = 0
         self.frames = 0
+        self._people = _people_finder(alone, backend.engine.label_map)
+        self._true_people = _people_finder(alone, CAMVID_LABEL_MAP)
+        self._network_ids = np.array(_ids(backend.engine.label_map, stop))
+        self._true_ids = np.array(_ids(CAMVID_LABEL_MAP, stop))
+        self._by_px: dict[str, list[int]] = {name: [0, 0] for name in BINS_PX}
 
     def add(self, image: RgbImage, truth: LabelImage) -> None:
         """Books a picture and its true labels, of any size."""
         exact = cv2.resize(truth, self._size_wh, interpolation=cv2.INTER_NEAREST_EXACT)
-        is_true = self._stops(self._truth, image, np.asarray(exact, np.uint8))
-        is_said = self._stops(self._network, image)
+        self._truth.reset()
+        is_true = _is_stop(
+            self._truth.process(image, 0, self._wanted, exact=np.asarray(exact, np.uint8))
+        )
+        self._network.reset()
+        seen = self._network.see(image, 0, self._wanted)
+        self._count_people(seen.view, np.asarray(exact, np.uint8))
+        is_said = _is_stop(self._network.finish(seen))
         self.frames += 1
         self.both += is_true and is_said
         self.missed += is_true and not is_said
@@ -80,11 +99,42 @@ class FolderTally:
             'frames_with_a_stop': true,
             'frame_recall': self.both / true if true else float('nan'),
             'frame_precision': self.both / said if said else float('nan'),
+            'recall_by_px': {
+                name: found / count for name, (found, count) in self._by_px.items() if count
+            },
         }
 
-    def _stops(
-        self, camera: EvaluatedCamera, image: RgbImage, exact: LabelImage | None = None
-    ) -> bool:
-        camera.reset()
-        stop = camera.process(image, 0, self._wanted, exact=exact).decisions.stop
-        return stop is not None and stop.kind == 'person'
+    def _count_people(self, view: NetworkView, truth: LabelImage) -> None:
+        """Books who of the true people the network's people cover, by height in its picture."""
+        is_seen = np.zeros(truth.shape, bool)
+        for person in self._people.find(view.labels, view.confidence):
+            x0, y0, x1, y1 = person.bbox
+            part = np.isin(view.labels[y0:y1, x0:x1], self._network_ids)
+            is_seen[y0:y1, x0:x1] |= part
+        for person in self._true_people.find(truth):
+            x0, y0, x1, y1 = person.bbox
+            own = np.isin(truth[y0:y1, x0:x1], self._true_ids)
+            row = self._by_px[next(name for name, most in BINS_PX.items() if y1 - y0 <= most)]
+            row[0] += bool(np.count_nonzero(is_seen[y0:y1, x0:x1] & own) > SEEN_SHARE * own.sum())
+            row[1] += 1
+
+
+def _is_stop(perceived: Perceived) -> bool:
+    """Whether somebody in the zone is the reason of a stop."""
+    stop = perceived.decisions.stop
+    return stop is not None and stop.kind == 'person'
+
+
+def _people_finder(stop: StopConfig, label_map: LabelMap) -> PeopleFinder:
+    return PeopleFinder(
+        label_map,
+        include_cyclists=stop.include_cyclists,
+        min_pixels=stop.min_person_pixels,
+        min_share=stop.min_person_share,
+    )
+
+
+def _ids(label_map: LabelMap, stop: StopConfig) -> list[int]:
+    """Class ids of who counts."""
+    roles = ('pedestrian', 'cyclist') if stop.include_cyclists else ('pedestrian',)
+    return sorted({class_id for role in roles for class_id in label_map.ids_with_role(role)})
