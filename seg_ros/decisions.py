@@ -12,6 +12,7 @@ from typing import Any
 
 from seg_ros.core.geometry.camera import Camera, GroundTable
 from seg_ros.core.geometry.ground_scale import GroundScale
+from seg_ros.core.geometry.plausible import implausible
 from seg_ros.core.image.health import health_of
 from seg_ros.core.labels import LabelMap
 from seg_ros.core.lane.pitch_refinement import PitchRefinement
@@ -38,6 +39,9 @@ DECISIONS = ('stop', 'lane', 'zones', 'autoware', 'instances', 'detections', *NA
 """What can be decided about a frame."""
 
 NO_GROUND = 'the camera has no calibration or no mounting'
+NO_GROUND_IN_VIEW = (
+    'by its calibration and mounting the camera sees no ground: check mount.pitch or TF'
+)
 NO_PEOPLE = 'the engine has no class with the role pedestrian, so that it proves nothing clear'
 
 
@@ -96,6 +100,8 @@ class CameraDecisions:
         self._lane = LaneTracker(config.lane, label_map, config.vehicle)
         self._lane_stale_s = config.lane.stale_after_s
         self._camera: Camera | None = None
+        self._scaled: Camera | None = None  # the same for label images
+        self._camera_fault: Fault | None = None  # why it cannot be one on a vehicle
         self._no_camera = NO_GROUND
         self._motion: Motion | None = None
         self._table: GroundTable | None = None
@@ -128,6 +134,8 @@ class CameraDecisions:
             self._camera, self._table, self._ground = camera, None, None
             self._navigator = None
             self._pitch.reset()
+            words = '' if camera is None else implausible(camera)
+            self._camera_fault = Fault(StopKind.NO_GEOMETRY, words) if words else None
 
     def configure(self, stop: StopConfig) -> None:
         """Takes other numbers for the stop; the way must be proven clear anew."""
@@ -171,13 +179,16 @@ class CameraDecisions:
     def look(self, view: NetworkView, stamp_ns: int) -> bool:
         """Begins a frame: takes its ground, and returns whether its picture can be believed.
 
+        A wrong calibration is as good as no picture: everything would be seen where it is not.
+
         Args:
             view: What the network saw and said.
             stamp_ns: Header stamp of the frame.
         """
         self._measure_ground(view)
         health = health_of(view.picture)
-        self._picture_fault = self._pictures.update(health, stamp_ns, self._stop_config)
+        fault = self._pictures.update(health, stamp_ns, self._stop_config)
+        self._picture_fault = self._camera_fault or fault
         return self._picture_fault is None
 
     def find_lane(self, view: NetworkView, stamp_ns: int, now_ns: int) -> LaneTrack:
@@ -213,6 +224,7 @@ class CameraDecisions:
                 confidence=view.confidence,
                 picture=self._picture_fault,
                 ground=self._ground_now(lane, stamp_ns),
+                camera=self._scaled,
                 no_ground='' if self._camera is not None else self._no_camera,
                 lane=lane.points()[:, :2] if lane is not None and lane.valid else None,
             )
@@ -262,12 +274,17 @@ class CameraDecisions:
     def _measure_ground(self, view: NetworkView) -> None:
         """Makes the ground table of a new calibration or network size."""
         if self._camera is None:
+            self._scaled = None
             return
         if self._table is None or self._table.shape[:2] != view.labels.shape:
             height, width = view.labels.shape
             self._table = self._camera.ground_table((width, height))
             self._ground = GroundScale(self._table)
+            lens = self._camera.intrinsics.scaled((width, height))
+            self._scaled = Camera(lens, self._camera.mount)
             self._navigator = None
+            if self._camera_fault is None and not self._ground.is_known:
+                self._camera_fault = Fault(StopKind.NO_GEOMETRY, NO_GROUND_IN_VIEW)
 
     def _ground_now(self, lane: LaneTrack | None, stamp_ns: int) -> GroundScale | None:
         """The ground with the pitch that the lane shows, where that is wanted."""

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 import pytest
 from diagnostic_msgs.msg import DiagnosticStatus
+from numpy.typing import NDArray
 from rclpy.parameter import Parameter
 from rosgraph_msgs.msg import Clock
 from std_msgs.msg import Bool
@@ -24,10 +25,12 @@ from seg_ros.ros.segmentation_node import SegmentationNode
 from test.ros.drive import Drive, empty_road
 from test.ros.graph import Graph, values_of, wait_for
 from test.ros.nodes import canned, street
+from test.tiny_onnx import COLOURS
 
 STOP, STATUS = '/segmentation/pedestrian_stop', '/segmentation/pedestrian_stop/status'
 SLACK_S = 1.5  # for a loaded machine; the deadlines themselves are half a second and more
 BEAT_NS = 50_000_000
+SKY, VEHICLE = 0, 4
 GREY = np.full((64, 128, 3), 90, np.uint8)
 
 
@@ -148,6 +151,13 @@ def lose_odometry(scene: Scene) -> None:
     scene.drive.odometry = False
 
 
+def hidden_road() -> NDArray[np.uint8]:
+    """The street, all of it behind the side of a lorry."""
+    labels = street()[1]
+    labels[labels != SKY] = VEHICLE
+    return np.array(COLOURS, np.uint8)[labels]
+
+
 class Row(NamedTuple):
     """A row of the table.
 
@@ -219,6 +229,10 @@ TABLE = {
     'the network is unsure of the whole frame': Row(
         ('low_confidence',), 0.0, lambda s: setattr(s.backend, 'confidence', 60),
         lambda s: setattr(s.backend, 'confidence', 255), by_frame=True,
+    ),
+    'the road is hidden': Row(
+        ('ground_not_seen', 'unproven'), 0.5, lambda s: change(image=hidden_road())(s),
+        lambda s: change(image=empty_road())(s), 'seen as ground', by_frame=True,
     ),
     'the lens is covered': Row(
         ('low_contrast',), 0.0, change(image=GREY), lambda s: change(image=empty_road())(s),

@@ -77,6 +77,12 @@ class StopKind(str, Enum):
     NO_GEOMETRY = (
         'no_geometry', 'nobody knows where the ground is', Cause.FAULT, PURPLE, 3, False,
     )
+    ZONE_NOT_IN_VIEW = (
+        'zone_not_in_view', 'the zone is not in the picture', Cause.FAULT, PURPLE,
+    )
+    GROUND_NOT_SEEN = (
+        'ground_not_seen', 'the zone is not seen as ground', Cause.FAULT, PURPLE,
+    )
     LOW_CONFIDENCE = (
         'low_confidence', 'the network is unsure about the whole picture', Cause.FAULT, PURPLE, 3,
         False,
