@@ -187,7 +187,8 @@ class CameraDecisions:
         """
         self._measure_ground(view)
         health = health_of(view.picture)
-        fault = self._pictures.update(health, stamp_ns, self._stop_config)
+        regions = () if self._stop is None else self._stop.zone_regions
+        fault = self._pictures.update(health, stamp_ns, self._stop_config, regions)
         self._picture_fault = self._camera_fault or fault
         return self._picture_fault is None
 

@@ -249,6 +249,13 @@ TABLE = {
     'the image is frozen': Row(
         ('frozen',), 1.0, change(noise=False), change(noise=True), by_frame=True
     ),
+    'the camera gives out two old pictures in turn': Row(
+        ('frozen',), 1.2, change(ring=True), change(ring=False), 'the same picture', by_frame=True,
+    ),
+    'half of the picture is stuck': Row(
+        ('frozen',), 1.2, change(stuck_columns=64), change(stuck_columns=0), 'a part of the zone',
+        by_frame=True,
+    ),
     'odometry is lost': Row(
         ('no_odometry',), 0.5, lose_odometry, change(odometry=True), 'odometry is'
     ),

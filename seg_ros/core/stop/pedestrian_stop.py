@@ -101,6 +101,11 @@ class PedestrianStop:
         """The zone that was judged last; None before the first frame and in an image zone."""
         return self._memory.zone
 
+    @property
+    def zone_regions(self) -> tuple[int, ...]:
+        """In which regions of the picture the zone was last; none before the first frame."""
+        return self._watch.regions
+
     def configure(self, config: StopConfig) -> None:
         """Takes other numbers at once; people are followed on, but the way is proven anew."""
         self.config = config

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seg_ros.core.geometry.camera import Camera
+from seg_ros.core.image.health import GRID
 from seg_ros.core.labels import LabelMap
 from seg_ros.core.stop.config import StopConfig
 from seg_ros.core.stop.decision import Fault, StopKind
@@ -29,6 +30,7 @@ IMAGE_ROWS = 16  # in an image zone, which has no metres: 10 pixels each at 360 
 # Part of the rows in view that is the near edge. There the zone has most of its pixels, and there
 # a vehicle that drives stands first.
 NEAR_SHARE = 0.25
+REGION_SHARE = 0.05  # of the points must be in a region of the picture, so that it counts
 ROW_SHARE = 0.5  # of a row must be in the picture, so that its distance counts as seen
 
 GROUND, OBSTACLE = 1, 2  # what a label says of a point; 0 is neither
@@ -60,6 +62,9 @@ class ZoneWatch:
         config: Its numbers.
         label_map: Of the label images.
         vehicle: Where it ends.
+
+    Attributes:
+        regions: In which regions of the picture (``core/image/health.py``) the zone was last.
     """
 
     def __init__(
@@ -75,6 +80,7 @@ class ZoneWatch:
         self._has_ground = bool((self._meaning == GROUND).any())
         self._image_cells = ImageZone(config.image_polygon).cells(IMAGE_ROWS, COLUMNS)
         self._vehicle_mask: NDArray[np.uint8] | None = None
+        self.regions: tuple[int, ...] = ()
 
     def without_vehicle(self, labels: LabelImage, unlabelled: int) -> LabelImage:
         """Returns the labels without the own vehicle: a copy where ``ego_mask`` is given."""
@@ -160,6 +166,9 @@ class ZoneWatch:
         mask = self._mask_of(labels.shape)
         if mask is not None:
             in_view &= mask[rows, columns] == 0
+        region = rows * GRID // height * GRID + columns * GRID // width
+        points = np.bincount(region[in_view], minlength=GRID * GRID)
+        self.regions = tuple(np.flatnonzero(points > REGION_SHARE * points.sum()).tolist())
         return in_view, self._meaning[labels[rows, columns]]
 
     def _mask_of(self, shape_hw: tuple[int, ...]) -> NDArray[np.uint8] | None:
