@@ -25,8 +25,10 @@ from seg_ros.core.navigation.navigator import NAVIGATION, Navigation, Navigator
 from seg_ros.core.parameters.node_config import NodeConfig
 from seg_ros.core.stop.config import StopConfig
 from seg_ros.core.stop.decision import Fault, StopDecision, StopKind
+from seg_ros.core.stop.domain import Domain
 from seg_ros.core.stop.pedestrian_stop import PedestrianStop
 from seg_ros.core.stop.picture_monitor import PictureMonitor
+from seg_ros.core.stop.picture_sight import PictureSight
 from seg_ros.core.stop.tracking import TrackedPerson
 from seg_ros.core.stop.zones import GroundZone, Motion
 from seg_ros.core.types import NetworkView
@@ -89,9 +91,12 @@ class CameraDecisions:
     Args:
         config: The node's parameters.
         label_map: Of the label images.
+        domain: Which pictures the engine knows; None where nobody has measured it.
     """
 
-    def __init__(self, config: NodeConfig, label_map: LabelMap) -> None:
+    def __init__(
+        self, config: NodeConfig, label_map: LabelMap, domain: Domain | None = None
+    ) -> None:
         stop = config.stop
         self._lock = threading.Lock()
         self._stop: PedestrianStop | None = None
@@ -114,6 +119,7 @@ class CameraDecisions:
         self._autoware = AutowareEncoder(label_map)
         self._instances = InstanceFinder(label_map)
         self._pictures = PictureMonitor()
+        self._sight = PictureSight(label_map, domain)
         self._picture_fault: Fault | None = None  # of the newest picture
         self._pitch = PitchRefinement(stop.refine_pitch_rad)
 
@@ -160,6 +166,7 @@ class CameraDecisions:
         self._lane.reset()
         self._pitch.reset()
         self._pictures = PictureMonitor()
+        self._sight.reset()
 
     def failed(self, reason: str) -> None:
         """Stops until enough good frames have come again."""
@@ -189,6 +196,7 @@ class CameraDecisions:
         health = health_of(view.picture)
         regions = () if self._stop is None else self._stop.zone_regions
         fault = self._pictures.update(health, stamp_ns, self._stop_config, regions)
+        fault = fault or self._sight.update(view, stamp_ns, self._stop_config)
         self._picture_fault = self._camera_fault or fault
         return self._picture_fault is None
 

@@ -102,7 +102,11 @@ def replay(job: ReplayJob, tell: Tell = lambda _: None) -> ReplaySummary:
     with contextlib.closing(backend), _cores_for_the_network():
         stages = Stages(job, recording, roles, outputs, Perception(backend))
         vehicle = ReplayedVehicle(
-            config, engine.label_map, lens, has_transforms=roles.has_transforms
+            config,
+            engine.label_map,
+            lens,
+            has_transforms=roles.has_transforms,
+            domain=engine.domain,
         )
         arithmetic = THREADS.sub('', f'{backend.name}, {backend.detail}')
         work = job.work(engine, arithmetic, __version__)

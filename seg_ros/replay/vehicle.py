@@ -15,6 +15,7 @@ from seg_ros.core.geometry.intrinsics import CameraIntrinsics
 from seg_ros.core.image.camera_image import Frame
 from seg_ros.core.labels import LabelMap
 from seg_ros.core.parameters.node_config import NodeConfig
+from seg_ros.core.stop.domain import Domain
 from seg_ros.core.stop.vehicle_stop import VehicleDecision, VehicleStop
 from seg_ros.core.types import LabelImage
 from seg_ros.core.units import NS_PER_S
@@ -178,6 +179,7 @@ class ReplayedVehicle:
         label_map: The engine's classes.
         lens: Of the camera, where a file says so; the recording's CameraInfo counts no more then.
         has_transforms: Whether the recording has any.
+        domain: Which pictures the engine knows; None where nobody has measured it.
     """
 
     def __init__(
@@ -187,13 +189,14 @@ class ReplayedVehicle:
         lens: CameraIntrinsics | None,
         *,
         has_transforms: bool,
+        domain: Domain | None = None,
     ) -> None:
         self._transforms = TransformTree()
         from_tf = wants_transforms(config) and (has_transforms or config.mount.source == 'tf')
         mounting = Mounting(config, self._transforms.look_up if from_tf else None)
         self.cameras = {
             name: _CameraState(
-                CameraDecisions(config, label_map),
+                CameraDecisions(config, label_map, domain),
                 Calibration(functools.partial(mounting.mount, name)),
             )
             for name in config.camera_names

@@ -223,6 +223,33 @@ class StopConfig:
         high=127.0,
         live=True,
     )
+    # A sensor at its highest gain has a noise of 6 grey levels, which makes neighbours differ by
+    # 14 (2 x 1.13 x 6, across and down); from 20 on no outline of somebody far away is left.
+    max_noise: float = option(
+        20.0,
+        'Mean difference of neighbouring pixels in the zone, across and down, above which it '
+        'counts as noise if it is spread like noise; 0 takes any.',
+        unit='grey levels',
+        low=0.0,
+        high=255.0,
+        live=True,
+    )
+    # Low sun on a wet road bleaches up to a third of the zone
+    max_white_share: float = option(
+        0.5,
+        'Share of the zone that may be white: over-exposed, or blinded by the sun; 1 takes any.',
+        low=0.0,
+        high=1.0,
+        live=True,
+    )
+    domain_limit: float = option(
+        1.0,
+        'How unlike the pictures that the engine knows (domain in its spec.yaml) a picture may '
+        "be, as a multiple of the engine's own limit; 0 takes any.",
+        low=0.0,
+        high=100.0,
+        live=True,
+    )
     frozen_timeout_s: float = option(
         1.0,
         'How long the same pictures may come again and again, in the whole or in a part of the '

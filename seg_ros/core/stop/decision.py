@@ -88,6 +88,13 @@ class StopKind(str, Enum):
         False,
     )
     LOW_CONTRAST = 'low_contrast', 'the picture shows nothing', Cause.FAULT, PURPLE, 3, False
+    PICTURE_BLIND = (
+        'picture_blind', 'the zone is noise or white in the picture', Cause.FAULT, PURPLE, 3,
+        False,
+    )
+    OUT_OF_DOMAIN = (
+        'out_of_domain', 'the network knows no such pictures', Cause.FAULT, PURPLE, 3, False,
+    )
     FROZEN = 'frozen', 'the same picture comes again and again', Cause.FAULT, PURPLE, 3, False
     NO_ODOMETRY = 'no_odometry', 'odometry is missing', Cause.FAULT, PURPLE
     CLOCK_STOPPED = 'clock_stopped', 'the clock stands still', Cause.FAULT, PURPLE
