@@ -53,7 +53,7 @@ COMMANDS = {
     ),
     'evaluate': Command(
         'seg_ros.commands.evaluate.command',
-        'measure labels, pedestrian stop or lane track',
+        'measure labels, pedestrian stop, sight or lane track',
         takes_all_arguments=True,
     ),
     'simulate': Command(
@@ -66,6 +66,9 @@ COMMANDS = {
         'measure the node against bare inference and a textbook node',
     ),
     'build-engine': Command('seg_ros.commands.build_engine', "make an engine's TensorRT plan"),
+    'calibrate-engine': Command(
+        'seg_ros.commands.calibrate_engine', 'measure which pictures an engine knows'
+    ),
     'gpu-check': Command(
         'seg_ros.commands.gpu.command', "check this machine's GPU, with TensorRT"
     ),

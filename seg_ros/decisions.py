@@ -12,6 +12,7 @@ from typing import Any
 
 from seg_ros.core.geometry.camera import Camera, GroundTable
 from seg_ros.core.geometry.ground_scale import GroundScale
+from seg_ros.core.geometry.plausible import implausible
 from seg_ros.core.image.health import health_of
 from seg_ros.core.labels import LabelMap
 from seg_ros.core.lane.pitch_refinement import PitchRefinement
@@ -24,9 +25,11 @@ from seg_ros.core.navigation.navigator import NAVIGATION, Navigation, Navigator
 from seg_ros.core.parameters.node_config import NodeConfig
 from seg_ros.core.stop.config import StopConfig
 from seg_ros.core.stop.decision import Fault, StopDecision, StopKind
+from seg_ros.core.stop.domain import Domain
 from seg_ros.core.stop.odometry import OdometryMonitor
 from seg_ros.core.stop.pedestrian_stop import PedestrianStop
 from seg_ros.core.stop.picture_monitor import PictureMonitor
+from seg_ros.core.stop.picture_sight import PictureSight
 from seg_ros.core.stop.tracking import TrackedPerson
 from seg_ros.core.stop.zones import GroundZone, Motion
 from seg_ros.core.types import NetworkView
@@ -38,6 +41,9 @@ DECISIONS = ('stop', 'lane', 'zones', 'autoware', 'instances', 'detections', *NA
 """What can be decided about a frame."""
 
 NO_GROUND = 'the camera has no calibration or no mounting'
+NO_GROUND_IN_VIEW = (
+    'by its calibration and mounting the camera sees no ground: check mount.pitch or TF'
+)
 NO_PEOPLE = 'the engine has no class with the role pedestrian, so that it proves nothing clear'
 
 
@@ -85,9 +91,12 @@ class CameraDecisions:
     Args:
         config: The node's parameters.
         label_map: Of the label images.
+        domain: Which pictures the engine knows; None where nobody has measured it.
     """
 
-    def __init__(self, config: NodeConfig, label_map: LabelMap) -> None:
+    def __init__(
+        self, config: NodeConfig, label_map: LabelMap, domain: Domain | None = None
+    ) -> None:
         stop = config.stop
         self._lock = threading.Lock()
         self._odometry = OdometryMonitor(config.vehicle)
@@ -97,6 +106,8 @@ class CameraDecisions:
         self._lane = LaneTracker(config.lane, label_map, config.vehicle)
         self._lane_stale_s = config.lane.stale_after_s
         self._camera: Camera | None = None
+        self._scaled: Camera | None = None  # the same for label images
+        self._camera_fault: Fault | None = None  # why it cannot be one on a vehicle
         self._no_camera = NO_GROUND
         self._geometry_fault: Fault | None = None  # of a calibration that cannot be
         self._table: GroundTable | None = None
@@ -109,6 +120,7 @@ class CameraDecisions:
         self._autoware = AutowareEncoder(label_map)
         self._instances = InstanceFinder(label_map)
         self._pictures = PictureMonitor()
+        self._sight = PictureSight(label_map, domain)
         self._picture_fault: Fault | None = None  # of the newest picture
         self._pitch = PitchRefinement(stop.refine_pitch_rad)
 
@@ -138,6 +150,8 @@ class CameraDecisions:
             self._camera, self._table, self._ground = camera, None, None
             self._navigator = None
             self._pitch.reset()
+            words = '' if camera is None else implausible(camera)
+            self._camera_fault = Fault(StopKind.NO_GEOMETRY, words) if words else None
 
     def configure(self, stop: StopConfig) -> None:
         """Takes other numbers for the stop; the way must be proven clear anew."""
@@ -160,6 +174,7 @@ class CameraDecisions:
         self._lane.reset()
         self._pitch.reset()
         self._pictures = PictureMonitor()
+        self._sight.reset()
 
     def failed(self, reason: str) -> None:
         """Stops until enough good frames have come again."""
@@ -179,13 +194,18 @@ class CameraDecisions:
     def look(self, view: NetworkView, stamp_ns: int) -> bool:
         """Begins a frame: takes its ground, and returns whether its picture can be believed.
 
+        A wrong calibration is as good as no picture: everything would be seen where it is not.
+
         Args:
             view: What the network saw and said.
             stamp_ns: Header stamp of the frame.
         """
         self._measure_ground(view)
         health = health_of(view.picture)
-        self._picture_fault = self._pictures.update(health, stamp_ns, self._stop_config)
+        regions = () if self._stop is None else self._stop.zone_regions
+        fault = self._pictures.update(health, stamp_ns, self._stop_config, regions)
+        fault = fault or self._sight.update(view, stamp_ns, self._stop_config)
+        self._picture_fault = self._camera_fault or fault
         return self._picture_fault is None
 
     def find_lane(self, view: NetworkView, stamp_ns: int, now_ns: int) -> LaneTrack:
@@ -221,6 +241,7 @@ class CameraDecisions:
                 confidence=view.confidence,
                 picture=self._picture_fault or self._geometry_fault,
                 ground=self._ground_now(lane, stamp_ns),
+                camera=self._scaled,
                 no_ground='' if self._camera is not None else self._no_camera,
                 lane=lane.points()[:, :2] if lane is not None and lane.valid else None,
             )
@@ -270,12 +291,17 @@ class CameraDecisions:
     def _measure_ground(self, view: NetworkView) -> None:
         """Makes the ground table of a new calibration or network size."""
         if self._camera is None:
+            self._scaled = None
             return
         if self._table is None or self._table.shape[:2] != view.labels.shape:
             height, width = view.labels.shape
             self._table = self._camera.ground_table((width, height))
             self._ground = GroundScale(self._table)
+            lens = self._camera.intrinsics.scaled((width, height))
+            self._scaled = Camera(lens, self._camera.mount)
             self._navigator = None
+            if self._camera_fault is None and not self._ground.is_known:
+                self._camera_fault = Fault(StopKind.NO_GEOMETRY, NO_GROUND_IN_VIEW)
 
     def _ground_now(self, lane: LaneTrack | None, stamp_ns: int) -> GroundScale | None:
         """The ground with the pitch that the lane shows, where that is wanted."""

@@ -12,10 +12,12 @@ from typing import Any
 import seg_ros
 from seg_ros.core.errors import EngineError
 from seg_ros.core.labels import LabelMap
+from seg_ros.core.stop.domain import Domain
 from seg_ros.inference.onnx.contract import check_contract, read_model
 from seg_ros.inference.onnx.network_size import resized
 from seg_ros.inference.spec import (
     SPEC_FILE,
+    domain_of,
     label_map_of,
     network_size_of,
     parse_network_size,
@@ -53,6 +55,7 @@ class Engine:
         description: One sentence for people.
         training: What it was trained on, as the spec tells it.
         metrics: What was measured, as the spec tells it.
+        domain: Which pictures it knows, None where nobody has measured it.
     """
 
     name: str
@@ -65,6 +68,7 @@ class Engine:
     description: str = ''
     training: Mapping[str, Any] = field(default_factory=dict)
     metrics: Mapping[str, Any] = field(default_factory=dict)
+    domain: Domain | None = None
 
 
 def load_engine(
@@ -102,6 +106,7 @@ def load_engine(
         description=spec.get('description', ''),
         training=spec.get('training', {}),
         metrics=spec.get('metrics', {}),
+        domain=domain_of(spec, spec_path),
     )
 
 

@@ -2,7 +2,8 @@
 
 ``name``, ``network_size: [width, height]`` and ``classes`` (rows of ``{id, name, colour, roles}``)
 must be there; ``KEYS`` lists the rest. ``normalisation`` and ``merge`` say how a network was
-wrapped (``seg_ros.inference.onnx.wrapping``).
+wrapped (``seg_ros.inference.onnx.wrapping``). ``domain`` says which pictures are like those that
+the network was found to work on (``seg_ros.core.stop.domain``).
 """
 
 from __future__ import annotations
@@ -15,10 +16,12 @@ import yaml
 
 from seg_ros.core.errors import ConfigurationError, EngineError
 from seg_ros.core.labels import LabelClass, LabelMap
+from seg_ros.core.stop.domain import Domain
 
 __all__ = [
     'SPEC_FILE',
     'Spec',
+    'domain_of',
     'label_map_of',
     'network_size_of',
     'parse_network_size',
@@ -41,6 +44,7 @@ KEYS: dict[str, tuple[type, str]] = {
     'licence': (str, 'a text'),
     'normalisation': (dict, 'a mapping'),
     'merge': (list, 'a list of rows'),
+    'domain': (dict, 'a mapping, as seg_ros calibrate-engine writes it'),
 }
 CLASS_KEYS = {'id', 'name', 'colour', 'roles'}
 REQUIRED_CLASS_KEYS = {'id', 'name', 'colour'}
@@ -112,6 +116,18 @@ def network_size_of(spec: Spec, path: Path) -> tuple[int, int]:
             '[640, 360].'
         )
     return size[0], size[1]
+
+
+def domain_of(spec: Spec, path: Path) -> Domain | None:
+    """Returns which pictures the engine knows, None where nobody has measured it.
+
+    Raises:
+        EngineError: It cannot be read, or is of another version.
+    """
+    try:
+        return Domain.of_spec(spec['domain']) if 'domain' in spec else None
+    except ConfigurationError as error:
+        raise EngineError(f'{path}: {error}') from error
 
 
 def parse_network_size(text: str) -> tuple[int, int]:

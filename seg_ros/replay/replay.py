@@ -112,6 +112,7 @@ def replay(job: ReplayJob, tell: Tell = lambda _: None) -> ReplaySummary:
                 for topic, camera in roles.cameras.items()
                 if is_rectified(topic, config.image_is_rectified)
             },
+            domain=engine.domain,
         )
         arithmetic = THREADS.sub('', f'{backend.name}, {backend.detail}')
         work = job.work(engine, arithmetic, __version__)

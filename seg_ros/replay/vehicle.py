@@ -13,6 +13,7 @@ from seg_ros.core.geometry.calibration import SensorCalibration
 from seg_ros.core.image.camera_image import Frame
 from seg_ros.core.labels import LabelMap
 from seg_ros.core.parameters.node_config import NodeConfig
+from seg_ros.core.stop.domain import Domain
 from seg_ros.core.stop.vehicle_stop import VehicleDecision, VehicleStop
 from seg_ros.core.types import LabelImage
 from seg_ros.core.units import NS_PER_S
@@ -175,6 +176,7 @@ class ReplayedVehicle:
         lens: Of the camera, where a file says so; the recording's CameraInfo counts no more then.
         has_transforms: Whether the recording has any.
         rectified: The cameras whose images are rectified already.
+        domain: Which pictures the engine knows; None where nobody has measured it.
     """
 
     def __init__(
@@ -185,13 +187,14 @@ class ReplayedVehicle:
         *,
         has_transforms: bool,
         rectified: Collection[str] = (),
+        domain: Domain | None = None,
     ) -> None:
         self._transforms = TransformTree()
         from_tf = wants_transforms(config) and (has_transforms or config.mount.source == 'tf')
         mounting = Mounting(config, self._transforms.look_up if from_tf else None)
         self.cameras = {
             name: _CameraState(
-                CameraDecisions(config, label_map),
+                CameraDecisions(config, label_map, domain),
                 Calibration(
                     functools.partial(mounting.mount, name), is_rectified=name in rectified
                 ),

@@ -155,7 +155,7 @@ class SegmentationNode(LifecycleNode):
             prefix = '~' if len(config.camera_names) == 1 else f'~/{camera}'
             self._ports[camera] = CameraPort(
                 CameraOutputs(self, prefix, engine),
-                CameraDecisions(config, engine.label_map),
+                CameraDecisions(config, engine.label_map, engine.domain),
                 DecisionOutputs(
                     self,
                     prefix,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,6 +31,8 @@ class Drive:
 
     Attributes:
         image: The picture, ``(H, W, 3)``.
+        ring: Two old pictures come in turn, again and again.
+        stuck_columns: So many columns from the left never change.
         noise: Whether no two pictures are the same, as with a real camera.
         offset_s: Added to the stamps.
         running: Whether images are published.
@@ -42,6 +45,8 @@ class Drive:
     graph: Graph
     image: NDArray[np.uint8] = field(default_factory=empty_road)
     noise: bool = True
+    ring: bool = False
+    stuck_columns: int = 0
     offset_s: float = 0.0
     running: bool = True
     odometry: bool = False
@@ -54,6 +59,7 @@ class Drive:
         self._odometry: Any = None
         self._infos = self.graph.publisher(CameraInfo, '/camera_info')
         self._over = threading.Event()
+        self._old: deque[NDArray[np.uint8]] = deque(maxlen=2)
         self._random = np.random.default_rng(1)
         self._thread = threading.Thread(target=self._publish, daemon=True)
         self._thread.start()
@@ -84,5 +90,11 @@ class Drive:
     def _picture(self) -> NDArray[np.uint8]:
         if not self.noise:
             return self.image
+        if self.ring:
+            self._old.rotate(1)
+            return self._old[0]
         noise = self._random.integers(-2, 3, self.image.shape)
-        return np.clip(self.image + noise, 0, 255).astype(np.uint8)
+        picture = np.clip(self.image + noise, 0, 255).astype(np.uint8)
+        picture[:, : self.stuck_columns] = self.image[:, : self.stuck_columns]
+        self._old.append(picture)
+        return picture

@@ -9,28 +9,41 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 import numpy as np
 import pytest
 from diagnostic_msgs.msg import DiagnosticStatus
+from numpy.typing import NDArray
 from rclpy.parameter import Parameter
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Image
 from std_msgs.msg import Bool
 
+from seg_ros.commands.calibrate_engine import with_domain
+from seg_ros.commands.evaluate.evaluated_camera import EvaluatedCamera
+from seg_ros.core.parameters.node_config import NodeConfig
+from seg_ros.core.stop.domain import Domain
+from seg_ros.core.stop.picture_statistics import StatisticsOfPictures
 from seg_ros.core.stop.vehicle_stop import VehicleDecision
+from seg_ros.inference.canned_backend import CannedBackend
+from seg_ros.inference.engine import load_engine
+from seg_ros.inference.spec import SPEC_FILE
 from seg_ros.ros.segmentation_node import SegmentationNode
 from test.ros.drive import Drive, empty_road
 from test.ros.graph import Graph, values_of, wait_for
 from test.ros.mounted_camera import camera_info
 from test.ros.nodes import canned, street
+from test.tiny_onnx import COLOURS
 
 STOP, STATUS = '/segmentation/pedestrian_stop', '/segmentation/pedestrian_stop/status'
 SLACK_S = 1.5  # for a loaded machine; the deadlines themselves are half a second and more
 BEAT_NS = 50_000_000
+SKY, VEHICLE = 0, 4
 GREY = np.full((64, 128, 3), 90, np.uint8)
+NOISE = np.random.default_rng(4).integers(0, 256, GREY.shape, dtype=np.uint8)
 
 
 class Beat(NamedTuple):
@@ -170,6 +183,13 @@ def say_odometry(**values: float) -> Callable[[Scene], None]:
     return apply
 
 
+def hidden_road() -> NDArray[np.uint8]:
+    """The street, all of it behind the side of a lorry."""
+    labels = street()[1]
+    labels[labels != SKY] = VEHICLE
+    return np.array(COLOURS, np.uint8)[labels]
+
+
 class Row(NamedTuple):
     """A row of the table.
 
@@ -246,6 +266,10 @@ TABLE = {
         ('low_confidence',), 0.0, lambda s: setattr(s.backend, 'confidence', 60),
         lambda s: setattr(s.backend, 'confidence', 255), by_frame=True,
     ),
+    'the road is hidden': Row(
+        ('ground_not_seen', 'unproven'), 0.5, lambda s: change(image=hidden_road())(s),
+        lambda s: change(image=empty_road())(s), 'seen as ground', by_frame=True,
+    ),
     'the lens is covered': Row(
         ('low_contrast',), 0.0, change(image=GREY), lambda s: change(image=empty_road())(s),
         by_frame=True,
@@ -258,8 +282,19 @@ TABLE = {
         ('low_contrast',), 0.0, change(image=GREY // 90 * 255),
         lambda s: change(image=empty_road())(s), by_frame=True,
     ),
+    'the picture is noise': Row(
+        ('picture_blind', 'unproven'), 0.5, change(image=NOISE),
+        lambda s: change(image=empty_road())(s), 'as noise does', by_frame=True,
+    ),
     'the image is frozen': Row(
         ('frozen',), 1.0, change(noise=False), change(noise=True), by_frame=True
+    ),
+    'the camera gives out two old pictures in turn': Row(
+        ('frozen',), 1.2, change(ring=True), change(ring=False), 'the same picture', by_frame=True,
+    ),
+    'half of the picture is stuck': Row(
+        ('frozen',), 1.2, change(stuck_columns=64), change(stuck_columns=0), 'a part of the zone',
+        by_frame=True,
     ),
     'odometry is lost': Row(
         ('no_odometry',), 0.5, lose_odometry, change(odometry=True), 'odometry is'
@@ -320,6 +355,52 @@ def test_the_vehicle_stops_when(name: str, scene: Scene) -> None:
 
     row.cure(scene)
     wait_for(scene.goes, 'the way is clear again')
+
+
+def engine_that_knows(pictures: NDArray[np.uint8], like: Path, folder: Path) -> Path:
+    """Returns a copy of an engine that was measured on these pictures."""
+    engine = Path(shutil.copytree(like, folder))
+    backend = CannedBackend(load_engine(engine))
+    size_wh = backend.engine.network_size_wh
+    take = StatisticsOfPictures(backend.engine.label_map)
+    camera = EvaluatedCamera(backend, NodeConfig())
+    values = np.array([
+        take.of(camera.see(picture, index + 1, {'stop'}).view).values
+        for index, picture in enumerate(pictures)
+    ])  # fmt: skip
+    domain = Domain.fitted(size_wh, values, ['one'] * len(values))
+    limit = 2.0 * max(domain.distance(row) for row in values)
+    spec = engine / SPEC_FILE
+    spec.write_text(with_domain(spec.read_text(), replace(domain, limit=limit)))
+    return engine
+
+
+def test_the_vehicle_stops_where_the_engine_knows_no_such_pictures(
+    graph: Graph, engine: Path, tmp_path: Path
+) -> None:
+    road, random = empty_road(), np.random.default_rng(2)
+    noise = random.integers(-2, 3, (60, *road.shape))
+    knowing = engine_that_knows(
+        np.clip(road + noise, 0, 255).astype(np.uint8), engine, tmp_path / 'knowing'
+    )
+    stops = graph.collect(Bool, STOP)
+    status = graph.collect(DiagnosticStatus, STATUS)
+    graph.node(**canned(knowing))
+    drive = Drive(graph)
+
+    def is_now(wanted: str) -> bool:
+        return bool(status) and values_of(status[-1])['kind'] == wanted
+
+    try:
+        wait_for(lambda: is_now('clear'), 'the way is clear')
+        drive.image = (road * 0.6 + 50.0).astype(np.uint8)  # fog
+        wait_for(lambda: is_now('out_of_domain'), 'a stop because of fog')
+        wait_for(lambda: stops[-1].data, 'the stop')
+        assert 'as unlike those that the engine knows' in status[-1].message
+        drive.image = road
+        wait_for(lambda: is_now('clear'), 'the way is clear again')
+    finally:
+        drive.close()
 
 
 def test_the_vehicle_stops_before_the_first_frame(graph: Graph, engine: Path) -> None:

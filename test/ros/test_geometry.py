@@ -26,12 +26,15 @@ from test.ros.graph import Graph, image_message, values_of, wait_for
 from test.ros.mounted_camera import (
     LENS,
     MOUNT,
+    ROAD,
     SIZE_WH,
+    SKY,
     WHERE,
     camera_info,
     person_at,
 )
 from test.ros.nodes import canned
+from test.tiny_onnx import COLOURS
 
 
 @pytest.mark.parametrize(
@@ -288,6 +291,44 @@ def test_the_vehicle_stops_when_tf_is_lost(
         assert words in status[-1].message
         Buffer.transform = transform
         wait_for(lambda: kind() == 'clear', 'TF is back')
+    finally:
+        drive.close()
+
+
+def lens_of(focal_px: float) -> CameraInfo:
+    k = [focal_px, 0.0, 63.5, 0.0, focal_px, 31.5, 0.0, 0.0, 1.0]
+    return camera_info(k=k)
+
+
+@pytest.mark.parametrize(
+    ('wrong', 'kind', 'words'),
+    [
+        (lens_of(1e5), 'no_geometry', '0.1 degrees across'),
+        (lens_of(1000.0), 'zone_not_in_view', 'stop.max_blind_m'),
+    ],
+    ids=['no lens', 'looks elsewhere'],
+)
+def test_the_vehicle_stops_when_by_its_calibration_the_camera_cannot_see_the_zone(
+    wrong: CameraInfo, kind: str, words: str, graph: Graph, engine: Path
+) -> None:
+    stops = graph.collect(Bool, '/segmentation/pedestrian_stop')
+    status = graph.collect(DiagnosticStatus, '/segmentation/pedestrian_stop/status')
+    graph.node(**canned(engine, **WHERE))
+    road = np.full(SIZE_WH[::-1], ROAD, np.uint8)
+    road[:26] = SKY
+    drive = Drive(graph, image=np.array(COLOURS, np.uint8)[road], info=camera_info())
+
+    def is_now(wanted: str) -> bool:
+        return bool(status) and values_of(status[-1])['kind'] == wanted
+
+    try:
+        wait_for(lambda: is_now('clear'), 'the way is clear')
+        drive.info = wrong
+        wait_for(lambda: is_now(kind), f'a stop because of {kind}')
+        wait_for(lambda: stops[-1].data, 'the stop')
+        assert words in status[-1].message
+        drive.info = camera_info()
+        wait_for(lambda: is_now('clear'), 'the way is clear again')
     finally:
         drive.close()
 

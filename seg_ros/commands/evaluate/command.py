@@ -23,6 +23,10 @@ TASKS = {
     ),
     'stop': Task('seg_ros.commands.evaluate.stop.task', 'the pedestrian stop on synthetic drives'),
     'lane': Task('seg_ros.commands.evaluate.lane.task', 'the lane track on synthetic drives'),
+    'sight': Task(
+        'seg_ros.commands.evaluate.sight.task',
+        'whether blind pictures are refused and clean ones are not',
+    ),
     'navigation': Task(
         'seg_ros.commands.evaluate.navigation', 'where obstacles are placed on synthetic drives'
     ),

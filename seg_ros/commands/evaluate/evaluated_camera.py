@@ -43,7 +43,8 @@ class EvaluatedCamera:
         self._backend = backend
         self._clock_ns = clock_ns
         self._perception = Perception(backend)
-        self._decisions = CameraDecisions(config, backend.engine.label_map)
+        engine = backend.engine
+        self._decisions = CameraDecisions(config, engine.label_map, engine.domain)
         self._decisions.calibrate(camera)
 
     def moved(self, motion: Motion) -> None:
@@ -97,4 +98,12 @@ class EvaluatedCamera:
 
 def without_pictures(config: NodeConfig) -> NodeConfig:
     """Returns the parameters for exact labels, whose pictures are black."""
-    return replace(config, stop=replace(config.stop, min_contrast=0.0, frozen_timeout_s=0.0))
+    stop = replace(
+        config.stop,
+        min_contrast=0.0,
+        max_noise=0.0,
+        max_white_share=1.0,
+        domain_limit=0.0,
+        frozen_timeout_s=0.0,
+    )
+    return replace(config, stop=stop)

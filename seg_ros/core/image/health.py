@@ -1,4 +1,4 @@
-"""Image health: the contrast of a picture and a fingerprint of its bytes."""
+"""Image health: the contrast of a picture and fingerprints of its bytes."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ import numpy as np
 
 from seg_ros.core.types import RgbImage
 
-__all__ = ['ImageHealth', 'health_of']
+__all__ = ['GRID', 'ImageHealth', 'health_of']
 
-# Rows and columns apart of the pixels that are looked at: 3600 of a 640x360 image, whose noise
-# makes two frames differ, for 20 µs.
-STEP_PX = 8
+# Rows and columns apart of the pixels that are looked at: 14400 of a 640x360 image, 900 in each
+# region, whose noise makes two frames differ in every region.
+STEP_PX = 4
+GRID = 4  # regions across and down
 
 
 class ImageHealth(NamedTuple):
@@ -25,14 +26,17 @@ class ImageHealth(NamedTuple):
             same twice, because of its noise.
         contrast: Standard deviation of the brightness, 0 to 127: small when the lens is covered,
             in darkness, when over-exposed.
+        regions: The fingerprint of each of ``GRID`` x ``GRID`` regions, row by row; none of a
+            picture that is too small for them.
     """
 
     fingerprint: int
     contrast: float
+    regions: tuple[int, ...] = ()
 
 
 def health_of(image: RgbImage) -> ImageHealth:
-    """Looks at every eighth pixel of every eighth row; about 20 µs.
+    """Looks at every fourth pixel of every fourth row; about 80 µs.
 
     Args:
         image: ``(H, W, 3)`` uint8 or ``(H, W)``, any strides, any size.
@@ -42,4 +46,13 @@ def health_of(image: RgbImage) -> ImageHealth:
         return ImageHealth(0, 0.0)
     grey = cv2.cvtColor(sample, cv2.COLOR_RGB2GRAY) if sample.ndim == 3 else sample
     _, deviation = cv2.meanStdDev(grey)
-    return ImageHealth(zlib.crc32(sample.data), float(deviation[0, 0]))
+    return ImageHealth(zlib.crc32(sample.data), float(deviation[0, 0]), _regions_of(sample))
+
+
+def _regions_of(sample: RgbImage) -> tuple[int, ...]:
+    height, width = sample.shape[0] // GRID, sample.shape[1] // GRID
+    if height == 0 or width == 0:
+        return ()
+    whole = sample[: height * GRID, : width * GRID].reshape(GRID, height, GRID, -1)
+    regions = np.ascontiguousarray(whole.swapaxes(1, 2)).reshape(GRID * GRID, -1)
+    return tuple(zlib.crc32(region.data) for region in regions)

@@ -132,6 +132,43 @@ class StopConfig:
     require_geometry: bool = option(
         False, 'No camera calibration is a stop; false takes the image zone meanwhile.', live=True
     )
+    # With a lens 1.2 m high and 2 m behind the bumper, 3 m leave hidden at the bumper what is
+    # lower than 0.7 m. And stop.margin_m is the same: who stopped the vehicle is seen to the feet.
+    max_blind_m: float = option(
+        3.0,
+        'How far from the near edge of the zone its ground may begin to be in the picture.',
+        unit='m',
+        low=0.0,
+        high=50.0,
+        live=True,
+    )
+    # A corridor along a tight bend leaves a lens of 62 degrees at about two thirds of its length
+    min_zone_in_view: float = option(
+        0.5,
+        'Share of the ground of the zone beyond max_blind_m that must be in the picture; 0 takes '
+        'any.',
+        low=0.0,
+        high=1.0,
+        live=True,
+    )
+    min_ground_share: float = option(
+        0.5,
+        'Share of the zone, up to a visible obstacle, that must be seen as ground (road, lane '
+        'marking), and the same of its near edge; 0 takes any.',
+        low=0.0,
+        high=1.0,
+        live=True,
+    )
+    walkable_is_ground: bool = option(
+        False,
+        'Pavement in the zone is ground as well: for robots that drive on it.',
+        live=True,
+    )
+    ego_mask: tuple[float, ...] = option(
+        (0.0, 0.0),
+        'Where the own vehicle (a bonnet) is in the picture: u1, v1, u2, v2, … as shares of width '
+        'and height. There is neither ground nor a person; fewer than three corners: nowhere.',
+    )
     refine_pitch_rad: float = option(
         0.0,
         'People are placed with the pitch that the vanishing point of the lane markings shows, '
@@ -189,10 +226,37 @@ class StopConfig:
         high=127.0,
         live=True,
     )
+    # A sensor at its highest gain has a noise of 6 grey levels, which makes neighbours differ by
+    # 14 (2 x 1.13 x 6, across and down); from 20 on no outline of somebody far away is left.
+    max_noise: float = option(
+        20.0,
+        'Mean difference of neighbouring pixels in the zone, across and down, above which it '
+        'counts as noise if it is spread like noise; 0 takes any.',
+        unit='grey levels',
+        low=0.0,
+        high=255.0,
+        live=True,
+    )
+    # Low sun on a wet road bleaches up to a third of the zone
+    max_white_share: float = option(
+        0.5,
+        'Share of the zone that may be white: over-exposed, or blinded by the sun; 1 takes any.',
+        low=0.0,
+        high=1.0,
+        live=True,
+    )
+    domain_limit: float = option(
+        1.0,
+        'How unlike the pictures that the engine knows (domain in its spec.yaml) a picture may '
+        "be, as a multiple of the engine's own limit; 0 takes any.",
+        low=0.0,
+        high=100.0,
+        live=True,
+    )
     frozen_timeout_s: float = option(
         1.0,
-        'How long the very same picture may come again and again; 0 allows it for ever (a '
-        'simulation without noise that stands still).',
+        'How long the same pictures may come again and again, in the whole or in a part of the '
+        'zone; 0 allows it for ever (a simulation without noise that stands still).',
         unit='s',
         low=0.0,
         high=60.0,
@@ -212,12 +276,18 @@ class StopConfig:
                 f'stop.polygon_m is {list(self.polygon_m)}. Give a rectangle a length and half a '
                 'width above 0, or give three or more corners.'
             )
-        _check_polygon('stop.image_polygon', self.image_polygon)
-        if any(not 0.0 <= value <= 1.0 for value in self.image_polygon):
-            raise ConfigurationError(
-                f'stop.image_polygon is {list(self.image_polygon)}; its values are shares of '
-                'the width and height of the image, from 0 to 1.'
-            )
+        _check_shares('stop.image_polygon', self.image_polygon)
+        if len(self.ego_mask) > 2:
+            _check_shares('stop.ego_mask', self.ego_mask)
+
+
+def _check_shares(name: str, values: tuple[float, ...]) -> None:
+    _check_polygon(name, values)
+    if any(not 0.0 <= value <= 1.0 for value in values):
+        raise ConfigurationError(
+            f'{name} is {list(values)}; its values are shares of the width and height of the '
+            'image, from 0 to 1.'
+        )
 
 
 def _check_polygon(name: str, values: tuple[float, ...]) -> None:

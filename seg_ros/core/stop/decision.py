@@ -77,11 +77,24 @@ class StopKind(str, Enum):
     NO_GEOMETRY = (
         'no_geometry', 'nobody knows where the ground is', Cause.FAULT, PURPLE, 3, False,
     )
+    ZONE_NOT_IN_VIEW = (
+        'zone_not_in_view', 'the zone is not in the picture', Cause.FAULT, PURPLE,
+    )
+    GROUND_NOT_SEEN = (
+        'ground_not_seen', 'the zone is not seen as ground', Cause.FAULT, PURPLE,
+    )
     LOW_CONFIDENCE = (
         'low_confidence', 'the network is unsure about the whole picture', Cause.FAULT, PURPLE, 3,
         False,
     )
     LOW_CONTRAST = 'low_contrast', 'the picture shows nothing', Cause.FAULT, PURPLE, 3, False
+    PICTURE_BLIND = (
+        'picture_blind', 'the zone is noise or white in the picture', Cause.FAULT, PURPLE, 3,
+        False,
+    )
+    OUT_OF_DOMAIN = (
+        'out_of_domain', 'the network knows no such pictures', Cause.FAULT, PURPLE, 3, False,
+    )
     FROZEN = 'frozen', 'the same picture comes again and again', Cause.FAULT, PURPLE, 3, False
     NO_ODOMETRY = 'no_odometry', 'odometry is missing', Cause.FAULT, PURPLE
     ODOMETRY_IMPLAUSIBLE = (

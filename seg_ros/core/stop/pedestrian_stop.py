@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import ArrayLike
 
+from seg_ros.core.geometry.camera import Camera
 from seg_ros.core.geometry.ground_scale import GroundScale
 from seg_ros.core.labels import LabelMap
 from seg_ros.core.stop.approach import CUT_STEPS, keeps_to_the_pavement, times_to_zone_s
@@ -23,6 +24,7 @@ from seg_ros.core.stop.evidence import Evidence, frames_to_believe
 from seg_ros.core.stop.frame_age import FrameAge
 from seg_ros.core.stop.odometry import OdometryMonitor
 from seg_ros.core.stop.people import PeopleFinder, SeenPerson
+from seg_ros.core.stop.sight import ZoneSight, ZoneWatch
 from seg_ros.core.stop.tracking import EgoStep, PeopleTracker, TrackedPerson
 from seg_ros.core.stop.zones import (
     CorridorZone,
@@ -61,6 +63,8 @@ class _Memory:
     in_picture: Evidence = field(default_factory=Evidence)  # that somebody is in the image zone
     step_s: float = 0.0  # between the two newest frames
     period_s: float | None = None  # the same, averaged
+    unseen: Fault | None = None  # why the zone was not seen in the newest frame
+    seen_ns: int | None = None  # the newest frame in which it was
     last_hit_ns: int | None = None
     hit_kind: StopKind = StopKind.PERSON
     person: NearestPerson | None = None
@@ -120,6 +124,11 @@ class PedestrianStop:
         """The zone that was judged last; None before the first frame and in an image zone."""
         return self._memory.zone
 
+    @property
+    def zone_regions(self) -> tuple[int, ...]:
+        """In which regions of the picture the zone was last; none before the first frame."""
+        return self._watch.regions
+
     def configure(self, config: StopConfig) -> None:
         """Takes other numbers at once; people are followed on, but the way is proven anew."""
         self.config = config
@@ -130,6 +139,7 @@ class PedestrianStop:
             min_share=config.min_person_share,
         )
         self._image_zone = ImageZone(config.image_polygon)
+        self._watch = ZoneWatch(config, self._label_map, self._vehicle)
         self._tracker.confirm_frames = config.confirm_frames
         self._tracker.coast_s = config.coast_s
         self._tracker.coast_out_of_view_s = config.coast_out_of_view_s
@@ -163,6 +173,7 @@ class PedestrianStop:
         confidence: ConfidenceImage | None = None,
         picture: Fault | None = None,
         ground: GroundScale | None = None,
+        camera: Camera | None = None,
         no_ground: str = '',
         lane: ArrayLike | None = None,
     ) -> StopDecision:
@@ -175,6 +186,7 @@ class PedestrianStop:
             confidence: ``(H, W)``, or None.
             picture: Why the picture proves nothing, None if it is believed.
             ground: For label images of this size, None without a calibration.
+            camera: The same camera; without it nobody asks whether it has the zone in view.
             no_ground: Why there is none, in words.
             lane: ``(N, 2)`` middle of the lane in the base frame, None without one.
 
@@ -204,9 +216,11 @@ class PedestrianStop:
             memory.good_frames = 0
             return self._decide(now_ns)
         memory.good_frames += 1
+        labels = self._watch.without_vehicle(labels, self._label_map.unlabelled)
         people = self._finder.find(labels, confidence, ground)
         if config.zone == 'image' or ground is None or not ground.is_known:
             self._judge_picture(people, labels, stamp_ns)
+            self._take_sight(self._watch.look_at_picture(labels), stamp_ns)
         else:
             zone = self._zone_at(stamp_ns, lane)
             # Nobody in the zone is left out for being far away
@@ -216,6 +230,8 @@ class PedestrianStop:
                 near, stamp_ns, ego, lambda person: self._finder.is_gone(person, labels)
             )
             self._judge_ground(stamp_ns, zone)
+            if camera is not None:
+                self._take_sight(self._watch.look(labels, zone, camera), stamp_ns)
         return self._decide(now_ns)
 
     def check(self, now_ns: int, steady_ns: int | None = None) -> StopDecision:
@@ -321,6 +337,22 @@ class PedestrianStop:
             memory.last_hit_ns = stamp_ns
             memory.hit_kind = StopKind.PERSON if time_s == 0.0 else StopKind.APPROACHING
 
+    def _take_sight(self, sight: ZoneSight, stamp_ns: int) -> None:
+        """What was seen of the zone goes stale as a frame does, so that a flicker is no fault."""
+        memory = self._memory
+        memory.unseen = self._watch.fault(sight)
+        if memory.unseen is None:
+            memory.seen_ns = stamp_ns
+        elif self._is_unseen(stamp_ns):
+            memory.good_frames = 0
+
+    def _is_unseen(self, now_ns: int) -> bool:
+        memory = self._memory
+        if memory.unseen is None:
+            return False
+        timeout_ns = self.config.stale_timeout_s * NS_PER_S
+        return memory.seen_ns is None or now_ns - memory.seen_ns > timeout_ns
+
     def _judge_picture(
         self, people: Sequence[SeenPerson], labels: LabelImage, stamp_ns: int
     ) -> None:
@@ -390,6 +422,8 @@ class PedestrianStop:
             if left_s > 0.0:
                 meaning = StopKind.HOLD.meaning
                 return StopKind.HOLD, f'{meaning}, the stop is held for {left_s:.1f} s more'
+        if memory.unseen is not None and self._is_unseen(memory.stamp_ns):
+            return memory.unseen
         if memory.good_frames < config.confirm_frames:
             return StopKind.UNPROVEN, (
                 f'{memory.good_frames} good frames since the start or the last fault, '

@@ -1,4 +1,9 @@
-"""Vehicle stop: the OR over its cameras, one that stops is enough."""
+"""Vehicle stop: the OR over its cameras, one that stops is enough.
+
+A camera that looks elsewhere proves nothing about the zone, but another one may: it stops the
+vehicle for whoever it sees, and for its own faults, and only where no camera is left that says
+go, for not having the zone in view.
+"""
 
 from __future__ import annotations
 
@@ -56,7 +61,9 @@ class VehicleStop:
             steady_ns: A clock that never steps; None without one.
         """
         found = {name: camera.check(now_ns, steady_ns) for name, camera in self.cameras.items()}
-        name = min(found, key=lambda key: _rank(found[key]), default='')
+        elsewhere = [n for n, row in found.items() if row.kind is StopKind.ZONE_NOT_IN_VIEW]
+        asked = [n for n in found if n not in elsewhere] or elsewhere
+        name = min(asked, key=lambda key: _rank(found[key]), default='')
         chosen = found.get(name)
         stop = chosen is None or chosen.stop
         if self._since_ns is None or stop != self._was_stop or now_ns < self._since_ns:

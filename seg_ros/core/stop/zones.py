@@ -36,6 +36,8 @@ BELOW = 4.0  # heights of the picture: somebody at the lens stands no lower
 # Times that the sides slant more below it: 1.5 m to each side, seen from half the height of a
 # windscreen, 0.7 m; whoever is cut by the border is near, and nobody knows the lens
 BELOW_SLANT = 3.0
+CELL_M = 0.5  # between two rows of points in a zone: about the depth of somebody who stands there
+MOST_ROWS = 32  # of them in a zone, so that a long one costs no more than a short one
 STRAIGHT_RAD = 1e-3  # an arc that turns less is straight: it is off by 1 cm at 20 m
 
 
@@ -72,6 +74,17 @@ class GroundZone(Protocol):
         """``(M, 2)`` corners in the base frame, for markers."""
         ...
 
+    def cells(self, from_m: float, columns: int) -> Float64Array:
+        """``(R, columns, 2)`` points all over it, base frame, the nearest row first.
+
+        A row is ``CELL_M`` behind the next, or more in a long zone. NaN where the zone is not.
+
+        Args:
+            from_m: A zone ahead of the vehicle counts from so far ahead of the base origin.
+            columns: Points in a row, from the left of the way to its right.
+        """
+        ...
+
 
 class PolygonZone:
     """A polygon on the ground.
@@ -91,6 +104,25 @@ class PolygonZone:
 
     def outline(self) -> Float64Array:
         return self._corners
+
+    def cells(self, from_m: float, columns: int) -> Float64Array:
+        # Rows go away from the base origin, forward or to whichever side the polygon lies
+        middle = self._corners.mean(axis=0)
+        axis = int(np.argmax(np.abs(middle)))
+        across = 1 - axis
+        sign = 1.0 if middle[axis] >= 0.0 else -1.0
+        distances = sign * self._corners[:, axis]
+        near_m = max(float(distances.min()), from_m) if axis == 0 and sign > 0.0 else (
+            float(distances.min())
+        )  # fmt: skip
+        rows = sign * _middles(near_m, float(distances.max()), CELL_M)
+        sides = self._corners[:, across]
+        points = np.empty((len(rows), columns, 2))
+        points[..., axis] = rows[:, None]
+        points[..., across] = _row_of(float(sides.max()), float(sides.min()), columns)
+        outside = ~self.contains(points.reshape(-1, 2)).reshape(points.shape[:2])
+        points[outside] = np.nan
+        return points
 
 
 class CorridorZone:
@@ -146,6 +178,15 @@ class CorridorZone:
             side * np.sqrt(squared[rows, nearest]),
         )
 
+    def cells(self, from_m: float, columns: int) -> Float64Array:
+        along = _middles(from_m, self.length_m, CELL_M)
+        piece = np.clip(np.searchsorted(self._starts, along, side='right') - 1, 0, None)
+        forward = self._along[piece]
+        middle = self._centre[piece] + (along - self._starts[piece])[:, None] * forward
+        left = np.column_stack([-forward[:, 1], forward[:, 0]])
+        offsets = _row_of(self.half_width_m, -self.half_width_m, columns)
+        return np.asarray(middle[:, None] + offsets[None, :, None] * left[:, None])
+
     def outline(self) -> Float64Array:
         along = self._starts + self._lengths
         inside = (self._starts < self.length_m) & (along > 0.0)
@@ -185,6 +226,25 @@ class ImageZone:
     def outline(self) -> Float64Array:
         """``(M, 2)`` corners, shares of width and height."""
         return self._corners
+
+    def cells(self, rows: int, columns: int) -> Float64Array:
+        """``(rows, columns, 2)`` points all over it, shares; the lowest row first, from the left.
+
+        NaN where the polygon is not.
+        """
+        top, bottom = float(self._corners[:, 1].min()), float(self._corners[:, 1].max())
+        points = np.full((rows, columns, 2), np.nan)
+        for row, v in zip(points, np.linspace(bottom, top, 2 * rows + 1)[1::2], strict=True):
+            # Where the edges cross the row; the polygon lies between the first and the last
+            x0, y0 = self._corners.T
+            x1, y1 = np.roll(self._corners, -1, axis=0).T
+            spans = (y0 > v) != (y1 > v)
+            if spans.any():
+                u = x0[spans] + (v - y0[spans]) / (y1 - y0)[spans] * (x1 - x0)[spans]
+                row[:, 0], row[:, 1] = _row_of(float(u.min()), float(u.max()), columns), v
+        outside = ~_inside(self._corners, points.reshape(-1, 2)).reshape(rows, columns)
+        points[outside] = np.nan
+        return points
 
 
 def polygon_zone(config: StopConfig, vehicle: VehicleConfig = CAR) -> PolygonZone:
@@ -254,6 +314,18 @@ def _below(above: Float64Array, corner: Float64Array) -> Float64Array:
     """Where the side from a corner above to one on the lower border goes on to."""
     part = (BELOW - corner[1]) / (corner[1] - above[1])
     return np.array([corner[0] + BELOW_SLANT * part * (corner[0] - above[0]), BELOW])
+
+
+def _middles(from_m: float, to_m: float, step_m: float) -> Float64Array:
+    """The middles of the steps from near to far, at least one, at most ``MOST_ROWS``."""
+    length_m = max(to_m - from_m, 0.0)
+    count = min(max(1, math.ceil(length_m / step_m)), MOST_ROWS)
+    return np.asarray(from_m + (np.arange(count) + 0.5) * length_m / count)
+
+
+def _row_of(first: float, last: float, columns: int) -> Float64Array:
+    """The middles of so many equal parts between two numbers."""
+    return np.asarray(first + (np.arange(columns) + 0.5) * (last - first) / columns)
 
 
 def _thinned(centre: Float64Array) -> Float64Array:

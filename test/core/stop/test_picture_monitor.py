@@ -1,6 +1,12 @@
 from __future__ import annotations
 
-from seg_ros.core.image.health import ImageHealth
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from seg_ros.core.image.health import GRID, ImageHealth, health_of
 from seg_ros.core.stop.config import StopConfig
 from seg_ros.core.stop.decision import StopKind
 from seg_ros.core.stop.picture_monitor import PictureMonitor
@@ -60,3 +66,91 @@ def test_the_fault_says_what_is_wrong_with_the_picture() -> None:
     assert 'is 1.0, less than 3.0' in covered.reason
     frozen = monitor.update(ImageHealth(1, 40.0), 2 * S, CONFIG)
     assert frozen == (StopKind.FROZEN, 'the same picture has come for 2.0 s')
+
+
+ZONE = (9, 10, 13, 14)  # the middle of the lower half
+RANDOM = np.random.default_rng(5)
+STREET = RANDOM.integers(40, 200, (360, 640, 3), dtype=np.uint8)
+Picture = NDArray[np.uint8]
+
+
+def living() -> Picture:
+    noise = RANDOM.integers(-1, 2, STREET.shape, dtype=np.int16)
+    return (STREET + noise).astype(np.uint8)
+
+
+def ring_of(count: int) -> Iterator[Picture]:
+    buffers = [living() for _ in range(count)]
+    while True:
+        yield from buffers
+
+
+def under_a_clock() -> Iterator[Picture]:
+    still, second = living(), 0
+    while True:
+        shown, second = still.copy(), second + 1
+        shown[4:24, 4 : 60 + second % 40] = 255
+        yield shown
+
+
+def half_stuck(rows: slice, columns: slice) -> Iterator[Picture]:
+    still = living()
+    while True:
+        shown = living()
+        shown[rows, columns] = still[rows, columns]
+        yield shown
+
+
+def with_borders() -> Iterator[Picture]:
+    while True:
+        shown = living()
+        shown[:60], shown[:, :100], shown[:, -100:] = 255, 0, 0  # bleached sky, pillars
+        yield shown
+
+
+def faults(pictures: Iterator[Picture], seconds: float = 4.0) -> list[str]:
+    """The reasons at 20 Hz."""
+    monitor, found = PictureMonitor(), []
+    for index in range(int(20 * seconds)):
+        fault = monitor.update(health_of(next(pictures)), index * S // 20, CONFIG, ZONE)
+        found.append('' if fault is None else fault.reason)
+    return found
+
+
+@pytest.mark.parametrize('count', [1, 2, 4, 8, 31])
+def test_a_ring_of_old_buffers_is_found_one_frozen_timeout_after_its_first_turn(
+    count: int,
+) -> None:
+    found = faults(ring_of(count))
+    first = next(index for index, reason in enumerate(found) if reason)
+    assert 20 <= first <= 20 + count
+    assert all(found[first:])
+
+
+STUCK = {
+    'a clock runs over a still picture': under_a_clock(),
+    'the left half is stuck': half_stuck(slice(None), slice(0, 320)),
+    'the right half is stuck': half_stuck(slice(None), slice(320, 640)),
+    'the lower half is stuck': half_stuck(slice(180, 360), slice(None)),
+}
+
+
+@pytest.mark.parametrize('name', STUCK)
+def test_what_is_stuck_in_a_part_of_the_zone_is_found(name: str) -> None:
+    found = faults(STUCK[name], 2.0)
+    assert not any(found[:20])
+    assert all('a part of the zone' in reason for reason in found[21:])
+
+
+def test_black_borders_and_a_bleached_sky_outside_of_the_zone_are_no_fault() -> None:
+    assert not any(faults(with_borders()))
+
+
+def test_a_living_camera_of_a_vehicle_that_stands_is_believed() -> None:
+    assert not any(faults(half_stuck(slice(0, 0), slice(None))))
+
+
+def test_the_zone_is_where_its_points_are_in_the_picture() -> None:
+    assert GRID == 4
+    assert len(health_of(STREET).regions) == GRID * GRID
+    assert len(health_of(STREET[:8, :8]).regions) == 0

@@ -1,0 +1,1 @@
+"""Sight: whether blind pictures are refused, and clean ones are not."""

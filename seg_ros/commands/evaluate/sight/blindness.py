@@ -1,0 +1,195 @@
+"""Families of blindness: what can come between a lens and a road, each in several strengths.
+
+Every member changes a clean picture so far that nobody could drive by it. Strengths are written
+at the family, the weakest first. The same seed gives the same picture.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from seg_ros.core.types import RgbImage
+
+__all__ = ['FAMILIES', 'Family', 'FloatImage']
+
+FloatImage = NDArray[np.float32]
+Random = np.random.Generator
+Change = Callable[[FloatImage, float, Random], FloatImage]
+
+SENSOR_NOISE = 1.5  # grey levels, on top of every change: a real camera has it in the dark, too
+
+
+class Family(NamedTuple):
+    """One kind of blindness.
+
+    Attributes:
+        change: Takes a picture of floats from 0 to 255, a strength and a source of randomness.
+        strengths: What it is called with, the weakest first.
+        unit: Of the strengths, for people.
+    """
+
+    change: Change
+    strengths: tuple[float, ...]
+    unit: str
+
+    def spoil(self, picture: RgbImage, strength: float, random: Random) -> RgbImage:
+        """Returns ``(H, W, 3)``, the picture as such a camera would give it."""
+        changed = self.change(picture.astype(np.float32), strength, random)
+        noise = random.normal(0.0, SENSOR_NOISE, changed.shape).astype(np.float32)
+        return np.clip(changed + noise, 0.0, 255.0).astype(np.uint8)
+
+
+def _covered(image: FloatImage, grey: float, random: Random) -> FloatImage:
+    """A finger or a cloth on the lens: one soft shade."""
+    shade = _cloud(image, random, 4) * 8.0 + grey
+    return np.asarray(shade * np.array([1.1, 0.9, 0.85], np.float32))
+
+
+def _light_leak(image: FloatImage, peak: float, random: Random) -> FloatImage:
+    """A cap on the lens with light coming in at a side."""
+    height, width = image.shape[:2]
+    angle = random.uniform(0.0, 2.0 * math.pi)
+    y, x = np.mgrid[0:height, 0:width].astype(np.float32)
+    off_x = x / width - 0.5 - 0.6 * math.cos(angle)
+    off_y = y / height - 0.5 - 0.6 * math.sin(angle)
+    return np.asarray((6.0 + peak * np.exp(-6.0 * (off_x**2 + off_y**2)))[..., None] * ONES)
+
+
+def _glare(image: FloatImage, gain: float, random: Random) -> FloatImage:
+    """The sun low above the road: all of it is bleached."""
+    height, width = image.shape[:2]
+    y, x = np.mgrid[0:height, 0:width].astype(np.float32)
+    u = random.uniform(0.4, 0.6) * width
+    radius = np.hypot(x - u, y - 0.45 * height) / width
+    veil = 255.0 * gain * np.exp(-1.6 * radius)
+    return np.asarray(image * max(0.0, 1.0 - 0.3 * gain) + veil[..., None])
+
+
+def _over_exposed(image: FloatImage, gain: float, random: Random) -> FloatImage:  # noqa: ARG001
+    return np.asarray(image * gain + 60.0)
+
+
+def _dark_noise(image: FloatImage, share: float, random: Random) -> FloatImage:
+    """A night without light: the sensor's noise, amplified, over a rest of the picture."""
+    return np.asarray(20.0 + image * share + random.normal(0.0, 14.0, image.shape))
+
+
+def _white_noise(image: FloatImage, deviation: float, random: Random) -> FloatImage:
+    return np.asarray(image * 0.1 + 115.0 + random.normal(0.0, deviation, image.shape))
+
+
+def _defocused(image: FloatImage, sigma_px: float, random: Random) -> FloatImage:  # noqa: ARG001
+    return np.asarray(cv2.GaussianBlur(image, (0, 0), sigma_px))
+
+
+def _motion_blur(image: FloatImage, length_px: float, random: Random) -> FloatImage:
+    angle = random.uniform(-0.4, 0.4)
+    size = int(length_px) | 1
+    kernel = np.zeros((size, size), np.float32)
+    half = 0.5 * (size - 1)
+    ends = [(round(half + s * half * math.cos(angle)), round(half + s * half * math.sin(angle)))
+            for s in (-1, 1)]  # fmt: skip
+    cv2.line(kernel, ends[0], ends[1], 1.0)
+    return np.asarray(cv2.filter2D(image, -1, kernel / kernel.sum()))
+
+
+def _fog(image: FloatImage, share: float, random: Random) -> FloatImage:  # noqa: ARG001
+    return np.asarray(image * (1.0 - share) + 190.0 * share)
+
+
+def _frost(image: FloatImage, share: float, random: Random) -> FloatImage:
+    """Ice on the glass: bright crystals over a blurred picture."""
+    crystals = np.maximum(_cloud(image, random, 24), _cloud(image, random, 60))
+    blurred = cv2.GaussianBlur(image, (0, 0), 6.0)
+    return np.asarray(blurred * (1.0 - share) + share * (150.0 + 70.0 * crystals))
+
+
+def _mud(image: FloatImage, share: float, random: Random) -> FloatImage:
+    """Splashes on the lens over the whole picture, out of focus."""
+    cloud = _cloud(image, random, 12)[..., 0]
+    height = np.quantile(cloud, 1.0 - share)
+    mask = cv2.GaussianBlur((cloud > height).astype(np.float32), (0, 0), 5.0)[..., None]
+    return np.asarray(image * (1.0 - mask) + mask * np.array([74.0, 60.0, 46.0], np.float32))
+
+
+def _zone_covered(image: FloatImage, from_row: float, random: Random) -> FloatImage:
+    """Something hangs over the lower part of the picture."""
+    changed = image.copy()
+    top = int(from_row * image.shape[0])
+    changed[top:] = 45.0 + 10.0 * _cloud(image, random, 3)[top:]
+    edge = slice(max(0, top - 8), top + 8)
+    changed[edge] = cv2.GaussianBlur(changed, (0, 0), 4.0)[edge]
+    return changed
+
+
+def _torn(image: FloatImage, most_px: float, random: Random) -> FloatImage:
+    """Rows that begin at the wrong pixel, in bands of any height."""
+    changed = image.copy()
+    top = 0
+    while top < len(image):
+        bottom = top + int(random.integers(4, 24))
+        shift = int(random.integers(-most_px, most_px + 1))
+        changed[top:bottom] = np.roll(image[top:bottom], shift, axis=1)
+        top = bottom
+    return changed
+
+
+def _wrong_stride(image: FloatImage, off_px: float, random: Random) -> FloatImage:  # noqa: ARG001
+    """Every row begins so many pixels later than the one above."""
+    rows = [np.roll(row, -int(off_px * index), axis=0) for index, row in enumerate(image)]
+    return np.stack(rows)
+
+
+def _wrong_channels(image: FloatImage, kind: float, random: Random) -> FloatImage:  # noqa: ARG001
+    """0: chroma read as grey, 1: the negative, 2: bytes of the wrong half of 16-bit values."""
+    if kind == 0.0:
+        grey = image.mean(axis=2)
+        mixed = np.stack([grey[:, ::2].repeat(2, 1)[:, : grey.shape[1]], 255.0 - grey, grey], 2)
+        return np.asarray(mixed[::-1] * 0.5 + mixed * 0.5)
+    if kind == 1.0:
+        return np.asarray(255.0 - image)
+    return np.asarray(np.mod(image * 16.0, 256.0))
+
+
+def _upside_down(image: FloatImage, kind: float, random: Random) -> FloatImage:  # noqa: ARG001
+    """0: turned by 180 degrees, 1: by 90 to the left, 2: by 90 to the right."""
+    if kind == 0.0:
+        return np.ascontiguousarray(image[::-1, ::-1])
+    size_wh = image.shape[1], image.shape[0]
+    return np.asarray(cv2.resize(np.rot90(image, 1 if kind == 1.0 else 3).copy(), size_wh))
+
+
+def _cloud(image: FloatImage, random: Random, cells: int) -> FloatImage:
+    """``(H, W, 1)`` smooth noise from -1 to 1, so many cells across."""
+    height, width = image.shape[:2]
+    coarse = random.uniform(-1.0, 1.0, (max(2, cells * height // width), cells))
+    smooth = cv2.resize(coarse.astype(np.float32), (width, height), interpolation=cv2.INTER_CUBIC)
+    return np.asarray(np.clip(smooth, -1.0, 1.0)[..., None])
+
+
+ONES = np.ones(3, np.float32)
+
+FAMILIES: Mapping[str, Family] = {
+    'cover': Family(_covered, (90.0, 55.0, 25.0), 'grey level'),
+    'light leak': Family(_light_leak, (240.0, 140.0, 70.0), 'grey levels at the leak'),
+    'glare': Family(_glare, (1.1, 1.4, 2.0), 'veil as a share of white'),
+    'over-exposure': Family(_over_exposed, (3.0, 5.0, 9.0), 'times'),
+    'dark noise': Family(_dark_noise, (0.05, 0.02, 0.0), 'share of the picture left'),
+    'white noise': Family(_white_noise, (40.0, 60.0, 90.0), 'grey levels'),
+    'defocus': Family(_defocused, (12.0, 18.0, 30.0), 'px'),
+    'motion blur': Family(_motion_blur, (61.0, 91.0, 141.0), 'px'),
+    'fog': Family(_fog, (0.92, 0.95, 0.975), 'share'),
+    'frost': Family(_frost, (0.6, 0.75, 0.9), 'share'),
+    'mud': Family(_mud, (0.7, 0.8, 0.95), 'share of the picture'),
+    'zone covered': Family(_zone_covered, (0.5, 0.4, 0.25), 'share of the height'),
+    'torn rows': Family(_torn, (120.0, 200.0, 320.0), 'px'),
+    'wrong stride': Family(_wrong_stride, (3.0, 17.0, 101.0), 'px a row'),
+    'wrong channels': Family(_wrong_channels, (0.0, 1.0, 2.0), 'kind'),
+    'upside down': Family(_upside_down, (0.0, 1.0, 2.0), 'kind'),
+}  # fmt: skip

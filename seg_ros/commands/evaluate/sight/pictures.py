@@ -1,0 +1,64 @@
+"""Clean pictures of a data set, and which camera each is of."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from seg_ros.commands.evaluate.labelled_folder import PICTURES, read_rgb
+from seg_ros.core.errors import ConfigurationError
+from seg_ros.core.types import RgbImage
+
+__all__ = ['CleanPicture', 'clean_pictures']
+
+NO_PICTURES = ('.label', '.lane')  # label images that lie beside
+NO_FOLDERS = ('masks', 'labels')
+LAST_NUMBER = re.compile(r'\d+(?=\D*$)')
+
+
+class CleanPicture(NamedTuple):
+    """A picture of a real camera.
+
+    Attributes:
+        path: Where it lies.
+        dataset: The folder that was asked for.
+        camera: Pictures whose names differ in their last number only are of one camera.
+    """
+
+    path: Path
+    dataset: str
+    camera: str
+
+    def rgb(self) -> RgbImage:
+        """Returns the picture."""
+        return read_rgb(self.path)
+
+
+def clean_pictures(folder: Path, most: int = 0) -> list[CleanPicture]:
+    """Returns the pictures below a folder in order of their names, label images left out.
+
+    Args:
+        folder: The data set.
+        most: At most so many, evenly over all; 0 takes all.
+
+    Raises:
+        ConfigurationError: There is none.
+    """
+    found = [
+        CleanPicture(path, folder.name, f'{folder.name}/{LAST_NUMBER.sub("", path.stem)}')
+        for path in sorted(_pictures(folder))
+    ]
+    if not found:
+        raise ConfigurationError(f'{folder} has no pictures ({", ".join(PICTURES)}).')
+    if not 0 < most < len(found):
+        return found
+    return [found[index * len(found) // most] for index in range(most)]
+
+
+def _pictures(folder: Path) -> Iterator[Path]:
+    for path in folder.rglob('*'):
+        is_label = path.stem.endswith(NO_PICTURES) or path.parent.name in NO_FOLDERS
+        if path.suffix.lower() in PICTURES and not is_label:
+            yield path
