@@ -43,21 +43,17 @@ def test_a_second_camera_is_one_error_in_the_log_and_in_the_diagnostics(
 def test_of_two_nodes_with_one_name_neither_says_go(graph: Graph, engine: Path) -> None:
     stops = graph.collect(Bool, STOP)
     status = graph.collect(DiagnosticStatus, STATUS)
-    graph.node(**canned(engine))
+    first = graph.node(**canned(engine))
     drive = Drive(graph)
     try:
         wait_for(lambda: stops and not stops[-1].data, 'the first one says go')
         other = graph.node(**canned(engine))
-        wait_for(
-            lambda: (
-                len(status) > 20
-                and all(values_of(row)['kind'] == 'two_publishers' for row in status[-10:])
-            ),
-            'both name the reason',
-        )
+        wait_for(lambda: first._streams.problem and other._streams.problem, 'both notice it')
+        status.clear()
         stops.clear()
-        wait_for(lambda: len(stops) > 20, 'both heartbeats')
-        assert all(message.data for message in stops)
+        wait_for(lambda: min(len(stops), len(status)) > 60, 'both heartbeats')
+        assert all(message.data for message in stops[20:])  # the first were under way before
+        assert values_of(status[-1])['kind'] == 'two_publishers'
         graph.destroy(other)
         wait_for(lambda: not stops[-1].data, 'the one that is left says go again')
     finally:
