@@ -7,6 +7,7 @@ import multiprocessing
 import threading
 import time
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import cv2
@@ -16,6 +17,7 @@ import pytest
 from seg_ros.commands.evaluate.exact_labels import ExactLabels
 from seg_ros.commands.evaluate.labelled_folder import labelled_pictures
 from seg_ros.commands.evaluate.stop import task as evaluate_stop
+from seg_ros.commands.evaluate.stop.clips import ClipTally, clip_of
 from seg_ros.commands.evaluate.stop.drives import Moment, crossing_drives
 from seg_ros.commands.evaluate.stop.figures import Bar, Tally, bars_for, missed_bars, table_of
 from seg_ros.commands.evaluate.stop.folder import CAMVID_LABEL_MAP, FolderTally
@@ -248,6 +250,26 @@ def test_pictures_of_any_size_are_judged_at_the_size_of_the_network() -> None:
     large = np.kron(person_at(220), np.ones((2, 2), np.uint8))
     tally.add(np.zeros((*large.shape, 3), np.uint8), large)
     assert tally.figures()['frame_recall'] == 1.0
+
+
+@pytest.mark.parametrize(('column', 'share'), [(220, 29 / 30), (10, 0.0)])
+def test_the_time_that_a_clip_of_a_still_is_stopped_is_told(column: int, share: float) -> None:
+    engine = ExactLabels((480, 360), CAMVID_LABEL_MAP).engine
+    tally = ClipTally(StopConfig(), CannedBackend(engine, labels=[person_at(column)]))
+    assert tally.figures() == {}
+    picture = np.random.default_rng(1).integers(0, 255, (360, 480, 3), np.uint8)
+    tally.add(picture)
+    figures = tally.figures()
+    assert figures['clip_minutes'] == 0.05
+    assert figures['stopped_share'] == pytest.approx(share)
+
+
+def test_a_clip_of_a_still_moves_a_little_and_never_stands_still() -> None:
+    picture = np.full((36, 48, 3), 128, np.uint8)
+    frames = list(clip_of(picture))
+    assert len(frames) == 30
+    assert all((a != b).any() for a, b in pairwise(frames))
+    assert all(abs(frame.astype(int) - 128).max() <= 1 for frame in frames)
 
 
 def test_a_folder_is_read_in_order(tmp_path: Path) -> None:

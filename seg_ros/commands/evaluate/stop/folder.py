@@ -18,7 +18,7 @@ from seg_ros.decisions import needs_of_stop
 from seg_ros.inference.base import InferenceBackend
 from seg_ros.perception import Perceived
 
-__all__ = ['CAMVID_LABEL_MAP', 'FolderTally']
+__all__ = ['CAMVID_LABEL_MAP', 'FolderTally', 'is_anybody_in']
 
 CAMVID_LABEL_MAP = LabelMap(
     tuple(
@@ -123,6 +123,15 @@ def _is_stop(perceived: Perceived) -> bool:
     """Whether somebody in the zone is the reason of a stop."""
     stop = perceived.decisions.stop
     return stop is not None and stop.kind == 'person'
+
+
+def is_anybody_in(truth: LabelImage) -> bool:
+    """Returns whether somebody, on foot or on a bicycle, is labelled in a picture."""
+    ids = [
+        *CAMVID_LABEL_MAP.ids_with_role('pedestrian'),
+        *CAMVID_LABEL_MAP.ids_with_role('cyclist'),
+    ]
+    return bool(np.isin(truth, ids).any())
 
 
 def _people_finder(stop: StopConfig, label_map: LabelMap) -> PeopleFinder:

@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from seg_ros.commands.evaluate.labelled_folder import labelled_pictures
+from seg_ros.commands.evaluate.stop.clips import ClipTally
 from seg_ros.commands.evaluate.stop.drives import (
     RATE_HZ,
     PlannedDrive,
@@ -19,7 +20,7 @@ from seg_ros.commands.evaluate.stop.drives import (
     quiet_drives,
 )
 from seg_ros.commands.evaluate.stop.figures import Figures, Tally, bars_for, missed_bars, table_of
-from seg_ros.commands.evaluate.stop.folder import FolderTally
+from seg_ros.commands.evaluate.stop.folder import FolderTally, is_anybody_in
 from seg_ros.commands.evaluate.stop.processes import Judge, judged_drives
 from seg_ros.commands.shared.progress import Progress
 from seg_ros.core.errors import ConfigurationError
@@ -74,6 +75,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar='SHARE',
         help='u1 v1 u2 v2 … of the image zone that --dataset is judged with (stop.image_polygon)',
     )
+    parser.add_argument(
+        '--clips',
+        action='store_true',
+        help='with --dataset: also make a clip of 3 s of each picture in which nobody is '
+        'labelled, and tell how much of the time it is stopped',
+    )
     parser.add_argument('--json', action='store_true', help='print the figures as JSON')
 
 
@@ -89,7 +96,7 @@ def main(arguments: argparse.Namespace) -> int:
     judge = Judge(arguments.engine, arguments.backend, arguments.threads)
     with Progress(sys.stderr) as progress:
         if arguments.dataset:
-            figures = evaluate_folder(config, arguments.dataset, judge, progress)
+            figures = evaluate_folder(config, arguments.dataset, judge, progress, arguments.clips)
         else:
             figures = evaluate_drives(
                 config,
@@ -135,16 +142,22 @@ def evaluate_drives(
     return tally.figures()
 
 
-def evaluate_folder(config: StopConfig, folder: Path, judge: Judge, progress: Progress) -> Figures:
+def evaluate_folder(
+    config: StopConfig, folder: Path, judge: Judge, progress: Progress, with_clips: bool = False
+) -> Figures:
     """Returns the figures over a folder of labelled pictures, with the image zone."""
     engine = load_engine(judge.engine)
     pictures = list(labelled_pictures(folder))
     with closing(create_backend(judge.backend, engine, threads=judge.threads).backend) as backend:
         tally = FolderTally(config, backend)
+        clips = ClipTally(config, backend)
         for count, picture in enumerate(pictures, 1):
-            tally.add(picture.rgb(), picture.labels())
+            image, labels = picture.rgb(), picture.labels()
+            tally.add(image, labels)
+            if with_clips and not is_anybody_in(labels):
+                clips.add(image)
             progress.show(f'picture {count} of {len(pictures)}')
-    return tally.figures()
+    return {**tally.figures(), **clips.figures()}
 
 
 class _Clock:

@@ -1,0 +1,83 @@
+"""Clips made of stills without anybody: how much of the time does the stop see somebody?
+
+A clip is 3 s at 10 Hz of one picture: 1 % of zoom a second, 1 px of shake, 1 grey level of noise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import cv2
+import numpy as np
+
+from seg_ros.commands.evaluate.evaluated_camera import EvaluatedCamera
+from seg_ros.core.parameters.node_config import NodeConfig
+from seg_ros.core.stop.config import StopConfig
+from seg_ros.core.stop.decision import Cause
+from seg_ros.core.types import RgbImage
+from seg_ros.core.units import NS_PER_S
+from seg_ros.decisions import needs_of_stop
+from seg_ros.inference.base import InferenceBackend
+
+__all__ = ['ClipTally', 'clip_of']
+
+RATE_HZ = 10
+SECONDS = 3
+ZOOM_PER_S = 0.01
+SHAKE_PX = 1.0
+NOISE_LEVELS = 1
+SEED = 14
+
+
+def clip_of(image: RgbImage) -> Iterator[RgbImage]:
+    """Yields the frames of a picture's clip; the same for the same picture."""
+    generator = np.random.default_rng(SEED)
+    height, width = image.shape[:2]
+    for index in range(RATE_HZ * SECONDS):
+        zoom = 1.0 + ZOOM_PER_S * index / RATE_HZ
+        right, down = generator.uniform(-SHAKE_PX, SHAKE_PX, 2)
+        middle = 0.5 * (1.0 - zoom)
+        move = np.array([[zoom, 0.0, middle * width + right], [0.0, zoom, middle * height + down]])
+        moved = cv2.warpAffine(image, move, (width, height), borderMode=cv2.BORDER_REFLECT)
+        noise = generator.integers(-NOISE_LEVELS, NOISE_LEVELS + 1, image.shape, np.int16)
+        yield np.clip(moved + noise, 0, 255).astype(np.uint8)
+
+
+class ClipTally:
+    """Counts the time in which clips without anybody are stopped for a person.
+
+    Args:
+        stop: As the node has it; there is no calibration, so that the image zone judges.
+        backend: The network.
+    """
+
+    def __init__(self, stop: StopConfig, backend: InferenceBackend) -> None:
+        self._camera = EvaluatedCamera(backend, NodeConfig(stop=replace(stop, zone='image')))
+        self._wanted = needs_of_stop(stop)
+        self.frames = 0
+        self.stopped = 0
+        self.stops = 0
+
+    def add(self, image: RgbImage) -> None:
+        """Books the clip of a picture in which nobody is."""
+        self._camera.reset()
+        was_stopped = False
+        for index, frame in enumerate(clip_of(image)):
+            stamp_ns = round(index * NS_PER_S / RATE_HZ)
+            decision = self._camera.process(frame, stamp_ns, self._wanted).decisions.stop
+            is_stopped = decision is not None and decision.kind.cause is Cause.PERSON
+            self.frames += 1
+            self.stopped += is_stopped
+            self.stops += is_stopped and not was_stopped
+            was_stopped = is_stopped
+
+    def figures(self) -> dict[str, float | dict[str, float]]:
+        """Returns the figures under their names; none without a clip."""
+        if not self.frames:
+            return {}
+        return {
+            'clip_minutes': self.frames / (60.0 * RATE_HZ),
+            'stopped_share': self.stopped / self.frames,
+            'false_stops_per_min': 60.0 * RATE_HZ * self.stops / self.frames,
+        }
