@@ -24,11 +24,15 @@ from test.ros.graph import Graph, values_of, wait_for
 from test.ros.mounted_camera import (
     LENS,
     MOUNT,
+    ROAD,
+    SIZE_WH,
+    SKY,
     WHERE,
     camera_info,
     person_at,
 )
 from test.ros.nodes import canned
+from test.tiny_onnx import COLOURS
 
 
 @pytest.mark.parametrize(
