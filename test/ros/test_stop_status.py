@@ -94,7 +94,11 @@ class LockStep:
 
     def __init__(self, graph: Graph, engine: Path, world: LabelWorld) -> None:
         mount = {f'mount.{name}': [getattr(SCENE.mount, name)] for name in ('x', 'z', 'pitch')}
-        stop = {'stop.margin_m': CONFIG.margin_m, 'stop.clock_timeout_s': 0.0}
+        stop = {
+            'stop.margin_m': CONFIG.margin_m,
+            'stop.clock_timeout_s': 0.0,
+            'stop.frozen_timeout_s': 0.0,  # a road painted in one colour never changes
+        }
         self._node = graph.node(**canned(engine, use_sim_time=True, **mount, **stop))
         self._clock = graph.publisher(Clock, '/clock')
         self._odometry = graph.publisher(Odometry, '/odom')

@@ -256,7 +256,7 @@ class StopConfig:
     frozen_timeout_s: float = option(
         1.0,
         'How long the same pictures may come again and again, in the whole or in a part of the '
-        'zone; 0 allows it for ever (a simulation without noise that stands still).',
+        'zone; 0 allows it for ever (a simulation whose pictures have no noise).',
         unit='s',
         low=0.0,
         high=60.0,
