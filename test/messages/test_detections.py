@@ -44,7 +44,7 @@ class Watcher:
         self._stamp_ns += PERIOD_NS
         picture = np.zeros((*labels.shape, 3), np.uint8)
         if not covered:
-            picture[:] = self._random.integers(0, 256, picture.shape)
+            picture[:] = self._random.integers(100, 116, picture.shape)  # no two are the same
         view = NetworkView(picture, labels, np.full_like(labels, sure), IMAGE_SIZE_WH)
         rows = detection_outputs()
         wanted = {need for row in rows for need in row.needs}

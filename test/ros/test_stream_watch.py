@@ -10,7 +10,7 @@ from std_msgs.msg import Bool
 
 from test.ros.drive import Drive
 from test.ros.graph import Graph, latest_status, values_of, wait_for
-from test.ros.test_segmentation_node import canned
+from test.ros.nodes import canned
 
 STOP, STATUS = '/segmentation/pedestrian_stop', '/segmentation/pedestrian_stop/status'
 

@@ -12,7 +12,7 @@ import pytest
 from seg_ros.cli import main
 from seg_ros.commands.evaluate.sight.blindness import FAMILIES
 from seg_ros.commands.evaluate.sight.task import wilson
-from test.core.stop.test_picture_sight import street
+from test.core.stop.street_pictures import street
 from test.tiny_onnx import COLOURS, write_engine
 
 

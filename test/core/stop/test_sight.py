@@ -246,7 +246,7 @@ class Says:
     def __init__(self, kind: StopKind) -> None:
         self.kind = kind
 
-    def check(self, now_ns: int) -> StopDecision:
+    def check(self, now_ns: int, steady_ns: int | None = None) -> StopDecision:
         stop = self.kind is not StopKind.CLEAR
         return StopDecision(stop, self.kind, self.kind.meaning, None, 'corridor', now_ns)
 
