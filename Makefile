@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Everything uses one virtual environment, .venv/, that the first target makes.
 # DISTRO=kilted takes the Kilted wheels instead (in .venv-kilted/).
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Installs seg_ros with pip and, as an ament_python package, with colcon."""
 
 import re

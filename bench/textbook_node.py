@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """The peer of ``seg_ros bench``: semantic segmentation in ROS 2 as tutorials write it.
 
 Typed messages, cv_bridge, pre- and post-processing in numpy, reliable QoS of depth 10, one

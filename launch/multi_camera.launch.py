@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Launches one segmentation node for several cameras: one process, one engine.
 
 ros2 launch seg_ros multi_camera.launch.py cameras:=front,left image_topic:=image_raw

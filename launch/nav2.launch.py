@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Launches the node for one camera and, behind it, Nav2's collision_monitor and a costmap.
 
 ros2 launch seg_ros nav2.launch.py image_topic:=/camera/image_raw distro:=jazzy

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Launches the segmentation node for one camera.
 
 ros2 launch seg_ros segmentation.launch.py image_topic:=/camera/image_raw engine:=roadseg

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``seg_ros``: the command line, one row per command.
 
 A command is a module with ``add_arguments(parser)`` and ``main(arguments) -> exit code``, or with

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What is decided about one camera: the stop, the lane track and the free space.
 
 ``perception.py`` tells in which order; here is what each step needs to remember.

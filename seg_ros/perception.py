@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Perception: the whole way of a camera frame, from its bytes to labels and decisions.
 
 Whoever has frames comes here, and nowhere beside it: the node's worker, a replay, the evaluation.

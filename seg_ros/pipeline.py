@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The segmentation of a frame: the network's input, its labels, and images at the camera's size.
 
 ``perception.py`` tells the whole way of a frame; this is the part of it that makes images.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Tests of the node and of replay share a process: there, both have the messages of ROS.
 
 Hypothesis draws the same examples in every run, so that a run says something about the code alone;

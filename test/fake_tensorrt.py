@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A TensorRT without a GPU: its runtime's calls, carried out by ONNX Runtime on fake memory.
 
 A plan is ``FAKE`` and the ONNX model. What the calls are named is checked against the real

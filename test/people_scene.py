@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Label images of people on a road, painted through a real camera model."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The map of the house names every room, and no door that is not there."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What is decided about a frame never holds the heartbeat up."""
 
 from __future__ import annotations

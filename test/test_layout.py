@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How package and tests are laid out, so that everything is where one looks for it."""
 
 from __future__ import annotations
@@ -8,6 +9,9 @@ import re
 from seg_ros.cli import COMMANDS
 from test.paths import REPOSITORY
 
+LICENCE = 'SPDX-License-Identifier: Apache-2.0'
+CODE_FOLDERS = ('.ci', 'bench', 'config', 'launch', 'seg_ros', 'test', 'training')
+CODE = ('.py', '.sh', '.yaml', '.xml', '.cpp', '.js', '.css', '.rviz')
 FROM_A_TEST = re.compile(r'^\s*(?:from|import) test\.(?:\w+\.)*test_\w+.*', re.MULTILINE)
 
 
@@ -37,3 +41,19 @@ def test_a_command_is_a_file_of_commands_or_the_file_command_of_a_folder_there()
         name for name in modules if not re.fullmatch(r'seg_ros\.commands\.\w+(\.command)?', name)
     ]
     assert not elsewhere
+
+
+def test_every_file_of_code_says_its_licence() -> None:
+    files = [
+        file
+        for folder in CODE_FOLDERS
+        for file in sorted((REPOSITORY / folder).rglob('*'))
+        if file.suffix in CODE
+    ]
+    lacking = [
+        str(file.relative_to(REPOSITORY))
+        for file in files
+        if LICENCE not in file.read_text(encoding='utf-8')[:400]
+    ]
+    assert len(files) > 500
+    assert not lacking, f'Begin each with a comment: {LICENCE}'

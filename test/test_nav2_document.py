@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """docs/nav2.md explains every parameter of config/nav2."""
 
 from __future__ import annotations

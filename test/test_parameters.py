@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The parameters exist once; what people read agrees with the code."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The images of a frame, with a fake network."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The version stands once, in ``seg_ros/__init__.py``; ROS tools read it from package.xml."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One frame, or what a test says that the network made of it, through perception."""
 
 from __future__ import annotations

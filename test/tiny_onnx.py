@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Makes tiny networks, with and without the engine contract, and engine folders around them."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Masks from the files of annotation tools, for the data kind `folder`.
 
     python -m training.annotations labelme|coco|cvat SOURCE MASKS --classes floor,crate,person

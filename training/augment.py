@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a training image goes through: pasted people, a crop at a random scale, new colours."""
 
 from __future__ import annotations

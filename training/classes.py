@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What class ids mean in training: the road scene's twelve, or a config's own.
 
 Of the road scene the first eleven are CamVid's; lane markings are cut out of its road.

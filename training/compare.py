@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Train many networks by the same short schedule and put their figures side by side.
 
     python -m training.compare training/configs/compare.yaml [--write] [--finished]

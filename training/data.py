@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Data sets as arrays in memory: CamVid, any folder of images and masks, the synthetic road.
 
 Every reader yields (name, RGB image, class ids) and a set is decoded once into

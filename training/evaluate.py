@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Score engines as the node runs them: through ONNX Runtime, and in bf16 through OpenVINO.
 
     python -m training.evaluate engines/NAME --config CONFIG [--write]

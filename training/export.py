@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Export a checkpoint as an engine.
 
     python -m training.export out/train/RUN/last.pt engines/NAME [--size 640x360] [--half-weights]

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Training kernels for CPUs with AVX-512 bf16: what PyTorch's CPU path is slow at in channels-last bf16 (training/fast_cpu.py tells why).
 // Layouts: activations are [rows, channels] bf16 (rows = N*H*W), weights [taps, channels] fp32. Sums are fp32, or double across rows.
 #include <immintrin.h>

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Fast bf16 training on CPUs: depthwise convolution and batch norm with clip.
 
 PyTorch 2.13 trains dense bf16 convolutions on AMX at full speed, but the gradients of depthwise

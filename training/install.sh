@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
 # A virtual environment for training: training/install.sh [.venv-train]
 # torch comes first and alone, so that nothing else chooses its build. PyPI's is the large one for NVIDIA GPUs; without one:
 #     TORCH_INDEX=https://download.pytorch.org/whl/cpu training/install.sh

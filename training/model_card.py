@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The figures of an evaluation as spec.yaml's `metrics` and as MODEL_CARD.md."""
 
 from __future__ import annotations

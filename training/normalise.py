@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The input's normalisation: ImageNet's statistics, on 0 to 255."""
 
 from __future__ import annotations

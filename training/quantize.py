@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """INT8 for TensorRT.
 
     python -m training.quantize engines/NAME --calibration training/configs/NAME.yaml

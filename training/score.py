@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A confusion matrix as the figures that are reported."""
 
 from __future__ import annotations

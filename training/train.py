@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Train a network from a config.
 
     python -m training.train training/configs/roadseg.yaml [--set steps=100 ...]

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """From boxes to masks: GrabCut inside given boxes, with an ignored band along every border.
 
 As a data set it is the kind `from_boxes` in a config. `python -m training.weak CONFIG` measures

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``seg_ros build-engine``: makes the TensorRT plan of an engine and puts it into the cache.
 
     seg_ros build-engine roadsynth                          fp16, for the GPU of this machine

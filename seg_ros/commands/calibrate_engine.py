@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``seg_ros calibrate-engine``: measures which pictures an engine knows.
 
     seg_ros calibrate-engine roadseg --dataset camvid --dataset bdd100k

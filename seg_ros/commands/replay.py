@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``seg_ros replay``: any recording in, a finished bag out, the same every time."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``seg_ros report``: what happened on a drive, as a page, a picture and JSON."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Connected components of people: joined where a pole cuts one, split where two touch.
 
 Sizes in metres are multiples of a person of 1.7 m by 0.5 m (``PersonSize``); where nothing else is

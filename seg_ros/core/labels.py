@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Label map: what the numbers in a label image mean, by names, colours and roles.
 
 Roles are all that the rest of the program asks about; no other module knows a class id.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Latency of a frame: the time it spends in each stage, and percentiles over the latest ones."""
 
 from __future__ import annotations

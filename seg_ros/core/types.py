@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The arrays and small records that travel through the pipeline."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Units: stamps are integer nanoseconds, times that people give are seconds."""
 
 from __future__ import annotations

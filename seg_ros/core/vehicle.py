@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Vehicle: what it measures and can do, the group ``vehicle`` of the node's parameters."""
 
 from __future__ import annotations

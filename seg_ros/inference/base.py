@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The one seam between the pipeline and whatever runs a network."""
 
 from __future__ import annotations

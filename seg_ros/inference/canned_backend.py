@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A backend without a network: labels are chosen, and it fails, hangs or dawdles on command.
 
 It ships with the package, so that tests, replay and other people's integration tests use the same

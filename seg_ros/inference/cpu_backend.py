@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the CPU backends share: the network gives small logits, cv2 does the rest.
 
 And what they ask of the processor: how much of it is ours, and whether it computes in bf16.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """An engine: a folder with a network (``model.onnx``) and its meaning (``spec.yaml``)."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """OpenVINO on the CPU: about twice as fast as ONNX Runtime where the processor has bf16."""
 
 from __future__ import annotations

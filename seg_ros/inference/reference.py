@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What others are held against: images with something on them, and ONNX Runtime's word on them."""
 
 from __future__ import annotations

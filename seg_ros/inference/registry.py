@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Every backend, one row each, and which of them this machine takes by itself."""
 
 from __future__ import annotations

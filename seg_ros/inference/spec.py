@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Reads ``spec.yaml``: what an engine's numbers mean, and where it comes from.
 
 ``name``, ``network_size: [width, height]`` and ``classes`` (rows of ``{id, name, colour, roles}``)

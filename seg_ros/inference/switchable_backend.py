@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One backend that serves at once and another that takes over between two frames when it can."""
 
 from __future__ import annotations

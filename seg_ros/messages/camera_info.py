@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The lens of a camera from its CameraInfo, and the other way round."""
 
 from __future__ import annotations

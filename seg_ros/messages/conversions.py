@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Messages in, messages out; the one place that knows how their fields are filled cheaply."""
 
 from __future__ import annotations

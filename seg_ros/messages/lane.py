@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The lane as paths, as a pose of the vehicle in it, and as a status."""
 
 from __future__ import annotations

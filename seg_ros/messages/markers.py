@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Zone, people and lane of one camera, as RViz and Foxglove draw them."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Where a camera is on the vehicle: from transforms or from parameters."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Obstacles and free space of one camera as navigation stacks read them.
 
 While the ground is unknown or the picture cannot be believed nothing is published, so that the

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Every topic of a camera: a row says its type, what it needs, and who makes its message.
 
 The node publishes these rows, and a replay writes them.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The people of one camera: their places, boxes in the picture, boxes on the ground.
 
 The boxes are vision_msgs, the same from Humble on (vision_msgs 4). A detection and

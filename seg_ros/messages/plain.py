@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Messages without ROS: classes from the definitions that rosbags knows, and their bytes."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The pedestrian stop as a status."""
 
 from __future__ import annotations

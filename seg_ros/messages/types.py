@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The message classes: those of the installed ROS packages, else plain ones like them.
 
 Whoever fills messages takes the classes from here, so that the node and a replay on a machine

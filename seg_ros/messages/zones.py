@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The watched zones of one camera: two topics a zone, and one limit of the speed for all."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The pictures of the annotated video: camera and result side by side, over the legend."""
 
 from __future__ import annotations

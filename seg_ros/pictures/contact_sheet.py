@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One picture that shows a whole drive: moments in rows, figures above, legend below."""
 
 from __future__ import annotations

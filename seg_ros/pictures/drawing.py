@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Text, colours, boxes and legends of everything that is drawn for people to look at."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A picture of the ground from above: what a planner is given of one frame."""
 
 from __future__ import annotations

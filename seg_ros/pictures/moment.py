@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One moment of a drive as people look at it: what came in, what came out, how long it took."""
 
 from __future__ import annotations

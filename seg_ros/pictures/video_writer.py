@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Writes a video that opens again, in the best format that this OpenCV can write."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Runs an iterator ahead of its consumer, in a thread, as far as a budget of memory allows."""
 
 from __future__ import annotations

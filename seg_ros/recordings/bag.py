@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A ROS bag as a recording: rosbag2 of any storage, or ROS 1, whole or broken.
 
 What a bag is, how its files are opened and what is forgiven stands here and nowhere else.

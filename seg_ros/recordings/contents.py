@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What recorded messages of the node hold: label images, pictures, classes, stamps."""
 
 from __future__ import annotations

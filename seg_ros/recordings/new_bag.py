@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A new bag: MCAP, compressed by the chunk, with the quality of service that a player offers."""
 
 from __future__ import annotations

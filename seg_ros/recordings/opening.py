@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Opens whatever was recorded."""
 
 from __future__ import annotations

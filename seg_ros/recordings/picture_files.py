@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A video or a folder of images as a recording: one camera, and nothing else."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A recording: its topics and its messages in their order, whatever holds them."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Camera sources: where images come from when there is no camera; one row per kind."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The simulated road as a camera, rendered by several processes that share the work."""
 
 from __future__ import annotations

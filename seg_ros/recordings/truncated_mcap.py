@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """An MCAP file that is not whole, as a killed recorder or a bad disk leaves it.
 
 rosbags refuses such a file, so that its reader is subclassed here though it is not public: the

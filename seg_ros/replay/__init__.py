@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One recording in, one finished bag out; no graph, no clock.
 
 Read ``replay.py`` first, which tells the story. May import ``recordings``, ``pictures``,

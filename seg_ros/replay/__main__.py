@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Does the piece of work that comes through the standard input; its outcome goes to the output."""
 
 from __future__ import annotations

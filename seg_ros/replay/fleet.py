@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Many recordings, each a piece of work of its own: by processes of this machine, or by Ray.
 
 A piece of work makes one bag, under a name of its own until it is whole, and goes on with what an

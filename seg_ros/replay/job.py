@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One recording to replay: all that is asked for, and all that is to say about it."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The bag that a replay writes: MCAP, compressed by the chunk, the same bytes every time."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a replay says on which topics: the node's rows, as bytes for a bag."""
 
 from __future__ import annotations

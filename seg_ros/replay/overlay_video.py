@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The annotated video of a finished replay: its images beside its labels."""
 
 from __future__ import annotations

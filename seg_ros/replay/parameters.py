@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The node's parameters from a YAML file and from ``name:=value``, without a node."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The story of a replay: read, segment, decide, write, each in a thread of its own.
 
 The stages are iterators that run ahead of each other as far as a budget of memory allows, so that

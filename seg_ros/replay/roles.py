@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which topic of a recording is what to the node."""
 
 from __future__ import annotations

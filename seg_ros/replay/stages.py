@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What is done with each message of a recording: read, segment, decide."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A bag that is being made: under a name of its own until it is whole, and resumable."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the node would know at each moment of a recording, and what it would decide."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Puts a report together: of one drive, or of what changed between two."""
 
 from __future__ import annotations

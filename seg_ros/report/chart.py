@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What is drawn of a drive, for the page and for the picture alike: rows over one time axis."""
 
 from __future__ import annotations

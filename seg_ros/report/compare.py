@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What changed from one run over a recording to another, frame by frame."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Reads a drive out of a bag: every frame, heartbeat and lane status, as plain numbers."""
 
 from __future__ import annotations

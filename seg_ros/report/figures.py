@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The figures of a drive: what a person reads first, and what CI compares."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The pictures of chosen frames of a drive: the camera's image under the colours of its labels."""
 
 from __future__ import annotations

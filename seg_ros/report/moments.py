@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The moments of a drive that somebody should look at, the worst ones first."""
 
 from __future__ import annotations

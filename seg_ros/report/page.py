@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The page of a report: one HTML file that needs nothing else, not even a network."""
 
 from __future__ import annotations

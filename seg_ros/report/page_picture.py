@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The report as one picture: verdict, timeline and worst moments, for a CI job to show."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The timeline of a report: draws the rows, follows the pointer, zooms. Needs nothing else.
 'use strict';
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A camera's subscription: takes what its publisher offers and says why nothing arrives."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the node tells of itself on /diagnostics: rates, drops, ages, latencies as percentiles."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``seg_ros gate``: lets velocities through while the pedestrian stop says go, else zero.
 
 For robots that have neither twist_mux nor a collision monitor. Silence of the stop is a stop, and

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the launch files share: the arguments of the node, and the node itself.
 
 An argument that is left empty leaves its parameter to the parameters file.

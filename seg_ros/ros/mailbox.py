@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Latest frame wins: one slot a camera between the executor and the worker thread."""
 
 from __future__ import annotations

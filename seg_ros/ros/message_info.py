@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A message and what the middleware knows of it, on every rclpy.
 
 Humble's calls a subscription's callback with the message alone; later ones add the info (when it

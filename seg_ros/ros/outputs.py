@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The publishers of one camera: its images, and everything that is decided about its frames."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Declares the configuration's options as ROS parameters and reads them back."""
 
 from __future__ import annotations

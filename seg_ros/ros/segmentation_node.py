@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The lifecycle node: camera topics in, label images and diagnostics out.
 
 The executor's thread only stores the newest frame of each camera; the worker's thread runs the

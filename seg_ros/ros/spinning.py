@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Spins an executor through what rclpy raises for no good reason."""
 
 from __future__ import annotations

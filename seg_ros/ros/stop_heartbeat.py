@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The pedestrian stop on its topics: a heartbeat that says "stop" unless the way is proven clear.
 
 It lives as long as the node, through every lifecycle state, in a thread of its own, so that

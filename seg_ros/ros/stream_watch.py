@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Stream watch: notices a second publisher on a topic that must have one.
 
 Two cameras on one topic take turns, and each hides what the other sees. Two nodes that publish one

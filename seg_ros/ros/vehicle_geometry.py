@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the graph says of the vehicle: each camera's lens and place, its motion, and TF.
 
 The lens comes by CameraInfo, the place by TF (where tf2_ros is installed) or parameters, the

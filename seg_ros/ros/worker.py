@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The thread that takes a camera's newest frame through perception and publishes what comes."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A synthetic road that can be driven: pictures with exact labels and exact geometry.
 
 May import ``seg_ros.core``, numpy and cv2; asks no clock and reads no file. Read ``world`` first;

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The class ids of the label image that the simulation paints."""
 
 from __future__ import annotations

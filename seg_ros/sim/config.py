@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What kind of drive is wanted: one frozen record, and a table of named ones."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A course for the closed loop: kilometres of random road in legs, people cross on each."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Who is truly in the way of the vehicle: what the stop is judged against."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Steers along a path and brakes for a stop, and knows nothing else: what the loop closes with."""
 
 from __future__ import annotations

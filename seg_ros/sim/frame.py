@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What one instant of a drive gives: the picture and everything that is true of it."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Ground points of image columns: road coordinates are smooth, so some columns stand for all."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What happened on a leg of a course, frame by frame, and the figures of it."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The cross-section of the road: what lies how far to the left and right of its centre line."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The centre line of an endless road.
 
 The road is a chain of bends, each turning towards a new heading. Headings stay within a cone

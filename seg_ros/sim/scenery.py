@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What stands along the road, drawn from the seed one block at a time.
 
 Everything here is a place and a kind; how it looks is the renderer's business.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Everybody else on the road: cars, people on foot, cyclists. They move in road coordinates."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The vehicle that carries the camera, and the driver who is at the wheel when nobody else is."""
 
 from __future__ import annotations

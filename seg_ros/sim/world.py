@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A road that can be driven: everything together, one step and one picture at a time."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """An engine's domain is measured from pictures and stands in its spec."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Stages of a frame and percentiles over frames."""
 
 from __future__ import annotations

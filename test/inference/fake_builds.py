@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Builds and backends of which a test says when they end, and a GPU that the registry sees."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One contract for every row of the registry; see ``seg_ros.inference.base``."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What only the backends with a CPU runtime behind them can show."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A backend takes over between two frames, and none is lost."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Launch files without launch: the stand-in is in place for every test of this folder."""
 
 from __future__ import annotations

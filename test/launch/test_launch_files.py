@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the launch files declare and start, through a stand-in for ``launch`` (see its README)."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What nav2.launch.py starts, through the stand-in for ``launch``."""
 
 from __future__ import annotations

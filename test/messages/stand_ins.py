@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Packages of messages that PyPI does not have, as classes of the same fields.
 
 Each field is as https://docs.ros.org has it; vision_msgs is the same from Humble on (4.0.0), and

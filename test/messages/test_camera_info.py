@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A CameraInfo on its way to a camera at its place."""
 
 from __future__ import annotations

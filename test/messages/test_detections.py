@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """People as vision_msgs has them, from label images painted through a camera model."""
 
 from __future__ import annotations

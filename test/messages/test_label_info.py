@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """vision_msgs/LabelInfo, with a stand-in of the same fields: PyPI has no vision_msgs."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """nav2_msgs/SpeedLimit of the watched zones, with a class of the same fields."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The pictures for people: the right pictures, colours and sizes; a video that opens again."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Pictures, folders, videos and bags that the tests of sources make for themselves."""
 
 from __future__ import annotations

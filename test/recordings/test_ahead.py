@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What runs ahead keeps order, budget and errors, and ends when it is left."""
 
 from __future__ import annotations

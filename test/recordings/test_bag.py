@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One reader of bags: what comes first, what is left out, and what is said about it."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Every kind of source: what it plays, and what it says when it cannot."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What is whole of an MCAP file is read, and the parts of rosbags that this needs are there."""
 
 from __future__ import annotations

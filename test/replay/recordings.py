@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Drives that the tests of replay record for themselves, without ROS."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Many recordings: all of them, each once, whoever dies meanwhile."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Nothing is lost: runs that are interrupted, disks that are full, recordings that are cut off."""
 
 from __future__ import annotations

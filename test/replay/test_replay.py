@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One recording in, one bag out: what is in it, and that it is the same every time."""
 
 from __future__ import annotations

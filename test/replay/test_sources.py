@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Whatever holds a recording, the labels are the same; with ROS and without."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The transforms of a recording, as tf2 would chain them."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Bags of small drives, as the node leaves them, with whatever goes wrong in them."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The page of a report in a real browser: drawn, pointed at, zoomed, without any network."""
 
 from __future__ import annotations

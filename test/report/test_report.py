@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The figures, moments and changes of a report, from bags whose truth is known."""
 
 from __future__ import annotations

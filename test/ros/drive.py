@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A camera on a drive: publishes pictures until the test is over, and breaks on command."""
 
 from __future__ import annotations

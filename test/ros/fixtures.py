@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What every test on the graph needs: an own domain, an engine, the graph.
 
 A conftest.py whose tests need them says ``from test.ros.fixtures import *``.

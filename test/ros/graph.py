@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A real ROS graph: the node under test and a peer that talks to it, each with its own DDS
 participant, as in two processes.
 """

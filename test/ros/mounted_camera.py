@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A calibrated camera on a vehicle, and the person that it sees."""
 
 from __future__ import annotations

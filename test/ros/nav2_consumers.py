@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What Nav2's plugins do with our messages, re-enacted check by check from their sources.
 
 Where a plugin drops, skips or refuses, so does its class here. The transform from the base frame

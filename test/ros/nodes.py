@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A node with the canned backend, and the picture that it looks at."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A road with people in the colours of the shipped engine, as a calibrated camera sees it."""
 
 from __future__ import annotations

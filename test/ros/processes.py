@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Processes of a test: they are started on its domain, and are gone when it ends."""
 
 from __future__ import annotations

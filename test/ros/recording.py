@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Writes small bags for the tests: messages with their times and their quality of service."""
 
 from __future__ import annotations

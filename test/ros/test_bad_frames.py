@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Broken messages are counted and named; the next good frame is served as if nothing had been."""
 
 from __future__ import annotations

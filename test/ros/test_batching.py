@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Frames of several cameras that wait at the same time run through the network together."""
 
 from __future__ import annotations

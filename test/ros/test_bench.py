@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The benchmark's processes work together; what they measure is not judged here."""
 
 from __future__ import annotations

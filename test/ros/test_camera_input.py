@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The subscription follows its publisher, and says why nothing arrives."""
 
 from __future__ import annotations

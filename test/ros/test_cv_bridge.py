@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Camera drivers and consumers that use cv_bridge understand us, and we understand them.
 
 PyPI's cv_bridge is the ROS 1 code with rclpy's messages. It needs numpy before 2.3 (``tostring``)

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A thousand frames of empty roads over DDS: no consumer marks anything on the lane.
 
 The synthetic road is shown in the engine's colours, so that the canned backend gives exact labels.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The fail-safe table of the pedestrian stop, on the real graph.
 
 Every row breaks something while the way is clear; the stop must become true with the right reason,

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The gate: velocities pass while the stop says go; silence of either side is a zero."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Lens and mounting: from CameraInfo, parameters, and TF (a stand-in: PyPI has no tf2_ros)."""
 
 from __future__ import annotations

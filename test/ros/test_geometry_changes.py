@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A new calibration or mounting is taken over at once: the ground table is made anew."""
 
 from __future__ import annotations

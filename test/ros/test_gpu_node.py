@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The node with TensorRT, on a machine whose GPU is a fake: what fails there stops the vehicle."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """vision_msgs and nav2_msgs themselves, on the graph, where they are installed; PyPI has none."""
 
 from __future__ import annotations

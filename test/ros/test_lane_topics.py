@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The lane on its topics, for a camera that drives along a road with known lines."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What RViz and Foxglove are set up to show is what the node publishes, by name and by type."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Latest frame wins, and no camera starves."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A callback gets message and info by the rule of every rclpy."""
 
 from __future__ import annotations

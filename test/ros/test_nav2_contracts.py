@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Nav2's plugins, with the parameters of config/nav2, fed by the node over DDS.
 
 The canned backend gives an image in the engine's colours exactly those labels, so that everybody

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A plan is built beside the node: masks at once, progress told, no frame lost at the switch.
 
 The build and the better backend are fakes, since no machine of the tests has a GPU.

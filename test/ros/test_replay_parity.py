@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A replay of what the node has seen says what the node has said, on every topic."""
 
 from __future__ import annotations

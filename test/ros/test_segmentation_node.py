@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The node on a real graph: what comes out, when, and under which header."""
 
 from __future__ import annotations

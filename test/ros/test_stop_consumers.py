@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The same stop at two consumers of two distributions, and what is left of it after kill -9.
 
 twist_mux and collision_monitor are re-enacted check by check from their sources, with the

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What ``pedestrian_stop/status`` says about somebody who crosses, against what is true.
 
 Simulated time stands still while the node works, so that a slow machine changes nothing.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A topic that must have one publisher has two."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Two cameras on one vehicle: the stop is the OR, and each camera has a status of its own."""
 
 from __future__ import annotations

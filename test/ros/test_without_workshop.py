@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The node runs where only the node's dependencies are installed, and imports none but these."""
 
 from __future__ import annotations

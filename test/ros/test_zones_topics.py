@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Watched zones on the real graph."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """twist_mux 4.3.0 re-enacted, by a clock that is given: what a lock does with the velocities.
 
 Sources: topic_handle.hpp (lines 81 to 105, 205 to 236) and twist_mux.cpp.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The course, the follower and the record of the closed loop."""
 
 from __future__ import annotations

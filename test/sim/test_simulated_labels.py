@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What is projected lands on its class; what is labelled lies where it is."""
 
 from __future__ import annotations

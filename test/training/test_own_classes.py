@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The walk-through of training/README.md, as a user does it: fifty pictures become an engine."""
 
 from __future__ import annotations

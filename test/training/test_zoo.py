@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The architectures of training/models in the node's own environment."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The Python of the training environment, for tests that play the user with both environments."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Every architecture at a tiny size as an engine, with torch's labels of some images beside it.
 
 .venv-train/bin/python -m test.training.zoo FOLDER

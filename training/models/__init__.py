@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Networks that train.py knows; each maps normalised [N,3,H,W] to logits [N,C,h,w]."""
 
 from __future__ import annotations

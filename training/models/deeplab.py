@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """DeepLabV3+ (Chen et al. 2018); a local CRF is its optional refinement."""
 
 from __future__ import annotations

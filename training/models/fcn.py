@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """FCN-8s (Long, Shelhamer, Darrell 2015) on a VGG-like encoder."""
 
 from __future__ import annotations

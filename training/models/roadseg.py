@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Our network: an EfficientNet-Lite encoder, pooled context, and a light top-down decoder.
 
 Geometry: every stride-2 convolution yields ceil(size / 2), and every decoder step doubles and

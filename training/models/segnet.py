@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """SegNet (Badrinarayanan et al. 2017): values go back to where the encoder's maxima were."""
 
 from __future__ import annotations

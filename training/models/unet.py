@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """U-Net (Ronneberger et al. 2015): the decoder sees the encoder's features at every size."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The camera of ``seg_ros bench``: publishes images at an even rate and keeps their stamps.
 
     {"topics": ["/image"], "width": 1280, "height": 720, "rate_hz": 30, "seconds": 5,

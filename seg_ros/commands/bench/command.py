@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``seg_ros bench``: what the node adds to bare inference, and what the textbook node adds.
 
 Camera, node and consumer are three processes on a DDS domain of their own.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The figures of ``seg_ros bench``: what they mean, how they follow from the samples, their bars.
 
 Every figure is a ratio within one run, so that another machine or a busy one can be compared.

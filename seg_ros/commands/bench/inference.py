@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Bare inference for ``seg_ros bench``: the node's backend, in a process prepared as the node's.
 
     {"seconds": 3}  →  {"infer_ms": [12.1, …]}

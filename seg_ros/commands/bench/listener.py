@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The consumer of ``seg_ros bench``: keeps stamp and time of arrival of every image.
 
 {"listen": ["/segmentation/label"], "reliability": "reliable", "depth": 10,

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The networks that ``seg_ros bench`` makes for itself: a small engine, a textbook network.
 
 The small engine costs next to nothing, for measuring what is not inference. The textbook network

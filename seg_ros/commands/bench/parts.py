@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What ``seg_ros bench`` measures, one function a part; each returns raw samples.
 
 What is compared is measured in turns within one run, so that a machine that slows down slows

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The processes that ``seg_ros bench`` measures with: started, asked, and always ended.
 
 Both sides of the talk, one JSON object a line: orders go to a process on its stdin and end with

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The processes of a measurement: a camera, a consumer, and the node between them."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What ``seg_ros camera`` publishes: images with their lens, and the truth where it is known."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``seg_ros demo``: the whole job on this machine, and what came of it in files.
 
 A camera, the node and a recorder run as three processes on a ROS graph of their own. What the

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The pictures of a demo: a video, a contact sheet, and one moment as a planner is given it."""
 
 from __future__ import annotations

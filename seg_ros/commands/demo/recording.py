@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a bag of the demo says: which images came, what was answered, when, and how rightly."""
 
 from __future__ import annotations

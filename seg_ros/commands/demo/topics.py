@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The topics of the demo: what the camera sends, what the node answers.
 
 These are their names in the bag. On the graph they are below ``NAMESPACE``, so that they are never

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One line of what ``seg_ros doctor`` found."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``seg_ros doctor``: looks at all that the main job needs, and says what to fix."""
 
 from __future__ import annotations

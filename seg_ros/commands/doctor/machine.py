@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What ``seg_ros doctor`` looks at outside of ROS: Python, libraries, GPU, backends, engines."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What ``seg_ros doctor`` looks at in ROS: an image through the middleware, and its settings.
 
 ROS runs in a child process: the command line never imports it, and a broken installation cannot

@@ -1,1 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
 """``seg_ros engines``: the TensorRT plans of this machine; read ``command.py``."""

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``seg_ros engines``: lists the TensorRT plans in the cache, verifies and prunes them."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One line about a TensorRT plan, the same in every command."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``seg_ros evaluate --task …``: one row a task, each with options of its own."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A camera under evaluation: its frames go the way that they go in the node."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The exact labels of the simulation in the place of a network's."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A folder of pictures with label images.
 
 Either they lie beside the pictures, NAME.avif (png, jpg) and NAME.label.png, and a NAME.lane.png,

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How good a label image is: confusion matrix, intersection over union, pixel accuracy.
 
 The matrix can be drawn, too.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``seg_ros evaluate --task navigation``: how well obstacles are placed, on synthetic drives."""
 
 from __future__ import annotations

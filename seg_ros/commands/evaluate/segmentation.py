@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``seg_ros evaluate``: the labels of an engine, on any backend, against a labelled folder."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``seg_ros golden``: replays three simulated drives and compares with what is expected.
 
 The drives are made anew, by their seeds; their figures are in ``test/golden_drives.json``.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Three simulated drives as recordings with their truth: city, country road, night rain."""
 
 from __future__ import annotations

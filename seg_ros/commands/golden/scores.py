@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How well a golden drive was judged, and whether that is as good as expected."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``seg_ros gpu-check``: all that only a machine with a GPU can say about our GPU code.
 
 It runs without TensorRT, too, and then looks at the memory alone. What it writes is the evidence

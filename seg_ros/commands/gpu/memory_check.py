@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What of our GPU code can be checked on any NVIDIA GPU, without TensorRT: its memory.
 
     python -m seg_ros.commands.gpu.memory_check

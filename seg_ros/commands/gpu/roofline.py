@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The least time that a network can take on a GPU: by its arithmetic, and by its memory.
 
 Nominal figures: a real engine reaches a part of them, and how large a part says how good it is.

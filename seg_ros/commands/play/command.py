@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``seg_ros play``: a recording on the ROS graph as it was, with its clock."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Keys that are pressed in the terminal, one by one, without waiting for any."""
 
 from __future__ import annotations

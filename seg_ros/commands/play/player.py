@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Plays the messages of a bag on the graph, each at its time, and is the clock of that graph."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Records topics as they come over the graph into an MCAP bag that Foxglove opens.
 
 python -m seg_ros.commands.record.recorder -o out/bag /camera/image /segmentation/label

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Processes that a command starts, watches, and never leaves behind; and how far each is."""
 
 from __future__ import annotations

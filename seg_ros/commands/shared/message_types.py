@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Message types by name: the class that rclpy wants, the definition that a bag keeps."""
 
 from __future__ import annotations

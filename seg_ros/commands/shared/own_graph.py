@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A ROS graph of a command's own, on this machine alone.
 
 Whoever tries a demo in the terminal of a robot must not say go in the robot's name.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a long command is doing, on one line that changes; in a log file, now and then a line."""
 
 from __future__ import annotations

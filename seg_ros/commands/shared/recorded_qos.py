@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Quality of service between rclpy and the metadata of a bag."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """SIGINT and SIGTERM as a question that a loop asks where nothing is half done."""
 
 from __future__ import annotations

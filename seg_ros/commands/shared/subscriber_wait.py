@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Waits for those who are to hear what is published."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``seg_ros simulate``: the closed loop over DDS, a vehicle that follows what the node publishes.
 
 Two processes on a ROS graph of their own: the node as it is, and the vehicle with its road

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A course that was driven: each leg from above, and how far it was from the lane's middle."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The vehicle of ``seg_ros simulate``: drives a course by what the node publishes, in lock-step.
 
 Simulated time stands still while the node works. For each frame the clock, the odometry, the

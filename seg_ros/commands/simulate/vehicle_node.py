@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The vehicle of ``seg_ros simulate`` on the graph: what it shows the node, and hears of it."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Runs a raw network as its authors would, and compares its wrapped self with it."""
 
 from __future__ import annotations

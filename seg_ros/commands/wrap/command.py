@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``seg_ros wrap``: makes an engine folder out of a third party's logits network.
 
     seg_ros wrap raw.onnx --spec spec.yaml -o engines/NAME --mean 0.485,0.456,0.406 \

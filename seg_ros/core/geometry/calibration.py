@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What is said of a camera's sensor, and what it means for the image that comes.
 
 A calibration is of the whole sensor. Which part of it an image shows, and how many sensor pixels

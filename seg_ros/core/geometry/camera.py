@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A calibrated camera: from pixels to the ground, and from points of the world to pixels.
 
 Frames follow REP 103: the base frame and the camera body frame are x forward, y left, z up; the

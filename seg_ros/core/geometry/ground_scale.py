@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Ground scale: pixels per metre where things stand, the inverse of the ground sample distance."""
 
 from __future__ import annotations

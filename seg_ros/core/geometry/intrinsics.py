@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Camera intrinsics: the camera matrix, and the distortion of the lens with its inverse.
 
 Pixel coordinates name pixel centres: the centre of the top left pixel is (0, 0). Normalised image

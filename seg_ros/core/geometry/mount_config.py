@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Parameters of the mounting: where the cameras are on the vehicle, the group ``mount``."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Plausible cameras: whether a calibration and a mounting can be those of a camera on a vehicle.
 
 A wrong calibration is worse than none: the ground lies where nobody looks, and people stand where

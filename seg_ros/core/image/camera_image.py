@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A camera's image, still in the camera's encoding: views of the message, RGB when asked for."""
 
 from __future__ import annotations

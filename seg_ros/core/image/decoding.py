@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Decoding of image messages, raw and compressed, to a picture that is known to be whole.
 
     Image.data ───────────► decode_raw ─────────┐

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Image health: the contrast of a picture and fingerprints of its bytes."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Pixel formats: how the bytes of each camera encoding lie in memory, and how they become RGB.
 
 One table row per encoding. OpenCV and numpy only: cv_bridge lacks several of these encodings.

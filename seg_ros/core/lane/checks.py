@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Plausibility checks of a fitted lane; each says in words what it found."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Parameters of the lane track: what it assumes of lane, vehicle and road."""
 
 from __future__ import annotations

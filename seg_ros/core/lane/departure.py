@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Lane departure warning: whether the vehicle is about to cross a line of its lane.
 
 It is the time to line crossing of the front corners that warns (compare ISO 17361).

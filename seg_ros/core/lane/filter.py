@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Kalman filter of a lane: state, covariance, and how they go on while the vehicle moves.
 
 The state is offset, heading, curvature and rate of curvature of the middle (see ``shape``), the

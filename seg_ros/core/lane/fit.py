@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Fit of a lane to the points of one image: the measurement update of the lane's filter.
 
 A maximum a posteriori estimate by Gauss-Newton steps that are reweighted as Geman and McClure do

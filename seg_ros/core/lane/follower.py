@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Track of one lane through time: confirmed by hits, coasted without, deleted when it is lost.
 
 Each image predicts the filter, fits the lane to what is seen, and takes the fit over if the checks

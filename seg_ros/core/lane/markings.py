@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Lane markings: the lane between painted lines, found, doubted now and then, changed.
 
 The lines of the lanes beside are looked for as well; a lane change goes over to one of them.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Pitch error of a camera, averaged from the vanishing point of the lane's lines.
 
 Lines that are parallel on the ground meet where the lane tracker says they do. What lasts is the

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Ground points of the lane: middles of painted lines and edges of the road, in metres.
 
 An inverse perspective mapping of runs of pixels instead of whole images.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Cubic polynomial of a lane, close to a clothoid: y = c0 + c1 x + c2 x^2 / 2 + c3 x^3 / 6.
 
 Metres in the base frame. The four numbers are offset, heading (its tangent), curvature and rate of

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Lane track: the lane that the vehicle is in, as a path in metres, and whether it is valid."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Lane tracker: follows the lane of the vehicle from label image to label image."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Hough transform of a lane: finds one without knowing anything of the images before.
 
 All lines of a road have one shape. Every shape of a small grid of headings and curvatures

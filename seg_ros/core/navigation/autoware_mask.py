@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Autoware's mask: the label image with its class ids, run-length encoded.
 
 image_projection_based_fusion reads it. A record is one byte of class and four of count, in the

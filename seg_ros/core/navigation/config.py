@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Parameters of what navigation stacks are given: the group ``navigation``."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Detections of people: boxes in the picture and on the ground, with what their tracks know."""
 
 from __future__ import annotations

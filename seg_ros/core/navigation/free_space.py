@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Free space as ranges, as a grid, and as the small images of a semantic costmap.
 
 All of it is in the base frame. A ray or a cell is free only where the ground is seen to be free;

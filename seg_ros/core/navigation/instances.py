@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Instances of people: a panoptic image from labels and shape.
 
 People who touch are split where heads and shoulders leave a valley, with the size that a person

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Navigation outputs: everything that stacks are given of one frame, and nothing unwanted."""
 
 from __future__ import annotations

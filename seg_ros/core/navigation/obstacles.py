@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Obstacles: where the things that stand on the ground touch it, column by column (stixels).
 
 Only the lowest pixel of a thing is on the ground; what is above it would be projected far behind.

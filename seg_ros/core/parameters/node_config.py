@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Every parameter of the node, once: type, default, unit, range, meaning.
 
 The ROS declarations, ``config/segmentation.yaml`` and the table in the README follow from here.

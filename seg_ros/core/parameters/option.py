@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a parameter is: a dataclass field with its meaning, unit, range and choices.
 
 A nested dataclass is a group: its fields are named ``group.field``.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Renamed parameters: the old name of each still works, and says what it is called now."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The parameters as people read them: YAML file, README table, ``--help``."""
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from seg_ros.core.parameters.option import Option, ParameterValue, options_of
 __all__ = ['parameters_help', 'parameters_table', 'parameters_yaml']
 
 YAML_HEAD = """\
+# SPDX-License-Identifier: Apache-2.0
 # The parameters of the segmentation node, each with its default and what it means.
 # Written by `python -m seg_ros.core.parameters.text`; a test compares it with the code.
 #

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Time to zone: when each person will be in the zone, if it walks on as it does."""
 
 from __future__ import annotations

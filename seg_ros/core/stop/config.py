@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Stop parameters: the group ``stop`` of the node's parameters, each once."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Stop decision: whether to stop and why, and the table of every kind of reason."""
 
 from __future__ import annotations

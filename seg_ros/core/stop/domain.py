@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Domain of an engine: which pictures are like those that it was found to work on.
 
 One Gaussian over the statistics of clean pictures. A network that never saw fog, a room or the

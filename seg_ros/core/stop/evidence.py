@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Evidence in time that somebody is there: it grows with every sighting and fades without one."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Frame age: how old the newest frame is, whatever the clock of the stamps does meanwhile.
 
 By its stamp alone a frame gets younger whenever the clock steps back; a clock that does so again

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Odometry monitor: what of odometry can be believed of this vehicle.
 
 A number that is wrong by far blinds whoever computes with it: at 50 m/s everybody who stands is

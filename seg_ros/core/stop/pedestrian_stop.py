@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Pedestrian stop of one camera: true unless the way is proven clear.
 
 A frame goes in through ``update``; the heartbeat asks ``check``. It says "go" only while every

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Person detector: people in a label image, and where they stand on the ground.
 
 Only the foot of a person is on the ground, so only foot pixels are projected. Where the feet are

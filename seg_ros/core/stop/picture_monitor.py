@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Picture monitor: a covered lens, darkness or a frozen camera proves nothing.
 
 Such a picture shows an empty road as well as a free way does: it stops the vehicle, and the

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Picture sight: whether a network can see anything in a picture.
 
 Evidence of it goes stale as a frame does: a single odd picture is no fault, half a second of them

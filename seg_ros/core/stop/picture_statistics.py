@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Picture statistics: numbers that tell a picture of a road from one in which nothing is seen.
 
 Each is cheap, and is taken in two regions: the upper half, and the part of the lower half in

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Sight of the zone: whether it is in the picture, and seen as ground.
 
 Nobody in the zone is no proof of a free way where the zone itself is not seen. So the zone is

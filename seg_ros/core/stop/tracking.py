@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Kalman tracker of people on the ground: constant velocity, gated nearest neighbours, ids.
 
 The state of a track is ``(x, y, vx, vy)``. Positions are in the base frame and move with it;

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Vehicle stop: the OR over its cameras, one that stops is enough.
 
 A camera that looks elsewhere proves nothing about the zone, but another one may: it stops the

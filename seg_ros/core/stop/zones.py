@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Zones: where a person stops the vehicle, on the ground in the base frame, or in the picture."""
 
 from __future__ import annotations

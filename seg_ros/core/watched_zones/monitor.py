@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Zone monitor: how much of a named zone of picture or ground some classes cover.
 
 The general form of the pedestrian stop: a crossing with somebody on it, a shelf that runs empty, a

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """GPU memory through cuda-bindings, which imports anywhere and answers honestly without a GPU."""
 
 from __future__ import annotations

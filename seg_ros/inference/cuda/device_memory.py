@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """GPU memory, one stream and its events: the little of CUDA that a backend needs.
 
     DeviceMemory              what a backend asks of CUDA; what is open is freed once

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The NVIDIA GPU of this machine, asked of its driver alone: it needs no CUDA package."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """GPU memory through pycuda: what JetPack's users have."""
 
 from __future__ import annotations

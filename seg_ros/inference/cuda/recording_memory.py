@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """GPU memory without a GPU: a fake for tests that records what it is asked.
 
 It ships with the package, so that every test of GPU code uses the same one. Nothing chooses it by

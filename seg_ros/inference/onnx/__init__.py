@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """ONNX files: the deployment graph, and what makes graphs keep its contract.
 
 Read ``contract.py`` first; with ``model_file.py`` it is all that a robot needs, without the

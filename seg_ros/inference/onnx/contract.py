@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The deployment graph: the one contract that every engine's ONNX file keeps.
 
 | tensor              | type, shape                  | meaning                                   |

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A network in half precision, for a TensorRT that takes its types from the graph.
 
 All that leads to the logits computes in float16; label and confidence are made from them in

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Reads and cuts ONNX files by their wire format, without the ``onnx`` package.
 
 A robot that runs a network needs only its runtime; ``onnx`` stays a tool of those who build

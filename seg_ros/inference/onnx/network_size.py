@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A fully convolutional network at another size than the one that it was exported with.
 
 Its weights fit every size; what does not are the sizes that the export wrote into the graph:

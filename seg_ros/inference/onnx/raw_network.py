@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A third party's network as it comes: what it wants its pixels to be, what its outputs mean."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Puts the deployment graph's contract around any logits network.
 
 image ─ cast ─ transpose ─ (bgr) ─ normalise ─▶ network ─▶ (log) ─ (merge) ─▶ logits

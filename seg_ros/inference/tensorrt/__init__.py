@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """TensorRT: read ``backend.py``, which runs a plan, then ``plan_maker.py``, which makes one.
 
 May import ``seg_ros.inference`` with its rooms ``cuda`` and ``onnx``, and TensorRT through

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """TensorRT 10, TensorRT 11 and TensorRT for RTX behind one face: the differences live here.
 
 |                     | 10 (JetPack 6)  | 11              | for RTX                      |

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """TensorRT on an NVIDIA GPU: a plan from the cache, label and confidence in the graph.
 
 Not verified on hardware so far; ``make gpu-check`` on a machine with a GPU does that.

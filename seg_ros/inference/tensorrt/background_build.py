@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A plan that is built in a process of its own, so that neither its load nor its crash is ours."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The process that builds a plan behind the node: tells JSON lines, and ends with its caller.
 
     python -m seg_ros.inference.tensorrt.build_process ENGINE --cache DIR

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A backend that lives in one thread, because what it holds belongs to the thread that uses it."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Builds a TensorRT plan from an engine: label, confidence and health of a batch of images."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Where built plans lie: whole, with their identity beside them, or not at all.
 
     ~/.cache/seg_ros/

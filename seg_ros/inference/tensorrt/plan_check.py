@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Whether a plan says what ONNX Runtime says about the same network: asked before it is used."""
 
 from __future__ import annotations

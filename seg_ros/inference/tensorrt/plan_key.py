@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a TensorRT plan depends on, all of it: another value is another plan."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The lock on a plan that is being built, between processes; no dead process can hold it."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Makes the plan that a key asks for: once, however many ask, and checked before it is kept."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A plan on the GPU, with all that it needs: made once, run many times, freed once."""
 
 from __future__ import annotations

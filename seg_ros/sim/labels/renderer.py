@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The same road as ``Renderer`` paints, as labels only: no light, no colour, much faster.
 
 Shapes are simple: cars and buildings are boxes, trees a stem and a ball, people have legs that

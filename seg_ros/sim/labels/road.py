@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Labels of a bare road: no picture, nothing that stands on it, and so ten times faster.
 
 ``LabelRoad`` has the paint that a test or a drive of many kilometres asks for, ``LabelGround`` the

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What lies between the scene and the finished picture: glow, wetness, rain, the sensor."""
 
 from __future__ import annotations

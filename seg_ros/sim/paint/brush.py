@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What every painter of standing things needs: light at a place, and ways to put down shapes."""
 
 from __future__ import annotations

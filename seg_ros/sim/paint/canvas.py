@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The picture while it is painted, far things first, and the label image beside it.
 
 Image and labels are painted by the same call from the same outline: the image with the share of

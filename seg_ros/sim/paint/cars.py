@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Cars, parked and under way: a few dozen faces each, drawn far to near."""
 
 from __future__ import annotations

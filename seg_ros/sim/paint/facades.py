@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Houses: their facades as textures, and the boxes that wear them."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """People, on foot and on bicycles: a skeleton in three dimensions, dressed and drawn.
 
 A figure is drawn in metres in its own frame (x the way it faces, y its left, z up) and seen from

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The ground: every pixel below the horizon is looked up in road coordinates.
 
 The camera does not move on the vehicle, so the ground point of a pixel never changes; only the

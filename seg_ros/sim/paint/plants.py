@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Trees and hedges: foliage as pictures that face the camera."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Paints a frame: sky, ground, and then everything that stands, far things first."""
 
 from __future__ import annotations

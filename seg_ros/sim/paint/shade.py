@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Shadows on the ground, as a mask over the image."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The sky and the horizon: one picture all around the vehicle, read by bearing and elevation."""
 
 from __future__ import annotations

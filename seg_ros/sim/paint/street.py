@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Street furniture: poles, lamps, signs, fences and hedges."""
 
 from __future__ import annotations

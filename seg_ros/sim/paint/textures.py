@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Surfaces, painted by arithmetic: noise, the strip of road, facades, foliage."""
 
 from __future__ import annotations

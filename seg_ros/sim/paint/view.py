@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The camera at one instant: from the world into the image, and what houses hide there."""
 
 from __future__ import annotations

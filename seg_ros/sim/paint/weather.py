@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Light and air: what a weather and its lamps do to every colour in the picture."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The figures of the benchmark from samples that are known."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The networks that the benchmark makes: the textbook's and the small one."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``seg_ros camera`` as a process: what it publishes, when, and how it ends."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``seg_ros demo``: three processes on a real graph, and the files they leave."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The figures of a demo follow from its bag, to the last digit."""
 
 from __future__ import annotations

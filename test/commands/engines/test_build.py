@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``seg_ros build-engine``, ``engines`` and ``gpu-check``, on a machine without a GPU."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Labels against the truth: folding, ignored pixels, figures, pictures."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The figure of sight: families of blindness over real scenes, and clean pictures."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The golden drives: made by their seeds, replayed, and compared with what is expected."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``seg_ros play`` as a process: what comes out of it, and what the node makes of its time."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which moment of a recording it is."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The recorder as a process: what is in the bag, and that it is whole in the end."""
 
 from __future__ import annotations

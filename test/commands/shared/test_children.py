@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Children are watched, named when they die, and never left behind."""
 
 from __future__ import annotations

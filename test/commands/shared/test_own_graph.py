@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A command's own graph is nobody else's."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Progress is one line on a terminal, and few lines in a log."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The closed loop over DDS: the real node, a vehicle that follows its topics, people who cross."""
 
 from __future__ import annotations

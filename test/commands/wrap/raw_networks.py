@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Networks as third parties export them, and the folder and command that wrap them."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What ``seg_ros wrap`` makes of third parties' networks is compiled by TensorRT for RTX."""
 
 from __future__ import annotations

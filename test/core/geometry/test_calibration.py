@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a calibration of a whole sensor means for the image that comes."""
 
 from __future__ import annotations

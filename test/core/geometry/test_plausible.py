@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A calibration that no camera on a vehicle has is found; every real one passes."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Every encoding against a picture made another way, and every way in which a frame is broken."""
 
 from __future__ import annotations

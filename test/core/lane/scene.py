@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Roads with chosen paint, and a vehicle that is moved along them, for the tests of the lane."""
 
 from __future__ import annotations

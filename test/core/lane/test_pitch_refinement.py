@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The pitch of a camera, found from the lanes of the synthetic road."""
 
 from __future__ import annotations

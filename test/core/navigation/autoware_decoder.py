@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Autoware's decoder, re-enacted from perception_utils/src/run_length_encoder.cpp."""
 
 from __future__ import annotations

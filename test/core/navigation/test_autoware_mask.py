@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What Autoware reads from the mask is what was segmented, in its own ids."""
 
 from __future__ import annotations

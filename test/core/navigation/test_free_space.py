@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Free space as scan, grid and costmap images, from label images painted through a camera."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Where things touch the ground, from label images painted through a camera model."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Pictures of a street, with the noise of a camera."""
 
 from __future__ import annotations

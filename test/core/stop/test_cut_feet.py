@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Somebody so near that the lower border of the picture cuts the feet."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The kinds of a stop are one table, and what people read agrees with it."""
 
 from __future__ import annotations

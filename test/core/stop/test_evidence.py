@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How long it takes until somebody is believed, at any rate of frames and with any gaps."""
 
 from __future__ import annotations

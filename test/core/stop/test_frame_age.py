@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """No step of the clock makes an old frame a fresh one."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What of odometry is believed, and what it makes of the stop when it is not."""
 
 from __future__ import annotations

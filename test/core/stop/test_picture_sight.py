@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A picture in which nothing can be seen is no proof, and one odd picture is no fault."""
 
 from __future__ import annotations

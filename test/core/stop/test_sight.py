@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Clear needs a zone that is in the picture and seen as ground."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Zones that people watch, each a file of config/zones, and the rules that all zones share."""
 
 from __future__ import annotations

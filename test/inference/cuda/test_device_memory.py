@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """GPU memory without a GPU: what can be said of libcuda, cuda-bindings and the fake here."""
 
 from __future__ import annotations

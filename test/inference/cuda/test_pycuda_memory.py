@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """pycuda cannot be imported without a driver; a stand-in with its names (2026.1) takes its place.
 
 It shows that our code holds together, not that a GPU does what it says.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A network at another size than its export's says what an export at that size would say."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Compiles an engine's network with the real builder of TensorRT for RTX, which needs no GPU."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A plan that needs no GPU, and its key."""
 
 from __future__ import annotations

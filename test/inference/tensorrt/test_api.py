@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What differs between TensorRT 10, 11 and for RTX, where their builders cannot run here."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The TensorRT backend on a fake GPU: what it calls, in which order, and what it says."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A plan is built in a process of its own, which ends with ours and tells how far it is."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Every name of TensorRT that our code uses is there, in each TensorRT that it is meant for.
 
 The wheels hold the real bindings without their libraries; a stub of a library makes them

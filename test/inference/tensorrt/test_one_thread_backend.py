@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The GPU has one owner: what is made in its thread is used and freed there."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Every network is compiled by the real builder of TensorRT for RTX, on the CPU."""
 
 from __future__ import annotations

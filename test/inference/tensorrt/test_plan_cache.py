@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Plans are in the cache whole or not at all, and never another one than was asked for."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Plays a lane data set in TuSimple's layout through the lane tracker, image by image."""
 
 from __future__ import annotations

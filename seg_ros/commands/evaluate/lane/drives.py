@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The drives that the lane track is judged on, and what it made of one."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A vehicle that sees a bare road and follows the lane track: the loop is closed, without ROS."""
 
 from __future__ import annotations

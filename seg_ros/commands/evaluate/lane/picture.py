@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A frame with its lane: the camera's image with the lines laid over, and the same from above."""
 
 from __future__ import annotations

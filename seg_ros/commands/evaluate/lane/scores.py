@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How far a lane track is from the truth, over many frames."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``seg_ros evaluate --task lane``: how far the lane track is from the truth.
 
 On synthetic drives with the simulation's exact labels or with a network's; with ``--dataset`` on

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Lane data sets in TuSimple's layout, and the accuracy that its benchmark defines.
 
 A label file has one JSON object per line: ``raw_file`` (path of the image), ``h_samples`` (rows)

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Families of blindness: what can come between a lens and a road, each in several strengths.
 
 Every member changes a clean picture so far that nobody could drive by it. Strengths are written

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Clean pictures of a data set, and which camera each is of."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``seg_ros evaluate --task sight``: blind pictures are refused, clean ones are not.
 
     seg_ros evaluate --task sight --dataset camvid --dataset lanes --json

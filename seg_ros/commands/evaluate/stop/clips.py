@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Clips made of stills without anybody: how much of the time does the stop see somebody?
 
 A clip is 3 s at 10 Hz of one picture: 1 % of zoom a second, 1 px of shake, 1 grey level of noise.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Drives in which people step into the way, and what the stop did, moment by moment.
 
 The vehicle does not obey the stop: it keeps its speed and brakes at the last moment for whoever

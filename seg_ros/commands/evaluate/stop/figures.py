@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The figures of ``seg_ros evaluate --task stop``, and their bars."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The stop on a folder of labelled pictures: does the network decide as the true labels do?"""
 
 from __future__ import annotations

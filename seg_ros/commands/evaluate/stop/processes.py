@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Drives that are judged in processes of their own, several at a time."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``seg_ros evaluate --task stop``: how well the stop does, on drives and on labelled pictures."""
 
 from __future__ import annotations

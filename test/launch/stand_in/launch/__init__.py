@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Records what a launch file says; see the README beside."""
 
 from __future__ import annotations

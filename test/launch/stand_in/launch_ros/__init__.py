@@ -1,1 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
 """Records what a launch file says; see the README beside."""
