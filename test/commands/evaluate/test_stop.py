@@ -29,6 +29,7 @@ from seg_ros.core.errors import ConfigurationError, SegRosError
 from seg_ros.core.stop.config import StopConfig
 from seg_ros.core.stop.zones import stopping_distance_m
 from seg_ros.inference.canned_backend import CannedBackend
+from test.core.stop.street_pictures import street
 
 PEDESTRIAN, ROAD = 9, 3
 
@@ -258,8 +259,7 @@ def test_the_time_that_a_clip_of_a_still_is_stopped_is_told(column: int, share: 
     engine = ExactLabels((480, 360), CAMVID_LABEL_MAP).engine
     tally = ClipTally(StopConfig(), CannedBackend(engine, labels=[person_at(column)]))
     assert tally.figures() == {}
-    picture = np.random.default_rng(1).integers(100, 116, (360, 480, 3), np.uint8)
-    tally.add(picture)
+    tally.add(cv2.resize(street(), (480, 360)))
     figures = tally.figures()
     assert figures['clip_minutes'] == 0.05
     assert figures['stopped_share'] == pytest.approx(share)
