@@ -24,11 +24,12 @@ from numpy.typing import NDArray
 from torch import nn
 
 from training.classes import classes_of
+from training.config import read_config
 from training.data import load
 from training.evaluate import OnnxLabels, evaluate
 from training.export import export_onnx, load_checkpoint
-from training.train import RUNS, read_config, train
-from training.weak import mask_quality
+from training.mask_quality import mask_quality
+from training.train import RUNS, train
 
 __all__ = ['Figures', 'macs', 'parameters', 'write_between']
 

@@ -12,7 +12,10 @@ import yaml
 __all__ = ['write_card', 'write_metrics']
 
 Results = Mapping[str, Mapping[str, Any]]
-KEPT = ('miou', 'pixel_accuracy', 'images', 'network_size', 'infer_ms', 'iou')
+KEPT = (
+    'miou', 'pixel_accuracy', 'images', 'network_size', 'infer_ms', 'people_found',
+    'phantoms_per_picture', 'lane_recall', 'lane_painted', 'iou',
+)  # fmt: skip
 LOG_ROWS = 24
 MEASURED = """\
 Through ONNX Runtime (rows "openvino bf16": through OpenVINO in bf16), as the node runs it:

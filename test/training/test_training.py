@@ -14,9 +14,9 @@ from seg_ros.inference.cpu import bf16_instructions  # noqa: E402
 from training import data, train  # noqa: E402
 from training.augment import Augmentation, Sampler  # noqa: E402
 from training.classes import ROAD_SCENE, UNLABELLED, ClassRow, ClassTable  # noqa: E402
-from training.data import LabelledSet  # noqa: E402
 from training.evaluate import OnnxLabels, evaluate, of_another_run, ways_through  # noqa: E402
 from training.export import export_onnx, load_checkpoint, write_spec  # noqa: E402
+from training.labelled_set import LabelledSet  # noqa: E402
 from training.model_card import write_card, write_metrics  # noqa: E402
 from training.models import create  # noqa: E402
 from training.quantize import quantize  # noqa: E402
