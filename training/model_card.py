@@ -64,7 +64,8 @@ def write_card(
         f'{training["steps"]} steps of {config["batch"]} crops from {", ".join(training["data"])} '
         f'by `{config_path}` (seed {config["seed"]}).'
     )
-    parts = [f'# {spec["name"]}', spec['description'], origin]
+    licence = f'Licence: {spec.get("licence", "unknown")}.'
+    parts = [f'# {spec["name"]}', spec['description'], origin, licence]
     if config.get('notes'):
         parts += [str(config['notes']).strip()]
     parts += ['## Measured', MEASURED.strip(), figures(results, names)]

@@ -206,7 +206,7 @@ def test_two_sets_of_synthetic_drives_with_other_seeds_share_no_picture() -> Non
 def test_the_model_card_holds_what_was_measured(tmp_path: Path) -> None:
     config = {
         'seed': 4, 'batch': 8, 'sources': [{'name': 'road'}], 'step': 30,
-        'description': 'For robots.',
+        'description': 'For robots.', 'licence': 'free for robots',
     }  # fmt: skip
     write_spec(tmp_path, 'tiny', (64, 48), config)
     (tmp_path / 'config.yaml').write_text(yaml.safe_dump({**config, 'notes': 'A toy.'}))
@@ -220,6 +220,7 @@ def test_the_model_card_holds_what_was_measured(tmp_path: Path) -> None:
     card = (tmp_path / 'MODEL_CARD.md').read_text()
     assert '| unseen | 3 | 64x48 | 50.00 | 75.00 |' in card
     assert '62.5' in card
+    assert 'Licence: free for robots.' in card
     assert 'A toy.' in card
     assert f'Rows "of {tmp_path.name}": For robots.' in card
     assert '2000,0.5' in card  # the log's last row
