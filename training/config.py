@@ -8,11 +8,13 @@ from typing import Any
 
 import yaml
 
-__all__ = ['read_config']
+__all__ = ['read_config', 'with_mixture']
+
+MIXTURE_KEYS = ('sources', 'augmentation', 'validation', 'validation_wh', 'evaluation')
 
 
 def read_config(path: str, changes: Sequence[str] = ()) -> dict[str, Any]:
-    """The YAML config; `changes` are KEY=VALUE with dots for nested keys."""
+    """The YAML config, with its mixture; `changes` are KEY=VALUE with dots for nested keys."""
     config = yaml.safe_load(Path(path).read_text())
     for change in changes:
         key, _, value = change.partition('=')
@@ -21,4 +23,18 @@ def read_config(path: str, changes: Sequence[str] = ()) -> dict[str, Any]:
         for parent in parents:
             node = node[parent]
         node[last] = yaml.safe_load(value)
-    return config
+    return with_mixture(config)
+
+
+def with_mixture(config: dict[str, Any]) -> dict[str, Any]:
+    """The config with what it lacks of its sets, taken from another config, its `mixture`.
+
+    `without` names sources that are left out.
+    """
+    if 'mixture' not in config:
+        return config
+    mixture = yaml.safe_load(Path(config['mixture']).read_text())
+    taken = {key: mixture[key] for key in MIXTURE_KEYS if key in mixture}
+    left_out = config.get('without', ())
+    taken['sources'] = [row for row in taken['sources'] if row['name'] not in left_out]
+    return {**taken, **config}

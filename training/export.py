@@ -146,7 +146,7 @@ def store_half(model: onnx.ModelProto) -> None:
 
 
 def write_spec(folder: Path, name: str, size_wh: tuple[int, int], config: dict[str, Any]) -> None:
-    """spec.yaml: classes, roles, licence, training; metrics of an earlier evaluation are dropped."""
+    """spec.yaml without metrics: those of an earlier evaluation are dropped."""
     spec = {
         'name': name,
         'description': config.get('description', ''),

@@ -34,6 +34,7 @@ from training.augment import Augmentation, Sampler
 from training.classes import UNLABELLED, ClassTable, classes_of
 from training.config import read_config
 from training.data import load
+from training.export import load_checkpoint
 from training.from_onnx import load_onnx
 from training.labelled_set import LabelledSet
 from training.normalise import normalise
@@ -93,7 +94,9 @@ def segmentation_loss(
     if rules.phantom_weight != 1.0:
         pixels = torch.where(phantoms(fine, target, rules), pixels * rules.phantom_weight, pixels)
     known = pixels[target != UNLABELLED]
-    if hard_share < 1.0:
+    if known.numel() == 0:
+        known = pixels  # all zero, with a gradient of zero
+    elif hard_share < 1.0:
         # the hardest share of the pixels, and all below about p = 0.7
         kept = max(1, int(hard_share * known.numel()))
         limit = min(float(known.detach().kthvalue(known.numel() - kept + 1).values), 0.35)
@@ -137,6 +140,27 @@ def phantoms(logits: Tensor, target: Tensor, rules: LabelRules) -> Tensor:
     return rules.people[logits.detach().argmax(1)] & ~may_be_people[target]
 
 
+def distillation_loss(logits: Tensor, answers: Tensor) -> Tensor:
+    """Cross entropy with a teacher's probabilities, of every cell: it says something everywhere.
+
+    Less the teacher's own entropy, so that 0 is perfect (Hinton et al., arXiv 1503.02531).
+    """
+    if answers.shape[-2:] != logits.shape[-2:]:
+        answers = functional.interpolate(
+            answers, logits.shape[-2:], mode='bilinear', align_corners=False
+        )
+    shares = functional.log_softmax(logits.float(), 1)
+    cells = functional.kl_div(shares, answers.log_softmax(1), reduction='none', log_target=True)
+    return cells.sum(1).mean()
+
+
+@torch.no_grad()
+def answers_of(teacher: nn.Module, images: Tensor, device: str) -> Tensor:
+    """Logits of the network that is learned from."""
+    with torch.autocast(device, torch.bfloat16):
+        return teacher(normalise(images.to(device))).float()
+
+
 def sampled(labels: Tensor, shape_hw: Sequence[int]) -> Tensor:
     """Labels at the centres of a coarser grid."""
     step = labels.shape[-1] // shape_hw[1]
@@ -167,7 +191,7 @@ def class_weights(sets: Sequence[LabelledSet], classes: int, power: float) -> Te
     for data in sets:
         for labels in data.labels[::4]:
             counts += np.bincount(np.ravel(labels), minlength=256)
-    share = np.maximum(counts[:classes] / counts[:classes].sum(), 1e-4)
+    share = np.maximum(counts[:classes] / max(1, counts[:classes].sum()), 1e-4)
     weights = share**-power
     return torch.tensor(weights / (weights * share).sum(), dtype=torch.float32)
 
@@ -369,6 +393,8 @@ def train(config: dict[str, Any], device: str = 'cpu', minutes: float | None = N
     step, progress = restore(folder, config, mixture, model, average, optimizer, device)
     random = np.random.default_rng([config['seed'], step])
 
+    teacher = load_checkpoint(config['teacher'])[0].to(device) if 'teacher' in config else None
+
     schedule = Schedule(config, step, progress, minutes)
     log = Log(folder, step, config['batch'])
     while (progress := schedule.progress(step)) < 1:
@@ -381,6 +407,8 @@ def train(config: dict[str, Any], device: str = 'cpu', minutes: float | None = N
         outputs = [outputs] if isinstance(outputs, Tensor) else outputs
         hard_share = config['hard_share'] if progress >= ALL_PIXELS_UNTIL else 1.0
         loss = segmentation_loss(outputs, labels.to(device), rules, hard_share)
+        if teacher is not None:
+            loss = loss + distillation_loss(outputs[0], answers_of(teacher, images, device))
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), MAX_GRADIENT_NORM)

@@ -14,6 +14,7 @@ from seg_ros.inference.cpu import bf16_instructions  # noqa: E402
 from training import data, train  # noqa: E402
 from training.augment import Augmentation, Sampler  # noqa: E402
 from training.classes import ROAD_SCENE, UNLABELLED, ClassRow, ClassTable  # noqa: E402
+from training.config import read_config  # noqa: E402
 from training.evaluate import OnnxLabels, evaluate, of_another_run, ways_through  # noqa: E402
 from training.export import export_onnx, load_checkpoint, write_spec  # noqa: E402
 from training.labelled_set import LabelledSet  # noqa: E402
@@ -224,3 +225,30 @@ def test_the_model_card_holds_what_was_measured(tmp_path: Path) -> None:
     assert 'A toy.' in card
     assert f'Rows "of {tmp_path.name}": For robots.' in card
     assert '2000,0.5' in card  # the log's last row
+
+
+def test_a_config_takes_the_sets_of_its_mixture_but_what_it_leaves_out(tmp_path: Path) -> None:
+    mixture, own = tmp_path / 'mixture.yaml', tmp_path / 'own.yaml'
+    rows = [{'name': 'street'}, {'name': 'other'}]
+    mixture.write_text(yaml.safe_dump({'sources': rows, 'augmentation': {}, 'steps': 9}))
+    own.write_text(yaml.safe_dump({'mixture': str(mixture), 'without': ['other'], 'steps': 1}))
+    config = read_config(str(own), ['rate=0.5'])
+    assert config['sources'] == [{'name': 'street'}]
+    assert (config['augmentation'], config['steps'], config['rate']) == ({}, 1, 0.5)
+
+
+def test_a_student_learns_the_answers_of_its_teacher_where_no_label_is(
+    own_config: dict[str, object],
+) -> None:
+    teacher = train.train({**own_config, 'run': 'teacher', 'steps': 60, 'checkpoint_every': 60})
+    for path in Path('masks').iterdir():  # from now on nobody knows
+        cv2.imwrite(str(path), np.full(SIZE_WH[::-1], UNLABELLED, np.uint8))
+    source = {**own_config['sources'][0], 'name': 'unknown'}
+    config = {**own_config, 'run': 'student', 'sources': [source], 'class_power': 0.0,
+              'teacher': str(teacher / 'last.pt'), 'augmentation': {}, 'steps': 80,
+              'checkpoint_every': 80, 'validation': None}  # fmt: skip
+    config['augmentation'] = {'unknown': own_config['augmentation']['warehouse']}
+    network, _ = load_checkpoint(train.train(config) / 'last.pt')
+    images, labels = zip(*(warehouse(seed) for seed in range(100, 104)), strict=True)
+    unseen = LabelledSet('unseen', tuple('abcd'), np.stack(images), np.stack(labels))
+    assert train.evaluate(network, unseen, CLASSES, SIZE_WH, 'cpu')['iou']['crate'] > 0.5
