@@ -29,12 +29,16 @@ def read_config(path: str, changes: Sequence[str] = ()) -> dict[str, Any]:
 def with_mixture(config: dict[str, Any]) -> dict[str, Any]:
     """The config with what it lacks of its sets, taken from another config, its `mixture`.
 
-    `without` names sources that are left out.
+    `without` names sources that are left out, `changes` has other values of their rows by name.
     """
     if 'mixture' not in config:
         return config
     mixture = yaml.safe_load(Path(config['mixture']).read_text())
     taken = {key: mixture[key] for key in MIXTURE_KEYS if key in mixture}
-    left_out = config.get('without', ())
-    taken['sources'] = [row for row in taken['sources'] if row['name'] not in left_out]
+    left_out, changes = config.get('without', ()), config.get('changes', {})
+    taken['sources'] = [
+        {**row, **changes.get(row['name'], {})}
+        for row in taken['sources']
+        if row['name'] not in left_out
+    ]
     return {**taken, **config}

@@ -13,6 +13,7 @@ torch = pytest.importorskip('torch', reason='training needs torch: training/inst
 from seg_ros.inference.cpu import bf16_instructions  # noqa: E402
 from training import data, train  # noqa: E402
 from training.augment import Augmentation, Sampler  # noqa: E402
+from training.blend import blended  # noqa: E402
 from training.classes import ROAD_SCENE, UNLABELLED, ClassRow, ClassTable  # noqa: E402
 from training.config import read_config  # noqa: E402
 from training.evaluate import OnnxLabels, evaluate, of_another_run, ways_through  # noqa: E402
@@ -214,13 +215,15 @@ def test_the_model_card_holds_what_was_measured(tmp_path: Path) -> None:
     rows = [f'{step},0.5,1e-3,1.0' for step in range(20, 2020, 20)]
     (tmp_path / 'log.csv').write_text('\n'.join(['step,loss,rate,seconds_per_step', *rows]))
     row = {'images': 3, 'miou': 0.5, 'pixel_accuracy': 0.75, 'network_size': [64, 48]}
-    results = {'unseen': {**row, 'iou': {'road': 0.625}}}
+    people = {'people_found': {'40_px_and_more': 0.9}, 'phantoms_per_picture': 0.25}
+    results = {'unseen': {**row, **people, 'iou': {'road': 0.625}}}
     write_metrics(tmp_path, 'my.yaml', results)
     write_card(tmp_path, str(tmp_path / 'config.yaml'), results, run=tmp_path, beside=tmp_path)
     assert yaml.safe_load((tmp_path / 'spec.yaml').read_text())['metrics']['unseen']['miou'] == 0.5
     card = (tmp_path / 'MODEL_CARD.md').read_text()
     assert '| unseen | 3 | 64x48 | 50.00 | 75.00 |' in card
     assert '62.5' in card
+    assert '| 90.0 |  | 0.25 |  |' in card
     assert 'Licence: free for robots.' in card
     assert 'A toy.' in card
     assert f'Rows "of {tmp_path.name}": For robots.' in card
@@ -229,11 +232,13 @@ def test_the_model_card_holds_what_was_measured(tmp_path: Path) -> None:
 
 def test_a_config_takes_the_sets_of_its_mixture_but_what_it_leaves_out(tmp_path: Path) -> None:
     mixture, own = tmp_path / 'mixture.yaml', tmp_path / 'own.yaml'
-    rows = [{'name': 'street'}, {'name': 'other'}]
+    rows = [{'name': name, 'share': 1.0} for name in ('street', 'lanes', 'other')]
     mixture.write_text(yaml.safe_dump({'sources': rows, 'augmentation': {}, 'steps': 9}))
-    own.write_text(yaml.safe_dump({'mixture': str(mixture), 'without': ['other'], 'steps': 1}))
+    changes = {'without': ['other'], 'changes': {'lanes': {'share': 0.5}}}
+    own.write_text(yaml.safe_dump({'mixture': str(mixture), 'steps': 1, **changes}))
     config = read_config(str(own), ['rate=0.5'])
-    assert config['sources'] == [{'name': 'street'}]
+    shares = {row['name']: row['share'] for row in config['sources']}
+    assert shares == {'street': 1.0, 'lanes': 0.5}
     assert (config['augmentation'], config['steps'], config['rate']) == ({}, 1, 0.5)
 
 
@@ -252,3 +257,11 @@ def test_a_student_learns_the_answers_of_its_teacher_where_no_label_is(
     images, labels = zip(*(warehouse(seed) for seed in range(100, 104)), strict=True)
     unseen = LabelledSet('unseen', tuple('abcd'), np.stack(images), np.stack(labels))
     assert train.evaluate(network, unseen, CLASSES, SIZE_WH, 'cpu')['iou']['crate'] > 0.5
+
+
+def test_a_blend_lies_between_two_networks_and_keeps_the_heads_of_the_second() -> None:
+    first = {'a': torch.tensor([0.0, 4.0]), 'count': torch.tensor(3)}
+    second = {'a': torch.tensor([4.0, 0.0]), 'count': torch.tensor(5), 'head': torch.ones(1)}
+    mixed = blended(first, second, 0.25)
+    assert mixed['a'].tolist() == [1.0, 3.0]
+    assert (int(mixed['count']), float(mixed['head'])) == (5, 1.0)

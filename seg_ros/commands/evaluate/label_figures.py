@@ -72,13 +72,13 @@ class LabelFigures:
             )
         self.pictures += 1
         known = truth != UNKNOWN
-        seen = blobs(np.isin(predicted, self.pedestrian))
-        self._count_found(blobs(np.isin(truth, self.pedestrian)), seen, known)
-        self._count_phantoms(np.isin(truth, self.people), seen, known)
+        seen = np.isin(predicted, self.pedestrian)
+        self._count_found(blobs(np.isin(truth, self.pedestrian)), blobs(seen & known))
+        self._count_phantoms(np.isin(truth, self.people), blobs(seen), known)
         self._count_lane(np.isin(truth, self.lane), np.isin(predicted, self.lane), known)
 
-    def _count_found(self, true: Blobs, seen: Blobs, known: NDArray[np.bool_]) -> None:
-        seen_area = np.bincount(seen.numbers[known], minlength=len(seen.heights_px) + 1)
+    def _count_found(self, true: Blobs, seen: Blobs) -> None:
+        seen_area = np.bincount(seen.numbers.ravel(), minlength=len(seen.heights_px) + 1)
         for number, height_px in enumerate(true.heights_px, 1):
             for name, (least, below) in HEIGHTS_PX.items():
                 if least <= height_px < below:

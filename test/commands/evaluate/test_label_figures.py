@@ -38,6 +38,13 @@ def test_what_is_predicted_on_the_unknown_does_not_count_against_a_find() -> Non
     assert found == {'40_px_and_more': 1.0}
 
 
+def test_people_whom_the_unknown_parts_are_found_one_by_one() -> None:
+    people = [(100 + 30 * i, 100, 20, 50, PEDESTRIAN) for i in range(5)]
+    truth = picture((90, 90, 170, 70, UNKNOWN), *people)
+    found = figures_of(truth, picture((100, 100, 140, 50, PEDESTRIAN)))['people_found']
+    assert found == {'40_px_and_more': 1.0}
+
+
 def test_heights_are_those_of_a_picture_with_360_rows() -> None:
     truth = picture((100, 100, 20, 50, PEDESTRIAN))[::2, ::2]
     assert figures_of(truth, truth)['people_found'] == {'40_px_and_more': 1.0}
