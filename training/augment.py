@@ -14,11 +14,10 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from training.classes import UNLABELLED, ClassTable
-from training.data import LabelledSet
+from training.labelled_set import Image, LabelledSet
 
 __all__ = ['Augmentation', 'Sampler']
 
-Image = NDArray[np.uint8]
 MIN_PASTE_PX = 120
 MIN_RARE_PX = 60
 
@@ -38,6 +37,9 @@ class Augmentation:
         paste: Of these classes.
         pasted_on: An instance is pasted only where its foot is on one of these.
         colour: Strength of the colour changes; 0 leaves colours alone.
+        bonnet_share: Share of the crops with an own vehicle at the bottom, of which is known only
+            that it is `bonnet`.
+        bonnet: A class or a union.
     """
 
     crop_wh: tuple[int, int] = (448, 352)
@@ -58,6 +60,8 @@ class Augmentation:
         'lane_marking',
     )
     colour: float = 1.0
+    bonnet_share: float = 0.0
+    bonnet: str = 'nobody'
 
     @staticmethod
     def from_config(row: dict[str, Any]) -> Augmentation:
@@ -91,6 +95,12 @@ class Sampler:
             for label in ids_of(augmentation.paste, classes):
                 self.cutouts += cut_out(data, label)
         self.pasted_on = ids_of(augmentation.pasted_on, classes)
+        self.pasted_on += [
+            len(classes) + union
+            for union, members in enumerate(classes.members)
+            if set(members) <= set(self.pasted_on)
+        ]
+        self.bonnet = classes.label(augmentation.bonnet) if augmentation.bonnet_share else 0
         self.order: list[int] = []
 
     def draw(self, random: Generator) -> tuple[Image, Image]:
@@ -110,6 +120,8 @@ class Sampler:
                 cutout = self.cutouts[random.integers(len(self.cutouts))]
                 paste(image, labels, cutout, self.pasted_on, random)
         image, labels = crop(image, labels, focus, config, random)
+        if random.random() < config.bonnet_share:
+            put_bonnet(image, labels, self.bonnet, random)
         if config.colour > 0:
             image = recolour(image, config.colour, random)
         return image, labels
@@ -205,28 +217,74 @@ def crop(
     return warped, turned
 
 
+def put_bonnet(image: Image, labels: Image, label: int, random: Generator) -> None:
+    """Cover the bottom with a bonnet or a dashboard in which the picture is reflected."""
+    height, width = labels.shape
+    x = np.linspace(-1, 1, width)
+    rise = random.uniform(0.0, 0.5) * (1 - np.abs(x - random.uniform(-0.4, 0.4)) ** 2)
+    level = random.uniform(0.04, 0.2) * (1 + rise) + random.uniform(-0.04, 0.04) * x
+    edge = height - np.clip(level * height, 2, 0.3 * height).astype(int)
+    rows = np.arange(height)[:, None]
+    covered = rows >= edge[None]
+    # the reflection of a row is as far above the edge as the row is below
+    source = np.clip(2 * edge[None] - rows, 0, height - 1)
+    shine = image[source, np.arange(width)[None]].astype(np.float32)
+    strength = random.uniform(0.0, 0.7) ** 2
+    shade = np.linspace(random.uniform(0.5, 1.4), random.uniform(0.3, 1.0), height)[:, None, None]
+    paint = random.uniform(5, 150) * shade * random.uniform(0.85, 1.15, 3)
+    bonnet = cv2.GaussianBlur((1 - strength) * paint + strength * shine, (0, 0), 1.2)
+    image[covered] = np.clip(bonnet, 0, 255).astype(np.uint8)[covered]
+    labels[covered] = label
+
+
 def recolour(image: Image, strength: float, random: Generator) -> Image:
-    """Light, contrast, gamma, white balance, saturation; now and then blur, noise, jpeg."""
+    """Light, contrast, gamma, colour temperature, saturation; now and then what lenses do."""
     value = np.arange(256, dtype=np.float32) / 255
     gamma = math.exp(random.normal(0, 0.25 * strength))
     contrast = math.exp(random.normal(0, 0.18 * strength))
     brightness = random.normal(0, 0.07 * strength)
-    balance = np.exp(random.normal(0, 0.06 * strength, 3))
+    warmth = random.normal(0, 0.07 * strength)  # red against blue
+    balance = np.exp(random.normal([warmth, 0.0, -warmth], 0.05 * strength))
     curve = (value**gamma - 0.5) * contrast + 0.5 + brightness
     lut = np.clip(curve[:, None] * balance[None] * 255, 0, 255).astype(np.uint8)
     image = cv2.LUT(image, lut.reshape(256, 1, 3))
     if random.random() < 0.5:
         grey = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
-        amount = float(np.clip(1 + random.normal(0, 0.3 * strength), 0, 1.8))
+        amount = float(np.clip(1 + random.normal(0, 0.35 * strength), 0, 1.8))
         image = cv2.addWeighted(image, amount, grey, 1 - amount, 0)
-    if random.random() < 0.12 * strength:
-        image = cv2.GaussianBlur(image, (0, 0), random.uniform(0.4, 1.5))
-    if random.random() < 0.12 * strength:
-        noise = np.empty(image.shape, np.int16)
-        cv2.randn(noise, 0, random.uniform(2, 12))
-        image = cv2.add(image, noise, dtype=cv2.CV_8U)
-    if random.random() < 0.12 * strength:
-        quality = int(random.integers(25, 80))
-        _, code = cv2.imencode('.jpg', image, [cv2.IMWRITE_JPEG_QUALITY, quality])
-        image = cv2.imdecode(code, cv2.IMREAD_COLOR)
+    for change in (vignetted, blurred, coarsened, noisy, compressed):
+        if random.random() < 0.12 * strength:
+            image = change(image, random)
     return image
+
+
+def vignetted(image: Image, random: Generator) -> Image:
+    """Darker and tinted towards the corners of the picture."""
+    height, width = image.shape[:2]
+    x = np.linspace(-1, 1, width)[None] - random.uniform(-0.3, 0.3)
+    y = np.linspace(-1, 1, height)[:, None] - random.uniform(-0.3, 0.3)
+    loss = random.uniform(0.1, 0.45) * random.uniform(0.7, 1.0, 3)
+    return (image * (1 - np.minimum((x**2 + y**2) / 2, 1)[..., None] * loss)).astype(np.uint8)
+
+
+def blurred(image: Image, random: Generator) -> Image:
+    return np.asarray(cv2.GaussianBlur(image, (0, 0), random.uniform(0.4, 1.6)))
+
+
+def coarsened(image: Image, random: Generator) -> Image:
+    """As from a camera of fewer pixels."""
+    factor = random.uniform(0.4, 0.8)
+    small = cv2.resize(image, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
+    return np.asarray(cv2.resize(small, image.shape[1::-1]))
+
+
+def noisy(image: Image, random: Generator) -> Image:
+    noise = np.empty(image.shape, np.int16)
+    cv2.randn(noise, 0, random.uniform(2, 14))
+    return np.asarray(cv2.add(image, noise, dtype=cv2.CV_8U))
+
+
+def compressed(image: Image, random: Generator) -> Image:
+    quality = int(random.integers(20, 80))
+    _, code = cv2.imencode('.jpg', image, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    return np.asarray(cv2.imdecode(code, cv2.IMREAD_COLOR))

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Train many networks by the same short schedule and put their figures side by side.
 
-    python -m training.compare training/configs/compare.yaml [--write] [--finished]
+    python -m training.compare training/configs/compare.yaml [--write] [--finished] [--only NAME]
 
 Trains every row of the config that is not finished yet (a stopped one goes on), exports it, and
-scores it through ONNX Runtime on the validation set. `--write` puts the tables into
+scores it through ONNX Runtime on the validation sets. `--write` puts the tables into
 training/README.md; `--finished` leaves out what is not trained to the end instead of training it.
+`shared` may take `sources` and `augmentation` from another config, its `mixture`.
 """
 
 from __future__ import annotations
@@ -25,16 +26,17 @@ from numpy.typing import NDArray
 from torch import nn
 
 from training.classes import classes_of
+from training.config import read_config, with_mixture
 from training.data import load
 from training.evaluate import OnnxLabels, evaluate
 from training.export import export_onnx, load_checkpoint
-from training.train import RUNS, read_config, train
-from training.weak import mask_quality
+from training.mask_quality import mask_quality
+from training.train import RUNS, train
 
 __all__ = ['Figures', 'macs', 'parameters', 'write_between']
 
 README = Path(__file__).with_name('README.md')
-BEGIN, END = '<!-- training.compare begins -->', '<!-- training.compare ends -->'
+SECTION = 'training.compare'  # of the README; a config may name one of its own
 NOT_TRAIN = ('name', 'buys', 'refine')  # keys of a row that training does not see
 SHOWN = ('road', 'pole', 'vehicle', 'pedestrian', 'lane_marking')
 TIMED_ROUNDS = 15
@@ -47,14 +49,14 @@ class Figures(NamedTuple):
         row: Of the config.
         parameters: Weights in the exported graph.
         macs: Multiplications of its convolutions for one image.
-        score: `training.score` on the validation set.
+        scores: `training.score` on each validation set; the first is shown whole.
         labels_of: The exported network, to be timed.
     """
 
     row: Mapping[str, Any]
     parameters: int
     macs: int
-    score: Mapping[str, Any]
+    scores: Sequence[Mapping[str, Any]]
     labels_of: OnnxLabels
 
 
@@ -106,6 +108,12 @@ def trained(config: dict[str, Any], device: str) -> Path:
     return last
 
 
+def validations(config: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The sets that score; a config may name one or a list."""
+    rows = config['validation']
+    return [rows] if isinstance(rows, dict) else list(rows)
+
+
 def is_finished(row: Mapping[str, Any]) -> bool:
     last = RUNS / row['run'] / 'last.pt'
     if not last.exists():
@@ -124,9 +132,12 @@ def measured(
     path = last.with_name(f'{row["name"]}.onnx')
     export_onnx(network, path, size_wh)
     labels_of = OnnxLabels(path)
-    score = evaluate(labels_of, load(config['validation']), classes_of(run), every=every)
-    figures = Figures(row, parameters(path), macs(network, size_wh), score, labels_of)
-    print(row['name'], figures.parameters, figures.macs, score, flush=True)
+    scores = [
+        evaluate(labels_of, load(source), classes_of(run), every=every)
+        for source in validations(config)
+    ]
+    figures = Figures(row, parameters(path), macs(network, size_wh), scores, labels_of)
+    print(row['name'], figures.parameters, figures.macs, scores, flush=True)
     return figures
 
 
@@ -155,7 +166,9 @@ def per_cent(value: float | None) -> str:
     return '' if value is None else f'{100 * value:.1f}'
 
 
-def architecture_table(found: Sequence[Figures], times_ms: Sequence[float]) -> str:
+def architecture_table(
+    found: Sequence[Figures], times_ms: Sequence[float], config: Mapping[str, Any]
+) -> str:
     head = ['network', 'what it has', 'pretraining', 'parameters, M', 'MACs, G', 'CPU ms', 'mIoU']
     rows = [
         [
@@ -165,11 +178,14 @@ def architecture_table(found: Sequence[Figures], times_ms: Sequence[float]) -> s
             f'{one.parameters / 1e6:.2f}',
             f'{one.macs / 1e9:.2f}',
             f'{spent_ms:.0f}',
-            *map(per_cent, [one.score['miou'], *(one.score['iou'].get(n) for n in SHOWN)]),
+            *map(per_cent, [one.scores[0]['miou'], *(one.scores[0]['iou'].get(n) for n in SHOWN)]),
+            *(per_cent(score['miou']) for score in one.scores[1:]),
         ]
         for one, spent_ms in zip(found, times_ms, strict=True)
     ]
-    return table([*head, *(name.replace('_', ' ') for name in SHOWN)], rows)
+    others = validations(config)[1:]
+    head += [*(name.replace('_', ' ') for name in SHOWN), *(f'mIoU {o["name"]}' for o in others)]
+    return table(head, rows)
 
 
 def supervision_table(found: Sequence[Figures], config: Mapping[str, Any]) -> str:
@@ -189,7 +205,10 @@ def supervision_table(found: Sequence[Figures], config: Mapping[str, Any]) -> st
                     ', '.join(map(per_cent, mask_quality(drawn, truth, classes.id(name))))
                     for name in names
                 ),
-                *map(per_cent, [one.score['miou'], *(one.score['iou'].get(n) for n in names)]),
+                *map(
+                    per_cent,
+                    [one.scores[0]['miou'], *(one.scores[0]['iou'].get(n) for n in names)],
+                ),
             ]
         )
     return table(head, rows)
@@ -202,13 +221,13 @@ def report(
     supervision: Sequence[Figures],
 ) -> str:
     """Both tables with what a reader must know of them."""
-    shared, validation = config['shared'], config['validation']
+    shared, validation = config['shared'], validations(config)[0]
     width, height = config['network_size']
     crop_w, crop_h = shared['augmentation'][shared['sources'][0]['name']]['crop_wh']
-    images = architectures[0].score['images']
+    images = architectures[0].scores[0]['images']
     intro = (
         f'Each after {shared["steps"]} steps of {shared["batch"]} crops of {crop_w}x{crop_h} from '
-        f'{shared["sources"][0]["name"]} (seed {shared["seed"]}): a few minutes a network, so '
+        f'{of_sources(shared["sources"])} (seed {shared["seed"]}): a few minutes a network, so '
         f'that the figures compare networks and none is as good as it gets. IoU in % on '
         f'{validation["name"]} ({images} images, '
         f'{width}x{height}; nothing was selected on them) through ONNX Runtime; lane markings '
@@ -219,33 +238,34 @@ def report(
     left_out = [row['name'] for row in config['architectures'] if row['name'] not in names]
     if left_out:
         intro += f' Not trained to the end yet: {", ".join(left_out)}.'
+    parts = [intro, architecture_table(architectures, times_ms, config)]
     boxes = (
         'Boxes instead of masks (`kind: from_boxes`, GrabCut inside each box): the same network, '
         'schedule and figures. "Pixels right" is the share of the drawn pixels that the '
         'true mask has, "found" the share of the true mask that was drawn.'
     )
-    return '\n\n'.join(
-        [
-            intro,
-            architecture_table(architectures, times_ms),
-            boxes,
-            supervision_table(supervision, config),
-        ]
-    )
+    if supervision:
+        parts += [boxes, supervision_table(supervision, config)]
+    return '\n\n'.join(parts)
 
 
-def write_between(path: Path, text: str) -> None:
-    """Replace what stands between the two markers of a file.
+def of_sources(sources: Sequence[Mapping[str, Any]]) -> str:
+    return sources[0]['name'] if len(sources) == 1 else f'{len(sources)} data sets'
+
+
+def write_between(path: Path, text: str, section: str = SECTION) -> None:
+    """Replace what stands between the two markers of a section.
 
     Raises:
         ValueError: The file lacks a marker.
     """
+    begin, end = f'<!-- {section} begins -->', f'<!-- {section} ends -->'
     whole = path.read_text()
-    if BEGIN not in whole or END not in whole:
-        raise ValueError(f'{path} must have the lines {BEGIN} and {END}.')
-    before, _, rest = whole.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    path.write_text(f'{before}{BEGIN}\n\n{text}\n\n{END}{after}')
+    if begin not in whole or end not in whole:
+        raise ValueError(f'{path} must have the lines {begin} and {end}.')
+    before, _, rest = whole.partition(begin)
+    _, _, after = rest.partition(end)
+    path.write_text(f'{before}{begin}\n\n{text}\n\n{end}{after}')
 
 
 def main() -> None:
@@ -254,16 +274,19 @@ def main() -> None:
     parser.add_argument('--every', type=int, default=1, help='score every n-th image only')
     parser.add_argument('--write', action='store_true', help=f'into {README.name}')
     parser.add_argument('--finished', action='store_true', help='train nothing')
+    parser.add_argument('--only', nargs='*', help='names of the rows to train')
     parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
     arguments = parser.parse_args()
     torch.set_num_threads(int(os.environ.get('OMP_NUM_THREADS', os.cpu_count() or 1)))
     cv2.setNumThreads(1)
     config = read_config(arguments.config)
+    config['shared'] = with_mixture(config['shared'])
     found = {
         kind: [
             measured(row, config, arguments.device, arguments.every)
-            for row in config[kind]
-            if not arguments.finished or is_finished(row)
+            for row in config.get(kind, ())
+            if is_finished(row) or not arguments.finished
+            if arguments.only is None or row['name'] in arguments.only
         ]
         for kind in ('supervision', 'architectures')
     }
@@ -273,7 +296,7 @@ def main() -> None:
     text = report(config, found['architectures'], times_ms, found['supervision'])
     print(text)
     if arguments.write:
-        write_between(README, text)
+        write_between(README, text, config.get('section', SECTION))
 
 
 if __name__ == '__main__':

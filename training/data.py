@@ -1,50 +1,41 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Data sets as arrays in memory: CamVid, any folder of images and masks, the synthetic road.
+"""Data sets as arrays in memory: CamVid, labelled and partly labelled sets, the synthetic road.
 
-Every reader yields (name, RGB image, class ids) and a set is decoded once into
-`out/cache/NAME/{images,labels}.npy`, which training maps into memory: a CPU that trains has no
-time to decode. All images of one set have the same size.
+Every reader yields (name, RGB image, labels) and a set is decoded once into
+`out/cache/NAME/{images,labels}.npy`, pixel after pixel, which training maps into memory: a CPU
+that trains has no time to decode. Labels are class ids, 255 for unknown, or the unions of
+`training.classes`.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
+import PIL.Image
 from numpy.typing import NDArray
-from PIL import Image
 
-from training.classes import LANE, ROAD, UNLABELLED, class_id
+from training.classes import LANE, ROAD, ROAD_SCENE, UNLABELLED, class_id
+from training.labelled_set import Image, LabelledSet
 
-__all__ = ['LabelledSet', 'camvid', 'folder', 'load', 'synthetic']
+__all__ = ['camvid', 'folder', 'labelled', 'load', 'synthetic']
 
-Sample = tuple[str, NDArray[np.uint8], NDArray[np.uint8]]
+Sample = tuple[str, Image, Image]
 
 CAMVID_UNLABELLED = 11
 KERB_PX = 4  # the soft lane labels mark kerbs too: none this close to pavement or fence
 NOT_THE_READERS = ('name', 'kind', 'share', 'from', 'network_size')  # keys of a config's row
 CACHE = Path('out/cache')
+OWN_VEHICLE_SHARE = 0.95  # of the pictures that say nothing of a pixel on the own vehicle
+OWN_VEHICLE_TOP = 0.6  # of the picture's height; the bonnet is below
 
 
-@dataclass(frozen=True)
-class LabelledSet:
-    """images [N,H,W,3] RGB and labels [N,H,W] with 255 for unlabelled."""
-
-    name: str
-    names: tuple[str, ...]
-    images: NDArray[np.uint8]
-    labels: NDArray[np.uint8]
-
-    def __len__(self) -> int:
-        return len(self.names)
-
-
-def lane_target(soft: NDArray[np.uint8], labels: NDArray[np.uint8]) -> NDArray[np.bool_]:
+def lane_target(soft: Image, labels: Image) -> NDArray[np.bool_]:
     """Lane markings without kerbs (CamVid README)."""
     beside = np.isin(labels, (class_id('pavement'), class_id('fence'))).astype(np.uint8)
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * KERB_PX + 1,) * 2)
@@ -54,16 +45,97 @@ def lane_target(soft: NDArray[np.uint8], labels: NDArray[np.uint8]) -> NDArray[n
 def camvid(root: str, splits: list[str], lanes: bool = True) -> Iterator[Sample]:
     for split in splits:
         for path in sorted((Path(root) / split).glob('*.avif')):
-            image = np.asarray(Image.open(path).convert('RGB'))
-            labels = np.array(Image.open(path.with_suffix('.label.png')))
+            image = np.asarray(PIL.Image.open(path).convert('RGB'))
+            labels = np.array(PIL.Image.open(path.with_suffix('.label.png')))
             if lanes:
-                soft = np.asarray(Image.open(path.with_suffix('.lane.png')))
+                soft = np.asarray(PIL.Image.open(path.with_suffix('.lane.png')))
                 labels[lane_target(soft, labels)] = LANE
-                unlabelled = np.asarray(Image.open(path.with_suffix('.label.png'))) == 11
+                unlabelled = np.asarray(PIL.Image.open(path.with_suffix('.label.png'))) == 11
             else:
                 unlabelled = labels == CAMVID_UNLABELLED
             labels[unlabelled] = UNLABELLED
             yield path.stem, image, labels
+
+
+def labelled(
+    root: str,
+    split: str = 'train',
+    only: Sequence[str] = (),
+    merged: dict[str, str] | None = None,
+    own_vehicle: str = '',
+    around: dict[str, Any] | None = None,
+) -> Iterator[Sample]:
+    """A folder of ID.avif and ID.label.png with the road scene's ids, 255 for unknown.
+
+    Pictures keep their size. What no annotator has said stays unknown: a set that labels only
+    some things teaches nothing of the others.
+
+    Args:
+        root: The data set's folder.
+        split: Its subfolder.
+        only: The classes that this set labels; others become unknown. All when empty.
+        merged: Classes that this set does not tell apart, `{road: road_or_lane}`.
+        own_vehicle: The union for the part at the bottom that nearly every picture leaves
+            unknown, on sets of one camera whose bonnet is not labelled.
+        around: `{classes, px: [from, to], label}`: what is this far outside things of these
+            classes, where it is unknown.
+
+    Raises:
+        ValueError: A label is no class of the road scene, or sizes differ with `own_vehicle`.
+    """
+    paths = sorted((Path(root) / split).glob('*.avif'))
+    own: NDArray[np.bool_] | None = None
+    if own_vehicle:
+        own = never_labelled_below([read_labels(path) for path in paths])
+    for path in paths:
+        truth = read_labels(path)
+        labels = truth.copy()
+        if only:
+            labels[~np.isin(truth, [class_id(name) for name in only])] = UNLABELLED
+        for name, union in (merged or {}).items():
+            labels[truth == class_id(name)] = ROAD_SCENE.label(union)
+        if own is not None:
+            labels[own & (labels == UNLABELLED)] = ROAD_SCENE.label(own_vehicle)
+        if around is not None:
+            near = surroundings(truth, [class_id(n) for n in around['classes']], around['px'])
+            labels[near & (labels == UNLABELLED)] = ROAD_SCENE.label(around['label'])
+        yield path.stem, np.asarray(PIL.Image.open(path).convert('RGB')), labels
+
+
+def read_labels(path: Path) -> Image:
+    """The labels beside a picture.
+
+    Raises:
+        ValueError: A value is neither a class of the road scene nor 255.
+    """
+    labels = np.array(PIL.Image.open(path.with_suffix('.label.png')))
+    wrong = np.setdiff1d(labels, [*range(len(ROAD_SCENE)), UNLABELLED])
+    if len(wrong):
+        raise ValueError(
+            f'{path.with_suffix(".label.png")} has the label {wrong[0]}; the road scene has 0 to '
+            f'{len(ROAD_SCENE) - 1}, and {UNLABELLED} for unknown.'
+        )
+    return labels
+
+
+def never_labelled_below(labels: Sequence[Image]) -> NDArray[np.bool_]:
+    """Where a camera sees its own vehicle: unknown in nearly all pictures, down to the bottom."""
+    sizes = {picture.shape for picture in labels}
+    if len(sizes) != 1:
+        raise ValueError(f'own_vehicle is for sets of one camera; these have {len(sizes)} sizes.')
+    unknown = np.mean([picture == UNLABELLED for picture in labels], axis=0) >= OWN_VEHICLE_SHARE
+    unknown[: int(len(unknown) * OWN_VEHICLE_TOP)] = False
+    # of a column all that is below a known pixel is cut off from the bottom no more
+    return np.asarray(np.logical_and.accumulate(unknown[::-1], axis=0)[::-1])
+
+
+def surroundings(labels: Image, ids: Sequence[int], px: Sequence[int]) -> NDArray[np.bool_]:
+    """Pixels outside the things of these classes, at a distance from px[0] to px[1]."""
+    outside = (~np.isin(labels, ids)).astype(np.uint8)
+    if outside.all():
+        return np.zeros(labels.shape, bool)
+    distance = cv2.distanceTransform(outside, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    return (distance >= px[0]) & (distance <= px[1])
 
 
 def folder(
@@ -80,8 +152,8 @@ def folder(
         mask = Path(masks) / f'{path.stem}.png'
         if not mask.exists():
             raise FileNotFoundError(f'{path} has no mask: {mask} is missing.')
-        image = np.asarray(Image.open(path).convert('RGB'))
-        labels = np.asarray(Image.open(mask))
+        image = np.asarray(PIL.Image.open(path).convert('RGB'))
+        labels = np.asarray(PIL.Image.open(mask))
         if labels.ndim != 2:
             raise ValueError(
                 f'{mask} has {labels.shape[-1]} channels; a mask holds one id a pixel.'
@@ -170,6 +242,7 @@ def from_boxes(of: dict[str, Any], classes: Sequence[str]) -> Iterator[Sample]:
 
 READERS: dict[str, Callable[..., Iterator[Sample]]] = {
     'camvid': camvid,
+    'labelled': labelled,
     'folder': folder,
     'synthetic': synthetic,
     'from_boxes': from_boxes,
@@ -180,20 +253,27 @@ def load(source: dict[str, Any]) -> LabelledSet:
     """A set from its config row: {name, kind, ...reader's arguments}; decoded at first use."""
     arguments = {k: v for k, v in source.items() if k not in NOT_THE_READERS}
     cache = CACHE / source['name']
-    stamp = json.dumps({'kind': source['kind'], **arguments}, sort_keys=True)
-    if not (cache / 'source.json').exists() or (cache / 'source.json').read_text() != stamp:
+    stamp = json.loads(json.dumps({'kind': source['kind'], **arguments}))
+    index = cache / 'pictures.json'
+    if not index.exists() or json.loads(index.read_text())['source'] != stamp:
         samples = list(READERS[source['kind']](**arguments))
         if not samples:
             raise ValueError(f"Data set '{source['name']}' is empty: {arguments}")
         cache.mkdir(parents=True, exist_ok=True)
+        index.unlink(missing_ok=True)
         names, images, labels = zip(*samples, strict=True)
-        np.save(cache / 'images.npy', np.stack(images))
-        np.save(cache / 'labels.npy', np.stack(labels))
-        (cache / 'names.json').write_text(json.dumps(names))
-        (cache / 'source.json').write_text(stamp)
+        np.save(cache / 'images.npy', np.concatenate([i.reshape(-1, 3) for i in images]))
+        np.save(cache / 'labels.npy', np.concatenate([i.ravel() for i in labels]))
+        shapes = [picture.shape for picture in labels]
+        index.write_text(json.dumps({'source': stamp, 'names': names, 'shapes': shapes}))
+    pictures = json.loads(index.read_text())
+    shapes = [(height, width) for height, width in pictures['shapes']]
+    ends = np.cumsum([0, *(height * width for height, width in shapes)])
+    pixels, ids = (np.load(cache / f'{name}.npy', mmap_mode='r') for name in ('images', 'labels'))
+    spans = list(zip(ends[:-1], ends[1:], shapes, strict=True))
     return LabelledSet(
         source['name'],
-        tuple(json.loads((cache / 'names.json').read_text())),
-        np.load(cache / 'images.npy', mmap_mode='r'),
-        np.load(cache / 'labels.npy', mmap_mode='r'),
+        pictures['names'],
+        [pixels[begin:end].reshape(*shape, 3) for begin, end, shape in spans],
+        [ids[begin:end].reshape(shape) for begin, end, shape in spans],
     )

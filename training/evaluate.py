@@ -35,9 +35,11 @@ from seg_ros.inference.engine import load_engine
 from seg_ros.inference.onnx.contract import logits_only, read_model
 from seg_ros.inference.registry import create_backend
 from training.classes import ROAD_SCENE, ClassTable, classes_of
-from training.data import LabelledSet, load
+from training.config import read_config
+from training.data import load
+from training.labelled_set import LabelledSet
 from training.model_card import write_card, write_metrics
-from training.score import score
+from training.score import label_figures, score
 
 __all__ = ['CORRUPTIONS', 'BackendLabels', 'OnnxLabels', 'evaluate', 'ways_through']
 
@@ -167,11 +169,14 @@ def evaluate(
     `crop` is done to image and labels, `change` to the image only.
     """
     matrix = ConfusionMatrix(len(classes))
+    figures = label_figures(classes)
     picks = range(0, len(data), every)
     for index in picks:
         image = change(np.ascontiguousarray(crop(np.asarray(data.images[index]))))
-        matrix.add(crop(np.asarray(data.labels[index])), labels_of(image))
-    return {'images': len(picks), **score(matrix, classes)}
+        truth, found = crop(np.asarray(data.labels[index])), labels_of(image)
+        matrix.add(truth, found)
+        figures.add(np.ascontiguousarray(truth), found)
+    return {'images': len(picks), **score(matrix, classes), **figures.rounded()}
 
 
 def robustness(
@@ -215,8 +220,6 @@ def at_other_sizes(run: Path, config: dict[str, Any], every: int) -> dict[str, A
 
 def of_another_run(run: Path, size_wh: tuple[int, int], every: int) -> dict[str, Any]:
     """The weights of a run beside the engine's on the evaluation rows of its own config."""
-    from training.train import read_config
-
     config = read_config(str(run / 'config.yaml'))
     labels = labels_of_run(run, size_wh)
     results = {}
@@ -229,8 +232,6 @@ def of_another_run(run: Path, size_wh: tuple[int, int], every: int) -> dict[str,
 
 
 def main() -> None:
-    from training.train import read_config
-
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('engine', type=Path)
     parser.add_argument(

@@ -147,7 +147,7 @@ def store_half(model: onnx.ModelProto) -> None:
 
 
 def write_spec(folder: Path, name: str, size_wh: tuple[int, int], config: dict[str, Any]) -> None:
-    """spec.yaml: classes, roles, training; metrics of an earlier evaluation are dropped."""
+    """spec.yaml without metrics: those of an earlier evaluation are dropped."""
     spec = {
         'name': name,
         'description': config.get('description', ''),
@@ -157,6 +157,7 @@ def write_spec(folder: Path, name: str, size_wh: tuple[int, int], config: dict[s
             for i, row in enumerate(classes_of(config).rows)
         ],
         'unlabelled': UNLABELLED,
+        'licence': config.get('licence', 'unknown: the config of the training names none'),
         'training': {
             'data': [row['name'] for row in config['sources']],
             'pretraining': config.get('pretraining', 'none'),

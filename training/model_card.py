@@ -13,7 +13,11 @@ import yaml
 __all__ = ['write_card', 'write_metrics']
 
 Results = Mapping[str, Mapping[str, Any]]
-KEPT = ('miou', 'pixel_accuracy', 'images', 'network_size', 'infer_ms', 'iou')
+KEPT = (
+    'miou', 'pixel_accuracy', 'images', 'network_size', 'infer_ms', 'people_found',
+    'phantoms_per_picture', 'lane_recall', 'lane_painted', 'iou',
+)  # fmt: skip
+BEYOND = ('people ≥ 40 px', '20–40 px', 'phantoms', 'lane recall')
 LOG_ROWS = 24
 MEASURED = """\
 Through ONNX Runtime (rows "openvino bf16": through OpenVINO in bf16), as the node runs it:
@@ -62,7 +66,8 @@ def write_card(
         f'{training["steps"]} steps of {config["batch"]} crops from {", ".join(training["data"])} '
         f'by `{config_path}` (seed {config["seed"]}).'
     )
-    parts = [f'# {spec["name"]}', spec['description'], origin]
+    licence = f'Licence: {spec.get("licence", "unknown")}.'
+    parts = [f'# {spec["name"]}', spec['description'], origin, licence]
     if config.get('notes'):
         parts += [str(config['notes']).strip()]
     parts += ['## Measured', MEASURED.strip(), figures(results, names)]
@@ -85,11 +90,13 @@ def write_card(
 
 
 def figures(results: Results, names: Sequence[str]) -> str:
-    """A Markdown table in per cent: a row for each result, a column for each class."""
-    rows = [
-        ['', 'images', 'network', 'mIoU', 'pixels', *names],
-        ['---'] * (len(names) + 5),
-    ]
+    """A Markdown table in per cent: a row for each result, a column for each class.
+
+    Beyond IoU: the share of people found by their height, phantoms a picture, and lane recall
+    (`seg_ros.commands.evaluate.label_figures`).
+    """
+    head = ['', 'images', 'network', 'mIoU', 'pixels', *names, *BEYOND]
+    rows = [head, ['---'] * len(head)]
     for name, result in results.items():
         iou = result['iou']
         rows.append(
@@ -100,9 +107,21 @@ def figures(results: Results, names: Sequence[str]) -> str:
                 f'{100 * result["miou"]:.2f}',
                 f'{100 * result["pixel_accuracy"]:.2f}',
                 *(f'{100 * iou[n]:.1f}' if n in iou else '' for n in names),
+                *beyond(result),
             ]
         )
     return '\n'.join(f'| {" | ".join(row)} |' for row in rows)
+
+
+def beyond(result: Mapping[str, Any]) -> list[str]:
+    """The cells of `BEYOND`, empty where nothing was measured."""
+    found = result.get('people_found', {})
+    shares = (found.get('40_px_and_more'), found.get('20_to_40_px'))
+    cells = ['' if share is None else f'{100 * share:.1f}' for share in shares]
+    phantoms, recall = result.get('phantoms_per_picture'), result.get('lane_recall')
+    cells.append('' if phantoms is None else f'{phantoms:.2f}')
+    cells.append('' if recall is None else f'{100 * recall:.1f}')
+    return cells
 
 
 def thinned(log: Path) -> str:

@@ -28,7 +28,9 @@ from onnxruntime.quantization import (
     quantize_static,
 )
 
-from training.data import LabelledSet, load
+from training.config import read_config
+from training.data import load
+from training.labelled_set import LabelledSet
 
 __all__ = ['quantize']
 
@@ -96,8 +98,6 @@ def calibration_images(
 
 
 def main() -> None:
-    from training.train import read_config
-
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('engine', type=Path)
     parser.add_argument(

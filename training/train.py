@@ -12,11 +12,13 @@ from __future__ import annotations
 import argparse
 import copy
 import csv
+import itertools
 import json
 import math
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -31,20 +33,51 @@ from seg_ros.commands.evaluate.metrics import ConfusionMatrix
 from training import models
 from training.augment import Augmentation, Sampler
 from training.classes import UNLABELLED, ClassTable, classes_of
-from training.data import LabelledSet, load
+from training.config import read_config
+from training.data import load
+from training.export import load_checkpoint
+from training.from_onnx import load_onnx
+from training.labelled_set import LabelledSet
 from training.normalise import normalise
-from training.score import score
+from training.score import label_figures, score
 
 RUNS = Path('out/train')
 LOG_EVERY = 20  # steps
 MAX_GRADIENT_NORM = 5.0
+START_BATCHES = 8  # that give the norms of an engine's network their statistics
 ALL_PIXELS_UNTIL = 0.1  # of the schedule: at first every pixel is hard
+
+
+@dataclass(frozen=True)
+class LabelRules:
+    """What label values say, as tensors.
+
+    Attributes:
+        weights: float [classes], of the cross entropy.
+        unions: bool [unions, classes]; label `classes + i` says "one of unions[i]".
+        people: bool [classes], those that must not be seen where nobody is.
+        phantom_weight: Of a known pixel without people where the network sees some.
+    """
+
+    weights: Tensor
+    unions: Tensor
+    people: Tensor
+    phantom_weight: float = 1.0
+
+    @staticmethod
+    def of(classes: ClassTable, weights: Tensor, phantom_weight: float = 1.0) -> LabelRules:
+        unions = torch.zeros(len(classes.unions), len(classes), dtype=torch.bool)
+        for row, members in zip(unions, classes.members, strict=True):
+            row[list(members)] = True
+        people = torch.tensor([bool({'pedestrian', 'cyclist'} & {*r.roles}) for r in classes.rows])
+        device = weights.device
+        return LabelRules(weights, unions.to(device), people.to(device), phantom_weight)
 
 
 def segmentation_loss(
     outputs: Sequence[Tensor],
     labels: Tensor,
-    weights: Tensor,
+    rules: LabelRules,
     hard_share: float,
     auxiliary_weight: float = 0.2,
 ) -> Tensor:
@@ -58,11 +91,13 @@ def segmentation_loss(
         outputs[0].float(), labels.shape[-2:], mode='bilinear', align_corners=False
     )
     target = labels.long()
-    pixels = functional.cross_entropy(
-        fine, target, weights, ignore_index=UNLABELLED, reduction='none'
-    )
+    pixels = pixel_losses(fine, target, rules)
+    if rules.phantom_weight != 1.0:
+        pixels = torch.where(phantoms(fine, target, rules), pixels * rules.phantom_weight, pixels)
     known = pixels[target != UNLABELLED]
-    if hard_share < 1.0:
+    if known.numel() == 0:
+        known = pixels  # all zero, with a gradient of zero
+    elif hard_share < 1.0:
         # the hardest share of the pixels, and all below about p = 0.7
         kept = max(1, int(hard_share * known.numel()))
         limit = min(float(known.detach().kthvalue(known.numel() - kept + 1).values), 0.35)
@@ -70,10 +105,61 @@ def segmentation_loss(
     loss = known.mean()
     for coarse in outputs[1:]:
         target = sampled(labels, coarse.shape[-2:])
-        loss = loss + auxiliary_weight * functional.cross_entropy(
-            coarse.float(), target, weights, ignore_index=UNLABELLED
-        )
+        of_cells = pixel_losses(coarse.float(), target, rules)
+        loss = loss + auxiliary_weight * of_cells.sum() / (target != UNLABELLED).sum().clamp(min=1)
     return loss
+
+
+def pixel_losses(logits: Tensor, target: Tensor, rules: LabelRules) -> Tensor:
+    """Minus the log probability of what the label says, weighted; 0 where it says nothing.
+
+    A union's probability is the sum of its classes' (marginals: Bevandic et al., arXiv
+    2108.11224), its weight the least of theirs.
+    """
+    classes = logits.shape[1]
+    is_union = (target >= classes) & (target != UNLABELLED)
+    plain = target.masked_fill(is_union, UNLABELLED)
+    losses = functional.cross_entropy(
+        logits, plain, rules.weights, ignore_index=UNLABELLED, reduction='none'
+    )
+    places = is_union.nonzero(as_tuple=True)
+    if len(places[0]) == 0:
+        return losses
+    members = rules.unions[target[places] - classes]
+    log_shares = functional.log_softmax(logits.permute(0, 2, 3, 1)[places], 1)
+    log_union = log_shares.masked_fill(~members, -math.inf).logsumexp(1)
+    weights = rules.weights.expand_as(members).masked_fill(~members, math.inf).amin(1)
+    return losses.index_put(places, -log_union * weights)
+
+
+def phantoms(logits: Tensor, target: Tensor, rules: LabelRules) -> Tensor:
+    """Where people win although the label excludes them."""
+    classes = logits.shape[1]
+    may_be_people = torch.ones(UNLABELLED + 1, dtype=torch.bool, device=logits.device)
+    may_be_people[:classes] = rules.people
+    may_be_people[classes : classes + len(rules.unions)] = (rules.unions & rules.people).any(1)
+    return rules.people[logits.detach().argmax(1)] & ~may_be_people[target]
+
+
+def distillation_loss(logits: Tensor, answers: Tensor) -> Tensor:
+    """Cross entropy with a teacher's probabilities, of every cell: it says something everywhere.
+
+    Less the teacher's own entropy, so that 0 is perfect (Hinton et al., arXiv 1503.02531).
+    """
+    if answers.shape[-2:] != logits.shape[-2:]:
+        answers = functional.interpolate(
+            answers, logits.shape[-2:], mode='bilinear', align_corners=False
+        )
+    shares = functional.log_softmax(logits.float(), 1)
+    cells = functional.kl_div(shares, answers.log_softmax(1), reduction='none', log_target=True)
+    return cells.sum(1).mean()
+
+
+@torch.no_grad()
+def answers_of(teacher: nn.Module, images: Tensor, device: str) -> Tensor:
+    """Logits of the network that is learned from."""
+    with torch.autocast(device, torch.bfloat16):
+        return teacher(normalise(images.to(device))).float()
 
 
 def sampled(labels: Tensor, shape_hw: Sequence[int]) -> Tensor:
@@ -104,8 +190,9 @@ def class_weights(sets: Sequence[LabelledSet], classes: int, power: float) -> Te
     """Frequency to the minus `power`, with a mean of one over the pixels' classes."""
     counts = np.zeros(256)
     for data in sets:
-        counts += np.bincount(np.asarray(data.labels[::4]).ravel(), minlength=256)
-    share = np.maximum(counts[:classes] / counts[:classes].sum(), 1e-4)
+        for labels in data.labels[::4]:
+            counts += np.bincount(np.ravel(labels), minlength=256)
+    share = np.maximum(counts[:classes] / max(1, counts[:classes].sum()), 1e-4)
     weights = share**-power
     return torch.tensor(weights / (weights * share).sum(), dtype=torch.float32)
 
@@ -177,18 +264,22 @@ def evaluate(
     """Metrics in bf16 at the images' own size; the engine's are measured by training.evaluate."""
     model.eval()
     matrix = ConfusionMatrix(len(classes))
-    height, width = data.labels.shape[1:]
+    figures = label_figures(classes)
     for index in range(0, len(data), every):
         image = cv2.resize(data.images[index], tuple(size_wh), interpolation=cv2.INTER_LINEAR)
         x = normalise(torch.from_numpy(image)[None].to(device))
         with torch.autocast(device, torch.bfloat16):
             logits = model(x)
+        truth = data.labels[index]
         logits = functional.interpolate(
-            logits.float(), (height, width), mode='bilinear', align_corners=False
+            logits.float(), truth.shape, mode='bilinear', align_corners=False
         )
-        matrix.add(data.labels[index], logits.argmax(1)[0].to(torch.uint8).cpu().numpy())
+        found = logits.argmax(1)[0].to(torch.uint8).cpu().numpy()
+        matrix.add(truth, found)
+        figures.add(truth, found)
     images = len(range(0, len(data), every))
-    return {**score(matrix, classes), 'images': images, 'network_size': list(size_wh)}
+    scores = {**score(matrix, classes), **figures.rounded()}
+    return {**scores, 'images': images, 'network_size': list(size_wh)}
 
 
 def draw_curve(folder: Path) -> None:
@@ -286,11 +377,13 @@ def train(config: dict[str, Any], device: str = 'cpu', minutes: float | None = N
     classes = classes_of(config)
     mixture = Mixture(config, classes)
     for data in mixture.sets:
-        print(f'{data.name}: {len(data)} images {data.labels.shape[2]}x{data.labels.shape[1]}')
+        print(f'{data.name}: {len(data)} images {data.sizes}')
     power = config.get('class_power', 0.25)
     weights = class_weights(mixture.sets, len(classes), power).to(device)
     print('class weights', [round(float(w), 2) for w in weights], flush=True)
-    validation = load(config['validation']) if config.get('validation') else None
+    rules = LabelRules.of(classes, weights, config.get('phantom_weight', 1.0))
+    rows = config.get('validation') or []
+    validation = [load(row) for row in ([rows] if isinstance(rows, dict) else rows)]
 
     model = models.create({'classes': len(classes), **config['model']})
     model = model.to(device, memory_format=torch.channels_last)
@@ -298,8 +391,10 @@ def train(config: dict[str, Any], device: str = 'cpu', minutes: float | None = N
     rates = [group['lr'] for group in groups]
     optimizer = torch.optim.AdamW(groups)
     average = Average(model, config['ema'])
-    step, progress = restore(folder, config, model, average, optimizer, device)
+    step, progress = restore(folder, config, mixture, model, average, optimizer, device)
     random = np.random.default_rng([config['seed'], step])
+
+    teacher = load_checkpoint(config['teacher'])[0].to(device) if 'teacher' in config else None
 
     schedule = Schedule(config, step, progress, minutes)
     log = Log(folder, step, config['batch'])
@@ -312,7 +407,9 @@ def train(config: dict[str, Any], device: str = 'cpu', minutes: float | None = N
             outputs = model(normalise(images.to(device)))
         outputs = [outputs] if isinstance(outputs, Tensor) else outputs
         hard_share = config['hard_share'] if progress >= ALL_PIXELS_UNTIL else 1.0
-        loss = segmentation_loss(outputs, labels.to(device), weights, hard_share)
+        loss = segmentation_loss(outputs, labels.to(device), rules, hard_share)
+        if teacher is not None:
+            loss = loss + distillation_loss(outputs[0], answers_of(teacher, images, device))
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), MAX_GRADIENT_NORM)
@@ -328,9 +425,9 @@ def train(config: dict[str, Any], device: str = 'cpu', minutes: float | None = N
             draw_curve(folder)
         if last:
             break
-        if validation is not None and step % config['validate_every'] == 0:
+        if validation and step % config['validate_every'] == 0:
             report(average.model, validation, config, step, folder, device)
-    if validation is not None:
+    if validation:
         report(average.model, validation, config, step, folder, device)
     draw_curve(folder)
     return folder
@@ -338,15 +435,17 @@ def train(config: dict[str, Any], device: str = 'cpu', minutes: float | None = N
 
 def report(
     model: nn.Module,
-    validation: LabelledSet,
+    validation: Sequence[LabelledSet],
     config: dict[str, Any],
     step: int,
     folder: Path,
     device: str,
 ) -> None:
-    """Write val-STEP.json."""
-    result = evaluate(model, validation, classes_of(config), config['validation_wh'], device)
-    result['step'] = step
+    """Write val-STEP.json: the figures of the first set, and below `others` of the rest."""
+    classes, size_wh = classes_of(config), config['validation_wh']
+    first, *others = (evaluate(model, data, classes, size_wh, device) for data in validation)
+    names = [data.name for data in validation[1:]]
+    result = {**first, 'step': step, 'others': dict(zip(names, others, strict=True))}
     (folder / f'val-{step}.json').write_text(json.dumps(result, indent=1))
     print('val', json.dumps(result), flush=True)
 
@@ -375,12 +474,16 @@ def save(
 def restore(
     folder: Path,
     config: dict[str, Any],
+    mixture: Mixture,
     model: nn.Module,
     average: Average,
     optimizer: torch.optim.Optimizer,
     device: str,
 ) -> tuple[int, float]:
-    """Step and progress to go on from: last.pt's, or 0 (with weights of `start_from`, if any)."""
+    """Step and progress to go on from: last.pt's, or 0 with the weights of `start_from`, if any.
+
+    That is a run's checkpoint, or an engine's folder.
+    """
     if (folder / 'last.pt').exists():
         state = torch.load(folder / 'last.pt', map_location=device, weights_only=False)
         model.load_state_dict(state['model'])
@@ -391,11 +494,26 @@ def restore(
         # a finished run goes on when the config has more steps than it had
         return step, progress if progress < 1 else step / config['steps']
     if config.get('start_from'):
-        state = torch.load(config['start_from'], map_location=device, weights_only=False)
-        for target in (model, average.model):
-            left_out = load_what_fits(target, state['average'])
-        print(f'started from {config["start_from"]}, all but {left_out or "nothing"}', flush=True)
+        start = Path(config['start_from'])
+        if start.is_dir():
+            crops = list(
+                itertools.islice(normalised_crops(mixture, config, device), START_BATCHES)
+            )
+            left_out = load_onnx(model, start / 'model.onnx', crops)
+            average.model.load_state_dict(model.state_dict())
+        else:
+            state = torch.load(start, map_location=device, weights_only=False)
+            for target in (model, average.model):
+                left_out = load_what_fits(target, state['average'])
+        print(f'started from {start}, all but {left_out or "nothing"}', flush=True)
     return 0, 0.0
+
+
+def normalised_crops(mixture: Mixture, config: dict[str, Any], device: str) -> Iterator[Tensor]:
+    """Batches as the network sees them in training."""
+    random = np.random.default_rng(config['seed'])
+    while True:
+        yield normalise(mixture.draw(1.0, random)[0].to(device))
 
 
 def load_what_fits(model: nn.Module, weights: Mapping[str, Tensor]) -> list[str]:
@@ -407,19 +525,6 @@ def load_what_fits(model: nn.Module, weights: Mapping[str, Tensor]) -> list[str]
     fitting = {k: v for k, v in weights.items() if k in own and own[k].shape == v.shape}
     model.load_state_dict(fitting, strict=False)
     return [name for name in own if name not in fitting]
-
-
-def read_config(path: str, changes: Sequence[str] = ()) -> dict[str, Any]:
-    """The YAML config; `changes` are KEY=VALUE with dots for nested keys."""
-    config = yaml.safe_load(Path(path).read_text())
-    for change in changes:
-        key, _, value = change.partition('=')
-        *parents, last = key.split('.')
-        node = config
-        for parent in parents:
-            node = node[parent]
-        node[last] = yaml.safe_load(value)
-    return config
 
 
 def main() -> None:

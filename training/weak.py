@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """From boxes to masks: GrabCut inside given boxes, with an ignored band along every border.
 
-As a data set it is the kind `from_boxes` in a config. `python -m training.weak CONFIG` measures
-the masks of the first such source against the full ones.
+As a data set it is the kind `from_boxes` in a config; training.mask_quality measures the masks
+against full ones.
 """
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -16,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.classes import UNLABELLED
+from training.labelled_set import Image
 
 __all__ = [
     'Box',
@@ -23,10 +23,8 @@ __all__ = [
     'draw_from_box',
     'labels_from_boxes',
     'mask_in_box',
-    'mask_quality',
 ]
 
-Image = NDArray[np.uint8]
 ITERATIONS = 4
 MIN_SIDE_PX = 8  # below, a box is taken for the object's ellipse
 BAND_PX = 1  # left open on either side of a border
@@ -105,37 +103,3 @@ def draw_from_box(image: Image, labels: Image, box: Box) -> None:
     sure = cv2.erode(mask, kernel)[BAND_PX:-BAND_PX, BAND_PX:-BAND_PX] > 0
     area = labels[box.top : box.bottom, box.left : box.right]
     area[...] = np.where(sure, box.class_id, UNLABELLED)
-
-
-class MaskQuality(NamedTuple):
-    """How the drawn masks of a class compare with the true ones, by pixels."""
-
-    precision: float
-    recall: float
-
-
-def mask_quality(drawn: Image, truth: Image, class_id: int) -> MaskQuality:
-    """Of one class over whole label arrays; they are `[N,h,w]`."""
-    is_drawn, is_true = drawn == class_id, truth == class_id
-    right = float((is_drawn & is_true).sum())
-    return MaskQuality(right / max(1, is_drawn.sum()), right / max(1, is_true.sum()))
-
-
-def main() -> None:
-    from training.classes import ROAD_SCENE
-    from training.data import load
-    from training.train import read_config
-
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('config')
-    arguments = parser.parse_args()
-    rows = read_config(arguments.config)['sources']
-    row = next(r for r in rows if r['kind'] == 'from_boxes')
-    drawn, truth = load(row).labels, load(row['of']).labels
-    for name in row['classes']:
-        quality = mask_quality(drawn, truth, ROAD_SCENE.id(name))
-        print(f'{name}: precision {quality.precision:.1%}, recall {quality.recall:.1%}')
-
-
-if __name__ == '__main__':
-    main()

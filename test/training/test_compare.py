@@ -100,6 +100,16 @@ def test_a_run_of_another_config_is_refused(config: dict[str, Any]) -> None:
         compare.trained({**run, 'rate': 1e-4}, 'cpu')
 
 
+def test_every_further_validation_set_has_a_column(config: dict[str, Any]) -> None:
+    street = config['validation']
+    config = {**config, 'validation': [street, {**street, 'name': 'elsewhere'}]}
+    del config['supervision']
+    found = [compare.measured(config['architectures'][0], config, 'cpu', every=2)]
+    head, _, row = compare.report(config, found, [12.0], []).splitlines()[-3:]
+    assert head.endswith('| lane marking | mIoU elsewhere |')
+    assert row.endswith(f'| {100 * found[0].scores[0]["miou"]:.1f} |')
+
+
 def test_multiplications_are_counted_where_they_happen() -> None:
     layers = torch.nn.Sequential(
         torch.nn.Conv2d(3, 8, 3, stride=2, padding=1),
@@ -110,9 +120,10 @@ def test_multiplications_are_counted_where_they_happen() -> None:
 
 def test_only_what_is_between_the_markers_is_replaced(tmp_path: Path) -> None:
     page = tmp_path / 'README.md'
-    page.write_text(f'before\n{compare.BEGIN}\nold\n{compare.END}\nafter\n')
-    compare.write_between(page, 'new')
-    assert page.read_text() == f'before\n{compare.BEGIN}\n\nnew\n\n{compare.END}\nafter\n'
+    begin, end = '<!-- here begins -->', '<!-- here ends -->'
+    page.write_text(f'before\n{begin}\nold\n{end}\nafter\n')
+    compare.write_between(page, 'new', 'here')
+    assert page.read_text() == f'before\n{begin}\n\nnew\n\n{end}\nafter\n'
     page.write_text('no marker')
     with pytest.raises(ValueError, match='must have the lines'):
         compare.write_between(page, 'new')

@@ -9,9 +9,10 @@ import pytest
 torch = pytest.importorskip('torch', reason='training needs torch: training/install.sh')
 
 from test.training.zoo import CLASSES, KINDS, SIZE_WH, images, row_of  # noqa: E402
+from training.classes import ClassRow, ClassTable  # noqa: E402
 from training.export import Deployment, agreement, export_onnx  # noqa: E402
 from training.models import MODELS, create  # noqa: E402
-from training.train import segmentation_loss  # noqa: E402
+from training.train import LabelRules, segmentation_loss  # noqa: E402
 
 
 def network(kind: str) -> torch.nn.Module:
@@ -45,7 +46,9 @@ def test_one_step_down_the_gradient_lowers_the_loss(kind: str) -> None:
     def loss() -> torch.Tensor:
         outputs = module(x)
         outputs = [outputs] if isinstance(outputs, torch.Tensor) else outputs
-        return segmentation_loss(outputs, labels, torch.ones(len(CLASSES)), 1.0)
+        table = ClassTable(tuple(ClassRow(name, (0, 0, 0)) for name in CLASSES))
+        rules = LabelRules.of(table, torch.ones(len(CLASSES)))
+        return segmentation_loss(outputs, labels, rules, 1.0)
 
     before = loss()
     before.backward()

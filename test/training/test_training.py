@@ -14,10 +14,12 @@ torch = pytest.importorskip('torch', reason='training needs torch: training/inst
 from seg_ros.inference.cpu_backend import bf16_instructions  # noqa: E402
 from training import data, train  # noqa: E402
 from training.augment import Augmentation, Sampler  # noqa: E402
+from training.blend import blended  # noqa: E402
 from training.classes import ROAD_SCENE, UNLABELLED, ClassRow, ClassTable  # noqa: E402
-from training.data import LabelledSet  # noqa: E402
+from training.config import read_config  # noqa: E402
 from training.evaluate import OnnxLabels, evaluate, of_another_run, ways_through  # noqa: E402
 from training.export import export_onnx, load_checkpoint, write_spec  # noqa: E402
+from training.labelled_set import LabelledSet  # noqa: E402
 from training.model_card import write_card, write_metrics  # noqa: E402
 from training.models import create  # noqa: E402
 from training.quantize import quantize  # noqa: E402
@@ -207,20 +209,60 @@ def test_two_sets_of_synthetic_drives_with_other_seeds_share_no_picture() -> Non
 def test_the_model_card_holds_what_was_measured(tmp_path: Path) -> None:
     config = {
         'seed': 4, 'batch': 8, 'sources': [{'name': 'road'}], 'step': 30,
-        'description': 'For robots.',
+        'description': 'For robots.', 'licence': 'free for robots',
     }  # fmt: skip
     write_spec(tmp_path, 'tiny', (64, 48), config)
     (tmp_path / 'config.yaml').write_text(yaml.safe_dump({**config, 'notes': 'A toy.'}))
     rows = [f'{step},0.5,1e-3,1.0' for step in range(20, 2020, 20)]
     (tmp_path / 'log.csv').write_text('\n'.join(['step,loss,rate,seconds_per_step', *rows]))
     row = {'images': 3, 'miou': 0.5, 'pixel_accuracy': 0.75, 'network_size': [64, 48]}
-    results = {'unseen': {**row, 'iou': {'road': 0.625}}}
+    people = {'people_found': {'40_px_and_more': 0.9}, 'phantoms_per_picture': 0.25}
+    results = {'unseen': {**row, **people, 'iou': {'road': 0.625}}}
     write_metrics(tmp_path, 'my.yaml', results)
     write_card(tmp_path, str(tmp_path / 'config.yaml'), results, run=tmp_path, beside=tmp_path)
     assert yaml.safe_load((tmp_path / 'spec.yaml').read_text())['metrics']['unseen']['miou'] == 0.5
     card = (tmp_path / 'MODEL_CARD.md').read_text()
     assert '| unseen | 3 | 64x48 | 50.00 | 75.00 |' in card
     assert '62.5' in card
+    assert '| 90.0 |  | 0.25 |  |' in card
+    assert 'Licence: free for robots.' in card
     assert 'A toy.' in card
     assert f'Rows "of {tmp_path.name}": For robots.' in card
     assert '2000,0.5' in card  # the log's last row
+
+
+def test_a_config_takes_the_sets_of_its_mixture_but_what_it_leaves_out(tmp_path: Path) -> None:
+    mixture, own = tmp_path / 'mixture.yaml', tmp_path / 'own.yaml'
+    rows = [{'name': name, 'share': 1.0} for name in ('street', 'lanes', 'other')]
+    mixture.write_text(yaml.safe_dump({'sources': rows, 'augmentation': {}, 'steps': 9}))
+    changes = {'without': ['other'], 'changes': {'lanes': {'share': 0.5}}}
+    own.write_text(yaml.safe_dump({'mixture': str(mixture), 'steps': 1, **changes}))
+    config = read_config(str(own), ['rate=0.5'])
+    shares = {row['name']: row['share'] for row in config['sources']}
+    assert shares == {'street': 1.0, 'lanes': 0.5}
+    assert (config['augmentation'], config['steps'], config['rate']) == ({}, 1, 0.5)
+
+
+def test_a_student_learns_the_answers_of_its_teacher_where_no_label_is(
+    own_config: dict[str, object],
+) -> None:
+    teacher = train.train({**own_config, 'run': 'teacher', 'steps': 60, 'checkpoint_every': 60})
+    for path in Path('masks').iterdir():  # from now on nobody knows
+        cv2.imwrite(str(path), np.full(SIZE_WH[::-1], UNLABELLED, np.uint8))
+    source = {**own_config['sources'][0], 'name': 'unknown'}
+    config = {**own_config, 'run': 'student', 'sources': [source], 'class_power': 0.0,
+              'teacher': str(teacher / 'last.pt'), 'augmentation': {}, 'steps': 80,
+              'checkpoint_every': 80, 'validation': None}  # fmt: skip
+    config['augmentation'] = {'unknown': own_config['augmentation']['warehouse']}
+    network, _ = load_checkpoint(train.train(config) / 'last.pt')
+    images, labels = zip(*(warehouse(seed) for seed in range(100, 104)), strict=True)
+    unseen = LabelledSet('unseen', tuple('abcd'), np.stack(images), np.stack(labels))
+    assert train.evaluate(network, unseen, CLASSES, SIZE_WH, 'cpu')['iou']['crate'] > 0.5
+
+
+def test_a_blend_lies_between_two_networks_and_keeps_the_heads_of_the_second() -> None:
+    first = {'a': torch.tensor([0.0, 4.0]), 'count': torch.tensor(3)}
+    second = {'a': torch.tensor([4.0, 0.0]), 'count': torch.tensor(5), 'head': torch.ones(1)}
+    mixed = blended(first, second, 0.25)
+    assert mixed['a'].tolist() == [1.0, 3.0]
+    assert (int(mixed['count']), float(mixed['head'])) == (5, 1.0)

@@ -6,7 +6,8 @@ import pytest
 
 pytest.importorskip('torch', reason='training needs torch: training/install.sh')
 
-from training.weak import Box, boxes_of, labels_from_boxes, mask_quality
+from training.mask_quality import mask_quality
+from training.weak import Box, boxes_of, labels_from_boxes
 
 ROAD, PEDESTRIAN, UNLABELLED = 3, 9, 255
 

@@ -13,7 +13,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-KINDS = ('deeplab', 'deeplab with crf', 'fast_scnn', 'fcn', 'roadseg', 'segnet', 'unet')
+OPTIONS: dict[str, dict[str, Any]] = {
+    'crf': {'crf_steps': 1},
+    'atrous': {'context': 'atrous', 'deepest': 16, 'widths': [24, 32, 48]},
+    'strips and attention': {'context': 'strips', 'fusion': 'attention'},
+    'detail': {'detail': 8},
+}
+KINDS = (
+    'deeplab', 'deeplab with crf', 'fast_scnn', 'fcn', 'roadseg', 'roadseg with atrous',
+    'roadseg with strips and attention', 'roadseg with detail', 'segnet', 'two_branch', 'unet',
+)  # fmt: skip
 CLASSES = ('sky', 'road', 'person', 'crate', 'vehicle')
 # multiples of 8 and of nothing more: every deeper stride has to round
 SIZE_WH = (72, 56)
@@ -24,8 +33,8 @@ IMAGES, LABELS = 'images.npy', 'labels.npy'
 
 def row_of(kind: str) -> dict[str, Any]:
     """The kind as a config's `model`."""
-    kind, _, crf = kind.partition(' with ')
-    extra = {'crf_steps': 1} if crf else {}
+    kind, _, option = kind.partition(' with ')
+    extra = OPTIONS[option] if option else {}
     return {'kind': kind, 'classes': len(CLASSES), 'pretrained': False, **extra}
 
 

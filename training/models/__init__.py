@@ -13,6 +13,7 @@ from training.models.fast_scnn import FastScnn
 from training.models.fcn import Fcn
 from training.models.roadseg import RoadSeg
 from training.models.segnet import SegNet
+from training.models.two_branch import TwoBranch
 from training.models.unet import UNet
 
 __all__ = ['MODELS', 'create']
@@ -24,6 +25,7 @@ MODELS: dict[str, type[nn.Module]] = {
     'unet': UNet,
     'deeplab': DeepLab,
     'fast_scnn': FastScnn,
+    'two_branch': TwoBranch,
 }
 
 

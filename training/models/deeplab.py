@@ -10,32 +10,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from training.models.blocks import conv_bn_relu, cropped, size_of
+from training.models.context import Pyramid
 from training.models.efficientnet_lite import EfficientNetLite, pretrained_weights
 
 __all__ = ['DeepLab', 'LocalCrf']
-
-
-class Pyramid(nn.Module):
-    """1x1, atrous 3x3 at several rates, and the mean of the whole map."""
-
-    def __init__(self, inputs: int, outputs: int, rates: Sequence[int]) -> None:
-        super().__init__()
-        self.point = conv_bn_relu(inputs, outputs)
-        self.atrous = nn.ModuleList(
-            nn.Sequential(
-                nn.Conv2d(inputs, inputs, 3, 1, rate, rate, groups=inputs, bias=False),
-                *conv_bn_relu(inputs, outputs),
-            )
-            for rate in rates
-        )
-        self.whole = nn.Conv2d(inputs, outputs, 1)
-        self.fuse = conv_bn_relu(outputs * (2 + len(rates)), outputs)
-
-    def forward(self, x: Tensor) -> Tensor:
-        mean = functional.relu(self.whole(x.mean((2, 3), keepdim=True))).expand(
-            -1, -1, *size_of(x)
-        )
-        return self.fuse(torch.cat([self.point(x), *(a(x) for a in self.atrous), mean], 1))
 
 
 class DeepLab(nn.Module):

@@ -115,13 +115,15 @@ class EfficientNetLite(nn.Module):
         self.taps.append(len(blocks) - 1)
         self.channels.append(outputs)
         self._blocks = nn.ModuleList(blocks)
+        self.stem_channels = blocks[0]._project_conv.out_channels
 
-    def forward(self, x: Tensor) -> list[Tensor]:
+    def forward(self, x: Tensor, stem: bool = False) -> list[Tensor]:
+        """The feature maps; with `stem` one of `stem_channels` at stride 2 before them."""
         x = self._bn0(self._conv_stem(x))
         features = []
         for index, block in enumerate(self._blocks):
             x = block(x)
-            if index in self.taps:
+            if index in self.taps or (stem and index == 0):
                 features.append(x)
         return features
 

@@ -14,31 +14,35 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
-from training.models.blocks import conv_bn_relu, double_and_crop, size_of
+from training.models.blocks import conv_bn_relu, double_and_crop
+from training.models.context import CONTEXTS
 from training.models.efficientnet_lite import EfficientNetLite, pretrained_weights
 
 __all__ = ['RoadSeg']
 
 
-class Context(nn.Module):
-    """Average pools of growing windows and of the whole map, fused by a 1x1 convolution."""
+class Attention(nn.Module):
+    """Weighs two maps against each other cell by cell (PP-LiteSeg's UAFM, Peng et al. 2022)."""
 
-    def __init__(self, inputs: int, outputs: int, windows: Sequence[int] = (3, 7)) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self.windows = tuple(windows)
-        self.reduce = conv_bn_relu(inputs, outputs)
-        self.fuse = conv_bn_relu(outputs * (2 + len(self.windows)), outputs)
+        self.weigh = nn.Conv2d(4, 1, 3, padding=1)
 
-    def forward(self, x: Tensor) -> Tensor:
-        x = self.reduce(x)
-        pooled = [
-            functional.avg_pool2d(x, window, 1, window // 2, count_include_pad=False)
-            for window in self.windows
-        ]
-        whole = x.mean((2, 3), keepdim=True).expand(-1, -1, *size_of(x))
-        return self.fuse(torch.cat([x, *pooled, whole], 1))
+    def forward(self, coarse: Tensor, fine: Tensor) -> Tensor:
+        maps = [m for x in (coarse, fine) for m in (x.mean(1, True), x.amax(1, True))]
+        share = torch.sigmoid(self.weigh(torch.cat(maps, 1)))
+        return share * coarse + (1 - share) * fine
+
+
+class Sum(nn.Module):
+    """Adds two maps."""
+
+    def forward(self, coarse: Tensor, fine: Tensor) -> Tensor:
+        return coarse + fine
+
+
+FUSIONS: dict[str, type[nn.Module]] = {'sum': Sum, 'attention': Attention}
 
 
 class RoadSeg(nn.Module):
@@ -52,6 +56,9 @@ class RoadSeg(nn.Module):
         deepest: Where the encoder ends: stride 32, or 16 for a small network.
         kept_share: Of the channels inside the encoder's blocks.
         pretrained: Start from ImageNet weights.
+        context: What the deepest features see around them: `pooled`, `atrous` or `strips`.
+        fusion: Of a decoder step with the features of its stride: `sum` or `attention`.
+        detail: Channels from stride 2 that reach the logits; thin lines are gone at stride 4.
     """
 
     def __init__(
@@ -63,6 +70,9 @@ class RoadSeg(nn.Module):
         widths: Sequence[int] = (48, 96, 96, 128),
         pretrained: bool = True,
         dropout: float = 0.1,
+        context: str = 'pooled',
+        fusion: str = 'sum',
+        detail: int = 0,
     ) -> None:
         super().__init__()
         self.encoder = EfficientNetLite(encoder, deepest, kept_share)
@@ -70,7 +80,7 @@ class RoadSeg(nn.Module):
             self.encoder.load_pretrained(pretrained_weights(encoder))
         channels = self.encoder.channels[-len(widths) :]
         self.stride = deepest >> (len(widths) - 1)
-        self.context = Context(channels[-1], widths[-1])
+        self.context = CONTEXTS[context](channels[-1], widths[-1])
         self.lateral = nn.ModuleList(
             conv_bn_relu(c, w) for c, w in zip(channels[:-1], widths[:-1], strict=True)
         )
@@ -79,25 +89,30 @@ class RoadSeg(nn.Module):
             for w, wide in itertools.pairwise(widths)
         )
         self.blend = nn.ModuleList(conv_bn_relu(w, w, 3) for w in widths[:-1])
+        self.fuse = nn.ModuleList(FUSIONS[fusion]() for _ in widths[:-1])
+        self.detail = conv_bn_relu(self.encoder.stem_channels, detail, 3, 2) if detail else None
         self.dropout = nn.Dropout2d(dropout)
-        self.classify = nn.Conv2d(widths[0], classes, 1)
+        self.classify = nn.Conv2d(widths[0] + detail, classes, 1)
         self.auxiliary = nn.ModuleList(nn.Conv2d(w, classes, 1) for w in widths[1:])
 
     def forward(self, x: Tensor) -> Tensor | list[Tensor]:
-        features = self.encoder(x)
+        stem, *features = self.encoder(x, stem=True)
         features = features[-len(self.lateral) - 1 :]
         y = self.context(features[-1])
         outputs = [y]
-        for lateral, narrow, blend, feature in zip(
+        for lateral, narrow, fuse, blend, feature in zip(
             reversed(self.lateral),
             reversed(self.narrow),
+            reversed(self.fuse),
             reversed(self.blend),
             reversed(features[:-1]),
             strict=True,
         ):
             skip = lateral(feature)
-            y = blend(double_and_crop(narrow(y), skip) + skip)
+            y = blend(fuse(double_and_crop(narrow(y), skip), skip))
             outputs.append(y)
+        if self.detail is not None:
+            y = torch.cat([y, self.detail(stem)], 1)
         logits = self.classify(self.dropout(y))
         if not self.training:
             return logits
