@@ -25,11 +25,12 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from seg_ros.commands.evaluate import segmentation as evaluate_segmentation
+from seg_ros.commands.evaluate.evaluated_camera import EvaluatedCamera
 from seg_ros.commands.evaluate.metrics import ConfusionMatrix
 from seg_ros.core.errors import BackendUnavailable
 from seg_ros.core.image.camera_image import resized
 from seg_ros.core.image.upsample import Upsampler
+from seg_ros.core.parameters.node_config import NodeConfig
 from seg_ros.inference.base import InferenceBackend
 from seg_ros.inference.engine import load_engine
 from seg_ros.inference.onnx.contract import logits_only, read_model
@@ -131,14 +132,15 @@ class BackendLabels:
     """Label images through one of the node's backends; `infer_s` collects run times."""
 
     def __init__(self, backend: InferenceBackend) -> None:
-        self.backend = backend
         self.size_wh = backend.engine.network_size_wh
         self.infer_s: list[float] = []
+        self._camera = EvaluatedCamera(backend, NodeConfig(), clock_ns=time.perf_counter_ns)
 
     def __call__(self, image: Image) -> Image:
-        labels, spent_s = evaluate_segmentation.labels_of(image, self.backend)
-        self.infer_s.append(spent_s)
-        return labels
+        perceived = self._camera.process(image, 0, images=('label',))
+        assert perceived.images.label is not None
+        self.infer_s.append(perceived.timer.stages_ms['infer'] / 1000.0)
+        return perceived.images.label
 
 
 def ways_through(
