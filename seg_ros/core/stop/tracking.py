@@ -41,6 +41,9 @@ GATE = 13.8  # squared Mahalanobis distance; chi-square, 2 degrees: refuses 1 ri
 # The same across the line of sight, 1 degree, 3 sigma: the bearing alone must fit, however unsure
 # the range; see test_somebody_at_another_bearing_is_not_taken_for_who_was_lost_half_a_second_ago.
 GATE_ACROSS = 9.0
+# Of the nearer of two ranges: one estimate of both may not be nearer. Who walks across the line of
+# sight stays above it up to 90 degrees between two frames (cos 45 degrees is 0.71).
+LEAST_FUSED = 0.7
 # From frame to frame nobody becomes four times as tall in the picture: that takes a person from
 # 4 m to 1 m. It keeps a hand far away from somebody near (test_tracking).
 GATE_LOG_HEIGHT = np.log(4.0)
@@ -233,6 +236,17 @@ class PeopleTracker:
         bearing = np.arctan2(places[:, 1], places[:, 0])
         sin, cos = np.sin(bearing), np.cos(bearing)
         across = (cos * dy - sin * dx) ** 2 / (a * sin * sin - 2.0 * b * sin * cos + d * cos * cos)
+        # Where a pair would put them: two lines of sight cross at the eye, where nobody stands
+        along_x, along_y = (d * dx - b * dy) / determinant, (a * dy - b * dx) / determinant
+        own = self._covariances[:, None, :2, :2]
+        fused_m = np.hypot(
+            self._states[:, None, 0] + own[..., 0, 0] * along_x + own[..., 0, 1] * along_y,
+            self._states[:, None, 1] + own[..., 1, 0] * along_x + own[..., 1, 1] * along_y,
+        )
+        nearer_m = np.minimum(
+            np.hypot(places[:, 0], places[:, 1]),
+            np.hypot(self._states[:, 0], self._states[:, 1])[:, None],
+        )
         # A wide gate must not win against a narrow one, nor a newcomer against an old track
         cost = distance + np.log(determinant)
         confirmed = np.array([evidence.is_enough for evidence in self._evidence])
@@ -245,6 +259,7 @@ class PeopleTracker:
         may_be = ~has_left[:, None] | np.array([person.at_side for person in people])
         if among is not None:
             may_be &= np.isin(np.arange(len(self._ids)), list(among))[:, None]
+        may_be &= fused_m > LEAST_FUSED * nearer_m
         rows, columns = np.nonzero((distance < GATE) & (across < GATE_ACROSS) & alike & may_be)
         order = np.argsort(cost[rows, columns], kind='stable')
         pairs: list[tuple[int, int]] = []

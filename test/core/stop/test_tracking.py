@@ -199,6 +199,15 @@ def test_somebody_at_another_bearing_is_not_taken_for_who_was_lost_half_a_second
     assert abs(tracks[0].vy_mps) < 0.5
 
 
+def test_people_on_two_lines_of_sight_are_not_one_where_these_cross_at_the_vehicle() -> None:
+    """Of both only the bearing is known; phantoms far away brought somebody to the bumper so."""
+    tracker = PeopleTracker()
+    far = [[seen(48.5, 10.8, 17.5, 0.09)], [], [seen(36.0, 4.4, 12.3, 0.09)]]
+    for index, people in enumerate([*far, [seen(39.3, 9.0, 13.4, 0.09)]]):
+        tracks = tracker.update(people, index * 2 * FRAME_NS)
+        assert min(track.distance_m for track in tracks) > 35.0
+
+
 def test_people_without_a_place_are_left_out() -> None:
     assert PeopleTracker().update([seen(math.nan, math.nan)], 0) == ()
 
