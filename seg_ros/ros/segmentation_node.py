@@ -107,8 +107,12 @@ class SegmentationNode(LifecycleNode):
 
     def __init__(self, **node_arguments: object) -> None:
         super().__init__(NODE_NAME, **node_arguments)
-        declare_parameters(self)
-        self.config: NodeConfig = read_config(self)
+        try:
+            declare_parameters(self)
+            self.config: NodeConfig = read_config(self)
+        except ConfigurationError:
+            self.destroy_node()  # else it stays on the graph until Python collects it
+            raise
         self.chosen: ChosenBackend | None = None
         self._perception: Perception | None = None
         self._ports: dict[str, CameraPort] = {}
