@@ -17,6 +17,7 @@ import pytest
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState, GetState
+from rclpy.impl.rcutils_logger import RcutilsLogger
 from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from rosgraph_msgs.msg import Clock
@@ -284,8 +285,10 @@ def test_a_wrong_parameter_change_is_refused_with_its_reason(
 
 
 def test_old_names_of_parameters_work_and_are_warned_of(
-    graph: Graph, engine: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    graph: Graph, engine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(RcutilsLogger, 'warning', lambda _self, text: said.append(text))
     file = tmp_path / 'parameters.yaml'
     file.write_text('/**:\n  ros__parameters:\n    stop:\n      vehicle_front_m: 2.5\n')
     old = {'stale_timeout_s': 0.7}
@@ -297,7 +300,7 @@ def test_old_names_of_parameters_work_and_are_warned_of(
     assert (node.config.vehicle.front_m, node.config.diagnostics_stale_s) == (2.5, 0.7)
     assert node.get_parameter('vehicle.front_m').value == 2.5
     assert not node.has_parameter('stop.vehicle_front_m')
-    warnings = capfd.readouterr().err
+    warnings = ' '.join(said)
     assert 'stop.vehicle_front_m is called vehicle.front_m now' in warnings
     assert 'stale_timeout_s is called diagnostics_stale_s now' in warnings
 
