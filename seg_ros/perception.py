@@ -224,6 +224,7 @@ class Perception:
 
         # Geometry: where the ground lies in this view, and whether the picture can be believed
         is_believed = camera.look(view, stamp_ns)
+        timer.stage('sight')
 
         # Lane: where the vehicle goes, and where people are looked for
         lane = None

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import itertools
 import json
 import multiprocessing
 import threading
@@ -15,6 +16,7 @@ import cv2
 import numpy as np
 import pytest
 
+from seg_ros.commands.evaluate.evaluated_camera import EvaluatedCamera
 from seg_ros.commands.evaluate.exact_labels import ExactLabels
 from seg_ros.commands.evaluate.labelled_folder import labelled_pictures
 from seg_ros.commands.evaluate.stop import task as evaluate_stop
@@ -26,6 +28,7 @@ from seg_ros.commands.evaluate.stop.processes import Judge
 from seg_ros.commands.evaluate.stop.task import evaluate_drives
 from seg_ros.commands.shared.progress import Progress
 from seg_ros.core.errors import ConfigurationError, SegRosError
+from seg_ros.core.parameters.node_config import NodeConfig
 from seg_ros.core.stop.config import StopConfig
 from seg_ros.core.stop.zones import stopping_distance_m
 from seg_ros.inference.canned_backend import CannedBackend
@@ -271,6 +274,15 @@ def test_a_clip_of_a_still_moves_a_little_and_never_stands_still() -> None:
     assert len(frames) == 30
     assert all((a != b).any() for a, b in pairwise(frames))
     assert all(abs(frame.astype(int) - 128).max() <= 1 for frame in frames)
+
+
+def test_looking_at_the_picture_is_a_cost_of_its_own_and_none_of_lane_or_stop() -> None:
+    ticks = itertools.count()
+    exact = ExactLabels((480, 360))
+    camera = EvaluatedCamera(exact, NodeConfig(), clock_ns=lambda: next(ticks) * 1_000_000)
+    image = cv2.resize(street(), (480, 360))
+    perceived = camera.process(image, 0, ('lane', 'stop'), exact=person_at(220))
+    assert [*perceived.timer.stages_ms][-3:] == ['sight', 'lane', 'stop']
 
 
 def test_a_folder_is_read_in_order(tmp_path: Path) -> None:
