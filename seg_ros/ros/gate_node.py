@@ -20,6 +20,7 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile
 from std_msgs.msg import Bool
 
+from seg_ros.core.errors import ConfigurationError
 from seg_ros.ros.message_info import MessageInfo, source_time_ns, with_info
 from seg_ros.ros.spinning import ended_by_signal
 
@@ -55,15 +56,19 @@ class GateNode(Node):
     """Publishes the planner's velocity, or zero.
 
     Raises:
-        ValueError: A timeout or rate that is not a finite number above 0.
+        ConfigurationError: A timeout or rate that is not a finite number above 0.
     """
 
     def __init__(self, **node_arguments: object) -> None:
         super().__init__('pedestrian_gate', **node_arguments)
         stamped = bool(self.declare_parameter('stamped', False).value)
-        self._stop_timeout_s = self._positive('stop_timeout_s', 0.5)
-        self._command_timeout_s = self._positive('command_timeout_s', 0.5)
-        rate_hz = self._positive('rate_hz', 20.0)
+        try:
+            self._stop_timeout_s = self._positive('stop_timeout_s', 0.5)
+            self._command_timeout_s = self._positive('command_timeout_s', 0.5)
+            rate_hz = self._positive('rate_hz', 20.0)
+        except ConfigurationError:
+            self.destroy_node()  # else it stays on the graph until Python collects it
+            raise
         self._go_s = NEVER  # when the newest go was sent, by the monotonic clock
         self._command_s = NEVER  # the same of the newest velocity
         self._awake_s = self._looked_s = time.monotonic()
@@ -86,7 +91,7 @@ class GateNode(Node):
     def _positive(self, name: str, default: float) -> float:
         value = float(self.declare_parameter(name, default).value)
         if not (math.isfinite(value) and value > 0.0):
-            raise ValueError(
+            raise ConfigurationError(
                 f'{name} is {value}. It must be more than 0 and finite: a gate without a timeout '
                 'lets everything through once its stop has died.'
             )

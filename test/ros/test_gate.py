@@ -19,6 +19,7 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 from std_msgs.msg import Bool
 
+from seg_ros.core.errors import ConfigurationError
 from seg_ros.ros import message_info
 from seg_ros.ros.gate_node import GateNode
 from test.paths import REPOSITORY
@@ -130,7 +131,7 @@ def test_every_velocity_has_the_planners_type_and_its_frame(bench: Planner) -> N
 @pytest.mark.parametrize('value', [0.0, -1.0, math.inf, math.nan])
 def test_a_gate_without_a_timeout_is_refused(domain_id: int, name: str, value: float) -> None:
     spinning = Spinning(domain_id)
-    with pytest.raises(ValueError, match='must be more than 0 and finite'):
+    with pytest.raises(ConfigurationError, match='must be more than 0 and finite'):
         GateNode(context=spinning.context, parameter_overrides=[Parameter(name, value=value)])
     spinning.close([])
 
