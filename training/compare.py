@@ -91,7 +91,7 @@ def config_of(row: Mapping[str, Any], shared: Mapping[str, Any]) -> dict[str, An
     return {**shared, **{key: value for key, value in row.items() if key not in NOT_TRAIN}}
 
 
-def trained(config: dict[str, Any], device: str) -> Path:
+def trained(config: dict[str, Any], device: str, workers: int = 0) -> Path:
     """The checkpoint of a finished run.
 
     Raises:
@@ -104,7 +104,9 @@ def trained(config: dict[str, Any], device: str) -> Path:
             raise ValueError(
                 f'{last} was trained by another config. Remove {last.parent}, or name another run.'
             )
-    train(config, device)
+        if state['progress'] >= 1.0:
+            return last
+    train(config, device, workers=workers)
     return last
 
 
@@ -121,12 +123,10 @@ def is_finished(row: Mapping[str, Any]) -> bool:
     return float(torch.load(last, map_location='cpu', weights_only=False)['progress']) >= 1.0
 
 
-def measured(
-    row: Mapping[str, Any], config: Mapping[str, Any], device: str, every: int
-) -> Figures:
-    """Train, export and score one row."""
+def measured(row: Mapping[str, Any], config: Mapping[str, Any], every: int) -> Figures:
+    """Export and score one trained row."""
     run = config_of(row, config['shared'])
-    last = trained(run, device)
+    last = RUNS / run['run'] / 'last.pt'
     network, _ = load_checkpoint(last, row.get('refine'))
     size_wh = config['network_size']
     path = last.with_name(f'{row["name"]}.onnx')
@@ -275,20 +275,32 @@ def main() -> None:
     parser.add_argument('--write', action='store_true', help=f'into {README.name}')
     parser.add_argument('--finished', action='store_true', help='train nothing')
     parser.add_argument('--only', nargs='*', help='names of the rows to train')
+    parser.add_argument('--train', action='store_true', help='train, and score nothing')
+    parser.add_argument(
+        '--workers', type=int, default=0, help='processes that draw batches, for a GPU'
+    )
     parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
     arguments = parser.parse_args()
     torch.set_num_threads(int(os.environ.get('OMP_NUM_THREADS', os.cpu_count() or 1)))
     cv2.setNumThreads(1)
     config = read_config(arguments.config)
     config['shared'] = with_mixture(config['shared'])
-    found = {
+    rows = {
         kind: [
-            measured(row, config, arguments.device, arguments.every)
+            row
             for row in config.get(kind, ())
             if is_finished(row) or not arguments.finished
             if arguments.only is None or row['name'] in arguments.only
         ]
         for kind in ('supervision', 'architectures')
+    }
+    for row in (*rows['supervision'], *rows['architectures']):
+        trained(config_of(row, config['shared']), arguments.device, arguments.workers)
+    if arguments.train:
+        return
+    found = {
+        kind: [measured(row, config, arguments.every) for row in some]
+        for kind, some in rows.items()
     }
     if not found['architectures']:
         raise SystemExit('No network of the table is trained to the end yet.')

@@ -31,6 +31,7 @@ def with_mixture(config: dict[str, Any]) -> dict[str, Any]:
     """The config with what it lacks of its sets, taken from another config, its `mixture`.
 
     `without` names sources that are left out, `changes` has other values of their rows by name.
+    `scaled` is a factor of all scales of its augmentation, for another network size.
     """
     if 'mixture' not in config:
         return config
@@ -42,4 +43,9 @@ def with_mixture(config: dict[str, Any]) -> dict[str, Any]:
         for row in taken['sources']
         if row['name'] not in left_out
     ]
+    if 'scaled' in config:
+        taken['augmentation'] = {
+            name: {**row, 'scale': [round(config['scaled'] * end, 3) for end in row['scale']]}
+            for name, row in taken['augmentation'].items()
+        }
     return {**taken, **config}

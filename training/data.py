@@ -10,8 +10,11 @@ that trains has no time to decode. Labels are class ids, 255 for unknown, or the
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +24,7 @@ import PIL.Image
 from numpy.typing import NDArray
 
 from training.classes import LANE, ROAD, ROAD_SCENE, UNLABELLED, class_id
+from training.config import read_config
 from training.labelled_set import Image, LabelledSet
 
 __all__ = ['camvid', 'folder', 'labelled', 'load', 'synthetic']
@@ -188,23 +192,47 @@ def synthetic(
         crossing: Instead of named ones: people cross far ahead all along.
         weathers: Of the drives with people who cross, drawn evenly; all when empty.
     """
+    one = partial(
+        drive,
+        frames=frames,
+        size_wh=(size_wh[0], size_wh[1]),
+        named_share=named_share,
+        named=named,
+        crossing=crossing,
+        weathers=weathers,
+    )
+    with ProcessPoolExecutor() as pool:
+        for pictures in pool.map(one, range(first_seed, first_seed + scenes)):
+            yield from pictures
+
+
+def drive(
+    seed: int,
+    frames: int,
+    size_wh: tuple[int, int],
+    named_share: float,
+    named: Sequence[str],
+    crossing: bool,
+    weathers: Sequence[str],
+) -> list[Sample]:
+    """The pictures of one drive of `synthetic`."""
     from seg_ros.sim import SCENARIOS, World, random_scene
 
-    size = (size_wh[0], size_wh[1])
-    for seed in range(first_seed, first_seed + scenes):
-        random = np.random.default_rng([seed, 17])
-        scene = random_scene(seed, size)
-        if crossing:
-            scene = with_people_on_the_road(scene, weathers, random)
-        elif random.random() < named_share:
-            name = str(random.choice(sorted(named or SCENARIOS)))
-            scene = replace(SCENARIOS[name], seed=seed, size_wh=size)
-        world = World(scene)
-        for frame in range(frames):
-            for _ in range(int(random.integers(4, 30))):
-                world.step(0.25)
-            picture = world.render()
-            yield f'{seed}-{frame}', picture.image, picture.labels
+    random = np.random.default_rng([seed, 17])
+    scene = random_scene(seed, size_wh)
+    if crossing:
+        scene = with_people_on_the_road(scene, weathers, random)
+    elif random.random() < named_share:
+        name = str(random.choice(sorted(named or SCENARIOS)))
+        scene = replace(SCENARIOS[name], seed=seed, size_wh=size_wh)
+    world = World(scene)
+    pictures = []
+    for frame in range(frames):
+        for _ in range(int(random.integers(4, 30))):
+            world.step(0.25)
+        picture = world.render()
+        pictures.append((f'{seed}-{frame}', picture.image, picture.labels))
+    return pictures
 
 
 def with_people_on_the_road(
@@ -277,3 +305,19 @@ def load(source: dict[str, Any]) -> LabelledSet:
         [pixels[begin:end].reshape(*shape, 3) for begin, end, shape in spans],
         [ids[begin:end].reshape(shape) for begin, end, shape in spans],
     )
+
+
+def main() -> None:
+    """Python -m training.data CONFIG: decode and render the sets of a config, side by side."""
+    rows = read_config(sys.argv[1])
+    with ProcessPoolExecutor() as pool:
+        for row, pictures in zip(rows['sources'], pool.map(decoded, rows['sources']), strict=True):
+            print(f'{row["name"]}: {pictures} pictures', flush=True)
+
+
+def decoded(source: dict[str, Any]) -> int:
+    return len(load(source))
+
+
+if __name__ == '__main__':
+    main()

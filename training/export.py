@@ -2,6 +2,7 @@
 """Export a checkpoint as an engine.
 
     python -m training.export out/train/RUN/last.pt engines/NAME [--size 640x360] [--half-weights]
+        [--unweighted SHARE [--but CLASS ...]]
 
 Writes model.onnx and spec.yaml by the contract of the deployment graph (uint8 NHWC image in;
 logits, label and confidence out), and checks that ONNX Runtime gives the labels that torch gives.
@@ -80,7 +81,28 @@ def load_checkpoint(
         }
     )
     network.load_state_dict(state['average'])
-    return network.eval(), {**config, 'step': state['step']}
+    told = {key: state[key] for key in ('step', 'class_weights') if key in state}
+    return network.eval(), {**config, **told}
+
+
+@torch.no_grad()
+def unweight(
+    network: nn.Module, class_weights: Sequence[float], share: float, but: Sequence[int] = ()
+) -> None:
+    """Take the loss's class weights back: its minimum is at weight times probability.
+
+    What is left is the probability that pictures like the trained ones have it (logit adjustment,
+    Menon et al., arXiv 2007.07314): rare things are no longer seen larger than they are.
+
+    Args:
+        network: Its last layer is `classify`.
+        class_weights: Of the loss it was trained with.
+        share: 1 takes them back whole; hard pixels, which the loss prefers, may ask for less.
+        but: Class ids that keep their weight.
+    """
+    weights = torch.tensor(class_weights)
+    weights[list(but)] = 1.0
+    network.classify.bias -= share * weights.log()
 
 
 def export_onnx(
@@ -187,9 +209,27 @@ def main() -> None:
     parser.add_argument('engine', type=Path, help='the engine folder, engines/NAME')
     parser.add_argument('--size', default='640x360', help='network size, WIDTHxHEIGHT')
     parser.add_argument('--half-weights', action='store_true', help='store the weights as fp16')
+    parser.add_argument(
+        '--unweighted',
+        type=float,
+        default=0.0,
+        metavar='SHARE',
+        help="take this share of the loss's class weights back",
+    )
+    parser.add_argument(
+        '--but', nargs='*', default=[], metavar='CLASS', help='these keep their weight'
+    )
     arguments = parser.parse_args()
     width, height = (int(v) for v in arguments.size.split('x'))
     network, config = load_checkpoint(arguments.checkpoint)
+    if arguments.unweighted:
+        if 'class_weights' not in config:
+            raise SystemExit(
+                f'{arguments.checkpoint} does not say its class weights. Run one more step of it: '
+                'python -m training.train CONFIG --set steps=…'
+            )
+        kept = [classes_of(config).id(name) for name in arguments.but]
+        unweight(network, config['class_weights'], arguments.unweighted, kept)
     path = arguments.engine / 'model.onnx'
     export_onnx(network, path, (width, height), arguments.half_weights)
     write_spec(arguments.engine, arguments.engine.name, (width, height), config)

@@ -15,6 +15,7 @@ import csv
 import itertools
 import json
 import math
+import multiprocessing
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -28,6 +29,7 @@ import torch
 import yaml
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from seg_ros.commands.evaluate.metrics import ConfusionMatrix
 from training import models
@@ -46,6 +48,9 @@ LOG_EVERY = 20  # steps
 MAX_GRADIENT_NORM = 5.0
 START_BATCHES = 8  # that give the norms of an engine's network their statistics
 ALL_PIXELS_UNTIL = 0.1  # of the schedule: at first every pixel is hard
+HARD_SAMPLE = (
+    1 << 17
+)  # pixels whose losses tell which are hard; all would cost a GPU most of a step
 
 
 @dataclass(frozen=True)
@@ -99,8 +104,9 @@ def segmentation_loss(
         known = pixels  # all zero, with a gradient of zero
     elif hard_share < 1.0:
         # the hardest share of the pixels, and all below about p = 0.7
-        kept = max(1, int(hard_share * known.numel()))
-        limit = min(float(known.detach().kthvalue(known.numel() - kept + 1).values), 0.35)
+        sample = known.detach()[:: known.numel() // HARD_SAMPLE | 1]
+        kept = max(1, int(hard_share * sample.numel()))
+        limit = min(float(sample.kthvalue(sample.numel() - kept + 1).values), 0.35)
         known = known[known >= limit]
     loss = known.mean()
     for coarse in outputs[1:]:
@@ -362,13 +368,35 @@ class Mixture:
         return torch.from_numpy(np.stack(images)), torch.from_numpy(np.stack(labels))
 
 
-def train(config: dict[str, Any], device: str = 'cpu', minutes: float | None = None) -> Path:
+class Batches(IterableDataset[tuple[Tensor, Tensor]]):
+    """Batches of a mixture without end; each process that draws them has a stream of its own.
+
+    Attributes:
+        progress: How far the run is; shared with the processes.
+    """
+
+    def __init__(self, mixture: Mixture, seeds: Sequence[int]) -> None:
+        self.mixture, self.seeds = mixture, seeds
+        self.progress = multiprocessing.Value('d', 0.0)
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        worker = get_worker_info()
+        random = np.random.default_rng([*self.seeds, *([worker.id] if worker else [])])
+        while True:
+            yield self.mixture.draw(self.progress.value, random)
+
+
+def train(
+    config: dict[str, Any], device: str = 'cpu', minutes: float | None = None, workers: int = 0
+) -> Path:
     """Run or resume; returns the run's folder.
 
     Args:
         config: As read from the YAML file.
         device: Of torch.
         minutes: End the schedule this long from now, however many steps that makes.
+        workers: Processes that draw batches beside the one that trains, which a GPU needs; with
+            0 it draws them itself. Another number draws other crops.
     """
     folder = RUNS / config['run']
     folder.mkdir(parents=True, exist_ok=True)
@@ -392,7 +420,8 @@ def train(config: dict[str, Any], device: str = 'cpu', minutes: float | None = N
     optimizer = torch.optim.AdamW(groups)
     average = Average(model, config['ema'])
     step, progress = restore(folder, config, mixture, model, average, optimizer, device)
-    random = np.random.default_rng([config['seed'], step])
+    batches = Batches(mixture, [config['seed'], step])
+    drawn = iter(DataLoader(batches, None, num_workers=workers, pin_memory=device != 'cpu'))
 
     teacher = load_checkpoint(config['teacher'])[0].to(device) if 'teacher' in config else None
 
@@ -401,13 +430,14 @@ def train(config: dict[str, Any], device: str = 'cpu', minutes: float | None = N
     while (progress := schedule.progress(step)) < 1:
         for group, rate in zip(optimizer.param_groups, rates, strict=True):
             group['lr'] = rate * schedule.rate(step, progress)
-        images, labels = mixture.draw(progress, random)
+        batches.progress.value = progress
+        images, labels = (tensor.to(device, non_blocking=True) for tensor in next(drawn))
         model.train()
         with torch.autocast(device, torch.bfloat16):
-            outputs = model(normalise(images.to(device)))
+            outputs = model(normalise(images))
         outputs = [outputs] if isinstance(outputs, Tensor) else outputs
         hard_share = config['hard_share'] if progress >= ALL_PIXELS_UNTIL else 1.0
-        loss = segmentation_loss(outputs, labels.to(device), rules, hard_share)
+        loss = segmentation_loss(outputs, labels, rules, hard_share)
         if teacher is not None:
             loss = loss + distillation_loss(outputs[0], answers_of(teacher, images, device))
         optimizer.zero_grad(set_to_none=True)
@@ -421,7 +451,7 @@ def train(config: dict[str, Any], device: str = 'cpu', minutes: float | None = N
         rate = optimizer.param_groups[0]['lr']
         log.add(step, float(loss.detach()), rate, progress, schedule.left_s(step))
         if last or step % config['checkpoint_every'] == 0:
-            save(folder, config, (step, progress), model, average, optimizer)
+            save(folder, config, (step, progress), model, average, optimizer, weights)
             draw_curve(folder)
         if last:
             break
@@ -457,12 +487,14 @@ def save(
     model: nn.Module,
     average: Average,
     optimizer: torch.optim.Optimizer,
+    class_weights: Tensor,
 ) -> None:
     """Write last.pt in one move, so that a run that is killed leaves a whole one."""
     state = {
         'step': reached[0],
         'progress': reached[1],
         'config': config,
+        'class_weights': class_weights.tolist(),
         'model': model.state_dict(),
         'average': average.model.state_dict(),
         'optimizer': optimizer.state_dict(),
@@ -533,11 +565,15 @@ def main() -> None:
     parser.add_argument('--set', nargs='*', default=[], metavar='KEY=VALUE')
     parser.add_argument('--minutes', type=float, help='end the schedule this long from now')
     parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
+    parser.add_argument(
+        '--workers', type=int, default=0, help='processes that draw batches, for a GPU'
+    )
     arguments = parser.parse_args()
     torch.set_num_threads(int(os.environ.get('OMP_NUM_THREADS', os.cpu_count() or 1)))
+    torch.backends.cudnn.benchmark = True
     cv2.setNumThreads(1)
     config = read_config(arguments.config, arguments.set)
-    train(config, arguments.device, arguments.minutes)
+    train(config, arguments.device, arguments.minutes, arguments.workers)
 
 
 if __name__ == '__main__':

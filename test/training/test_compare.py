@@ -61,11 +61,16 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     }
 
 
+def measured(row: dict[str, Any], config: dict[str, Any]) -> compare.Figures:
+    compare.trained(compare.config_of(row, config['shared']), 'cpu')
+    return compare.measured(row, config, every=1)
+
+
 def test_the_tables_have_a_row_for_each_network_and_each_kind_of_labels(
     config: dict[str, Any],
 ) -> None:
     found = {
-        kind: [compare.measured(row, config, 'cpu', every=1) for row in config[kind]]
+        kind: [measured(row, config) for row in config[kind]]
         for kind in ('architectures', 'supervision')
     }
     text = compare.report(config, found['architectures'], [12.0, 34.0], found['supervision'])
@@ -104,7 +109,7 @@ def test_every_further_validation_set_has_a_column(config: dict[str, Any]) -> No
     street = config['validation']
     config = {**config, 'validation': [street, {**street, 'name': 'elsewhere'}]}
     del config['supervision']
-    found = [compare.measured(config['architectures'][0], config, 'cpu', every=2)]
+    found = [compare.measured(config['architectures'][0], config, every=2)]
     head, _, row = compare.report(config, found, [12.0], []).splitlines()[-3:]
     assert head.endswith('| lane marking | mIoU elsewhere |')
     assert row.endswith(f'| {100 * found[0].scores[0]["miou"]:.1f} |')

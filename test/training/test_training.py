@@ -18,11 +18,12 @@ from training.blend import blended  # noqa: E402
 from training.classes import ROAD_SCENE, UNLABELLED, ClassRow, ClassTable  # noqa: E402
 from training.config import read_config  # noqa: E402
 from training.evaluate import OnnxLabels, evaluate, of_another_run, ways_through  # noqa: E402
-from training.export import export_onnx, load_checkpoint, write_spec  # noqa: E402
+from training.export import export_onnx, load_checkpoint, unweight, write_spec  # noqa: E402
 from training.labelled_set import LabelledSet  # noqa: E402
 from training.model_card import write_card, write_metrics  # noqa: E402
 from training.models import create  # noqa: E402
 from training.quantize import quantize  # noqa: E402
+from training.slim import slim  # noqa: E402
 
 SIZE_WH = (64, 48)
 FLOOR, CRATE = 0, 1
@@ -266,3 +267,43 @@ def test_a_blend_lies_between_two_networks_and_keeps_the_heads_of_the_second() -
     mixed = blended(first, second, 0.25)
     assert mixed['a'].tolist() == [1.0, 3.0]
     assert (int(mixed['count']), float(mixed['head'])) == (5, 1.0)
+
+
+def test_batches_that_worker_processes_draw_train_as_well(own_config: dict[str, object]) -> None:
+    config = {**own_config, 'steps': 60, 'checkpoint_every': 60, 'validation': None}
+    network, _ = load_checkpoint(train.train(config, workers=2) / 'last.pt')
+    images, labels = zip(*(warehouse(seed) for seed in range(100, 104)), strict=True)
+    unseen = LabelledSet('unseen', tuple('abcd'), np.stack(images), np.stack(labels))
+    assert train.evaluate(network, unseen, CLASSES, SIZE_WH, 'cpu')['iou']['crate'] > 0.5
+
+
+def test_a_slim_checkpoint_is_a_fraction_and_gives_the_same_network(
+    own_config: dict[str, object],
+) -> None:
+    last = train.train({**own_config, 'steps': 4, 'validation': None}) / 'last.pt'
+    small = last.with_name('slim.pt')
+    torch.save(slim(torch.load(last, weights_only=False)), small)
+    assert small.stat().st_size < last.stat().st_size / 5
+    whole, carried = (load_checkpoint(path)[0] for path in (last, small))
+    for name, value in whole.state_dict().items():
+        assert torch.allclose(value.float(), carried.state_dict()[name].float(), atol=1e-2), name
+
+
+def test_the_weights_of_the_loss_are_taken_back_but_of_what_keeps_them() -> None:
+    network = create({'kind': 'fast_scnn', 'classes': 3}).eval()
+    image = torch.rand(1, 3, 32, 64)
+    with torch.no_grad():
+        before = network(image)
+        unweight(network, [0.5, 2.0, 4.0], share=0.5, but=[2])
+        after = network(image)
+    expected = 0.5 * torch.tensor([0.5, 2.0, 1.0]).log()
+    assert torch.allclose(before - after, expected.view(1, 3, 1, 1), atol=1e-5)
+
+
+def test_another_network_size_scales_the_crops_of_its_mixture(tmp_path: Path) -> None:
+    mixture, own = tmp_path / 'mixture.yaml', tmp_path / 'own.yaml'
+    crops = {'street': {'crop_wh': [64, 32], 'scale': [0.5, 2.0]}}
+    mixture.write_text(yaml.safe_dump({'sources': [{'name': 'street'}], 'augmentation': crops}))
+    own.write_text(yaml.safe_dump({'mixture': str(mixture), 'scaled': 1.5}))
+    scaled = read_config(str(own))['augmentation']
+    assert scaled == {'street': {'crop_wh': [64, 32], 'scale': [0.75, 3.0]}}

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seg_ros.commands.evaluate.evaluated_camera import EvaluatedCamera
+from seg_ros.commands.evaluate.label_figures import LabelFigures
 from seg_ros.commands.evaluate.labelled_folder import LabelledPicture, labelled_pictures
 from seg_ros.commands.evaluate.metrics import ConfusionMatrix, confusion_picture
 from seg_ros.commands.shared.progress import Progress
@@ -75,29 +76,45 @@ class LabelTally:
             )
         self.matrix = ConfusionMatrix(len(self.names))
         self.lane = np.zeros(2, np.int64)  # intersection, union
+        pedestrian, cyclist, self._lane_ids = (
+            list(label_map.ids_with_role(role)) for role in ('pedestrian', 'cyclist', 'lane')
+        )
+        self._found = LabelFigures(pedestrian, [*pedestrian, *cyclist], self._lane_ids)
         self._truth_from_engine = self._lookup()
         ids = {row.name: row.id for row in label_map.classes}
         self.engine_from_truth = np.full(256, UNLABELLED, np.uint8)
         self.engine_from_truth[: len(self.names)] = [ids[name] for name in self.names]
 
-    def add(self, truth: LabelImage, labels: LabelImage) -> float:
-        """Books one picture; returns the share of its pixels that is right."""
+    def add(
+        self, truth: LabelImage, labels: LabelImage, lane: NDArray[np.uint8] | None = None
+    ) -> float:
+        """Books one picture; returns the share of its pixels that is right.
+
+        Args:
+            truth: Ids of `names`, others are unknown.
+            labels: The engine's, of the same shape.
+            lane: How surely a pixel is lane marking, 0 to 255, where `truth` does not tell.
+        """
         predicted = cv2.LUT(labels, self._truth_from_engine)
         self.matrix.add(truth, predicted)
         known = truth < len(self.names)
+        in_engine_ids = cv2.LUT(truth, self.engine_from_truth)
+        if lane is not None:
+            is_lane = self._lane_of(truth, lane)
+            said = np.isin(labels, self._lane_ids) & known
+            self.lane += (is_lane & said).sum(), (is_lane | said).sum()
+            in_engine_ids[is_lane] = self._lane_ids[0]
+        self._found.add(in_engine_ids, labels)
         return float((predicted == truth)[known].mean()) if known.any() else 1.0
 
-    def add_lane(self, truth: LabelImage, lane: NDArray[np.uint8], labels: LabelImage) -> None:
-        """Books the lane markings of one picture."""
+    def _lane_of(self, truth: LabelImage, lane: NDArray[np.uint8]) -> NDArray[np.bool_]:
         road, *beside = (self.names.index(name) for name in ('road', 'pavement', 'fence'))
         kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * KERB_PX + 1,) * 2)
         kerb = cv2.dilate(np.isin(truth, beside).astype(np.uint8), kernel)
-        is_lane = (lane > LANE_THRESHOLD) & (truth == road) & (kerb == 0)
-        said = np.isin(labels, self.label_map.ids_with_role('lane')) & (truth < len(self.names))
-        self.lane += (is_lane & said).sum(), (is_lane | said).sum()
+        return (lane > LANE_THRESHOLD) & (truth == road) & (kerb == 0)
 
     def figures(self) -> dict[str, Any]:
-        """Returns miou, pixel_accuracy and iou per class, of the classes that the truth has.
+        """Returns miou, pixel_accuracy, iou per class of the truth, and those of `LabelFigures`.
 
         What is called by a class that the truth never has counts as the class that it is a kind
         of, as lane markings count as road, and as wrong where there is none.
@@ -122,6 +139,7 @@ class LabelTally:
             'miou': round(miou, 4),
             'pixel_accuracy': round(matrix.pixel_accuracy(), 4),
             'iou': iou,
+            **self._found.rounded(),
         }
 
     def _lookup(self) -> NDArray[np.uint8]:
@@ -192,10 +210,8 @@ def main(arguments: argparse.Namespace) -> int:
             assert labels is not None
             seconds += perceived.timer.stages_ms['infer'] / MS_PER_S
             truth = picture.labels()
-            scores.append(Score(tally.add(truth, labels), picture))
-            lane = picture.lane_probability()
-            if lane is not None and arguments.ids == 'camvid':
-                tally.add_lane(truth, lane, labels)
+            lane = picture.lane_probability() if arguments.ids == 'camvid' else None
+            scores.append(Score(tally.add(truth, labels, lane), picture))
             progress.show(f'{count} of {len(pictures)} pictures')
     figures = {
         **tally.figures(),
@@ -243,4 +259,14 @@ def _table(figures: dict[str, Any], folder: Path) -> str:
         f'{100 * figures["pixel_accuracy"]:.1f}, {figures["images"]} images, '
         f'{figures["frames_per_s"]} a second on {figures["backend"]}'
     )
-    return '\n'.join(['IoU in %', *rows, summary, f'Pictures: {folder}'])
+    others = [
+        f'People of {height.replace("_", " ")} found: {100 * share:.1f} %'
+        for height, share in figures.get('people_found', {}).items()
+    ]
+    others.append(f'Phantom people a picture: {figures["phantoms_per_picture"]}')
+    if 'lane_recall' in figures:
+        others.append(
+            f'Lane markings found: {100 * figures["lane_recall"]:.1f} %, '
+            f'painted {figures["lane_painted"]} times as much as there is'
+        )
+    return '\n'.join(['IoU in %', *rows, summary, *others, f'Pictures: {folder}'])

@@ -41,7 +41,7 @@ class RememberingBackend(CannedBackend):
 
 def road_scene() -> LabelMap:
     """Returns CamVid's classes and lane markings, with roles."""
-    roles = {'road': ('drivable',), 'pavement': ('walkable',)}
+    roles = {'road': ('drivable',), 'pavement': ('walkable',), 'pedestrian': ('pedestrian',)}
     rows = [
         LabelClass(index, name, (index, 0, 0), roles.get(name, ('static',)))
         for index, name in enumerate(CAMVID_CLASSES)
@@ -86,9 +86,27 @@ def test_a_lane_pixel_beside_the_pavement_is_a_kerb() -> None:
     lane[:, 12] = lane[:, 30] = 255  # the first is a kerb
     said = np.full_like(truth, ROAD)
     said[:, 30] = LANE
-    tally.add_lane(truth, lane, said)
-    tally.add(truth, said)
+    tally.add(truth, said, lane)
     assert tally.figures()['iou']['lane_marking'] == 1.0
+
+
+def test_found_people_phantoms_and_lines_are_told_beside_the_iou() -> None:
+    tally = LabelTally(road_scene(), CAMVID_CLASSES)
+    person = CAMVID_CLASSES.index('pedestrian')
+    truth = np.full((360, 640), ROAD, np.uint8)
+    truth[100:150, 100:120] = truth[100:130, 300:312] = person
+    said = truth.copy()
+    said[100:130, 300:312] = ROAD  # of 30 px, missed
+    said[200:220, 500:508] = person  # nobody is there
+    lane = np.zeros_like(truth)
+    lane[300:340, 50] = lane[300:340, 600] = 255
+    said[300:340, 52] = LANE  # the second line is not seen
+    tally.add(truth, said, lane)
+    figures = tally.figures()
+    assert figures['people_found'] == {'20_to_40_px': 0.0, '40_px_and_more': 1.0}
+    assert figures['phantoms_per_picture'] == 1.0
+    assert figures['lane_recall'] == 0.5
+    assert figures['lane_painted'] == 0.5
 
 
 def test_an_engine_that_lacks_a_class_of_the_truth_is_refused() -> None:
