@@ -56,7 +56,8 @@ KINDS: dict[type, tuple[str, str]] = {  # one of it, several
     str: ('a text', 'texts'),
 }
 
-GivenValue = bool | int | float | str | tuple[bool | int | float | str, ...]
+GivenWord = bool | int | float | str
+GivenValue = GivenWord | tuple[GivenWord, ...]
 ConfigT = TypeVar('ConfigT')
 
 
@@ -165,7 +166,7 @@ def did_you_mean(word: str, words: Iterable[str]) -> str:
     return f' (did you mean {close[0]}?)' if close else ''
 
 
-def typed_word(text: str) -> GivenValue:
+def typed_word(text: str) -> GivenWord:
     """Returns a plain word as rcl's parser types it: true, a number, or text."""
     if text in TRUE | FALSE:
         return text in TRUE
@@ -275,7 +276,7 @@ class _Reader:
             raise self._error(node, f'{name} has values of different kinds. {advice}')
         return words
 
-    def _word(self, node: yaml.ScalarNode, name: str) -> GivenValue:
+    def _word(self, node: yaml.ScalarNode, name: str) -> GivenWord:
         text: str = node.value
         if node.style in ("'", '"'):
             return text
@@ -333,7 +334,9 @@ def _no_such(unknown: Sequence[str], names: Iterable[str]) -> str:
 
 
 def _where_all_are(config: type[Any]) -> str:
-    return 'config/segmentation.yaml has them all.' if config is NodeConfig else '--help has them.'
+    if config is NodeConfig:
+        return 'config/segmentation.yaml has them all.'
+    return f'There are {", ".join(name for name, _, _ in options_of(config))}.'
 
 
 def _assigned(text: str, node: str) -> tuple[str, GivenValue]:
@@ -353,14 +356,17 @@ def _assigned(text: str, node: str) -> tuple[str, GivenValue]:
     return name, _Reader(f'-p {text}').value(word, name)
 
 
-def _checked(name: str, value: Any, default: ParameterValue, rule: Option) -> ParameterValue:
+def _checked(
+    name: str, value: GivenValue, default: ParameterValue, rule: Option
+) -> ParameterValue:
     """Returns a value of the type that rclpy would take."""
     if isinstance(default, tuple):
         if isinstance(value, tuple) and value and type(value[0]) is type(default[0]):
-            checked: ParameterValue = value
+            alike: Any = value  # the reader saw to that
+            checked: ParameterValue = alike
             return checked
     elif type(value) is type(default) or (isinstance(value, bool) and rule.takes_bool):
-        return value  # type: ignore[no-any-return]
+        return value
     raise ConfigurationError(f'{name} is {_said(value)}. Give {_kind_of(default)}')
 
 

@@ -21,11 +21,16 @@ from rclpy.qos import QoSProfile
 from std_msgs.msg import Bool
 
 from seg_ros.core.errors import ConfigurationError
+from seg_ros.core.parameters.gate_config import GateConfig
+from seg_ros.core.parameters.text import parameters_help
 from seg_ros.ros.message_info import MessageInfo, source_time_ns, with_info
+from seg_ros.ros.parameters import declare_parameters, given_overrides, read_config
 from seg_ros.ros.spinning import ended_by_signal
+from seg_ros.ros.starting import start_ros
 
 __all__ = ['GateNode', 'main']
 
+NODE_NAME = 'pedestrian_gate'
 HELP = """usage: seg_ros gate [--ros-args ROS_ARGUMENT ...]
 
 Subscribes to cmd_vel_in and pedestrian_stop, publishes cmd_vel_out. Its type, geometry_msgs/Twist
@@ -35,10 +40,6 @@ or TwistStamped, is that of cmd_vel_in, which follows the publisher.
       -r pedestrian_stop:=/segmentation/pedestrian_stop
 
 Parameters:
-  stamped:=false         until cmd_vel_in has a publisher: its type is TwistStamped
-  stop_timeout_s:=0.5    age of the newest go, by when it was sent, that counts as a stop
-  command_timeout_s:=0.5 the same of cmd_vel_in, after which zero is published
-  rate_hz:=20.0          rate at which zero is repeated
 """
 
 KINDS = {'geometry_msgs/msg/Twist': Twist, 'geometry_msgs/msg/TwistStamped': TwistStamped}
@@ -56,24 +57,24 @@ class GateNode(Node):
     """Publishes the planner's velocity, or zero.
 
     Raises:
-        ConfigurationError: A timeout or rate that is not a finite number above 0.
+        ConfigurationError: A parameter that is out of its range.
     """
 
     def __init__(self, **node_arguments: object) -> None:
-        super().__init__('pedestrian_gate', **node_arguments)
-        stamped = bool(self.declare_parameter('stamped', False).value)
+        super().__init__(NODE_NAME, **node_arguments)
         try:
-            self._stop_timeout_s = self._positive('stop_timeout_s', 0.5)
-            self._command_timeout_s = self._positive('command_timeout_s', 0.5)
-            rate_hz = self._positive('rate_hz', 20.0)
+            declare_parameters(self, GateConfig)
+            config = read_config(self, GateConfig())
         except ConfigurationError:
             self.destroy_node()  # else it stays on the graph until Python collects it
             raise
+        self._stop_timeout_s = config.stop_timeout_s
+        self._command_timeout_s = config.command_timeout_s
         self._go_s = NEVER  # when the newest go was sent, by the monotonic clock
         self._command_s = NEVER  # the same of the newest velocity
         self._awake_s = self._looked_s = time.monotonic()
         self._frame_id = 'base_link'  # of zeros, until the planner has named its own
-        self._kind: type[Twist | TwistStamped] = TwistStamped if stamped else Twist
+        self._kind: type[Twist | TwistStamped] = TwistStamped if config.stamped else Twist
         self._output: Any = None
         self._input: Any = None
         self._connect()
@@ -81,21 +82,12 @@ class GateNode(Node):
             Bool, 'pedestrian_stop', with_info(self._on_stop), QoSProfile(depth=1)
         )
         steady = Clock(clock_type=ClockType.STEADY_TIME)
-        self.create_timer(1.0 / rate_hz, self._tick, clock=steady)
+        self.create_timer(1.0 / config.rate_hz, self._tick, clock=steady)
         self.create_timer(WATCH_PERIOD_S, self._follow, clock=steady)
 
     def may_go(self) -> bool:
         """Returns whether the stop said go, and lately."""
         return time.monotonic() - self._go_s <= self._stop_timeout_s
-
-    def _positive(self, name: str, default: float) -> float:
-        value = float(self.declare_parameter(name, default).value)
-        if not (math.isfinite(value) and value > 0.0):
-            raise ConfigurationError(
-                f'{name} is {value}. It must be more than 0 and finite: a gate without a timeout '
-                'lets everything through once its stop has died.'
-            )
-        return value
 
     def _on_stop(self, message: Bool, info: MessageInfo) -> None:
         sent_s = self._sent_s(info)
@@ -212,15 +204,22 @@ def _is_finite(command: Twist) -> bool:
 
 
 def main(argv: Sequence[str]) -> int:
-    """Runs the gate until it is told to end."""
+    """Runs the gate until it is told to end.
+
+    Raises:
+        ConfigurationError: An argument, parameter or setting with which it cannot start.
+    """
     if {'-h', '--help'} & set(argv):
-        print(HELP, end='')
+        print(HELP + parameters_help(GateConfig), end='')
         return 0
-    rclpy.init(args=list(argv))
+    given = given_overrides(argv, NODE_NAME, GateConfig())
+    start_ros(argv)
     node = None
     try:
         with ended_by_signal():
-            node = GateNode()
+            node = GateNode(parameter_overrides=given.parameters)
+            for sentence in given.warnings:
+                node.get_logger().warning(sentence)
             rclpy.spin(node)
     finally:
         if node is not None:

@@ -47,8 +47,14 @@ from seg_ros.ros.camera_input import CameraInput
 from seg_ros.ros.diagnostics import CameraStatistics, camera_status
 from seg_ros.ros.middleware import prepare_process
 from seg_ros.ros.outputs import CameraOutputs, DecisionOutputs
-from seg_ros.ros.parameters import changed_config, declare_parameters, read_config
+from seg_ros.ros.parameters import (
+    changed_config,
+    declare_parameters,
+    given_overrides,
+    read_config,
+)
 from seg_ros.ros.spinning import ended_by_signal, spin_while
+from seg_ros.ros.starting import start_ros
 from seg_ros.ros.stop_heartbeat import ClockWatch, StopHeartbeat
 from seg_ros.ros.stream_watch import StreamWatch
 from seg_ros.ros.vehicle_geometry import (
@@ -109,7 +115,7 @@ class SegmentationNode(LifecycleNode):
         super().__init__(NODE_NAME, **node_arguments)
         try:
             declare_parameters(self)
-            self.config: NodeConfig = read_config(self)
+            self.config = read_config(self, NodeConfig())
         except ConfigurationError:
             self.destroy_node()  # else it stays on the graph until Python collects it
             raise
@@ -137,7 +143,7 @@ class SegmentationNode(LifecycleNode):
     @reported
     def on_configure(self, _state: LifecycleState) -> TransitionCallbackReturn:
         """Reads the parameters, loads the engine, creates the publishers."""
-        self.config = config = read_config(self)
+        self.config = config = read_config(self, NodeConfig())
         ours = [Path(config.engines_path)] if config.engines_path else []
         engine = load_engine(config.engine, [*ours, *engine_search_path()], config.network_size)
         self.chosen = create_backend(
@@ -443,29 +449,32 @@ def main(argv: Sequence[str]) -> int:
         argv: ROS arguments; ``--help`` prints the parameters.
 
     Returns:
-        0 when it ended as told, 1 when it could not start, 2 when the arguments are wrong.
+        0 when it ended as told, 1 when it could not start.
+
+    Raises:
+        ConfigurationError: An argument, parameter or setting with which it cannot start.
     """
     if {'-h', '--help'} & set(argv):
         print(HELP + parameters_help(), end='')
         return 0
+    given = given_overrides(argv, NODE_NAME, NodeConfig())
     prepared = prepare_process()
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     cv2.setNumThreads(1)  # the cores belong to the network; resizing takes a fraction of a ms
-    rclpy.init(args=list(argv))
+    start_ros(argv)
     executor = SingleThreadedExecutor()  # Kilted's rclpy makes none after a shutdown
     node = None
     try:
         with ended_by_signal():
-            node = SegmentationNode()
+            node = SegmentationNode(parameter_overrides=given.parameters)
             for sentence in prepared:
                 node.get_logger().info(sentence)
+            for sentence in given.warnings:
+                node.get_logger().warning(sentence)
             if node.config.autostart and not autostart(node) and rclpy.ok():
                 return 1
             executor.add_node(node)
             spin_while(rclpy.ok, executor, node.get_logger().error)
-    except ConfigurationError as error:
-        print(f'seg_ros run: {error}', file=sys.stderr)
-        return 1
     finally:
         if node is not None:
             node.destroy_node()
@@ -481,4 +490,7 @@ def autostart(node: SegmentationNode) -> bool:
 
 def main_process() -> None:
     """Entry point of ``ros2 run seg_ros segmentation_node``."""
-    sys.exit(main(sys.argv[1:]))
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except SegRosError as error:
+        sys.exit(f'{NODE_NAME}: {error}')

@@ -131,7 +131,7 @@ def test_every_velocity_has_the_planners_type_and_its_frame(bench: Planner) -> N
 @pytest.mark.parametrize('value', [0.0, -1.0, math.inf, math.nan])
 def test_a_gate_without_a_timeout_is_refused(domain_id: int, name: str, value: float) -> None:
     spinning = Spinning(domain_id)
-    with pytest.raises(ConfigurationError, match='must be more than 0 and finite'):
+    with pytest.raises(ConfigurationError, match=f'{name} out of range Min'):
         GateNode(context=spinning.context, parameter_overrides=[Parameter(name, value=value)])
     spinning.close([])
 

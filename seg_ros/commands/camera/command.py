@@ -28,6 +28,7 @@ from seg_ros.recordings.sources import (
     options_from_arguments,
 )
 from seg_ros.ros.middleware import prepare_process
+from seg_ros.ros.starting import start_ros
 
 __all__ = ['add_arguments', 'main']
 
@@ -91,8 +92,8 @@ def main(arguments: argparse.Namespace) -> int:
     with Ahead(_timed_frames(source, arguments), budget, _bytes_of) as frames:
         if arguments.prepare:  # before anybody sees a camera that sends nothing
             _prepare(frames, stop, arguments.progress)
-        rclpy.init(
-            args=['--ros-args', *arguments.ros_args],
+        start_ros(
+            ['--ros-args', *arguments.ros_args],
             signal_handler_options=SignalHandlerOptions.NO,
         )
         try:

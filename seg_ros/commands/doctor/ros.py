@@ -21,7 +21,12 @@ from typing import NamedTuple
 from xml.etree import ElementTree
 
 from seg_ros.commands.doctor.check import CheckResult
-from seg_ros.ros.middleware import FASTDDS_PROFILE, TRANSPORT_VARIABLE, profile_variable
+from seg_ros.ros.middleware import (
+    FASTDDS_PROFILE,
+    LARGEST_DOMAIN,
+    TRANSPORT_VARIABLE,
+    profile_variable,
+)
 
 __all__ = ['Finding', 'discovery_rows', 'find_ros', 'ros_rows', 'shared_memory_rows']
 
@@ -36,7 +41,6 @@ MORE = {
     'nav2_msgs': 'speed_limit',
 }  # topics that are left out without these
 RANGES = ('SUBNET', 'LOCALHOST', 'SYSTEM_DEFAULT', 'OFF')
-LARGEST_DOMAIN = 232  # above it the ports of DDS do not exist
 
 INSTALL = (
     "Without a ROS installation: pip install '.[jazzy,cpu]' in the repository. With one: source "

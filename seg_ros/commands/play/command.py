@@ -25,6 +25,7 @@ from seg_ros.core.units import NS_PER_S
 from seg_ros.recordings.bag import BagRecording
 from seg_ros.recordings.recording import RecordedSpan, RecordedTopic
 from seg_ros.ros.middleware import prepare_process
+from seg_ros.ros.starting import start_ros
 
 __all__ = ['add_arguments', 'main']
 
@@ -75,9 +76,7 @@ def main(arguments: argparse.Namespace) -> int:
     stop = StopRequest()
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     prepare_process()
-    rclpy.init(
-        args=['--ros-args', *arguments.ros_args], signal_handler_options=SignalHandlerOptions.NO
-    )
+    start_ros(['--ros-args', *arguments.ros_args], signal_handler_options=SignalHandlerOptions.NO)
     try:
         node = rclpy.create_node('player', start_parameter_services=False)
         options = {name: getattr(arguments, name) for name in ('rate', 'loop', 'paused')}
