@@ -32,6 +32,7 @@ __all__ = [
     'did_you_mean',
     'given_parameters',
     'typed_word',
+    'values_of_mapping',
 ]
 
 NODE = '/segmentation'  # by its full name, unless it is remapped
@@ -160,6 +161,28 @@ def config_of_given(
     return config_from_values(default, checked)
 
 
+def values_of_mapping(text: str, what: str) -> dict[str, GivenValue]:
+    """Returns the parameters of a mapping like ``{stop.hold_s: 2.0}``; nothing has none.
+
+    Args:
+        text: YAML.
+        what: It is the value of, for messages.
+
+    Raises:
+        ConfigurationError: It is no such mapping.
+    """
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+    except (yaml.YAMLError, RecursionError) as error:
+        msg = f'{what}:={text}: this is no YAML: {_on_one_line(error)}.'
+        raise ConfigurationError(msg) from error
+    if node is None:
+        return {}
+    if not isinstance(node, yaml.MappingNode):
+        raise ConfigurationError(f"{what}:={text}: write it like {what}:='{{stop.hold_s: 2.0}}'.")
+    return dict(_Reader(f'{what}:={text}').values(node, ''))
+
+
 def did_you_mean(word: str, words: Iterable[str]) -> str:
     """Returns ``(did you mean …?)`` with the likeliest of the words; empty where none is like."""
     close = difflib.get_close_matches(word, list(words), 1)
@@ -244,7 +267,7 @@ class _Reader:
             if name == KEY and prefix:
                 if not (isinstance(value, yaml.MappingNode) and value.value):
                     raise self._error(value, f'{KEY} of {prefix} has no parameters. Give one.')
-                yield prefix, dict(self._values(value, ''))
+                yield prefix, dict(self.values(value, ''))
             elif name == KEY:
                 raise self._error(value, f'whose {KEY} are they? Put /**: above it.')
             elif isinstance(value, yaml.MappingNode):
@@ -256,10 +279,11 @@ class _Reader:
                 advice = f'{name} must stand below {KEY}:, like in config/segmentation.yaml.'
                 raise self._error(value, advice)
 
-    def _values(self, node: Any, prefix: str) -> Iterator[tuple[str, GivenValue]]:
+    def values(self, node: Any, prefix: str) -> Iterator[tuple[str, GivenValue]]:
+        """Yields the parameters of a group, each by its full name."""
         for name, value in self._rows(node):
             if isinstance(value, yaml.MappingNode) and value.value:
-                yield from self._values(value, f'{prefix}{name}.')
+                yield from self.values(value, f'{prefix}{name}.')
             else:
                 yield f'{prefix}{name}', self.value(value, f'{prefix}{name}')
 

@@ -435,7 +435,7 @@ HELP = """usage: seg_ros run [--ros-args ROS_ARGUMENT ...]
 
 Runs the segmentation node. Parameters, remappings and log level are ROS arguments:
 
-  seg_ros run --ros-args -p engine:=roadseg -r image:=/camera/image_raw
+  seg_ros run --ros-args -p engine:=roadseg -r image:=/camera/image
   seg_ros run --ros-args --params-file config/segmentation.yaml --log-level debug
 
 Parameters:
