@@ -391,7 +391,21 @@ def _checked(
             return checked
     elif type(value) is type(default) or (isinstance(value, bool) and rule.takes_bool):
         return value
-    raise ConfigurationError(f'{name} is {_said(value)}. Give {_kind_of(default)}')
+    example = _likely_meant(value, default)
+    raise ConfigurationError(f'{name} is {_said(value)}. Give {_kind_of(example)}')
+
+
+def _likely_meant(value: GivenValue, default: ParameterValue) -> ParameterValue:
+    """Returns a value as it should have been written; the default where that is not to be seen."""
+    is_list = isinstance(default, tuple)
+    kind = type(default[0] if isinstance(default, tuple) else default)
+    items: tuple[Any, ...] = value if isinstance(value, tuple) else (value,)
+    if kind is float:
+        items = tuple(float(item) if type(item) is int else item for item in items)
+    if not items or any(type(item) is not kind for item in items):
+        return default
+    meant: ParameterValue = items if is_list else items[0]
+    return meant if is_list or len(items) == 1 else default
 
 
 def _said(value: GivenValue) -> str:
@@ -400,11 +414,11 @@ def _said(value: GivenValue) -> str:
     return str(value).lower() if isinstance(value, bool) else repr(value)
 
 
-def _kind_of(default: ParameterValue) -> str:
-    """Says what a parameter takes, with its default as the example."""
-    if isinstance(default, tuple):
-        return f'a list of {KINDS[type(default[0])][1]}, like {_said(default)}.'
-    return f'{KINDS[type(default)][0]}, like {_said(default)}.'
+def _kind_of(example: ParameterValue) -> str:
+    """Says what a parameter takes."""
+    if isinstance(example, tuple):
+        return f'a list of {KINDS[type(example[0])][1]}, like {_said(example)}.'
+    return f'{KINDS[type(example)][0]}, like {_said(example)}.'
 
 
 def _on_one_line(error: Exception) -> str:

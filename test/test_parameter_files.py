@@ -123,11 +123,20 @@ def test_words_have_the_types_that_rcl_gives_them(text: str, value: object) -> N
             '/**:\n  ros__parameters:\n    mount.z: []\n',
             r'mount.z is \[\]. Give a list of numbers',
         ),
-        ('/**:\n  ros__parameters:\n    mount.z: 1.4\n', 'mount.z is 1.4. Give a list of numbers'),
-        ('/**:\n  ros__parameters:\n    stop.hold_s: 7\n', 'is 7. Give a number with a point'),
+        (
+            '/**:\n  ros__parameters:\n    mount.z: 1.4\n',
+            r'mount.z is 1.4. Give a list of numbers with a point, like \[1.4\]',
+        ),
+        (
+            '/**:\n  ros__parameters:\n    stop.hold_s: 7\n',
+            'is 7. Give a number with a point, like 7.0.',
+        ),
         ('/**:\n  ros__parameters:\n    stop.hold_s: "7.5"\n', "is '7.5'. Give a number with"),
         ('/**:\n  ros__parameters:\n    autostart: 1\n', 'is 1. Give true or false, like true'),
-        ('/**:\n  ros__parameters:\n    inference_threads: 1.0\n', 'is 1.0. Give a whole number'),
+        (
+            '/**:\n  ros__parameters:\n    inference_threads: 1.0\n',
+            'is 1.0. Give a whole number, like 0.',
+        ),
         ('/**:\n  ros__parameters:\n    engine: on\n', "engine is true. Give a text, like 'road"),
         ('/**:\n  ros__parameters:\n    stop.hold_s: .nan\n', 'must be from 0.0 to 60.0 s'),
         ('/**:\n  ros__parameters:\n    mount.z: [.nan]\n', 'Every number of it must be finite'),

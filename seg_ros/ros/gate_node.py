@@ -25,6 +25,7 @@ from seg_ros.core.parameters.gate_config import GateConfig
 from seg_ros.core.parameters.text import parameters_help
 from seg_ros.ros.message_info import MessageInfo, source_time_ns, with_info
 from seg_ros.ros.parameters import declare_parameters, given_overrides, read_config
+from seg_ros.ros.silence import nobody_publishes
 from seg_ros.ros.spinning import ended_by_signal
 from seg_ros.ros.starting import start_ros
 
@@ -50,6 +51,11 @@ AHEAD_S = 0.1
 # After a pause of the process (SIGSTOP, a laptop's lid) what waited is read within milliseconds
 DRAIN_S = 0.1
 REPEAT_LOG_S = 5.0
+SILENCE_WARN_S = 2.0  # discovery takes as long on a loaded machine
+INPUTS = {
+    'pedestrian_stop': ('stop', ('std_msgs/msg/Bool',)),
+    'cmd_vel_in': ('velocity', tuple(KINDS)),
+}
 NEVER = float('-inf')
 
 
@@ -73,6 +79,7 @@ class GateNode(Node):
         self._go_s = NEVER  # when the newest go was sent, by the monotonic clock
         self._command_s = NEVER  # the same of the newest velocity
         self._awake_s = self._looked_s = time.monotonic()
+        self._missed_s: dict[str, float] = {}  # since when an input has no publisher
         self._frame_id = 'base_link'  # of zeros, until the planner has named its own
         self._kind: type[Twist | TwistStamped] = TwistStamped if config.stamped else Twist
         self._output: Any = None
@@ -164,6 +171,7 @@ class GateNode(Node):
 
     def _follow(self) -> None:
         """Takes the type that the planner publishes, for what comes out, too."""
+        self._look_for_publishers()
         rows = self.get_publishers_info_by_topic(self.resolve_topic_name('cmd_vel_in'))
         kinds = [KINDS[row.topic_type] for row in rows if row.topic_type in KINDS]
         if kinds and self._kind not in kinds:
@@ -173,6 +181,30 @@ class GateNode(Node):
             # connect at the next look.
         else:
             self._connect()
+
+    def _look_for_publishers(self) -> None:
+        """Says once that nobody publishes what the gate waits for, and who probably does."""
+        now_s = time.monotonic()
+        for name, (what, kinds) in INPUTS.items():
+            topic = self.resolve_topic_name(name)
+            if self.count_publishers(topic):
+                self._missed_s.pop(name, None)
+                continue
+            since_s = self._missed_s.setdefault(name, now_s)
+            if now_s - since_s < SILENCE_WARN_S:
+                continue
+            self._missed_s[name] = math.inf  # until somebody has published it
+            ours = self.resolve_topic_name('cmd_vel_out')
+            others = sorted(
+                other
+                for other, types in self.get_topic_names_and_types()
+                if set(types) & set(kinds) and other != ours and self.count_publishers(other)
+            )
+            if what == 'stop':
+                others = [other for other in others if other.endswith('/pedestrian_stop')]
+            self.get_logger().warning(
+                f'Zero is all that comes out: {nobody_publishes(topic, others, name, what)}.'
+            )
 
     def _connect(self) -> None:
         if self._input is not None and self._output is not None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import re
 from pathlib import Path
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     'TRANSPORT_VARIABLE',
     'prepare_process',
     'profile_variable',
+    'said_by_ros',
     'start_advice',
 ]
 
@@ -36,6 +38,10 @@ ALLOCATOR_SETTINGS = (
     (-1, 1 << 30, 'MALLOC_TRIM_THRESHOLD_'),
     (-2, 64 << 20, 'MALLOC_TOP_PAD_'),
 )
+
+# What rcl adds to a sentence: where it found that out, and who asked it
+PLACES = re.compile(r', at /[^ ,]+:\d+')
+LAYERS = re.compile(r'^([\w.]*Error: |failed to initialize (rcl|logging): )')
 
 LARGEST_DOMAIN = 232  # above it the ports of DDS do not exist
 
@@ -70,6 +76,14 @@ def profile_variable() -> str:
             if folder and (Path(folder) / library).exists():
                 return variable
     return PROFILE_VARIABLES['libfastdds.so']
+
+
+def said_by_ros(error: str) -> str:
+    """Returns what ROS says without where in its sources it says so, on one line."""
+    text = ' '.join(PLACES.sub('', error).split())
+    while (shorter := LAYERS.sub('', text)) != text:
+        text = shorter
+    return text.rstrip('.')
 
 
 def start_advice(reason: str) -> str:

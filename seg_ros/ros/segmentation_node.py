@@ -35,7 +35,7 @@ from seg_ros.core.parameters.text import parameters_help
 from seg_ros.core.stop.decision import Fault, StopDecision, StopKind
 from seg_ros.core.stop.vehicle_stop import VehicleDecision, VehicleStop
 from seg_ros.core.stop.zones import Motion
-from seg_ros.core.units import NS_PER_S
+from seg_ros.core.units import NS_PER_MS, NS_PER_S
 from seg_ros.decisions import CameraDecisions
 from seg_ros.inference.engine import engine_search_path, load_engine
 from seg_ros.inference.registry import ChosenBackend, PlanOptions, create_backend
@@ -53,6 +53,7 @@ from seg_ros.ros.parameters import (
     given_overrides,
     read_config,
 )
+from seg_ros.ros.silence import SpeedWatch
 from seg_ros.ros.spinning import ended_by_signal, spin_while
 from seg_ros.ros.starting import start_ros
 from seg_ros.ros.stop_heartbeat import ClockWatch, StopHeartbeat
@@ -130,6 +131,8 @@ class SegmentationNode(LifecycleNode):
         self._odometry: OdometryInput | None = None
         self._clock_watch = ClockWatch()
         self._streams = StreamWatch(self)
+        self._speeds: dict[str, SpeedWatch] = {}  # by camera
+        self._silences: dict[str, str] = {}  # why nothing comes in time, by camera
         self._vehicle: VehicleStop | None = None  # while the node is active
         self._idle = VehicleDecision(
             StopDecision.without_frame(StopKind.INACTIVE, self._now_ns()), '', {}
@@ -240,6 +243,7 @@ class SegmentationNode(LifecycleNode):
             camera.destroy()
         self.inputs.clear()
         self._streams.reset()
+        self._speeds, self._silences = {}, {}
         if self._worker is not None and not self._worker.stop():
             self.get_logger().error(
                 'Inference hangs; its thread and the engine are left behind. Restart the process '
@@ -313,10 +317,20 @@ class SegmentationNode(LifecycleNode):
         decision = vehicle.check(now_ns, None if is_sim_time else steady_ns)
         fault = self._graph_fault(now_ns, steady_ns)
         if decision.stop or fault is None:
-            return decision
+            return self._explained(decision)
         kind, reason = fault
         stopped = replace(decision.decision, stop=True, kind=kind, reason=reason, since_ns=now_ns)
         return replace(decision, decision=stopped)
+
+    def _explained(self, vehicle: VehicleDecision) -> VehicleDecision:
+        """Adds why no frame came, or not in time, where that is known."""
+        decision = vehicle.decision
+        if decision.kind not in (StopKind.NO_FRAME, StopKind.STALE):
+            return vehicle
+        why = self._silences.get(vehicle.camera, '')
+        if not why:
+            return vehicle
+        return replace(vehicle, decision=replace(decision, reason=f'{decision.reason}: {why}'))
 
     def _graph_fault(self, now_ns: int, steady_ns: int) -> Fault | None:
         """What is wrong around the node, so that no frame proves the way clear."""
@@ -352,6 +366,8 @@ class SegmentationNode(LifecycleNode):
             self._worker = self._start_worker(self._perception)
         for camera in self.inputs:
             camera.watch(self.config.silence_warn_s)
+            slow = self._watch_speed(camera.name)
+            self._silences[camera.name] = camera.problem or slow
         self._watch_streams()
         for port in self._ports.values():
             port.geometry.watch()
@@ -360,6 +376,23 @@ class SegmentationNode(LifecycleNode):
             newest_ns = port.statistics.newest_stamp_ns
             if newest_ns is None or newest_ns < oldest_ns:
                 port.decision_outputs.publish_silence()
+
+    def _watch_speed(self, camera: str) -> str:
+        """Returns why frames of a camera get too old, logged once; empty where they do not."""
+        if self.get_clock().ros_time_is_active:  # which may go slower than any watch
+            return ''
+        statistics = self._ports[camera].statistics
+        watch = self._speeds.setdefault(camera, SpeedWatch())
+        news = watch.look(
+            time.monotonic(),
+            statistics.received + statistics.missed,
+            statistics.published,
+            statistics.latency.newest_ms('received_to_published') * NS_PER_MS / NS_PER_S,
+            self.config.stop.stale_timeout_s,
+        )
+        if news:
+            self.get_logger().warning(f'Camera {camera}: {news}.')
+        return watch.problem
 
     def _watch_streams(self) -> None:
         """Looks for a second camera on an image topic, and for another node's stop."""
@@ -410,6 +443,7 @@ class SegmentationNode(LifecycleNode):
                     ros_now_ns=ros_now.nanoseconds,
                     stale_s=self.config.diagnostics_stale_s,
                     problem=problems.get(camera, '') or stop_problem,
+                    silence=self._silences.get(camera, ''),
                 )
             )
         self._diagnostics.publish(message)

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,7 +11,7 @@ from typing import Any, NamedTuple
 import rclpy
 
 from seg_ros.core.errors import ConfigurationError
-from seg_ros.ros.middleware import LARGEST_DOMAIN, start_advice
+from seg_ros.ros.middleware import LARGEST_DOMAIN, said_by_ros, start_advice
 
 __all__ = ['RosArguments', 'ros_arguments', 'start_ros']
 
@@ -21,10 +20,6 @@ WITH_VALUE = {
     '-e': '', '--enclave': '', '--log-level': '', '--log-config-file': '', '--log-file-name': '',
 }  # fmt: skip
 """The arguments of rcl that have a value, and what of them we read, too."""
-
-# What rcl says of where it found that out, and of who asked it
-PLACES = re.compile(r', at /[^ ,]+:\d+')
-LAYERS = re.compile(r'^failed to initialize (rcl|logging): |^Error: ')
 
 
 class RosArguments(NamedTuple):
@@ -98,8 +93,5 @@ def start_ros(argv: Sequence[str], **more: Any) -> None:
         rclpy.init(args=list(argv), **more)
     except Exception as error:  # rclpy raises several kinds, by distribution
         said = f'unknown arguments {error}' if 'Unknown' in type(error).__name__ else str(error)
-        text = ' '.join(PLACES.sub('', said).split())
-        while (shorter := LAYERS.sub('', text)) != text:
-            text = shorter
-        text = text.rstrip('.') or type(error).__name__
+        text = said_by_ros(said) or type(error).__name__
         raise ConfigurationError(f'ROS does not start: {text}. {start_advice(text)}') from error
