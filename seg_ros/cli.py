@@ -110,6 +110,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         reason = f'{error.name} is not installed. {INSTALL}'
     except KeyboardInterrupt:
         return 130
+    except BrokenPipeError:
+        raise  # whoever read what we say has gone; Python says so
+    except OSError as error:
+        if error.filename is None:
+            raise
+        reason = f'{error.filename}: {error.strerror}. Name what this user can read and write.'
     except Exception as error:
         # What rclpy calls a name that cannot be; its module is not imported for its sake
         if not type(error).__module__.startswith('rclpy.exceptions'):

@@ -14,6 +14,7 @@ from seg_ros.commands.shared.node_parameters import (
     add_parameter_arguments,
     config_from_arguments,
 )
+from seg_ros.commands.shared.numbers import positive, positive_or_zero
 from seg_ros.commands.shared.progress import Progress
 from seg_ros.core.errors import ConfigurationError
 from seg_ros.recordings.recording import RecordedSpan
@@ -70,11 +71,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='calibration as camera_calibration writes it, instead of the CameraInfo',
     )
     group.add_argument(
-        '--start', type=float, default=0.0, metavar='S', help='seconds after the begin'
+        '--start', type=positive_or_zero, default=0.0, metavar='S', help='seconds after the begin'
     )
-    group.add_argument('--duration', type=float, metavar='S', help='seconds of it')
+    group.add_argument('--duration', type=positive, metavar='S', help='seconds of it')
     group.add_argument('--every', type=int, default=1, metavar='N', help='only each n-th image')
-    group.add_argument('--rate', type=float, metavar='HZ', help='of a video or folder of images')
+    group.add_argument(
+        '--rate', type=positive, metavar='HZ', help='of a video or folder of images'
+    )
     group.add_argument(
         '--clock',
         choices=('recording', 'stamps'),

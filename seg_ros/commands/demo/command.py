@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import shutil
 import signal
@@ -91,7 +92,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(arguments: argparse.Namespace) -> int:
     """Runs the demo and returns the exit code."""
     signal.signal(signal.SIGTERM, _interrupt)
-    if arguments.seconds <= 0.0:
+    if not 0.0 < arguments.seconds < math.inf:
         raise ConfigurationError(f'--seconds {arguments.seconds:g}: give more than 0.')
     config_from_arguments(arguments)  # refused before anything is started or removed
     options = options_from_arguments(arguments)

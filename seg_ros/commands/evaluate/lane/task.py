@@ -25,6 +25,7 @@ from seg_ros.commands.shared.node_parameters import (
     add_parameter_arguments,
     config_from_arguments,
 )
+from seg_ros.commands.shared.numbers import one_or_more, positive, positive_or_zero, zero_or_more
 from seg_ros.core.errors import ConfigurationError
 from seg_ros.core.lane.config import LaneConfig
 from seg_ros.core.parameters.node_config import NodeConfig
@@ -70,21 +71,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--engine', help='name or folder (as the parameters say: roadseg)')
     parser.add_argument('--backend', choices=('auto', *BACKENDS), help='(as the parameters say)')
     parser.add_argument(
-        '--threads', type=int, help='of inference; 0: one per core (as the parameters say: 0)'
+        '--threads',
+        type=zero_or_more,
+        help='of inference; 0: one per core (as the parameters say: 0)',
     )
-    parser.add_argument('--frames', type=int, default=FRAMES, help=f'of each drive ({FRAMES})')
+    parser.add_argument(
+        '--frames', type=one_or_more, default=FRAMES, help=f'of each drive ({FRAMES})'
+    )
     parser.add_argument(
         '--scenario', nargs='+', choices=LANE_SCENARIOS, help='drive these only (all)'
     )
     parser.add_argument(
-        '--loop-km', type=float, default=0.0, help='also drive so far, steered by the track (0)'
+        '--loop-km',
+        type=positive_or_zero,
+        default=0.0,
+        help='also drive so far, steered by the track (0)',
     )
     parser.add_argument('--dataset', type=Path, metavar='DIR', help="images in TuSimple's layout")
-    parser.add_argument('--height-m', type=float, default=1.6, help='of the data set camera (1.6)')
+    parser.add_argument(
+        '--height-m', type=positive, default=1.6, help='of the data set camera (1.6)'
+    )
     parser.add_argument(
         '--pitch-deg', type=float, help='of it, down positive (found from the lanes)'
     )
-    parser.add_argument('--fov-deg', type=float, default=60.0, help='of it, horizontal (60)')
+    parser.add_argument('--fov-deg', type=positive, default=60.0, help='of it, horizontal (60)')
     parser.add_argument('--pictures', type=Path, metavar='DIR', help='leave a PNG of each drive')
     add_parameter_arguments(parser)
     parser.add_argument('--json', action='store_true', help='print the figures as JSON')

@@ -27,6 +27,7 @@ from seg_ros.commands.shared.node_parameters import (
     add_parameter_arguments,
     config_from_arguments,
 )
+from seg_ros.commands.shared.numbers import positive_or_zero, zero_or_more
 from seg_ros.commands.shared.progress import Progress
 from seg_ros.core.errors import ConfigurationError
 from seg_ros.core.parameters.node_config import NodeConfig
@@ -51,7 +52,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--engine', help='name or folder (as the parameters say: roadseg)')
     parser.add_argument('--backend', help='what runs it (as the parameters say: auto)')
     parser.add_argument(
-        '--threads', type=int, help='of inference; 0: one per free core (as the parameters say: 0)'
+        '--threads',
+        type=zero_or_more,
+        help='of inference; 0: one per free core (as the parameters say: 0)',
     )
     parser.add_argument(
         '--jobs',
@@ -60,10 +63,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar='N',
         help='drives at a time, each in a process of its own (1); with --threads 1, one per core',
     )
-    parser.add_argument('--events', type=int, default=EVENTS, help=f'planned crossings ({EVENTS})')
+    parser.add_argument(
+        '--events', type=zero_or_more, default=EVENTS, help=f'planned crossings ({EVENTS})'
+    )
     parser.add_argument(
         '--quiet-minutes',
-        type=float,
+        type=positive_or_zero,
         default=QUIET_MINUTES,
         help=f'of drives without crossings ({QUIET_MINUTES:g})',
     )
