@@ -6,6 +6,7 @@ DISTRO ?= jazzy
 VENV := $(if $(filter jazzy,$(DISTRO)),.venv,.venv-$(DISTRO))
 PYTHON ?= python3
 BIN := $(VENV)/bin
+PATIENTLY := @bash .ci/patiently
 READY := $(VENV)/.ready
 TRAINING := .venv-train
 ENGINE ?=
@@ -19,11 +20,12 @@ help:  ## list the targets
 venv: $(READY)  ## make the virtual environment and install everything into it
 
 $(READY): .ci/requirements-$(DISTRO).txt setup.py
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-cache-dir \
+	$(PATIENTLY) 'Making $(VENV)' $(PYTHON) -m venv $(VENV)
+	$(PATIENTLY) 'Installing what $< lists (this takes minutes)' \
+	    $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-cache-dir \
 	    --requirement .ci/requirements-$(DISTRO).txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
-	    --no-build-isolation --editable .
+	$(PATIENTLY) 'Installing seg_ros' $(BIN)/python -m pip install --quiet \
+	    --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	touch $@
 
 demo: $(READY)  ## run camera, node and recorder; leave a bag, a video and pictures in out/demo
@@ -51,8 +53,8 @@ test-training: $(READY) $(TRAINING)/.ready  ## install torch, test the training 
 check: $(READY)  ## format, lint, types, import contract
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy
-	$(BIN)/lint-imports
+	$(PATIENTLY) 'Looking at types' $(BIN)/mypy
+	$(PATIENTLY) 'Looking at imports' $(BIN)/lint-imports
 
 format: $(READY)  ## let the tool format
 	$(BIN)/ruff format .

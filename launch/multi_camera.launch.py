@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Launches one segmentation node for several cameras: one process, one engine.
 
-ros2 launch seg_ros multi_camera.launch.py cameras:=front,left image_topic:=image_raw
+ros2 launch seg_ros multi_camera.launch.py cameras:=front,left image_topic:=image
 
-reads /front/image_raw and /left/image_raw and publishes ~/front/label, ~/left/label and so on.
+reads /front/image and /left/image and publishes ~/front/label, ~/left/label and so on.
 """
 
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from seg_ros.ros.launching import Argument, Cameras, segmentation_launch
 
 ARGUMENTS = (
     Argument('cameras', 'front,left,right,rear', 'Names of the cameras, commas between them.'),
-    Argument('image_topic', 'image_raw', 'Image topic below each camera.'),
+    Argument('image_topic', 'image', 'Image topic below each camera.'),
 )
 
 
@@ -25,4 +25,4 @@ def several_cameras(words: Mapping[str, str]) -> Cameras:
 
 
 def generate_launch_description() -> LaunchDescription:
-    return segmentation_launch(ARGUMENTS, several_cameras)
+    return segmentation_launch('multi_camera.launch.py', ARGUMENTS, several_cameras)

@@ -1,17 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """Launches the segmentation node for one camera.
 
-ros2 launch seg_ros segmentation.launch.py image_topic:=/camera/image_raw engine:=roadseg
+ros2 launch seg_ros segmentation.launch.py image_topic:=/camera/image engine:=roadseg
 """
 
 from collections.abc import Mapping
 
 from launch import LaunchDescription
 
-from seg_ros.ros.launching import Argument, Cameras, segmentation_launch
+from seg_ros.ros.launching import IMAGE_TOPIC, Argument, Cameras, segmentation_launch
 
 ARGUMENTS = (
-    Argument('image_topic', '/camera/image_raw', 'Image or CompressedImage topic of the camera.'),
+    Argument('image_topic', IMAGE_TOPIC, 'Image or CompressedImage topic of the camera.'),
 )
 
 
@@ -20,4 +20,4 @@ def one_camera(words: Mapping[str, str]) -> Cameras:
 
 
 def generate_launch_description() -> LaunchDescription:
-    return segmentation_launch(ARGUMENTS, one_camera)
+    return segmentation_launch('segmentation.launch.py', ARGUMENTS, one_camera)

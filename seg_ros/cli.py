@@ -13,7 +13,7 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from seg_ros import __version__
 from seg_ros.core.errors import SegRosError
@@ -82,6 +82,15 @@ COMMANDS = {
 }
 
 
+class MissingPackage(ImportError):
+    """A command needs a package that is not installed."""
+
+
+INSTALL = (
+    'Source ROS (source /opt/ros/<distribution>/setup.bash), or: pip install ".[jazzy,cpu]" in '
+    'the repository; seg_ros doctor says what is missing.'
+)
+
 # numpy multiplies matrices of a few hundred rows here. OpenBLAS would do that with a thread a
 # core, which wait for each other in loops: on a busy machine the synthetic road costs three times
 # as much, and inference loses its cores.
@@ -92,29 +101,62 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command; returns the exit code."""
     os.environ.setdefault(*ONE_THREAD)  # read when numpy is imported, here and in child processes
     argv = list(sys.argv[1:] if argv is None else argv)
+    chosen = next((word for word in argv if not word.startswith('-')), '')
+    try:
+        return _run(argv, chosen)
+    except SegRosError as error:
+        reason = str(error)
+    except MissingPackage as error:
+        reason = f'{error.name} is not installed. {INSTALL}'
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        raise  # whoever read what we say has gone; Python says so
+    except OSError as error:
+        if error.filename is None:
+            raise
+        reason = f'{error.filename}: {error.strerror}. Name what this user can read and write.'
+    except Exception as error:
+        # What rclpy calls a name that cannot be; its module is not imported for its sake
+        if not type(error).__module__.startswith('rclpy.exceptions'):
+            raise
+        reason = f'{" ".join(str(error).split())}. Give another name.'
+    print(f'seg_ros {chosen}: {reason}', file=sys.stderr)
+    return 1
+
+
+def _run(argv: Sequence[str], chosen: str) -> int:
     parser = argparse.ArgumentParser(
         prog='seg_ros', description='Semantic segmentation for ROS 2.', allow_abbrev=False
     )
     parser.add_argument('--version', action='version', version=f'seg_ros {__version__}')
     rows = parser.add_subparsers(dest='command', metavar='COMMAND', required=True)
-    chosen = next((word for word in argv if not word.startswith('-')), None)
     for name, command in COMMANDS.items():
         row = rows.add_parser(name, help=command.summary, description=command.summary)
         if name == chosen and not command.takes_all_arguments:
-            module = importlib.import_module(command.module)
+            module = _module_of(command)
             module.add_arguments(row)
             row.set_defaults(main=module.main)
+    if chosen in COMMANDS and COMMANDS[chosen].takes_all_arguments:
+        module = _module_of(COMMANDS[chosen])
+        return int(module.main(argv[argv.index(chosen) + 1 :]))
+    arguments = parser.parse_args(argv)
+    return int(arguments.main(arguments))
+
+
+def _module_of(command: Command) -> Any:
+    """Imports a command.
+
+    Raises:
+        MissingPackage: It needs a package that is not installed.
+    """
     try:
-        if chosen in COMMANDS and COMMANDS[chosen].takes_all_arguments:
-            module = importlib.import_module(COMMANDS[chosen].module)
-            return int(module.main(argv[argv.index(chosen) + 1 :]))
-        arguments = parser.parse_args(argv)
-        return int(arguments.main(arguments))
-    except SegRosError as error:
-        print(f'seg_ros {chosen}: {error}', file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return 130
+        return importlib.import_module(command.module)
+    except ModuleNotFoundError as error:
+        name = (error.name or '').partition('.')[0]
+        if name in ('', 'seg_ros'):
+            raise
+        raise MissingPackage(name=name) from error
 
 
 if __name__ == '__main__':

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from seg_ros.commands.evaluate.evaluated_camera import EvaluatedCamera
 from seg_ros.commands.evaluate.sight.pictures import clean_pictures
+from seg_ros.commands.shared.numbers import zero_or_more
 from seg_ros.commands.shared.progress import Progress
 from seg_ros.core.errors import ConfigurationError
 from seg_ros.core.parameters.node_config import NodeConfig
@@ -64,7 +65,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='of the pictures of cameras that were left out (default: 0.01)',
     )  # fmt: skip
     parser.add_argument('--backend', choices=['auto', *BACKENDS], default='auto')
-    parser.add_argument('--threads', type=int, default=0, help='0: one per free core')
+    parser.add_argument('--threads', type=zero_or_more, default=0, help='0: one per free core')
     parser.add_argument('--dry-run', action='store_true', help='measure, and write nothing')
     parser.add_argument('--json', action='store_true', help='print the figures as JSON')
 

@@ -10,12 +10,16 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from seg_ros.commands.shared.node_parameters import (
+    add_parameter_arguments,
+    config_from_arguments,
+)
+from seg_ros.commands.shared.numbers import positive, positive_or_zero
 from seg_ros.commands.shared.progress import Progress
 from seg_ros.core.errors import ConfigurationError
 from seg_ros.recordings.recording import RecordedSpan
 from seg_ros.replay.fleet import ReplayOutcome, fleet_jobs, run_processes, run_ray
 from seg_ros.replay.job import ReplayJob, ReplaySummary
-from seg_ros.replay.parameters import config_of
 from seg_ros.replay.replay import ReplayProgress, replay
 
 __all__ = ['add_arguments', 'main']
@@ -67,11 +71,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='calibration as camera_calibration writes it, instead of the CameraInfo',
     )
     group.add_argument(
-        '--start', type=float, default=0.0, metavar='S', help='seconds after the begin'
+        '--start', type=positive_or_zero, default=0.0, metavar='S', help='seconds after the begin'
     )
-    group.add_argument('--duration', type=float, metavar='S', help='seconds of it')
+    group.add_argument('--duration', type=positive, metavar='S', help='seconds of it')
     group.add_argument('--every', type=int, default=1, metavar='N', help='only each n-th image')
-    group.add_argument('--rate', type=float, metavar='HZ', help='of a video or folder of images')
+    group.add_argument(
+        '--rate', type=positive, metavar='HZ', help='of a video or folder of images'
+    )
     group.add_argument(
         '--clock',
         choices=('recording', 'stamps'),
@@ -98,15 +104,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument('--overlay', type=Path, metavar='FILE', help='an annotated video beside it')
 
     group = parser.add_argument_group('with what')
-    group.add_argument('--params', type=Path, metavar='FILE', help="the node's parameter file")
-    group.add_argument(
-        '-p',
-        dest='assignments',
-        action='append',
-        default=[],
-        metavar='NAME:=VALUE',
-        help='one parameter, like engine:=roadsynth or inference_threads:=2',
-    )
+    add_parameter_arguments(group)
 
     group = parser.add_argument_group('many recordings: input and output are folders of them')
     group.add_argument(
@@ -203,7 +201,7 @@ def job_of(arguments: argparse.Namespace) -> ReplayJob:
     return ReplayJob(
         source=arguments.input,
         output=arguments.output,
-        config=config_of(arguments.params, arguments.assignments),
+        config=config_from_arguments(arguments),
         topics=tuple(arguments.topic),
         odometry=arguments.odometry,
         outputs=tuple(outputs),

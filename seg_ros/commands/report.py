@@ -5,14 +5,20 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import cv2
+import numpy as np
+from numpy.typing import NDArray
 
+from seg_ros.commands.shared.patience import Patience
 from seg_ros.core.errors import ConfigurationError
 from seg_ros.report.build import comparison_report, drive_report
 from seg_ros.report.drive import read_drive
-from seg_ros.report.page import page_html
+from seg_ros.report.page import Page, page_html
 from seg_ros.report.page_picture import page_picture
 
 __all__ = ['add_arguments', 'main']
@@ -33,17 +39,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(arguments: argparse.Namespace) -> int:
     """Writes report.html, report.png and report.json; returns the exit code."""
-    drive = read_drive(arguments.bag, arguments.camera)
-    if arguments.other is None:
-        page, data = drive_report(drive)
-    else:
-        page, data = comparison_report(drive, read_drive(arguments.other, arguments.camera))
+    with Patience(sys.stderr) as patience:
+        page, data, picture = _made(arguments, patience.show)
     folder: Path = arguments.output
     try:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / 'report.html').write_text(page_html(page), encoding='utf-8')
         (folder / 'report.json').write_text(json.dumps(data, allow_nan=False), encoding='utf-8')
-        picture = cv2.cvtColor(page_picture(page), cv2.COLOR_RGB2BGR)
         cv2.imwrite(str(folder / 'report.png'), picture)
     except OSError as error:
         msg = f'-o {folder}: the report cannot be written ({error}). Name another folder.'
@@ -54,3 +56,20 @@ def main(arguments: argparse.Namespace) -> int:
     else:
         print(f'{page.verdict.text}\nLook at {folder / "report.html"}.')
     return 0
+
+
+def _made(
+    arguments: argparse.Namespace, show: Callable[[str], object]
+) -> tuple[Page, dict[str, Any], NDArray[np.uint8]]:
+    """Returns the page, its figures and its picture."""
+    show(f'Reading {arguments.bag}')
+    drive = read_drive(arguments.bag, arguments.camera)
+    if arguments.other is None:
+        show('Looking at the drive')
+        page, data = drive_report(drive)
+    else:
+        show(f'Reading {arguments.other}')
+        page, data = comparison_report(drive, read_drive(arguments.other, arguments.camera))
+    show('Drawing its picture')
+    picture: Any = cv2.cvtColor(page_picture(page), cv2.COLOR_RGB2BGR)
+    return page, data, picture

@@ -61,6 +61,11 @@ class LatencyWindow:
             self._samples_ms[name] = deque(maxlen=self._length)
         self._samples_ms[name].append(sample_ms)
 
+    def newest_ms(self, name: str) -> float:
+        """Returns the newest sample of a name, 0 without one."""
+        samples = self._samples_ms.get(name)
+        return samples[-1] if samples else 0.0
+
     def percentiles(self) -> dict[str, Percentiles]:
         """Returns the percentiles of every name that has a sample, in order of first arrival."""
         return {

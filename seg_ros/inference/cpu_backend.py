@@ -16,6 +16,7 @@ from seg_ros.core.errors import BackendError, EngineError
 from seg_ros.core.image.upsample import Logits, Upsampler
 from seg_ros.core.types import RgbBatch
 from seg_ros.inference.base import ConfidenceBatch, InferenceResult, LabelBatch, check_batch
+from seg_ros.inference.cpu_quota import quota_cores
 from seg_ros.inference.engine import Engine
 
 __all__ = [
@@ -38,14 +39,11 @@ def inference_threads(asked: int) -> int:
     return asked or max(1, available_cores() - 1)
 
 
-def available_cores(cpu_max: Path = Path('/sys/fs/cgroup/cpu.max')) -> int:
+def available_cores() -> int:
     """Returns the cores that this process may use, by its affinity and its container's limit."""
     cores = len(os.sched_getaffinity(0))
-    try:
-        quota, period = cpu_max.read_text().split()
-    except OSError:  # no container, or control groups of version 1
-        return cores
-    return cores if quota == 'max' else min(cores, max(1, int(quota) // int(period)))
+    limit = quota_cores()
+    return cores if limit is None else min(cores, max(1, int(limit)))
 
 
 def bf16_instructions(cpuinfo: Path = Path('/proc/cpuinfo')) -> tuple[str, ...]:

@@ -19,6 +19,7 @@ from seg_ros.core.errors import ConfigurationError
 from seg_ros.core.parameters.node_config import NodeConfig
 from seg_ros.ros.message_info import MessageInfo, with_info
 from seg_ros.ros.middleware import FASTDDS_PROFILE, profile_variable
+from seg_ros.ros.silence import cameras_among, nobody_publishes
 
 __all__ = ['CameraInput']
 
@@ -65,6 +66,8 @@ class CameraInput:
         self._heard_ros_ns = self._ros_ns()
         self._warned_s: float | None = None
         self._had_publisher = False
+        self.problem = ''  # why nothing comes, in a sentence; empty while something may
+        self._logged = ''
         self._adapt(self._publishers())
         self._subscribe()
 
@@ -93,20 +96,37 @@ class CameraInput:
                     return
             if self._subscription is None:
                 self._subscribe()
-        if not publishers or not self._had_publisher:
-            self._had_publisher = bool(publishers)
-            self._heard_s = time.monotonic()
-            self._heard_ros_ns = self._ros_ns()
-            return
         now_s = time.monotonic()
+        if bool(publishers) != self._had_publisher:
+            self._had_publisher = bool(publishers)
+            self._heard_s = now_s
+            self._heard_ros_ns = self._ros_ns()
+            self.problem = ''
         if now_s - self._heard_s < silence_warn_s:
+            self.problem = ''
+            if publishers:
+                self._logged = ''
             return
+        if not publishers:
+            self._miss_publisher()
+            return
+        cause = self._likely_cause(publishers)
+        self.problem = f'{self.topic} has a publisher, but nothing arrives. {cause}'
         if self._warned_s is None or now_s - self._warned_s >= REPEAT_WARNING_S:
             self._warned_s = now_s
             self._node.get_logger().warning(
                 f'Camera {self.name}: {self.topic} has a publisher, but nothing has arrived for '
-                f'{now_s - self._heard_s:.1f} s. {self._likely_cause(publishers)}'
+                f'{now_s - self._heard_s:.1f} s. {cause}'
             )
+
+    def _miss_publisher(self) -> None:
+        """Says who else publishes images; logs it once, and again once one may be meant."""
+        cameras = cameras_among(dict(self._node.get_topic_names_and_types()))
+        cameras = [topic for topic in cameras if self._node.count_publishers(topic)]
+        self.problem = nobody_publishes(self.topic, cameras, self._requested_topic)
+        if not self._logged or ('(did' in self.problem and '(did' not in self._logged):
+            self._logged = self.problem
+            self._node.get_logger().warning(f'Camera {self.name}: {self.problem}.')
 
     def destroy(self) -> None:
         """Ends the subscription for good, also while another thread is about to renew it."""

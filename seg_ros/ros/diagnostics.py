@@ -81,6 +81,7 @@ def camera_status(
     ros_now_ns: int,
     stale_s: float,
     problem: str = '',
+    silence: str = '',
 ) -> DiagnosticStatus:
     """Returns the diagnostic status of one camera.
 
@@ -93,6 +94,7 @@ def camera_status(
         ros_now_ns: The node's clock, which header stamps are compared with.
         stale_s: Age above which the newest result is stale.
         problem: What is wrong with its topics; empty where nothing is.
+        silence: Why nothing comes, or not in time; empty where that is not known.
     """
     level, summary = DiagnosticStatus.OK, 'Frames are processed'
     age_s = None
@@ -102,6 +104,8 @@ def camera_status(
         level, summary = DiagnosticStatus.ERROR, problem
     elif statistics.failing:
         level, summary = DiagnosticStatus.ERROR, statistics.failing
+    elif silence:
+        level, summary = DiagnosticStatus.WARN, silence[0].upper() + silence[1:]
     elif statistics.received == 0:
         level, summary = DiagnosticStatus.WARN, 'No frame has arrived yet'
     elif age_s is not None and age_s > stale_s:

@@ -21,11 +21,17 @@ from rclpy.qos import QoSProfile
 from std_msgs.msg import Bool
 
 from seg_ros.core.errors import ConfigurationError
+from seg_ros.core.parameters.gate_config import GateConfig
+from seg_ros.core.parameters.text import parameters_help
 from seg_ros.ros.message_info import MessageInfo, source_time_ns, with_info
+from seg_ros.ros.parameters import declare_parameters, given_overrides, read_config
+from seg_ros.ros.silence import nobody_publishes
 from seg_ros.ros.spinning import ended_by_signal
+from seg_ros.ros.starting import start_ros
 
 __all__ = ['GateNode', 'main']
 
+NODE_NAME = 'pedestrian_gate'
 HELP = """usage: seg_ros gate [--ros-args ROS_ARGUMENT ...]
 
 Subscribes to cmd_vel_in and pedestrian_stop, publishes cmd_vel_out. Its type, geometry_msgs/Twist
@@ -35,10 +41,6 @@ or TwistStamped, is that of cmd_vel_in, which follows the publisher.
       -r pedestrian_stop:=/segmentation/pedestrian_stop
 
 Parameters:
-  stamped:=false         until cmd_vel_in has a publisher: its type is TwistStamped
-  stop_timeout_s:=0.5    age of the newest go, by when it was sent, that counts as a stop
-  command_timeout_s:=0.5 the same of cmd_vel_in, after which zero is published
-  rate_hz:=20.0          rate at which zero is repeated
 """
 
 KINDS = {'geometry_msgs/msg/Twist': Twist, 'geometry_msgs/msg/TwistStamped': TwistStamped}
@@ -49,6 +51,11 @@ AHEAD_S = 0.1
 # After a pause of the process (SIGSTOP, a laptop's lid) what waited is read within milliseconds
 DRAIN_S = 0.1
 REPEAT_LOG_S = 5.0
+SILENCE_WARN_S = 2.0  # discovery takes as long on a loaded machine
+INPUTS = {
+    'pedestrian_stop': ('stop', ('std_msgs/msg/Bool',)),
+    'cmd_vel_in': ('velocity', tuple(KINDS)),
+}
 NEVER = float('-inf')
 
 
@@ -56,24 +63,25 @@ class GateNode(Node):
     """Publishes the planner's velocity, or zero.
 
     Raises:
-        ConfigurationError: A timeout or rate that is not a finite number above 0.
+        ConfigurationError: A parameter that is out of its range.
     """
 
     def __init__(self, **node_arguments: object) -> None:
-        super().__init__('pedestrian_gate', **node_arguments)
-        stamped = bool(self.declare_parameter('stamped', False).value)
+        super().__init__(NODE_NAME, **node_arguments)
         try:
-            self._stop_timeout_s = self._positive('stop_timeout_s', 0.5)
-            self._command_timeout_s = self._positive('command_timeout_s', 0.5)
-            rate_hz = self._positive('rate_hz', 20.0)
+            declare_parameters(self, GateConfig)
+            config = read_config(self, GateConfig())
         except ConfigurationError:
             self.destroy_node()  # else it stays on the graph until Python collects it
             raise
+        self._stop_timeout_s = config.stop_timeout_s
+        self._command_timeout_s = config.command_timeout_s
         self._go_s = NEVER  # when the newest go was sent, by the monotonic clock
         self._command_s = NEVER  # the same of the newest velocity
         self._awake_s = self._looked_s = time.monotonic()
+        self._missed_s: dict[str, float] = {}  # since when an input has no publisher
         self._frame_id = 'base_link'  # of zeros, until the planner has named its own
-        self._kind: type[Twist | TwistStamped] = TwistStamped if stamped else Twist
+        self._kind: type[Twist | TwistStamped] = TwistStamped if config.stamped else Twist
         self._output: Any = None
         self._input: Any = None
         self._connect()
@@ -81,21 +89,12 @@ class GateNode(Node):
             Bool, 'pedestrian_stop', with_info(self._on_stop), QoSProfile(depth=1)
         )
         steady = Clock(clock_type=ClockType.STEADY_TIME)
-        self.create_timer(1.0 / rate_hz, self._tick, clock=steady)
+        self.create_timer(1.0 / config.rate_hz, self._tick, clock=steady)
         self.create_timer(WATCH_PERIOD_S, self._follow, clock=steady)
 
     def may_go(self) -> bool:
         """Returns whether the stop said go, and lately."""
         return time.monotonic() - self._go_s <= self._stop_timeout_s
-
-    def _positive(self, name: str, default: float) -> float:
-        value = float(self.declare_parameter(name, default).value)
-        if not (math.isfinite(value) and value > 0.0):
-            raise ConfigurationError(
-                f'{name} is {value}. It must be more than 0 and finite: a gate without a timeout '
-                'lets everything through once its stop has died.'
-            )
-        return value
 
     def _on_stop(self, message: Bool, info: MessageInfo) -> None:
         sent_s = self._sent_s(info)
@@ -172,6 +171,7 @@ class GateNode(Node):
 
     def _follow(self) -> None:
         """Takes the type that the planner publishes, for what comes out, too."""
+        self._look_for_publishers()
         rows = self.get_publishers_info_by_topic(self.resolve_topic_name('cmd_vel_in'))
         kinds = [KINDS[row.topic_type] for row in rows if row.topic_type in KINDS]
         if kinds and self._kind not in kinds:
@@ -181,6 +181,30 @@ class GateNode(Node):
             # connect at the next look.
         else:
             self._connect()
+
+    def _look_for_publishers(self) -> None:
+        """Says once that nobody publishes what the gate waits for, and who probably does."""
+        now_s = time.monotonic()
+        for name, (what, kinds) in INPUTS.items():
+            topic = self.resolve_topic_name(name)
+            if self.count_publishers(topic):
+                self._missed_s.pop(name, None)
+                continue
+            since_s = self._missed_s.setdefault(name, now_s)
+            if now_s - since_s < SILENCE_WARN_S:
+                continue
+            self._missed_s[name] = math.inf  # until somebody has published it
+            ours = self.resolve_topic_name('cmd_vel_out')
+            others = sorted(
+                other
+                for other, types in self.get_topic_names_and_types()
+                if set(types) & set(kinds) and other != ours and self.count_publishers(other)
+            )
+            if what == 'stop':
+                others = [other for other in others if other.endswith('/pedestrian_stop')]
+            self.get_logger().warning(
+                f'Zero is all that comes out: {nobody_publishes(topic, others, name, what)}.'
+            )
 
     def _connect(self) -> None:
         if self._input is not None and self._output is not None:
@@ -212,15 +236,22 @@ def _is_finite(command: Twist) -> bool:
 
 
 def main(argv: Sequence[str]) -> int:
-    """Runs the gate until it is told to end."""
+    """Runs the gate until it is told to end.
+
+    Raises:
+        ConfigurationError: An argument, parameter or setting with which it cannot start.
+    """
     if {'-h', '--help'} & set(argv):
-        print(HELP, end='')
+        print(HELP + parameters_help(GateConfig), end='')
         return 0
-    rclpy.init(args=list(argv))
+    given = given_overrides(argv, NODE_NAME, GateConfig())
+    start_ros(argv)
     node = None
     try:
         with ended_by_signal():
-            node = GateNode()
+            node = GateNode(parameter_overrides=given.parameters)
+            for sentence in given.warnings:
+                node.get_logger().warning(sentence)
             rclpy.spin(node)
     finally:
         if node is not None:

@@ -9,14 +9,18 @@ from __future__ import annotations
 
 import ctypes
 import os
+import re
 from pathlib import Path
 
 __all__ = [
     'FASTDDS_PROFILE',
+    'LARGEST_DOMAIN',
     'PROFILE_VARIABLES',
     'TRANSPORT_VARIABLE',
     'prepare_process',
     'profile_variable',
+    'said_by_ros',
+    'start_advice',
 ]
 
 FASTDDS_PROFILE = Path(__file__).parents[1] / 'resource' / 'fastdds.xml'
@@ -33,6 +37,26 @@ ALLOCATOR_SETTINGS = (
     (-3, 512 << 20, 'MALLOC_MMAP_THRESHOLD_'),
     (-1, 1 << 30, 'MALLOC_TRIM_THRESHOLD_'),
     (-2, 64 << 20, 'MALLOC_TOP_PAD_'),
+)
+
+# What rcl adds to a sentence: where it found that out, and who asked it
+PLACES = re.compile(r', at /[^ ,]+:\d+')
+LAYERS = re.compile(r'^([\w.]*Error: |failed to initialize (rcl|logging): )')
+
+LARGEST_DOMAIN = 232  # above it the ports of DDS do not exist
+
+# What ROS says when it does not start, and what to do about it
+ADVICE = (
+    (
+        ('log directory', 'logging directory', 'log file'),
+        'Its log goes to $ROS_LOG_DIR, else to ~/.ros/log: set one to what this user can write.',
+    ),
+    (('DOMAIN_ID',), f'Set ROS_DOMAIN_ID to a number from 0 to {LARGEST_DOMAIN}, or unset it.'),
+    (('external configuration',), 'Leave --log-config-file out.'),
+    (('severity',), 'Its levels are debug, info, warn, error and fatal.'),
+    (('remap rule',), 'Write it like -r image:=/camera/image or -r __ns:=/robot.'),
+    (('parameter override',), 'Write it like -p stop.hold_s:=1.5.'),
+    (('RMW', 'rmw'), 'Unset RMW_IMPLEMENTATION, or install what it names.'),
 )
 
 
@@ -52,6 +76,22 @@ def profile_variable() -> str:
             if folder and (Path(folder) / library).exists():
                 return variable
     return PROFILE_VARIABLES['libfastdds.so']
+
+
+def said_by_ros(error: str) -> str:
+    """Returns what ROS says without where in its sources it says so, on one line."""
+    text = ' '.join(PLACES.sub('', error).split())
+    while (shorter := LAYERS.sub('', text)) != text:
+        text = shorter
+    return text.rstrip('.')
+
+
+def start_advice(reason: str) -> str:
+    """Returns what to do when ROS does not start for a reason that it gives."""
+    for words, advice in ADVICE:
+        if any(word in reason for word in words):
+            return advice
+    return 'Look at the arguments after --ros-args and at the variables ROS_*.'
 
 
 def _prepare_fastdds() -> str:

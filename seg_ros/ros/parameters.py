@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple, TypeVar
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 from rclpy.node import Node
@@ -14,18 +14,41 @@ from seg_ros.core.errors import ConfigurationError
 from seg_ros.core.parameters.node_config import NodeConfig
 from seg_ros.core.parameters.option import Option, ParameterValue, config_from_values, options_of
 from seg_ros.core.parameters.renamed import RENAMED, with_new_names
+from seg_ros.parameter_files import config_of_given, given_parameters
+from seg_ros.ros.starting import ros_arguments
 
-__all__ = ['changed_config', 'declare_parameters', 'descriptor_of', 'read_config']
+__all__ = [
+    'Overrides',
+    'changed_config',
+    'declare_parameters',
+    'descriptor_of',
+    'given_overrides',
+    'read_config',
+]
+
+ConfigT = TypeVar('ConfigT')
 
 
-def declare_parameters(node: Node) -> None:
+class Overrides(NamedTuple):
+    """What a node is given.
+
+    Attributes:
+        parameters: For its constructor.
+        warnings: For its log, a sentence each.
+    """
+
+    parameters: list[Parameter]
+    warnings: Sequence[str]
+
+
+def declare_parameters(node: Node, config: type[Any] = NodeConfig) -> None:
     """Declares every option with its description, unit, range and default.
 
     Raises:
         ConfigurationError: An override is out of its range or of the wrong type.
     """
-    renamed = _renamed_values(node)
-    for name, default, rule in options_of(NodeConfig):
+    renamed = _renamed_values(node) if config is NodeConfig else {}
+    for name, default, rule in options_of(config):
         value = renamed.get(name, list(default) if isinstance(default, tuple) else default)
         _declare(node, name, value, descriptor_of(rule, default))
 
@@ -52,15 +75,42 @@ def descriptor_of(rule: Option, default: ParameterValue) -> ParameterDescriptor:
     return descriptor
 
 
-def read_config(node: Node) -> NodeConfig:
+def read_config(node: Node, default: ConfigT) -> ConfigT:
     """Returns the parameters as they are now.
 
     Raises:
         ConfigurationError: They do not fit their choices or each other.
     """
-    names = [name for name, _, _ in options_of(NodeConfig)]
+    names = [name for name, _, _ in options_of(type(default))]
     return config_from_values(
-        NodeConfig(), {row.name: _plain(row.value) for row in node.get_parameters(names)}
+        default, {row.name: _plain(row.value) for row in node.get_parameters(names)}
+    )
+
+
+def given_overrides(argv: Sequence[str], name: str, default: object) -> Overrides:
+    """Returns what the arguments of a process give its node, after a look at all of it.
+
+    rclpy would match sections otherwise on Humble, and would not look at names; so it is told what
+    we read, as overrides, which win.
+
+    Args:
+        argv: All that follow the command.
+        name: The node's, unless it is remapped.
+        default: Configuration of the node.
+
+    Raises:
+        ConfigurationError: The node could not work with it.
+    """
+    arguments = ros_arguments(argv, name)
+    given = given_parameters(arguments.files, arguments.assignments, arguments.node, type(default))
+    config_of_given(given, default)
+    plain = {
+        name: list(value) if isinstance(value, tuple) else value
+        for name, value in given.values.items()
+        if value != ()
+    }
+    return Overrides(
+        [Parameter(name, value=value) for name, value in plain.items()], given.warnings
     )
 
 

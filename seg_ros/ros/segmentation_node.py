@@ -35,7 +35,7 @@ from seg_ros.core.parameters.text import parameters_help
 from seg_ros.core.stop.decision import Fault, StopDecision, StopKind
 from seg_ros.core.stop.vehicle_stop import VehicleDecision, VehicleStop
 from seg_ros.core.stop.zones import Motion
-from seg_ros.core.units import NS_PER_S
+from seg_ros.core.units import NS_PER_MS, NS_PER_S
 from seg_ros.decisions import CameraDecisions
 from seg_ros.inference.engine import engine_search_path, load_engine
 from seg_ros.inference.registry import ChosenBackend, PlanOptions, create_backend
@@ -47,8 +47,15 @@ from seg_ros.ros.camera_input import CameraInput
 from seg_ros.ros.diagnostics import CameraStatistics, camera_status
 from seg_ros.ros.middleware import prepare_process
 from seg_ros.ros.outputs import CameraOutputs, DecisionOutputs
-from seg_ros.ros.parameters import changed_config, declare_parameters, read_config
+from seg_ros.ros.parameters import (
+    changed_config,
+    declare_parameters,
+    given_overrides,
+    read_config,
+)
+from seg_ros.ros.silence import SpeedWatch
 from seg_ros.ros.spinning import ended_by_signal, spin_while
+from seg_ros.ros.starting import start_ros
 from seg_ros.ros.stop_heartbeat import ClockWatch, StopHeartbeat
 from seg_ros.ros.stream_watch import StreamWatch
 from seg_ros.ros.vehicle_geometry import (
@@ -109,7 +116,7 @@ class SegmentationNode(LifecycleNode):
         super().__init__(NODE_NAME, **node_arguments)
         try:
             declare_parameters(self)
-            self.config: NodeConfig = read_config(self)
+            self.config = read_config(self, NodeConfig())
         except ConfigurationError:
             self.destroy_node()  # else it stays on the graph until Python collects it
             raise
@@ -124,6 +131,8 @@ class SegmentationNode(LifecycleNode):
         self._odometry: OdometryInput | None = None
         self._clock_watch = ClockWatch()
         self._streams = StreamWatch(self)
+        self._speeds: dict[str, SpeedWatch] = {}  # by camera
+        self._silences: dict[str, str] = {}  # why nothing comes in time, by camera
         self._vehicle: VehicleStop | None = None  # while the node is active
         self._idle = VehicleDecision(
             StopDecision.without_frame(StopKind.INACTIVE, self._now_ns()), '', {}
@@ -137,7 +146,7 @@ class SegmentationNode(LifecycleNode):
     @reported
     def on_configure(self, _state: LifecycleState) -> TransitionCallbackReturn:
         """Reads the parameters, loads the engine, creates the publishers."""
-        self.config = config = read_config(self)
+        self.config = config = read_config(self, NodeConfig())
         ours = [Path(config.engines_path)] if config.engines_path else []
         engine = load_engine(config.engine, [*ours, *engine_search_path()], config.network_size)
         self.chosen = create_backend(
@@ -234,6 +243,7 @@ class SegmentationNode(LifecycleNode):
             camera.destroy()
         self.inputs.clear()
         self._streams.reset()
+        self._speeds, self._silences = {}, {}
         if self._worker is not None and not self._worker.stop():
             self.get_logger().error(
                 'Inference hangs; its thread and the engine are left behind. Restart the process '
@@ -307,10 +317,20 @@ class SegmentationNode(LifecycleNode):
         decision = vehicle.check(now_ns, None if is_sim_time else steady_ns)
         fault = self._graph_fault(now_ns, steady_ns)
         if decision.stop or fault is None:
-            return decision
+            return self._explained(decision)
         kind, reason = fault
         stopped = replace(decision.decision, stop=True, kind=kind, reason=reason, since_ns=now_ns)
         return replace(decision, decision=stopped)
+
+    def _explained(self, vehicle: VehicleDecision) -> VehicleDecision:
+        """Adds why no frame came, or not in time, where that is known."""
+        decision = vehicle.decision
+        if decision.kind not in (StopKind.NO_FRAME, StopKind.STALE):
+            return vehicle
+        why = self._silences.get(vehicle.camera, '')
+        if not why:
+            return vehicle
+        return replace(vehicle, decision=replace(decision, reason=f'{decision.reason}: {why}'))
 
     def _graph_fault(self, now_ns: int, steady_ns: int) -> Fault | None:
         """What is wrong around the node, so that no frame proves the way clear."""
@@ -346,6 +366,8 @@ class SegmentationNode(LifecycleNode):
             self._worker = self._start_worker(self._perception)
         for camera in self.inputs:
             camera.watch(self.config.silence_warn_s)
+            slow = self._watch_speed(camera.name)
+            self._silences[camera.name] = camera.problem or slow
         self._watch_streams()
         for port in self._ports.values():
             port.geometry.watch()
@@ -354,6 +376,23 @@ class SegmentationNode(LifecycleNode):
             newest_ns = port.statistics.newest_stamp_ns
             if newest_ns is None or newest_ns < oldest_ns:
                 port.decision_outputs.publish_silence()
+
+    def _watch_speed(self, camera: str) -> str:
+        """Returns why frames of a camera get too old, logged once; empty where they do not."""
+        if self.get_clock().ros_time_is_active:  # which may go slower than any watch
+            return ''
+        statistics = self._ports[camera].statistics
+        watch = self._speeds.setdefault(camera, SpeedWatch())
+        news = watch.look(
+            time.monotonic(),
+            statistics.received + statistics.missed,
+            statistics.published,
+            statistics.latency.newest_ms('received_to_published') * NS_PER_MS / NS_PER_S,
+            self.config.stop.stale_timeout_s,
+        )
+        if news:
+            self.get_logger().warning(f'Camera {camera}: {news}.')
+        return watch.problem
 
     def _watch_streams(self) -> None:
         """Looks for a second camera on an image topic, and for another node's stop."""
@@ -404,6 +443,7 @@ class SegmentationNode(LifecycleNode):
                     ros_now_ns=ros_now.nanoseconds,
                     stale_s=self.config.diagnostics_stale_s,
                     problem=problems.get(camera, '') or stop_problem,
+                    silence=self._silences.get(camera, ''),
                 )
             )
         self._diagnostics.publish(message)
@@ -429,7 +469,7 @@ HELP = """usage: seg_ros run [--ros-args ROS_ARGUMENT ...]
 
 Runs the segmentation node. Parameters, remappings and log level are ROS arguments:
 
-  seg_ros run --ros-args -p engine:=roadseg -r image:=/camera/image_raw
+  seg_ros run --ros-args -p engine:=roadseg -r image:=/camera/image
   seg_ros run --ros-args --params-file config/segmentation.yaml --log-level debug
 
 Parameters:
@@ -443,29 +483,32 @@ def main(argv: Sequence[str]) -> int:
         argv: ROS arguments; ``--help`` prints the parameters.
 
     Returns:
-        0 when it ended as told, 1 when it could not start, 2 when the arguments are wrong.
+        0 when it ended as told, 1 when it could not start.
+
+    Raises:
+        ConfigurationError: An argument, parameter or setting with which it cannot start.
     """
     if {'-h', '--help'} & set(argv):
         print(HELP + parameters_help(), end='')
         return 0
+    given = given_overrides(argv, NODE_NAME, NodeConfig())
     prepared = prepare_process()
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     cv2.setNumThreads(1)  # the cores belong to the network; resizing takes a fraction of a ms
-    rclpy.init(args=list(argv))
+    start_ros(argv)
     executor = SingleThreadedExecutor()  # Kilted's rclpy makes none after a shutdown
     node = None
     try:
         with ended_by_signal():
-            node = SegmentationNode()
+            node = SegmentationNode(parameter_overrides=given.parameters)
             for sentence in prepared:
                 node.get_logger().info(sentence)
+            for sentence in given.warnings:
+                node.get_logger().warning(sentence)
             if node.config.autostart and not autostart(node) and rclpy.ok():
                 return 1
             executor.add_node(node)
             spin_while(rclpy.ok, executor, node.get_logger().error)
-    except ConfigurationError as error:
-        print(f'seg_ros run: {error}', file=sys.stderr)
-        return 1
     finally:
         if node is not None:
             node.destroy_node()
@@ -481,4 +524,7 @@ def autostart(node: SegmentationNode) -> bool:
 
 def main_process() -> None:
     """Entry point of ``ros2 run seg_ros segmentation_node``."""
-    sys.exit(main(sys.argv[1:]))
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except SegRosError as error:
+        sys.exit(f'{NODE_NAME}: {error}')

@@ -19,7 +19,7 @@ from rclpy.publisher import Publisher
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from std_msgs.msg import Bool
 
-from seg_ros.core.stop.decision import StopDecision, StopKind
+from seg_ros.core.stop.decision import Cause, StopDecision, StopKind
 from seg_ros.core.stop.vehicle_stop import VehicleDecision
 from seg_ros.core.units import NS_PER_S
 from seg_ros.messages.stop_status import stop_status
@@ -27,6 +27,9 @@ from seg_ros.messages.stop_status import stop_status
 __all__ = ['ClockWatch', 'StopHeartbeat']
 
 HEARTBEAT_QOS = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)
+
+REPEAT_LOG_S = 10.0  # a change that comes back sooner is counted, not logged
+NEVER_S = float('-inf')
 
 Decide = Callable[[int], VehicleDecision]
 
@@ -49,6 +52,8 @@ class StopHeartbeat:
         )
         self._camera_status: dict[str, Publisher] = {}
         self._was = ''
+        self._changed_s: dict[StopKind, float] = {}  # when each kind came last
+        self._unlogged = 0
         self._period_s = 1.0 / rate_hz
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, name='heartbeat', daemon=True)
@@ -108,11 +113,29 @@ class StopHeartbeat:
             self._camera_status[camera].publish(status)
 
     def _log(self, decision: StopDecision) -> None:
-        """Logs the change between stop and go, and of the kind of a stop."""
-        if decision.kind != self._was:
-            self._was = decision.kind
-            word = 'Stop' if decision.stop else 'Go'
-            self._node.get_logger().info(f'{word}: {decision.reason}.')
+        """Logs the change between stop and go, and of the kind of a stop.
+
+        What comes back again and again without a person, as on a machine that is too slow, is
+        counted and not logged.
+        """
+        kind = decision.kind
+        if kind == self._was:
+            return
+        self._was = kind
+        now_s = time.monotonic()
+        last_s, self._changed_s[kind] = self._changed_s.get(kind, NEVER_S), now_s
+        if kind.cause is Cause.PERSON:
+            self._changed_s.clear()
+        elif now_s - last_s < REPEAT_LOG_S:
+            self._unlogged += 1
+            return
+        zone = f' ({decision.zone})' if not decision.stop and decision.zone else ''
+        more = f' {self._unlogged} changes like those before were not logged.'
+        self._node.get_logger().info(
+            f'{"Stop" if decision.stop else "Go"}: {decision.reason}{zone}.'
+            + (more if self._unlogged else '')
+        )
+        self._unlogged = 0
 
 
 class ClockWatch:

@@ -48,6 +48,10 @@ LATCHED = QoSProfile(
     reliability=ReliabilityPolicy.RELIABLE,  # only so does DDS give what was sent before
     durability=DurabilityPolicy.TRANSIENT_LOCAL,
 )
+# What needs to know where the ground is (messages/outputs.py)
+IN_METRES = (
+    'lane_track', 'obstacles', 'scan', 'drivable', 'costmap', 'pedestrians, ground zones',
+)  # fmt: skip
 WAIT_S = 0.05  # for TF at a stamp: odometry of 20 Hz may come that much after the camera
 
 
@@ -73,7 +77,7 @@ class CameraGeometry:
             lambda frame_id, now_ns: mounting.mount(name, frame_id, now_ns),
             is_rectified=is_rectified(image_topic, config.image_is_rectified),
         )
-        self._silence_warn_s = config.silence_warn_s
+        self._config = config
         self._missed_since_s: float | None = None  # when the first image came without it
         self._has_warned = False
         self._logged = ''  # why the calibration is refused
@@ -99,9 +103,11 @@ class CameraGeometry:
         """
         now_ns = self._node.get_clock().now().nanoseconds
         camera = self._calibration.camera(now_ns, image_size_wh, image_frame_id)
-        if not self._calibration.has_lens:
-            self._miss()
-        elif self.is_refused and self.reason != self._logged:
+        if camera is not None:
+            self._missed_since_s = None
+        elif not self.is_refused:
+            self._miss(image_frame_id)
+        elif self.reason != self._logged:
             self._logged = self.reason
             self._node.get_logger().error(f'Camera {self._name}, {self.topic}: {self.reason}')
         return camera
@@ -131,19 +137,30 @@ class CameraGeometry:
         qos = LATCHED if self._is_latched else qos_profile_sensor_data
         return self._node.create_subscription(CameraInfo, self.topic, self._calibration.take, qos)
 
-    def _miss(self) -> None:
-        """Warns once when images come and nothing says what they show."""
+    def _miss(self, image_frame_id: str) -> None:
+        """Warns once when images come and nobody knows where on the ground what they show is."""
         now_s = time.monotonic()
         if self._missed_since_s is None:
             self._missed_since_s = now_s
         waited_s = now_s - self._missed_since_s
-        if self._has_warned or waited_s < self._silence_warn_s:
+        if self._has_warned or waited_s < self._config.silence_warn_s:
             return
         self._has_warned = True
+        config = self._config
+        guesses = (
+            f'the stop never says go (stop.require_geometry, zone {config.stop.zone})'
+            if config.stop.require_geometry
+            else f'the stop guesses its zone in the picture (image, not {config.stop.zone})'
+        )
+        if config.stop.zone == 'image':
+            guesses = 'the stop goes by its zone in the picture (image)'
         self._node.get_logger().warning(
             f'Camera {self._name}, {self.topic}: images come, but after {waited_s:.1f} s '
-            f'{self.reason}, so that nothing is known in metres. Publish the calibration there, '
-            'or remap the image to a topic that has one beside it.'
+            f'{self.reason}, so that nothing is known in metres: {", ".join(IN_METRES)} stay '
+            f'silent, and {guesses}. Two lines mend it:\n'
+            f'  lens: publish sensor_msgs/CameraInfo on {self.topic}\n'
+            f'  place: -p mount.z:=[METRES] (the lens above the ground), or TF from '
+            f'{image_frame_id or "the frame of the images"} to {config.base_frame}'
         )
 
 

@@ -132,15 +132,13 @@ def test_a_graph_with_other_channels_than_it_announces_is_refused(
         OnnxruntimeBackend(engine)
 
 
-def test_a_container_with_fewer_cores_than_the_machine_counts_its_own(tmp_path: Path) -> None:
+def test_a_container_with_fewer_cores_than_the_machine_counts_its_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     cores = len(os.sched_getaffinity(0))
-    limit = tmp_path / 'cpu.max'
-    for text, expected in (('max 100000', cores), ('100000 100000', 1), ('50000 100000', 1)):
-        limit.write_text(f'{text}\n')
-        assert available_cores(limit) == expected
-    limit.write_text('99900000 100000\n')
-    assert available_cores(limit) == cores
-    assert available_cores(tmp_path / 'none') == cores
+    for limit, expected in ((None, cores), (1.0, 1), (0.5, 1), (1.9, 1), (999.0, cores)):
+        monkeypatch.setattr('seg_ros.inference.cpu_backend.quota_cores', lambda limit=limit: limit)
+        assert available_cores() == expected
 
 
 def test_zero_threads_leave_one_core_free(monkeypatch: pytest.MonkeyPatch) -> None:

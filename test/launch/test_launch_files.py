@@ -3,37 +3,23 @@
 
 from __future__ import annotations
 
-import importlib.util
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from seg_ros.commands.demo import topics as demo_topics
+from seg_ros.core.errors import ConfigurationError
 from seg_ros.core.parameters.node_config import NodeConfig
 from seg_ros.core.parameters.option import options_of
+from test.launch.starting import started
 from test.paths import REPOSITORY
 
 
 def launched(file: str, **arguments: str) -> dict[str, Any]:
     """Returns what the one node of a launch file is started with."""
-    spec = importlib.util.spec_from_file_location('launch_file', REPOSITORY / 'launch' / file)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    from launch import LaunchContext
-
-    context = LaunchContext()
-    *declared, action = module.generate_launch_description().entities
-    names = {row.name for row in declared}
-    assert set(arguments) <= names, f'no such argument: {set(arguments) - names}'
-    for row in declared:
-        value = arguments.get(row.name, context.perform(row.default_value))
-        context.launch_configurations[row.name] = value
-        assert row.description
-    if hasattr(action, 'function'):
-        (action,) = action.function(context)
-    keywords: dict[str, Any] = context.perform(action.keywords)
+    (keywords,) = started(file, **arguments)
     return keywords
 
 
@@ -57,20 +43,22 @@ def test_a_launch_file_starts_the_installed_node_with_the_shipped_parameters(fil
 
 
 @pytest.mark.parametrize('file', ['segmentation.launch.py', 'multi_camera.launch.py'])
-def test_the_arguments_reach_the_node(file: str) -> None:
+def test_the_arguments_reach_the_node(file: str, tmp_path: Path) -> None:
+    mine = tmp_path / 'mine.yaml'
+    mine.write_text('/robot/eyes: {ros__parameters: {stop.hold_s: 2.0}}')
     keywords = launched(
         file,
         engine='other',
         backend='openvino',
         namespace='robot',
         name='eyes',
-        params_file='/mine.yaml',
+        params_file=str(mine),
         use_sim_time='true',
         autostart='false',
         log_level='debug',
     )
     assert (keywords['namespace'], keywords['name']) == ('robot', 'eyes')
-    assert keywords['parameters'][0] == '/mine.yaml'
+    assert keywords['parameters'][0] == str(mine)
     values = parameters(keywords)
     assert (values['engine'], values['backend']) == ('other', 'openvino')
     assert (values['use_sim_time'], values['autostart']) == (True, False)
@@ -87,3 +75,72 @@ def test_several_cameras_get_their_topics() -> None:
     values = parameters(keywords)
     assert values['camera_names'] == ['front', 'left']
     assert values['image_topics'] == ['/front/image', '/left/image']
+
+
+def test_every_parameter_is_reachable_beside_the_file() -> None:
+    words = "{stop: {hold_s: 2.0}, engine: 'on', mount.z: [1.4]}"
+    keywords = launched('segmentation.launch.py', params=words)
+    assert keywords['arguments'][3:] == [
+        *('-p', 'stop.hold_s:=2.0'),
+        *('-p', 'engine:="on"'),
+        *('-p', 'mount.z:=[1.4]'),
+    ]
+
+
+def test_one_topic_is_the_default_of_all_that_have_one() -> None:
+    from seg_ros.ros.launching import IMAGE_TOPIC
+
+    assert launched('segmentation.launch.py')['remappings'] == [('image', IMAGE_TOPIC)]
+    assert launched('multi_camera.launch.py', cameras='a')['parameters'][-1]['image_topics'] == [
+        f'/a/{IMAGE_TOPIC.rpartition("/")[2]}'
+    ]
+    assert IMAGE_TOPIC == demo_topics.IMAGE
+    for file in ('config/rviz/segmentation.rviz', 'README.md', 'docs/nav2.md'):
+        text = (REPOSITORY / file).read_text()
+        assert IMAGE_TOPIC in text
+        assert f'{IMAGE_TOPIC}_raw' not in text
+    assert (
+        f'"{IMAGE_TOPIC}/compressed"'
+        in (REPOSITORY / 'config/foxglove/segmentation.json').read_text()
+    )
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'sentence'),
+    [
+        ({'use_sim_time': 'ture'}, r'use_sim_time:=ture \(did you mean true\?\): write true or'),
+        ({'autostart': 'maybe'}, 'autostart:=maybe: write true or false'),
+        ({'params_file': '/nowhere.yaml'}, 'params_file:=/nowhere.yaml: there is no such file'),
+        ({'params': '{stop.hold: 2.0}'}, r'no parameter stop.hold \(did you mean stop.hold_s'),
+        ({'params': '{stop.hold_s: 2}'}, 'stop.hold_s is 2. Give a number with a point'),
+        ({'params': '{camera_names: [a, b]}'}, 'Give one topic per camera'),
+        ({'params': 'stop.hold_s: 2.0: 3'}, 'this is no YAML'),
+        ({'params': '[1]'}, "write it like params:='{stop.hold_s: 2.0}'"),
+        ({'backend': 'abacus'}, 'provided value "abacus" is not valid'),
+        ({'log_level': 'loud'}, 'provided value "loud" is not valid'),
+    ],
+)
+def test_an_argument_that_does_not_apply_ends_the_launch(
+    arguments: dict[str, str], sentence: str
+) -> None:
+    with pytest.raises((ConfigurationError, RuntimeError), match=sentence):
+        launched('segmentation.launch.py', **arguments)
+
+
+def test_a_file_that_is_for_another_node_ends_the_launch(tmp_path: Path) -> None:
+    file = tmp_path / 'mine.yaml'
+    file.write_text('segmentation: {ros__parameters: {stop.hold_s: 2.0}}')
+    assert launched('segmentation.launch.py', params_file=str(file))
+    with pytest.raises(ConfigurationError, match='nothing for the node /robot/segmentation'):
+        launched('segmentation.launch.py', params_file=str(file), namespace='robot')
+
+
+def test_an_argument_that_the_file_does_not_have_is_refused_where_it_was_launched_itself(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    words = ['ros2', 'launch', 'seg_ros', 'segmentation.launch.py', 'image_topc:=/eye']
+    monkeypatch.setattr(sys, 'argv', words)
+    with pytest.raises(ConfigurationError, match=r'image_topc \(did you mean image_topic\?\)'):
+        launched('segmentation.launch.py')
+    monkeypatch.setattr(sys, 'argv', [*words[:3], 'robot.launch.py', 'lidar:=true'])
+    assert launched('segmentation.launch.py')

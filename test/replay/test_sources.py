@@ -310,8 +310,8 @@ def test_old_names_of_parameters_work_and_are_warned_of(
 @pytest.mark.parametrize(
     ('assignment', 'sentence'),
     [
-        ('stop.hold_s:=much', "is 'much', but its type must be that of 1.0"),
-        ('stop.hold_s:=2', 'is 2, but its type must be'),  # as the node has it
+        ('stop.hold_s:=much', "is 'much'. Give a number with a point, like 1.0."),
+        ('stop.hold_s:=2', 'is 2. Give a number with a point'),  # as the node has it
         ('stop.hold:=2.0', 'There is no parameter stop.hold'),
         ('stop.hold_s=2.0', 'write it like stop.hold_s:=1.5'),
         ('stop.hold_s:=-1.0', 'It must be from 0.0 to 60.0 s'),

@@ -20,7 +20,7 @@ from rclpy.parameter import Parameter
 from std_msgs.msg import Bool
 
 from seg_ros.core.errors import ConfigurationError
-from seg_ros.ros import message_info
+from seg_ros.ros import gate_node, message_info
 from seg_ros.ros.gate_node import GateNode
 from test.paths import REPOSITORY
 from test.ros.graph import Spinning, wait_for
@@ -131,9 +131,36 @@ def test_every_velocity_has_the_planners_type_and_its_frame(bench: Planner) -> N
 @pytest.mark.parametrize('value', [0.0, -1.0, math.inf, math.nan])
 def test_a_gate_without_a_timeout_is_refused(domain_id: int, name: str, value: float) -> None:
     spinning = Spinning(domain_id)
-    with pytest.raises(ConfigurationError, match='must be more than 0 and finite'):
+    with pytest.raises(ConfigurationError, match=f'{name} out of range Min'):
         GateNode(context=spinning.context, parameter_overrides=[Parameter(name, value=value)])
     spinning.close([])
+
+
+def test_a_gate_whose_stop_nobody_publishes_says_so_once_and_names_the_likely_one(
+    domain_id: int, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gate_node, 'SILENCE_WARN_S', 0.3)
+    spinning = Spinning(domain_id)
+    peer = Node('peer', context=spinning.context)
+    stop = peer.create_publisher(Bool, '/segmentation/pedestrian_stop', 1)
+    peer.create_publisher(Bool, '/door_open', 1)
+    peer.create_publisher(Twist, '/plan', 1)
+    gate = GateNode(context=spinning.context)
+    spinning.executor.add_node(gate)
+    said = ''
+
+    def warned(name: str, words: str) -> int:
+        nonlocal said
+        said += capfd.readouterr().err
+        return said.count(f'nobody publishes /{name}; {words}')
+
+    likely = 'stop topics here: /segmentation/pedestrian_stop (did you mean it?). To read it: -r'
+    wait_for(lambda: warned('pedestrian_stop', likely), 'the warning about the stop')
+    wait_for(lambda: warned('cmd_vel_in', 'velocity topics here: /plan'), 'that of the planner')
+    time.sleep(1.0)  # three looks and more
+    assert warned('pedestrian_stop', likely) == 1
+    assert stop.topic_name == '/segmentation/pedestrian_stop'
+    spinning.close([gate, peer])
 
 
 def test_after_a_pause_of_its_process_no_old_go_lets_a_velocity_through(domain_id: int) -> None:

@@ -82,10 +82,11 @@ def test_the_process_activates_itself_and_ends_cleanly_on_a_signal(
 def test_a_process_that_is_told_to_end_while_it_starts_ends_as_cleanly(
     domain_id: int, engine: Path, method: str
 ) -> None:
+    of_the_node = ('-p', f'engine:={engine}', '-p', 'backend:=canned')
     result = subprocess.run(
         [
             *(sys.executable, '-c', TOLD_TO_END_IN, method),
-            *('--ros-args', '-p', f'engine:={engine}', '-p', 'backend:=canned'),
+            *(('--ros-args', *of_the_node) if 'gate' not in method else ()),
         ],
         capture_output=True,
         text=True,

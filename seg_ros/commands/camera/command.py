@@ -15,6 +15,7 @@ from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.signals import SignalHandlerOptions
 
 from seg_ros.commands.camera.topics import TOPICS, CameraTopics
+from seg_ros.commands.shared.numbers import one_or_more, positive, positive_or_zero
 from seg_ros.commands.shared.stop_request import StopRequest
 from seg_ros.commands.shared.subscriber_wait import wait_for_subscribers
 from seg_ros.core.errors import ConfigurationError
@@ -28,6 +29,7 @@ from seg_ros.recordings.sources import (
     options_from_arguments,
 )
 from seg_ros.ros.middleware import prepare_process
+from seg_ros.ros.starting import start_ros
 
 __all__ = ['add_arguments', 'main']
 
@@ -41,14 +43,16 @@ ROUNDING_S = 1e-6
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_source_arguments(parser)
     parser.add_argument('--loop', action='store_true', help='start again at the end')
-    parser.add_argument('--count', type=int, metavar='N', help='stop after N images')
-    parser.add_argument('--seconds', type=float, metavar='S', help='stop after S seconds of it')
+    parser.add_argument('--count', type=one_or_more, metavar='N', help='stop after N images')
+    parser.add_argument('--seconds', type=positive, metavar='S', help='stop after S seconds of it')
     parser.add_argument('--namespace', default='/camera', help='of its topics (/camera)')
     parser.add_argument('--frame-id', default='camera_optical', help='of its messages')
     parser.add_argument(
         '--reliability', choices=('reliable', 'best_effort'), default='reliable', help='of images'
     )
-    parser.add_argument('--depth', type=int, default=2, help='images kept for a slow reader (2)')
+    parser.add_argument(
+        '--depth', type=one_or_more, default=2, help='images kept for a slow reader (2)'
+    )
     parser.add_argument(
         '--prepare',
         action='store_true',
@@ -62,7 +66,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "with a / in front also anybody else's",
     )
     parser.add_argument(
-        '--wait-timeout', type=float, default=60.0, metavar='S', help='give up waiting (60)'
+        '--wait-timeout',
+        type=positive_or_zero,
+        default=60.0,
+        metavar='S',
+        help='give up waiting (60)',
     )
     parser.add_argument(
         '--progress', action='store_true', help='print how far it is as lines of JSON'
@@ -91,8 +99,8 @@ def main(arguments: argparse.Namespace) -> int:
     with Ahead(_timed_frames(source, arguments), budget, _bytes_of) as frames:
         if arguments.prepare:  # before anybody sees a camera that sends nothing
             _prepare(frames, stop, arguments.progress)
-        rclpy.init(
-            args=['--ros-args', *arguments.ros_args],
+        start_ros(
+            ['--ros-args', *arguments.ros_args],
             signal_handler_options=SignalHandlerOptions.NO,
         )
         try:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import shutil
 import signal
@@ -33,6 +34,11 @@ from seg_ros.commands.demo.topics import (
     RECORDED,
 )
 from seg_ros.commands.shared.children import Child, Children, LatestCounts
+from seg_ros.commands.shared.node_parameters import (
+    add_parameter_arguments,
+    assignments_from_arguments,
+    config_from_arguments,
+)
 from seg_ros.commands.shared.own_graph import own_graph
 from seg_ros.commands.shared.progress import Progress
 from seg_ros.core.errors import ConfigurationError, SegRosError
@@ -77,6 +83,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument('--engine', metavar='NAME', help="engine (default: the node's)")
     parser.add_argument('--backend', metavar='NAME', help="backend (default: the node's choice)")
+    add_parameter_arguments(parser)
     parser.add_argument(
         '-o', '--output', type=Path, default=Path('out/demo'), help='folder (out/demo)'
     )
@@ -85,8 +92,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(arguments: argparse.Namespace) -> int:
     """Runs the demo and returns the exit code."""
     signal.signal(signal.SIGTERM, _interrupt)
-    if arguments.seconds <= 0.0:
+    if not 0.0 < arguments.seconds < math.inf:
         raise ConfigurationError(f'--seconds {arguments.seconds:g}: give more than 0.')
+    config_from_arguments(arguments)  # refused before anything is started or removed
     options = options_from_arguments(arguments)
     source = open_source(options)
     folder: Path = arguments.output
@@ -172,11 +180,12 @@ def _node_words(arguments: argparse.Namespace, mount: Mount | None) -> list[str]
     words += ['-r', f'__ns:={NAMESPACE}', '-r', f'{DIAGNOSTICS}:={NAMESPACE}{DIAGNOSTICS}']
     words += ['-r', f'image:={NAMESPACE}{IMAGE}', '-r', f'camera_info:={NAMESPACE}{CAMERA_INFO}']
     words += ['-p', f'diagnostics_period_s:={DIAGNOSTICS_PERIOD_S}']
+    for name, value in asdict(mount).items() if mount else ():
+        words += ['-p', f'mount.{name}:=[{float(value)}]']
+    words += assignments_from_arguments(arguments)
     for name in ('engine', 'backend'):
         if getattr(arguments, name):
             words += ['-p', f'{name}:={getattr(arguments, name)}']
-    for name, value in asdict(mount).items() if mount else ():
-        words += ['-p', f'mount.{name}:=[{float(value)}]']
     return words
 
 

@@ -6,8 +6,9 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
+import sys
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from seg_ros.commands.doctor.check import CheckResult
 from seg_ros.commands.doctor.machine import (
@@ -19,6 +20,7 @@ from seg_ros.commands.doctor.machine import (
     tensorrt_rows,
 )
 from seg_ros.commands.doctor.ros import discovery_rows, find_ros, ros_rows, shared_memory_rows
+from seg_ros.commands.shared.patience import Patience
 
 __all__ = ['add_arguments', 'main']
 
@@ -34,7 +36,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(arguments: argparse.Namespace) -> int:
     """Prints what was found; returns 0 only if the main job can run."""
-    rows = list(_look())
+    with Patience(sys.stderr) as patience:
+        rows = list(_look(patience.show))
     if arguments.json:
         print(json.dumps([row._asdict() for row in rows], indent=2))
     else:
@@ -42,16 +45,20 @@ def main(arguments: argparse.Namespace) -> int:
     return 0 if all(row.ok for row in rows) else 1
 
 
-def _look() -> Iterator[CheckResult]:
+def _look(show: Callable[[str], object]) -> Iterator[CheckResult]:
+    show('Looking at this machine')
     yield from machine_rows()
     yield from library_rows()
+    show('Sending an image through ROS')
     finding = find_ros()
     yield from ros_rows(finding)
     yield from discovery_rows()
     yield from shared_memory_rows(finding)
+    show('Looking at GPU and backends')
     yield from gpu_rows()
     yield from tensorrt_rows()
     yield from backend_rows()
+    show('Running every engine')
     yield from engine_rows()
 
 

@@ -13,7 +13,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
@@ -21,7 +21,15 @@ from typing import NamedTuple
 from xml.etree import ElementTree
 
 from seg_ros.commands.doctor.check import CheckResult
-from seg_ros.ros.middleware import FASTDDS_PROFILE, TRANSPORT_VARIABLE, profile_variable
+from seg_ros.ros.middleware import (
+    FASTDDS_PROFILE,
+    LARGEST_DOMAIN,
+    TRANSPORT_VARIABLE,
+    profile_variable,
+    said_by_ros,
+    start_advice,
+)
+from seg_ros.ros.silence import IMAGE_TYPES, cameras_among, nobody_publishes
 
 __all__ = ['Finding', 'discovery_rows', 'find_ros', 'ros_rows', 'shared_memory_rows']
 
@@ -35,8 +43,9 @@ MORE = {
     'vision_msgs': 'label_info and detections',
     'nav2_msgs': 'speed_limit',
 }  # topics that are left out without these
+# Without these a node waits in vain; odometry, say, need not come
+MUST_COME = (*IMAGE_TYPES, 'sensor_msgs/msg/CameraInfo')
 RANGES = ('SUBNET', 'LOCALHOST', 'SYSTEM_DEFAULT', 'OFF')
-LARGEST_DOMAIN = 232  # above it the ports of DDS do not exist
 
 INSTALL = (
     "Without a ROS installation: pip install '.[jazzy,cpu]' in the repository. With one: source "
@@ -45,7 +54,7 @@ INSTALL = (
 
 CHILD_TIMEOUT_S = 40.0  # the child itself looks for 11 s at most
 
-# Sends an image to itself, and lists the cameras that it meets within a second.
+# Sends an image to itself, and tells who is on the graph that it meets within a second.
 CHILD = """
 import array, json, os, time
 import rclpy
@@ -63,15 +72,28 @@ start = time.monotonic()
 while time.monotonic() - start < (1.0 if received else 10.0):
     publisher.publish(image)
     rclpy.spin_once(node, timeout_sec=0.1)
-cameras = {}
+offered = {}
+topics = {}
 for topic, types in node.get_topic_names_and_types():
-    if topic != own and {'sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage'} & set(types):
-        for info in node.get_publishers_info_by_topic(topic):
-            cameras[topic] = info.qos_profile.reliability.name.lower().replace('_', ' ')
+    rows = node.get_publishers_info_by_topic(topic) if topic != own else []
+    if rows:
+        topics[topic] = types
+        words = {row.qos_profile.reliability.name.lower().replace('_', ' ') for row in rows}
+        offered[topic] = 'best effort' if 'best effort' in words else words.pop()
+readers = {}
+for name, namespace in node.get_node_names_and_namespaces():
+    if name != node.get_name():
+        try:
+            read = node.get_subscriber_names_and_types_by_node(name, namespace)
+        except Exception:  # it has gone meanwhile
+            continue
+        readers[namespace.rstrip('/') + '/' + name] = dict(read)
 print(json.dumps({
     'middleware': rclpy.get_rmw_implementation_identifier(),
     'received': len(received),
-    'cameras': cameras,
+    'topics': topics,
+    'offered': offered,
+    'readers': readers,
 }))
 node.destroy_node()
 rclpy.shutdown()
@@ -84,18 +106,21 @@ class Finding(NamedTuple):
     Attributes:
         middleware: Name of the rmw implementation, empty when ROS does not start.
         received: Whether an image came back.
-        cameras: Reliability that each image topic's publisher offers.
+        cameras: Reliability that each image topic's publisher offers; our own outputs are none.
+        unfed: What each running node reads of cameras and stops though nobody publishes it; the
+            type by the topic.
         error: Last line of what the child said when it failed.
     """
 
     middleware: str = ''
     received: bool = False
     cameras: Mapping[str, str] = {}
+    unfed: Mapping[str, Mapping[str, str]] = {}
     error: str = ''
 
 
 def find_ros() -> Finding:
-    """Starts ROS in a child process, sends an image through it and lists the cameras."""
+    """Starts ROS in a child process, sends an image through it and looks at the graph."""
     try:
         child = subprocess.run(
             [sys.executable, '-c', CHILD],
@@ -110,7 +135,27 @@ def find_ros() -> Finding:
         said = child.stderr.strip().splitlines() or [f'exit code {child.returncode}']
         return Finding(error=said[-1])
     told = json.loads(child.stdout.strip().splitlines()[-1])
-    return Finding(told['middleware'], bool(told['received']), told['cameras'])
+    topics = told['topics']
+    return Finding(
+        told['middleware'],
+        bool(told['received']),
+        {topic: told['offered'][topic] for topic in cameras_among(topics)},
+        _unfed(told['readers'], topics),
+    )
+
+
+def _unfed(
+    readers: Mapping[str, Mapping[str, Sequence[str]]], topics: Collection[str]
+) -> dict[str, dict[str, str]]:
+    """Returns what nodes read of cameras and stops though nobody publishes it."""
+    found: dict[str, dict[str, str]] = {}
+    for node, read in readers.items():
+        for topic, types in read.items():
+            is_stop = topic.endswith('/pedestrian_stop')
+            kinds = [kind for kind in types if kind in MUST_COME or is_stop]
+            if kinds and topic not in topics:
+                found.setdefault(node, {})[topic] = kinds[0]
+    return found
 
 
 def ros_rows(finding: Finding) -> Iterable[CheckResult]:
@@ -121,7 +166,10 @@ def ros_rows(finding: Finding) -> Iterable[CheckResult]:
     prefixes = os.environ.get('AMENT_PREFIX_PATH', 'no prefix')
     origin = 'wheels' if wheels else prefixes.split(':')[-1]
     if finding.error:
-        yield CheckResult('ROS', False, f'does not start: {finding.error}', INSTALL)
+        is_missing = any(word in finding.error for word in ('ModuleNotFoundError', 'ImportError'))
+        said = finding.error if is_missing else said_by_ros(finding.error)
+        fix = INSTALL if is_missing else start_advice(said)
+        yield CheckResult('ROS', False, f'does not start: {said}', fix)
         return
     if len(wheels) > 1 or (wheels and sourced and sourced not in wheels):
         yield CheckResult(
@@ -151,6 +199,8 @@ def ros_rows(finding: Finding) -> Iterable[CheckResult]:
         less = [f'without {name} no {what}' for name, what in MORE.items() if not find_spec(name)]
         yield CheckResult('messages', True, '; '.join(['all', *less]))
     yield _camera_row(finding)
+    for node, topics in sorted(finding.unfed.items()):
+        yield _reader_row(node, topics, sorted(finding.cameras))
 
 
 def shared_memory_rows(finding: Finding) -> Iterable[CheckResult]:
@@ -235,6 +285,16 @@ def _camera_row(finding: Finding) -> CheckResult:
             f'with {profile_variable()}={FASTDDS_PROFILE}; or set the driver to reliable.',
         )
     return CheckResult('cameras', True, words)
+
+
+def _reader_row(node: str, topics: Mapping[str, str], cameras: Sequence[str]) -> CheckResult:
+    """Returns what a running node waits for, and what was probably meant."""
+    value = ', '.join(f'{topic} ({kind})' for topic, kind in sorted(topics.items()))
+    images = [topic for topic, kind in sorted(topics.items()) if kind in IMAGE_TYPES]
+    fixes = [nobody_publishes(topic, cameras) for topic in images]
+    others = [f'nobody publishes {topic}' for topic in sorted(topics) if topic not in images]
+    text = '. '.join(row[0].upper() + row[1:] for row in [*fixes, *others])
+    return CheckResult(f'node {node}', True, f'waits for {value}', f'{text}.')
 
 
 def _fast_dds_row() -> CheckResult:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from seg_ros.commands.evaluate.evaluated_camera import EvaluatedCamera, without_pictures
 from seg_ros.commands.evaluate.exact_labels import ExactLabels
+from seg_ros.commands.shared.numbers import one_or_more
 from seg_ros.commands.shared.progress import Progress
 from seg_ros.core.geometry.camera import Camera
 from seg_ros.core.navigation.instances import PER_CLASS, Instances
@@ -152,7 +153,10 @@ class NavigationTally:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        '--frames', type=int, default=FRAMES, help=f'with people, and as many without ({FRAMES})'
+        '--frames',
+        type=one_or_more,
+        default=FRAMES,
+        help=f'with people, and as many without ({FRAMES})',
     )
     parser.add_argument('--seed', type=int, default=SEED, help=f'of the drives ({SEED})')
     parser.add_argument('--json', action='store_true', help='print the figures as JSON')

@@ -18,6 +18,7 @@ from seg_ros.commands.evaluate.evaluated_camera import EvaluatedCamera
 from seg_ros.commands.evaluate.label_figures import LabelFigures
 from seg_ros.commands.evaluate.labelled_folder import LabelledPicture, labelled_pictures
 from seg_ros.commands.evaluate.metrics import ConfusionMatrix, confusion_picture
+from seg_ros.commands.shared.numbers import one_or_more, zero_or_more
 from seg_ros.commands.shared.progress import Progress
 from seg_ros.core.errors import ConfigurationError
 from seg_ros.core.labels import LabelMap
@@ -179,7 +180,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument('--backend', default='auto', choices=('auto', *BACKENDS))
     parser.add_argument('--precision', default='auto', help='auto, fp32, bf16 or int8')
-    parser.add_argument('--threads', type=int, default=0, help='0: one per free core')
+    parser.add_argument('--threads', type=zero_or_more, default=0, help='0: one per free core')
     parser.add_argument('--dataset', type=Path, required=True, help='folder of labelled pictures')
     parser.add_argument('--split', default='', help='its sub-folder: train, val, test')
     parser.add_argument(
@@ -188,7 +189,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default='camvid',
         help="what the truth's ids mean: CamVid's 11 classes, or those of the engine",
     )
-    parser.add_argument('--every', type=int, default=1, help='take every Nth picture')
+    parser.add_argument('--every', type=one_or_more, default=1, help='take every Nth picture')
     parser.add_argument('-o', '--output', type=Path, default=Path('out/evaluate'))
     parser.add_argument('--json', action='store_true', help='print the figures as JSON only')
 

@@ -16,6 +16,7 @@ from typing import Any
 
 from seg_ros.commands.golden.drives import GOLDEN_DRIVES, GoldenDrive, write_drive
 from seg_ros.commands.golden.scores import METRICS, comparisons, scores_of
+from seg_ros.commands.shared.numbers import positive
 from seg_ros.commands.shared.progress import Progress
 from seg_ros.core.errors import ConfigurationError
 from seg_ros.core.parameters.node_config import NodeConfig
@@ -43,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='these only',
     )  # fmt: skip
     parser.add_argument(
-        '--seconds', type=float, metavar='S', help='of each drive, at most (all of it)'
+        '--seconds', type=positive, metavar='S', help='of each drive, at most (all of it)'
     )
     parser.add_argument(
         '--expect', type=Path, default=EXPECTATIONS, metavar='FILE',

@@ -18,6 +18,9 @@ from std_srvs.srv import SetBool
 
 from seg_ros.commands.play.keys import Keys
 from seg_ros.commands.play.player import Player
+from seg_ros.commands.shared.numbers import positive_or_zero
+from seg_ros.commands.shared.patience import Patience
+from seg_ros.commands.shared.progress import Progress
 from seg_ros.commands.shared.stop_request import StopRequest
 from seg_ros.commands.shared.subscriber_wait import wait_for_subscribers
 from seg_ros.core.errors import ConfigurationError
@@ -25,11 +28,13 @@ from seg_ros.core.units import NS_PER_S
 from seg_ros.recordings.bag import BagRecording
 from seg_ros.recordings.recording import RecordedSpan, RecordedTopic
 from seg_ros.ros.middleware import prepare_process
+from seg_ros.ros.starting import start_ros
 
 __all__ = ['add_arguments', 'main']
 
 LOOK_S = 0.05  # how soon keys and signals are noticed
 JUMP_S = 5.0
+SHOW_S = 0.25  # between changes of the line that says where it is
 SWITCH_INTERVAL_S = 0.0005  # or the thread that reads would hold a due message up for 5 ms
 
 
@@ -38,14 +43,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--rate', type=float, default=1.0, help='how fast (1)')
     parser.add_argument('--loop', action='store_true', help='start again at the end')
     parser.add_argument(
-        '--start', type=float, default=0.0, metavar='S', help='begin S seconds into it'
+        '--start', type=positive_or_zero, default=0.0, metavar='S', help='begin S seconds into it'
     )
     parser.add_argument(
         '--duration', type=float, default=math.inf, metavar='S', help='play S seconds of it'
     )
     parser.add_argument('--topics', nargs='+', default=[], metavar='TOPIC', help='play these only')
     parser.add_argument(
-        '--clock', type=float, default=100.0, metavar='HZ', help='rate of /clock (100); 0: none'
+        '--clock',
+        type=positive_or_zero,
+        default=100.0,
+        metavar='HZ',
+        help='rate of /clock (100); 0: none',
     )
     parser.add_argument(
         '--paused', action='store_true', help='begin with a pause; the service ~/pause ends it'
@@ -58,7 +67,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='send nothing before each TOPIC has a subscriber',
     )
     parser.add_argument(
-        '--wait-timeout', type=float, default=60.0, metavar='S', help='give up waiting (60)'
+        '--wait-timeout',
+        type=positive_or_zero,
+        default=60.0,
+        metavar='S',
+        help='give up waiting (60)',
     )
     parser.add_argument(
         '--ros-args', nargs=argparse.REMAINDER, default=[], help='what follows goes to ROS'
@@ -70,14 +83,14 @@ def main(arguments: argparse.Namespace) -> int:
     for name in ('rate', 'duration'):
         if not getattr(arguments, name) > 0.0:
             raise ConfigurationError(f'--{name} {getattr(arguments, name):g}: give more than 0.')
-    bag, topics = _opened(arguments.bag, arguments.topics)
+    with Patience(sys.stderr) as patience:
+        patience.show(f'Opening {arguments.bag}')
+        bag, topics = _opened(arguments.bag, arguments.topics)
     span_ns = _span_ns(bag, arguments.start, arguments.duration)
     stop = StopRequest()
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     prepare_process()
-    rclpy.init(
-        args=['--ros-args', *arguments.ros_args], signal_handler_options=SignalHandlerOptions.NO
-    )
+    start_ros(['--ros-args', *arguments.ros_args], signal_handler_options=SignalHandlerOptions.NO)
     try:
         node = rclpy.create_node('player', start_parameter_services=False)
         options = {name: getattr(arguments, name) for name in ('rate', 'loop', 'paused')}
@@ -86,12 +99,18 @@ def main(arguments: argparse.Namespace) -> int:
                 print(f'{topic} is not played. {why}', file=sys.stderr)
             _check_waited_for(player, arguments)
             awaited = arguments.wait_for_subscriber
-            wait_for_subscribers(
-                lambda: player.without_subscriber(awaited), arguments.wait_timeout, stop
-            )
-            with Keys() as keys:
+            with Patience(sys.stderr) as patience:
+                if awaited:
+                    patience.show(f'Waiting for who reads {", ".join(awaited)}')
+                wait_for_subscribers(
+                    lambda: player.without_subscriber(awaited), arguments.wait_timeout, stop
+                )
+            with Keys() as keys, Progress(sys.stdout) as progress:
                 _greet(bag, len(topics), keys)
-                print(_play(node, player, keys, stop), flush=True)
+                length_s = (bag.end_ns - bag.begin_ns) / NS_PER_S
+                line = Position(player, arguments.rate, length_s, progress)
+                said = _play(node, player, keys, stop, line)
+            print(said, flush=True)
             player.finish()
         for sentence in bag.trouble:
             print(sentence, file=sys.stderr)
@@ -141,10 +160,45 @@ def _greet(bag: BagRecording, count: int, keys: Keys) -> None:
     print(f'Playing {bag.path}: {count} topics, {length_s:.1f} s; {how}.', flush=True)
 
 
-def _play(node: Node, player: Player, keys: Keys, stop: StopRequest) -> str:
+class Position:
+    """Shows where in the recording it is, and how fast that goes.
+
+    Args:
+        player: Is asked.
+        rate: That is wanted.
+        length_s: Of the recording.
+        progress: Takes the line.
+    """
+
+    def __init__(self, player: Player, rate: float, length_s: float, progress: Progress) -> None:
+        self._player, self._rate, self._length_s = player, rate, length_s
+        self._progress = progress
+        self._shown_s, self._shown_at_s, self._published = time.monotonic(), player.at_s, 0
+
+    def say(self, text: str) -> None:
+        """Writes a line that stays."""
+        self._progress.say(text)
+
+    def show(self) -> None:
+        """Shows it, at times."""
+        now_s, player = time.monotonic(), self._player
+        passed_s = now_s - self._shown_s
+        if passed_s < SHOW_S:
+            return
+        ratio = (player.at_s - self._shown_at_s) / passed_s
+        rate_hz = (player.published - self._published) / passed_s
+        how = 'paused' if player.paused else f'x{ratio:.2f} of x{self._rate:g}'
+        self._progress.show(
+            f'{player.at_s:7.1f} of {self._length_s:.1f} s    {how}    {rate_hz:.0f} messages a '
+            'second'
+        )
+        self._shown_s, self._shown_at_s, self._published = now_s, player.at_s, player.published
+
+
+def _play(node: Node, player: Player, keys: Keys, stop: StopRequest, line: Position) -> str:
     """Publishes and serves until the end; returns what came of it, in a sentence."""
     node.create_service(
-        SetBool, '~/pause', lambda request, answer: _answer(player, request, answer)
+        SetBool, '~/pause', lambda request, answer: _answer(player, request, answer, line)
     )
     executor = SingleThreadedExecutor()
     executor.add_node(node)
@@ -152,28 +206,31 @@ def _play(node: Node, player: Player, keys: Keys, stop: StopRequest) -> str:
     player.begin()
     while not stop.requested and (wait_s := player.step()) is not None:
         executor.spin_once(timeout_sec=min(wait_s, LOOK_S))
-        _obey(player, keys.pressed())
+        _obey(player, keys.pressed(), line)
+        line.show()
     sentence = f'Published {player.published} messages in {time.monotonic() - begun_s:.1f} s'
     if player.late:
         return f'{sentence}; {player.late} came late, this machine is too slow for it.'
     return f'{sentence}.'
 
 
-def _answer(player: Player, request: SetBool.Request, answer: SetBool.Response) -> object:
-    _pause(player, request.data)
+def _answer(
+    player: Player, request: SetBool.Request, answer: SetBool.Response, line: Position
+) -> object:
+    _pause(player, request.data, line)
     answer.success = True
     answer.message = f'{"Paused" if player.paused else "Playing"} at {player.at_s:.2f} s'
     return answer
 
 
-def _obey(player: Player, key: str) -> None:
+def _obey(player: Player, key: str, line: Position) -> None:
     if key == 'space':
-        _pause(player, not player.paused)
+        _pause(player, not player.paused, line)
     elif key:
         player.jump(JUMP_S if key == 'right' else -JUMP_S)
-        print(f'Jumped to {player.at_s:.2f} s.', flush=True)
+        line.say(f'Jumped to {player.at_s:.2f} s.')
 
 
-def _pause(player: Player, paused: bool) -> None:
+def _pause(player: Player, paused: bool, line: Position) -> None:
     player.pause(paused)
-    print(f'{"Paused at" if paused else "Goes on from"} {player.at_s:.2f} s.', flush=True)
+    line.say(f'{"Paused at" if paused else "Goes on from"} {player.at_s:.2f} s.')

@@ -28,6 +28,7 @@ from seg_ros.commands.shared.stop_request import StopRequest
 from seg_ros.core.errors import SegRosError
 from seg_ros.recordings.new_bag import begin_bag
 from seg_ros.ros.middleware import prepare_process
+from seg_ros.ros.starting import start_ros
 
 __all__ = ['BagWriter', 'Recorder', 'add_arguments', 'main']
 
@@ -199,7 +200,7 @@ def main(arguments: argparse.Namespace) -> int:
     """Records until SIGINT or SIGTERM; the bag is whole in the end, whoever died before."""
     stop = StopRequest()
     prepare_process()
-    rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
+    start_ros([], signal_handler_options=SignalHandlerOptions.NO)
     writer = None
     try:
         node = rclpy.create_node(

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import sys
 import time
@@ -59,7 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(arguments: argparse.Namespace) -> int:
     """Drives, prints the figures and leaves a picture; returns 1 when a bar is missed, else 0."""
-    if not arguments.km > 0.0:
+    if not 0.0 < arguments.km < math.inf:
         raise ConfigurationError(f'--km {arguments.km:g}: give more than 0.')
     folder: Path = arguments.output
     log = _log_of(folder, _settings(arguments))

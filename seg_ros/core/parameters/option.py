@@ -6,6 +6,7 @@ A nested dataclass is a group: its fields are named ``group.field``.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import field, fields, is_dataclass, replace
 from typing import Any, NamedTuple, TypeVar
@@ -122,4 +123,8 @@ def check_value(name: str, value: ParameterValue, rule: Option) -> ParameterValu
             f'{name} is {value}. It must be from {rule.low} to {rule.high} {rule.unit}'.rstrip()
             + '.'
         )
+    numbers = value if isinstance(value, tuple) else (value,)
+    if not all(math.isfinite(item) for item in numbers if isinstance(item, float)):
+        listed = list(value) if isinstance(value, tuple) else value
+        raise ConfigurationError(f'{name} is {listed}. Every number of it must be finite.')
     return value

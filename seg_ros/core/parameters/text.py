@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import textwrap
+from typing import Any
 
 from seg_ros.core.parameters.node_config import NodeConfig
 from seg_ros.core.parameters.option import Option, ParameterValue, options_of
@@ -44,10 +45,10 @@ def parameters_table() -> str:
     return '\n'.join(rows) + '\n'
 
 
-def parameters_help() -> str:
+def parameters_help(config: type[Any] = NodeConfig) -> str:
     """Returns what ``seg_ros run --help`` lists."""
     parts = []
-    for name, default, rule in options_of(NodeConfig):
+    for name, default, rule in options_of(config):
         text = textwrap.wrap(f'{rule.doc} {_rule_words(rule, default)}', 84)
         parts.append(f'  {name}:={_yaml_value(default)}\n')
         parts += [f'      {line}\n' for line in text]

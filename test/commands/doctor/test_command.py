@@ -76,7 +76,7 @@ def test_one_check_that_fails_is_marked_in_the_table_and_in_the_exit_code(
         CheckResult('horn', True, 'quiet', 'Press harder.'),
         CheckResult('brakes', False, 'none', 'Do not drive; ' + 'walk ' * 30),
     ]
-    monkeypatch.setattr(doctor, '_look', lambda: iter(rows))
+    monkeypatch.setattr(doctor, '_look', lambda _: iter(rows))
     assert main(['doctor']) == 1
     table = capsys.readouterr().out
     assert re.search(r'^ok    wheels  four$', table, re.MULTILINE)
@@ -96,6 +96,62 @@ def test_a_ros_that_does_not_start_is_said_with_its_reason_and_how_to_install_it
     assert row.value == "does not start: ModuleNotFoundError: No module named 'rclpy_of_nobody'"
     assert 'pip install' in row.fix
     assert 'source /opt/ros' in row.fix
+
+
+@pytest.mark.parametrize(
+    ('error', 'said', 'fix'),
+    [
+        (
+            "RCLError: failed to initialize logging: Failed to create log directory '/x', at /a:1",
+            "Failed to create log directory '/x'",
+            'set one to what this user can write',
+        ),
+        (
+            'rclpy.RCLError: failed to initialize rcl: ROS_DOMAIN_ID is odd, at /src/domain.c:4',
+            'ROS_DOMAIN_ID is odd',
+            'Set ROS_DOMAIN_ID to a number from 0 to 232',
+        ),
+    ],
+)
+def test_a_ros_that_is_installed_and_does_not_start_is_not_to_be_installed(
+    error: str, said: str, fix: str
+) -> None:
+    row = one(doctor_ros.ros_rows(Finding(error=error)), 'ROS')
+    assert row.value == f'does not start: {said}'
+    assert fix in row.fix
+    assert 'pip install' not in row.fix
+
+
+def test_a_node_that_waits_in_vain_is_shown_with_what_was_probably_meant() -> None:
+    finding = FOUND._replace(
+        cameras={'/camera/image': 'reliable'},
+        unfed={
+            '/segmentation': {'/image': 'sensor_msgs/msg/Image'},
+            '/gate': {'/pedestrian_stop': 'std_msgs/msg/Bool'},
+        },
+    )
+    rows = list(doctor_ros.ros_rows(finding))
+    node = one(rows, 'node /segmentation')
+    assert (node.mark, node.value) == ('hint', 'waits for /image (sensor_msgs/msg/Image)')
+    assert 'image topics here: /camera/image (did you mean it?)' in node.fix
+    assert one(rows, 'node /gate').fix == 'Nobody publishes /pedestrian_stop.'
+
+
+def test_what_nodes_wait_for_is_found_among_all_that_they_read() -> None:
+    readers = {
+        '/segmentation': {
+            '/image': ['sensor_msgs/msg/Image'],
+            '/camera_info': ['sensor_msgs/msg/CameraInfo'],
+            '/odom': ['nav_msgs/msg/Odometry'],
+            '/parameter_events': ['rcl_interfaces/msg/ParameterEvent'],
+        },
+        '/gate': {'/s/pedestrian_stop': ['std_msgs/msg/Bool'], '/door': ['std_msgs/msg/Bool']},
+        '/rviz': {'/camera_info': ['sensor_msgs/msg/CameraInfo']},
+    }
+    assert doctor_ros._unfed(readers, {'/camera_info'}) == {
+        '/segmentation': {'/image': 'sensor_msgs/msg/Image'},
+        '/gate': {'/s/pedestrian_stop': 'std_msgs/msg/Bool'},
+    }
 
 
 def test_a_ros_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,6 +21,14 @@ from seg_ros.commands.evaluate.lane.dataset import evaluate_dataset
 from seg_ros.commands.evaluate.lane.drives import LANE_SCENARIOS, OnPicture, drive_scenario
 from seg_ros.commands.evaluate.lane.loop import drive_loop
 from seg_ros.commands.evaluate.lane.scores import AT_M, LaneScores, lane_figures
+from seg_ros.commands.shared.node_parameters import (
+    add_parameter_arguments,
+    config_from_arguments,
+)
+from seg_ros.commands.shared.numbers import one_or_more, positive, positive_or_zero, zero_or_more
+from seg_ros.core.errors import ConfigurationError
+from seg_ros.core.lane.config import LaneConfig
+from seg_ros.core.parameters.node_config import NodeConfig
 from seg_ros.core.types import RgbImage
 from seg_ros.inference.base import InferenceBackend
 from seg_ros.inference.engine import load_engine
@@ -60,34 +68,51 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default='exact',
         help="the simulation's own labels, or a network's (exact)",
     )
-    parser.add_argument('--engine', default='roadseg', help='name or folder (roadseg)')
-    parser.add_argument('--backend', default='auto', choices=('auto', *BACKENDS))
-    parser.add_argument('--threads', type=int, default=0, help='of inference; 0: one per core')
-    parser.add_argument('--frames', type=int, default=FRAMES, help=f'of each drive ({FRAMES})')
+    parser.add_argument('--engine', help='name or folder (as the parameters say: roadseg)')
+    parser.add_argument('--backend', choices=('auto', *BACKENDS), help='(as the parameters say)')
+    parser.add_argument(
+        '--threads',
+        type=zero_or_more,
+        help='of inference; 0: one per core (as the parameters say: 0)',
+    )
+    parser.add_argument(
+        '--frames', type=one_or_more, default=FRAMES, help=f'of each drive ({FRAMES})'
+    )
     parser.add_argument(
         '--scenario', nargs='+', choices=LANE_SCENARIOS, help='drive these only (all)'
     )
     parser.add_argument(
-        '--loop-km', type=float, default=0.0, help='also drive so far, steered by the track (0)'
+        '--loop-km',
+        type=positive_or_zero,
+        default=0.0,
+        help='also drive so far, steered by the track (0)',
     )
     parser.add_argument('--dataset', type=Path, metavar='DIR', help="images in TuSimple's layout")
-    parser.add_argument('--height-m', type=float, default=1.6, help='of the data set camera (1.6)')
+    parser.add_argument(
+        '--height-m', type=positive, default=1.6, help='of the data set camera (1.6)'
+    )
     parser.add_argument(
         '--pitch-deg', type=float, help='of it, down positive (found from the lanes)'
     )
-    parser.add_argument('--fov-deg', type=float, default=60.0, help='of it, horizontal (60)')
+    parser.add_argument('--fov-deg', type=positive, default=60.0, help='of it, horizontal (60)')
     parser.add_argument('--pictures', type=Path, metavar='DIR', help='leave a PNG of each drive')
+    add_parameter_arguments(parser)
     parser.add_argument('--json', action='store_true', help='print the figures as JSON')
 
 
 def main(arguments: argparse.Namespace) -> int:
     """Evaluates and prints; returns 1 when a figure misses its bar, else 0."""
+    config = config_from_arguments(arguments)
     if arguments.pictures:
         arguments.pictures.mkdir(parents=True, exist_ok=True)
     if arguments.dataset:
+        if config.lane != LaneConfig():
+            raise ConfigurationError(
+                'lane.* of --params and -p is for drives; --dataset has its own, for its layout.'
+            )
         figures = evaluate_dataset(
             arguments.dataset,
-            _network(arguments),
+            _network(arguments, config),
             arguments.height_m,
             math.radians(arguments.fov_deg),
             None if arguments.pitch_deg is None else math.radians(arguments.pitch_deg),
@@ -95,12 +120,16 @@ def main(arguments: argparse.Namespace) -> int:
         )
         print(json.dumps(figures) if arguments.json else _lines(figures))
         return 0
-    network = _network(arguments) if arguments.labels == 'network' else None
+    network = _network(arguments, config) if arguments.labels == 'network' else None
     figures = evaluate_drives(
-        arguments.scenario or [*LANE_SCENARIOS], arguments.frames, network, arguments.pictures
+        arguments.scenario or [*LANE_SCENARIOS],
+        arguments.frames,
+        network,
+        arguments.pictures,
+        config.lane,
     )
     if arguments.loop_km:
-        loop = drive_loop(arguments.loop_km)
+        loop = drive_loop(arguments.loop_km, config=config.lane)
         figures['closed_loop'] = asdict(loop)
     print(json.dumps(figures) if arguments.json else _table(figures))
     return 0 if _holds(figures, BARS[arguments.labels]) else 1
@@ -111,6 +140,7 @@ def evaluate_drives(
     frames: int = FRAMES,
     network: InferenceBackend | None = None,
     pictures: Path | None = None,
+    config: LaneConfig | None = None,
 ) -> dict[str, Any]:
     """Returns the figures of all drives together, and under ``drives`` of each.
 
@@ -120,21 +150,23 @@ def evaluate_drives(
         frames: Of each drive.
         network: Makes the labels; None takes the exact ones.
         pictures: Folder for a picture of each drive.
+        config: Of the lane track.
     """
     scores: dict[str, LaneScores] = {}
     for name in names:
         scenario = LANE_SCENARIOS[name]
         if scenario.painted or network is None:
             writer = _writer(pictures, name)
-            scores[name] = drive_scenario(scenario, frames, network, on_picture=writer)
+            scores[name] = drive_scenario(scenario, frames, network, config, on_picture=writer)
     figures = lane_figures(scores.values())
     figures['drives'] = {name: lane_figures([drive]) for name, drive in scores.items()}
     return figures
 
 
-def _network(arguments: argparse.Namespace) -> InferenceBackend:
-    engine = load_engine(arguments.engine)
-    return create_backend(arguments.backend, engine, threads=arguments.threads).backend
+def _network(arguments: argparse.Namespace, config: NodeConfig) -> InferenceBackend:
+    threads = config.inference_threads if arguments.threads is None else arguments.threads
+    engine = load_engine(arguments.engine or config.engine)
+    return create_backend(arguments.backend or config.backend, engine, threads=threads).backend
 
 
 def _writer(folder: Path | None, name: str) -> OnPicture | None:

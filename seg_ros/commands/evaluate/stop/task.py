@@ -23,8 +23,14 @@ from seg_ros.commands.evaluate.stop.drives import (
 from seg_ros.commands.evaluate.stop.figures import Figures, Tally, bars_for, missed_bars, table_of
 from seg_ros.commands.evaluate.stop.folder import FolderTally, is_anybody_in
 from seg_ros.commands.evaluate.stop.processes import Judge, judged_drives
+from seg_ros.commands.shared.node_parameters import (
+    add_parameter_arguments,
+    config_from_arguments,
+)
+from seg_ros.commands.shared.numbers import positive_or_zero, zero_or_more
 from seg_ros.commands.shared.progress import Progress
 from seg_ros.core.errors import ConfigurationError
+from seg_ros.core.parameters.node_config import NodeConfig
 from seg_ros.core.stop.config import StopConfig
 from seg_ros.inference.engine import load_engine
 from seg_ros.inference.registry import create_backend
@@ -43,10 +49,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default='exact',
         help='judge the true labels of the drives (exact), or what the engine makes of them',
     )
-    parser.add_argument('--engine', default='roadseg', help='name or folder (roadseg)')
-    parser.add_argument('--backend', default='auto', help='what runs it (auto)')
+    parser.add_argument('--engine', help='name or folder (as the parameters say: roadseg)')
+    parser.add_argument('--backend', help='what runs it (as the parameters say: auto)')
     parser.add_argument(
-        '--threads', type=int, default=0, help='of inference; 0: one per free core'
+        '--threads',
+        type=zero_or_more,
+        help='of inference; 0: one per free core (as the parameters say: 0)',
     )
     parser.add_argument(
         '--jobs',
@@ -55,10 +63,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar='N',
         help='drives at a time, each in a process of its own (1); with --threads 1, one per core',
     )
-    parser.add_argument('--events', type=int, default=EVENTS, help=f'planned crossings ({EVENTS})')
+    parser.add_argument(
+        '--events', type=zero_or_more, default=EVENTS, help=f'planned crossings ({EVENTS})'
+    )
     parser.add_argument(
         '--quiet-minutes',
-        type=float,
+        type=positive_or_zero,
         default=QUIET_MINUTES,
         help=f'of drives without crossings ({QUIET_MINUTES:g})',
     )
@@ -82,19 +92,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='with --dataset: also make a clip of 3 s of each picture in which nobody is '
         'labelled, and tell how much of the time it is stopped',
     )
+    add_parameter_arguments(parser)
     parser.add_argument('--json', action='store_true', help='print the figures as JSON')
 
 
 def main(arguments: argparse.Namespace) -> int:
     """Measures and prints; returns 1 when a figure misses its bar, else 0."""
-    config = StopConfig()
+    given = config_from_arguments(arguments)
+    config = given.stop
     if arguments.image_polygon:
         config = replace(config, image_polygon=tuple(arguments.image_polygon))
     if arguments.jobs < 1:
         msg = f'--jobs is {arguments.jobs}. At least one drive at a time, please.'
         raise ConfigurationError(msg)
     labels = 'network' if arguments.dataset else arguments.labels
-    judge = Judge(arguments.engine, arguments.backend, arguments.threads)
+    judge = judge_of(arguments, given)
     with Progress(sys.stderr) as progress:
         if arguments.dataset:
             figures = evaluate_folder(config, arguments.dataset, judge, progress, arguments.clips)
@@ -111,6 +123,12 @@ def main(arguments: argparse.Namespace) -> int:
     bars = bars_for(labels, config.hold_s)
     print(json.dumps(figures) if arguments.json else table_of(figures, bars))
     return 1 if missed_bars(figures, bars) else 0
+
+
+def judge_of(arguments: argparse.Namespace, given: NodeConfig) -> Judge:
+    """Returns the network that is asked for, by an option or else by the parameters."""
+    threads = given.inference_threads if arguments.threads is None else arguments.threads
+    return Judge(arguments.engine or given.engine, arguments.backend or given.backend, threads)
 
 
 def evaluate_drives(
