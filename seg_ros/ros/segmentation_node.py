@@ -128,7 +128,12 @@ class SegmentationNode(LifecycleNode):
         self._idle = VehicleDecision(
             StopDecision.without_frame(StopKind.INACTIVE, self._now_ns()), '', {}
         )
-        self._heartbeat = StopHeartbeat(self, self.config.heartbeat_hz, self._decide_stop)
+        self._heartbeat = StopHeartbeat(
+            self,
+            self.config.heartbeat_hz,
+            self._decide_stop,
+            own_process=self.config.heartbeat_process,
+        )
         self._diagnostics = self.create_publisher(
             DiagnosticArray, '/diagnostics', QoSProfile(depth=10)
         )
@@ -368,6 +373,7 @@ class SegmentationNode(LifecycleNode):
                 self._heartbeat.topic,
                 'Somebody else says go or stop in the name of this node: end it, or give one of '
                 'them another name (-r __node:=NAME).',
+                dead=self._heartbeat.dead_publishers,
             )
 
     def _publish_diagnostics(self) -> None:

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``seg_ros demo``: camera, node and recorder as processes, and what came of it in files.
+"""``seg_ros faults``: everything around the node breaks, and a witness judges its stop.
 
-Read ``command.py`` first, then ``recording.py``, which reads the bag. May import ``shared``,
-recordings and pictures.
+Read ``cases.py`` first, the table of faults, then ``stage.py``, which has hands on every process.
 """

@@ -129,6 +129,12 @@ class NodeConfig:
         low=1.0,
         high=200.0,
     )
+    heartbeat_process: bool = option(
+        True,
+        'A process of its own publishes pedestrian_stop: it says stop even when the node is '
+        'killed or stands still. False lets the node do so, without that, and without the memory '
+        'of a second process.',
+    )
     mount: MountConfig = MountConfig()  # noqa: RUF009  frozen
     vehicle: VehicleConfig = VehicleConfig()  # noqa: RUF009  frozen
     stop: StopConfig = StopConfig()  # noqa: RUF009  frozen
