@@ -8,6 +8,7 @@ network and publishes, so that a slow network never blocks the graph.
 from __future__ import annotations
 
 import functools
+import gc
 import sys
 import time
 import traceback
@@ -48,6 +49,7 @@ from seg_ros.ros.diagnostics import CameraStatistics, camera_status
 from seg_ros.ros.middleware import prepare_process
 from seg_ros.ros.outputs import CameraOutputs, DecisionOutputs
 from seg_ros.ros.parameters import changed_config, declare_parameters, read_config
+from seg_ros.ros.scheduling import put_on_cores
 from seg_ros.ros.spinning import ended_by_signal, spin_while
 from seg_ros.ros.stop_heartbeat import ClockWatch, StopHeartbeat
 from seg_ros.ros.stream_watch import StreamWatch
@@ -99,10 +101,14 @@ def reported(transition: Transition[NodeT]) -> Transition[NodeT]:
 class SegmentationNode(LifecycleNode):
     """Segments the images of one or several cameras with one engine.
 
+    Attributes:
+        owns_process: Whether nothing else runs in the process.
+
     Raises:
         ConfigurationError: A parameter given at start cannot be declared.
     """
 
+    owns_process = False  # then the garbage collector is the node's to settle
     _heartbeat: StopHeartbeat | None = None  # until the node is whole
 
     def __init__(self, **node_arguments: object) -> None:
@@ -133,6 +139,7 @@ class SegmentationNode(LifecycleNode):
             self.config.heartbeat_hz,
             self._decide_stop,
             own_process=self.config.heartbeat_process,
+            priority=self.config.heartbeat_priority,
         )
         self._diagnostics = self.create_publisher(
             DiagnosticArray, '/diagnostics', QoSProfile(depth=10)
@@ -143,6 +150,7 @@ class SegmentationNode(LifecycleNode):
     def on_configure(self, _state: LifecycleState) -> TransitionCallbackReturn:
         """Reads the parameters, loads the engine, creates the publishers."""
         self.config = config = read_config(self)
+        put_on_cores(config.cpu_cores)  # before the backend counts them
         ours = [Path(config.engines_path)] if config.engines_path else []
         engine = load_engine(config.engine, [*ours, *engine_search_path()], config.network_size)
         self.chosen = create_backend(
@@ -201,6 +209,10 @@ class SegmentationNode(LifecycleNode):
         self._watch_streams()
         self._watch_timer = self._steady_timer(WATCH_PERIOD_S, self._watch)
         self._vehicle = VehicleStop({name: row.decisions for name, row in self._ports.items()})
+        if self.owns_process:
+            # What is there now stays: to look through it takes 25 ms, in which no thread moves
+            gc.collect()
+            gc.freeze()
         return super().on_activate(state)
 
     @reported
@@ -264,6 +276,8 @@ class SegmentationNode(LifecycleNode):
             port.decision_outputs.destroy()
             port.geometry.destroy()
         self._perception = None
+        if self.owns_process:
+            gc.unfreeze()
         if self.chosen is not None:
             self.chosen.backend.close()
             self.chosen = None
@@ -463,6 +477,7 @@ def main(argv: Sequence[str]) -> int:
     try:
         with ended_by_signal():
             node = SegmentationNode()
+            node.owns_process = True
             for sentence in prepared:
                 node.get_logger().info(sentence)
             if node.config.autostart and not autostart(node) and rclpy.ok():

@@ -35,6 +35,7 @@ from seg_ros.messages.stop_status import stop_status
 from seg_ros.ros.heartbeat_link import Beat, HeartbeatLink, linked_pair
 from seg_ros.ros.heartbeat_process import HEARTBEAT_QOS
 from seg_ros.ros.middleware import FASTDDS_PROFILE, PROFILE_VARIABLES
+from seg_ros.ros.scheduling import raise_priority
 from seg_ros.ros.stream_watch import Gid, gid_of
 
 __all__ = ['ClockWatch', 'StopHeartbeat']
@@ -54,10 +55,17 @@ class StopHeartbeat:
         rate_hz: Of the heartbeat.
         decide: Returns the decision of a time; what it raises is a stop.
         own_process: Whether a process of its own speaks; else the node's publishers do.
+        priority: Of that process, see ``raise_priority``.
     """
 
     def __init__(
-        self, node: Node, rate_hz: float, decide: Decide, *, own_process: bool = False
+        self,
+        node: Node,
+        rate_hz: float,
+        decide: Decide,
+        *,
+        own_process: bool = False,
+        priority: int = 0,
     ) -> None:
         self._node = node
         self._decide = decide
@@ -65,7 +73,7 @@ class StopHeartbeat:
         self._status_topic = str(node.resolve_topic_name('~/pedestrian_stop/status'))
         self._voice: Voice
         if own_process:
-            self._voice = ProcessVoice(node, self._topic, self._status_topic, rate_hz)
+            self._voice = ProcessVoice(node, self._topic, self._status_topic, rate_hz, priority)
         else:
             self._voice = NodeVoice(node, self._topic, self._status_topic)
         self._was = ''
@@ -182,8 +190,11 @@ class NodeVoice:
 class ProcessVoice:
     """Lets a process of its own speak, and starts another one if it dies."""
 
-    def __init__(self, node: Node, topic: str, status_topic: str, rate_hz: float) -> None:
+    def __init__(
+        self, node: Node, topic: str, status_topic: str, rate_hz: float, priority: int
+    ) -> None:
         self._node = node
+        self._priority = priority
         self._topic = topic
         self._topics = {topic, status_topic}
         silent = StopDecision.without_frame(StopKind.NODE_SILENT, 0)
@@ -260,6 +271,8 @@ class ProcessVoice:
                 env=_environment(self._node.context.get_domain_id()),
                 start_new_session=True,  # Ctrl-C is for the node, which ends it
             )
+        if problem := raise_priority(self._process.pid, self._priority):
+            self._node.get_logger().warning(problem)
 
 
 def _status_name(node: Node) -> str:
