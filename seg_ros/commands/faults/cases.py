@@ -24,6 +24,13 @@ __all__ = ['CASES', 'GRACE_S', 'Case', 'cases_named']
 GRACE_S = 1.0  # of stamps; the longest timeout of the node is shorter here
 LASTS_S = 1.7
 MB = 1 << 20
+NO_ANSWER_S = 0.3
+LEGAL = {  # transitions: from which state, to which
+    'configure': ('unconfigured', 'inactive'),
+    'activate': ('inactive', 'active'),
+    'deactivate': ('active', 'inactive'),
+    'cleanup': ('inactive', 'unconfigured'),
+}
 NAN, INF = float('nan'), float('inf')
 
 Hands = Callable[[FaultStage], Any]
@@ -116,7 +123,7 @@ def set_up(stage: FaultStage) -> int:
 def break_configuration(stage: FaultStage) -> int:
     begun_ns = clean_up(stage)
     stage.set(min_confidence=0.9, overlay_alpha=0.1)
-    stage.transition('activate')  # which an unconfigured node refuses
+    stage.transition('activate', NO_ANSWER_S)  # which an unconfigured node refuses
     return begun_ns
 
 
@@ -133,20 +140,22 @@ def activate(stage: FaultStage) -> int:
 
 def transitions_in_any_order(stage: FaultStage) -> list[Window]:
     """Asks for every transition after every other while frames are in flight."""
-    names = ('activate', 'deactivate', 'cleanup', 'configure')
-    pairs = [(a, b) for a in names for b in names]
+    pairs = [(a, b) for a in LEGAL for b in LEGAL]
     random.Random(3).shuffle(pairs)  # noqa: S311  an order, not a secret
+    names = [name for pair in pairs for name in pair] + ['configure', 'activate']
     windows: list[Window] = []
-    idle_ns: int | None = None
-    for name in [name for pair in pairs for name in pair] + ['configure', 'activate']:
+    state, idle_ns = 'active', 0
+    for name in names:
+        before, after = LEGAL[name]
         asked_ns = time.time_ns()
-        if not stage.transition(name):
-            continue
-        if name == 'activate' and idle_ns is not None:
-            windows.append(Window(idle_ns, asked_ns, 0.1))
-            idle_ns = None
-        elif name == 'deactivate':
-            idle_ns = time.time_ns()
+        if state != before:
+            stage.transition(name, NO_ANSWER_S)
+        elif stage.transition(name):
+            state = after
+            if name == 'activate':
+                windows.append(Window(idle_ns, asked_ns, 0.1))
+            elif name == 'deactivate':
+                idle_ns = time.time_ns()
     return windows
 
 

@@ -45,6 +45,7 @@ PARAMETERS = {
     'stop.hold_s': HOLD_S,
     # By default 1.0 s, which is the bar itself
     'stop.frozen_timeout_s': 0.8,
+    'stop.clock_timeout_s': 0.8,
     'mount.x': f'[{CAMERA.mount.x}]',
     'mount.z': f'[{CAMERA.mount.z}]',
     'mount.pitch': f'[{CAMERA.mount.pitch}]',
@@ -132,10 +133,13 @@ class FaultStage:
         self.node.end()
         self.node = self._start_node()
 
-    def transition(self, name: str) -> bool:
-        """Asks for a transition; returns whether it was made."""
+    def transition(self, name: str, timeout_s: float = ANSWER_S) -> bool:
+        """Asks for a transition; returns whether it was made.
+
+        Jazzy's rclpy never answers where the state does not have it.
+        """
         request = ChangeState.Request(transition=Transition(id=TRANSITIONS[name]))
-        response = self._call(self._change_state, request)
+        response = self._call(self._change_state, request, timeout_s)
         return response is not None and bool(response.success)
 
     def set(self, **values: Any) -> bool:
@@ -214,11 +218,11 @@ class FaultStage:
             words += ['-p', f'{name}:={text}']
         return self._player('faulty_node', words, lambda _row: None)
 
-    def _call(self, client: Any, request: Any) -> Any:
+    def _call(self, client: Any, request: Any, timeout_s: float = ANSWER_S) -> Any:
         if not client.wait_for_service(ANSWER_S):
             raise SegRosError(f'{client.srv_name} is not there. Look at {self._logs}.')
         future = client.call_async(request)
-        rclpy.spin_until_future_complete(self._peer, future, timeout_sec=ANSWER_S)
+        rclpy.spin_until_future_complete(self._peer, future, timeout_sec=timeout_s)
         return future.result() if future.done() else None
 
     def _wait(self, condition: Callable[[], Any], who: str, timeout_s: float) -> None:
