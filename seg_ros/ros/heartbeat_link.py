@@ -14,7 +14,7 @@ import socket
 import time
 from typing import NamedTuple
 
-__all__ = ['Beat', 'HeartbeatLink', 'Statuses', 'linked_pair']
+__all__ = ['HeartbeatLink', 'HeartbeatVerdict', 'Statuses', 'linked_pair']
 
 Statuses = tuple[tuple[str, bytes], ...]
 """Topics, and what is to be published there, serialised."""
@@ -23,7 +23,7 @@ MOST_BYTES = 1 << 16
 END = b'end'
 
 
-class Beat(NamedTuple):
+class HeartbeatVerdict(NamedTuple):
     """A verdict of the node.
 
     Attributes:
@@ -43,7 +43,7 @@ class Beat(NamedTuple):
         return b'\n'.join([head, b''.join(status for _, status in self.statuses)])
 
     @classmethod
-    def from_bytes(cls, data: bytes) -> Beat:
+    def from_bytes(cls, data: bytes) -> HeartbeatVerdict:
         """Reads what ``to_bytes`` made.
 
         Raises:
@@ -83,7 +83,7 @@ class HeartbeatLink:
         """The descriptor, for a child to inherit."""
         return self._end.fileno()
 
-    def send(self, beat: Beat) -> bool:
+    def send(self, beat: HeartbeatVerdict) -> bool:
         """Sends a verdict; returns whether anybody is there.
 
         A reader that has stopped and whose queue is full misses it: what it finds there when it
@@ -98,13 +98,13 @@ class HeartbeatLink:
     def close(self) -> None:
         self._end.close()
 
-    def receive(self, timeout_s: float) -> Beat | None:
+    def receive(self, timeout_s: float) -> HeartbeatVerdict | None:
         """Returns the newest verdict that has come, None where none came in time."""
         if self.is_over:
             time.sleep(max(0.0, timeout_s))
             return None
         readable, _, _ = select.select([self._end], [], [], max(0.0, timeout_s))
-        newest: Beat | None = None
+        newest: HeartbeatVerdict | None = None
         while readable and not self.is_over:
             try:
                 data = self._end.recv(MOST_BYTES)
@@ -115,7 +115,7 @@ class HeartbeatLink:
             self.was_told = self.was_told or data == END
             self.is_over = data in (b'', END)
             if not self.is_over:
-                newest = Beat.from_bytes(data)
+                newest = HeartbeatVerdict.from_bytes(data)
         return newest
 
     def _send(self, data: bytes) -> bool:

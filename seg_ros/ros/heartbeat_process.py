@@ -19,11 +19,12 @@ from typing import Any
 
 import rclpy
 from diagnostic_msgs.msg import DiagnosticStatus
+from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.signals import SignalHandlerOptions
 from std_msgs.msg import Bool
 
-from seg_ros.ros.heartbeat_link import Beat, HeartbeatLink
+from seg_ros.ros.heartbeat_link import HeartbeatLink, HeartbeatVerdict
 
 __all__ = ['HEARTBEAT_QOS', 'Mouthpiece', 'main']
 
@@ -53,7 +54,7 @@ class Mouthpiece:
         self._say = say
         self._silent = silent
         self._patience_ns = int(max(PATIENCE_S, PATIENCE_PERIODS * period_s) * NS_PER_S)
-        self._newest: Beat | None = None
+        self._newest: HeartbeatVerdict | None = None
         self._due_ns = 0
         self._said_stop = True
 
@@ -61,7 +62,7 @@ class Mouthpiece:
         """Returns how long it may wait for a verdict."""
         return max(0, self._due_ns - now_ns) / NS_PER_S
 
-    def take(self, beat: Beat | None, now_ns: int, *, is_over: bool = False) -> None:
+    def take(self, beat: HeartbeatVerdict | None, now_ns: int, *, is_over: bool = False) -> None:
         """Takes what came, and says what is due.
 
         Args:
@@ -101,6 +102,8 @@ def main(argv: list[str]) -> int:
         use_global_arguments=False,
         start_parameter_services=False,
         enable_rosout=False,
+        # Nobody spins this node, so that it answers no service
+        parameter_overrides=[Parameter('start_type_description_service', value=False)],
     )
     voice = node.create_publisher(Bool, settings['topic'], HEARTBEAT_QOS)
     publishers: dict[str, Any] = {}

@@ -32,7 +32,7 @@ from seg_ros.core.stop.decision import StopDecision, StopKind
 from seg_ros.core.stop.vehicle_stop import VehicleDecision
 from seg_ros.core.units import NS_PER_S
 from seg_ros.messages.stop_status import stop_status
-from seg_ros.ros.heartbeat_link import Beat, HeartbeatLink, linked_pair
+from seg_ros.ros.heartbeat_link import HeartbeatLink, HeartbeatVerdict, linked_pair
 from seg_ros.ros.heartbeat_process import HEARTBEAT_QOS
 from seg_ros.ros.middleware import FASTDDS_PROFILE, PROFILE_VARIABLES
 from seg_ros.ros.scheduling import raise_priority
@@ -213,7 +213,7 @@ class ProcessVoice:
     def say(self, stop: bool, statuses: Statuses) -> None:
         self._topics |= statuses.keys()
         rows = tuple((topic, serialize_message(row)) for topic, row in statuses.items())
-        if not self._link.send(Beat(time.monotonic_ns(), stop, rows)):
+        if not self._link.send(HeartbeatVerdict(time.monotonic_ns(), stop, rows)):
             self._restart()
 
     def is_wanted(self) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from seg_ros.ros.heartbeat_link import Beat, HeartbeatLink, linked_pair
+from seg_ros.ros.heartbeat_link import HeartbeatLink, HeartbeatVerdict, linked_pair
 from seg_ros.ros.heartbeat_process import PATIENCE_S, Mouthpiece
 
 MS = 1_000_000
@@ -26,16 +26,16 @@ def ends() -> Iterator[Ends]:
     speaker.close()
 
 
-def go(at_ms: float = 0.0) -> Beat:
-    return Beat(int(at_ms * MS), False, CLEAR)
+def go(at_ms: float = 0.0) -> HeartbeatVerdict:
+    return HeartbeatVerdict(int(at_ms * MS), False, CLEAR)
 
 
-def stop(at_ms: float = 0.0) -> Beat:
-    return Beat(int(at_ms * MS), True, CLEAR)
+def stop(at_ms: float = 0.0) -> HeartbeatVerdict:
+    return HeartbeatVerdict(int(at_ms * MS), True, CLEAR)
 
 
 def test_a_beat_comes_out_as_it_went_in(ends: Ends) -> None:
-    beat = Beat(12, False, (('/a', b'\x00\n\xff'), ('/b', b''), ('/c', b'x' * 3000)))
+    beat = HeartbeatVerdict(12, False, (('/a', b'\x00\n\xff'), ('/b', b''), ('/c', b'x' * 3000)))
     assert ends[0].send(beat)
     assert ends[1].receive(1.0) == beat
 
@@ -76,7 +76,7 @@ def test_a_speaker_that_is_gone_is_noticed(ends: Ends) -> None:
 )
 def test_what_is_no_beat_is_refused(data: bytes) -> None:
     with pytest.raises(ValueError, match='This is no beat'):
-        Beat.from_bytes(data)
+        HeartbeatVerdict.from_bytes(data)
 
 
 class Heard:
@@ -91,7 +91,9 @@ class Heard:
             SILENT,
         )
 
-    def at(self, ms: float, beat: Beat | None = None, *, is_over: bool = False) -> None:
+    def at(
+        self, ms: float, beat: HeartbeatVerdict | None = None, *, is_over: bool = False
+    ) -> None:
         self.now_ms = ms
         self.mouthpiece.take(beat, int(ms * MS), is_over=is_over)
 

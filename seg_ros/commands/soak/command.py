@@ -28,7 +28,7 @@ from seg_ros.commands.shared.process_figures import children_of, figures_of_proc
 from seg_ros.commands.shared.progress import Progress
 from seg_ros.commands.shared.told_process import ToldProcess
 from seg_ros.commands.soak.cameras import CAMERAS, image_topic
-from seg_ros.commands.soak.drift import Sample, drift_of, misses, period_figures
+from seg_ros.commands.soak.drift import SoakSample, drift_of, misses, period_figures
 from seg_ros.core.errors import ConfigurationError, SegRosError
 from seg_ros.core.types import RgbImage
 from seg_ros.inference.engine import load_engine
@@ -140,7 +140,7 @@ class SoakRun:
         for process in reversed(self._all):
             process.end()
 
-    def samples(self, seconds: float, progress: Progress) -> list[Sample]:
+    def samples(self, seconds: float, progress: Progress) -> list[SoakSample]:
         """Returns a look at the node every ``SAMPLE_S``.
 
         Raises:
@@ -149,7 +149,7 @@ class SoakRun:
         time.sleep(SETTLE_S)
         self._late_ms.clear()
         self._is_settled = True
-        found: list[Sample] = []
+        found: list[SoakSample] = []
         begun_s = time.monotonic()
         cpu_s = self._look()[0].cpu_s
         while time.monotonic() - begun_s < seconds:
@@ -163,7 +163,7 @@ class SoakRun:
             p50, p95, p99 = np.percentile(late_ms, (50.0, 95.0, 99.0))
             at_s = time.monotonic() - begun_s
             found.append(
-                Sample(
+                SoakSample(
                     round(at_s, 1),
                     round(node.rss_mb, 2),
                     round(heartbeat_mb, 2),
@@ -212,7 +212,7 @@ def _parameters(engine: Path) -> list[str]:
     return [word for name, value in values.items() for word in ('-p', f'{name}:={value}')]
 
 
-def _plot(samples: Sequence[Sample]) -> RgbImage:
+def _plot(samples: Sequence[SoakSample]) -> RgbImage:
     """Returns memory, latency and the rest over time, one row each."""
     rows = {
         'node, MB': [[row.rss_mb for row in samples]],

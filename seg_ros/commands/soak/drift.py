@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ['Sample', 'drift_of', 'misses', 'period_figures']
+__all__ = ['SoakSample', 'drift_of', 'misses', 'period_figures']
 
 S_PER_H = 3600.0
 WARM_UP_S = 600.0  # memory of everything that is used once; a shorter run takes its second half
@@ -18,7 +18,7 @@ MOST_PERIOD_RATIO = 1.5  # p99 over p50
 MOST_GAP_PERIODS = 3.0
 
 
-class Sample(NamedTuple):
+class SoakSample(NamedTuple):
     """A look at the node.
 
     Attributes:
@@ -40,7 +40,7 @@ class Sample(NamedTuple):
     latency_ms: tuple[float, float, float]
 
 
-def drift_of(samples: Sequence[Sample]) -> dict[str, float]:
+def drift_of(samples: Sequence[SoakSample]) -> dict[str, float]:
     """Returns what grew after the warm-up: MB an hour, files, threads, and by what factor p95."""
     end_s = samples[-1].at_s
     begin_s = min(WARM_UP_S, 0.5 * end_s)

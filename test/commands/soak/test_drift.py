@@ -7,16 +7,16 @@ from typing import Any
 
 import pytest
 
-from seg_ros.commands.soak.drift import Sample, drift_of, misses, period_figures
+from seg_ros.commands.soak.drift import SoakSample, drift_of, misses, period_figures
 
 STEADY = {'p50_ms': 50.0, 'p99_over_p50': 1.1, 'worst_gap_periods': 1.4}
 PERIOD_NS = 50_000_000
 
 
-def run_of(minutes: int, mb_per_h: float = 0.0, **last: Any) -> list[Sample]:
+def run_of(minutes: int, mb_per_h: float = 0.0, **last: Any) -> list[SoakSample]:
     """Returns a sample a minute; what grows at first, in the warm-up, is not counted."""
     rows = [
-        Sample(
+        SoakSample(
             60.0 * minute,
             150.0 + min(minute, 10) * 5.0 + mb_per_h * minute / 60.0,
             65.0,
