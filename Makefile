@@ -11,7 +11,7 @@ TRAINING := .venv-train
 ENGINE ?=
 ARGS ?=
 
-.PHONY: help venv demo pictures test test-kilted test-training check format bench faults soak replay build engine gpu-check clean
+.PHONY: help venv demo pictures test test-kilted test-training check format bench faults soak mutants replay build engine gpu-check clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -66,6 +66,9 @@ faults: $(READY)  ## break everything around the node; ARGS=--short: 3 minutes, 
 
 soak: $(READY)  ## MINUTES=60: four cameras for that long; ARGS=--busy: on a machine without a free core
 	$(BIN)/seg_ros soak $(if $(MINUTES),--minutes $(MINUTES)) $(ARGS)
+
+mutants: $(READY)  ## 300 small changes of the stop's code: do the tests notice? Half an hour
+	$(BIN)/python -m test.mutants $(ARGS)
 
 replay: $(READY)  ## replay the golden drives; UPDATE=1 shows what moved and expects it from now on
 	$(BIN)/seg_ros golden $(if $(UPDATE),--update) $(if $(ENGINE),--engine '$(ENGINE)') $(ARGS)
