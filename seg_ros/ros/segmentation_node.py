@@ -105,7 +105,8 @@ class SegmentationNode(LifecycleNode):
         owns_process: Whether nothing else runs in the process.
 
     Raises:
-        ConfigurationError: A parameter given at start cannot be declared.
+        ConfigurationError: A parameter given at start cannot be declared, or the process of the
+            heartbeat cannot be started.
     """
 
     owns_process = False  # then the garbage collector is the node's to settle
@@ -134,13 +135,17 @@ class SegmentationNode(LifecycleNode):
         self._idle = VehicleDecision(
             StopDecision.without_frame(StopKind.INACTIVE, self._now_ns()), '', {}
         )
-        self._heartbeat = StopHeartbeat(
-            self,
-            self.config.heartbeat_hz,
-            self._decide_stop,
-            own_process=self.config.heartbeat_process,
-            priority=self.config.heartbeat_priority,
-        )
+        try:
+            self._heartbeat = StopHeartbeat(
+                self,
+                self.config.heartbeat_hz,
+                self._decide_stop,
+                own_process=self.config.heartbeat_process,
+                priority=self.config.heartbeat_priority,
+            )
+        except ConfigurationError:
+            self.destroy_node()
+            raise
         self._diagnostics = self.create_publisher(
             DiagnosticArray, '/diagnostics', QoSProfile(depth=10)
         )

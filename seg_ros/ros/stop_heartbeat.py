@@ -28,6 +28,7 @@ from rclpy.serialization import serialize_message
 from std_msgs.msg import Bool
 
 import seg_ros
+from seg_ros.core.errors import ConfigurationError
 from seg_ros.core.stop.decision import StopDecision, StopKind
 from seg_ros.core.stop.vehicle_stop import VehicleDecision
 from seg_ros.core.units import NS_PER_S
@@ -263,14 +264,22 @@ class ProcessVoice:
         ours, theirs = linked_pair()
         self._link = HeartbeatLink(ours)
         settings = {**self._settings, 'name': self._name(), 'descriptor': theirs.fileno()}
+        words = [sys.executable, '-m', 'seg_ros.ros.heartbeat_process', json.dumps(settings)]
         with theirs:
-            self._process = subprocess.Popen(
-                [sys.executable, '-m', 'seg_ros.ros.heartbeat_process', json.dumps(settings)],
-                stdin=subprocess.DEVNULL,
-                pass_fds=[theirs.fileno()],
-                env=_environment(self._node.context.get_domain_id()),
-                start_new_session=True,  # Ctrl-C is for the node, which ends it
-            )
+            try:
+                self._process = subprocess.Popen(
+                    words,
+                    stdin=subprocess.DEVNULL,
+                    pass_fds=[theirs.fileno()],
+                    env=_environment(self._node.context.get_domain_id()),
+                    start_new_session=True,  # Ctrl-C is for the node, which ends it
+                )
+            except OSError as error:
+                self._link.close()
+                raise ConfigurationError(
+                    f'The process of the heartbeat cannot be started ({error}). Make room for '
+                    'it, or set heartbeat_process to false: then the node is silent when it dies.'
+                ) from error
         if problem := raise_priority(self._process.pid, self._priority):
             self._node.get_logger().warning(problem)
 

@@ -18,6 +18,7 @@ from diagnostic_msgs.msg import DiagnosticStatus
 from std_msgs.msg import Bool
 
 from seg_ros.commands.shared.process_figures import children_of
+from seg_ros.core.errors import ConfigurationError
 from test.ros.drive import Drive
 from test.ros.graph import Graph, values_of, wait_for
 from test.ros.nodes import canned
@@ -125,3 +126,12 @@ def test_a_process_that_dies_or_stands_still_leaves_a_stop(
     finally:
         process.kill()
         process.wait()
+
+
+def test_a_heartbeat_that_cannot_be_started_is_refused_and_the_node_leaves_the_graph(
+    graph: Graph, engine: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, 'executable', '/nowhere/python')
+    with pytest.raises(ConfigurationError, match='set heartbeat_process to false'):
+        graph.node(**canned(engine, heartbeat_process=True))
+    wait_for(lambda: 'segmentation' not in graph.peer.get_node_names(), 'no node is left')
