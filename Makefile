@@ -12,7 +12,7 @@ TRAINING := .venv-train
 ENGINE ?=
 ARGS ?=
 
-.PHONY: help venv demo pictures test test-kilted test-training check format bench replay build engine gpu-check clean
+.PHONY: help venv demo pictures test test-kilted test-training check format bench faults soak mutants replay build engine gpu-check clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -62,6 +62,15 @@ format: $(READY)  ## let the tool format
 
 bench: $(READY)  ## measure the node against bare inference and the textbook node
 	$(BIN)/seg_ros bench $(ARGS)
+
+faults: $(READY)  ## break everything around the node; ARGS=--short: 3 minutes, UPDATE=1: into docs/faults.md
+	$(BIN)/seg_ros faults $(if $(UPDATE),--table docs/faults.md) $(ARGS)
+
+soak: $(READY)  ## MINUTES=60: four cameras for that long; ARGS=--busy: on a machine without a free core
+	$(BIN)/seg_ros soak $(if $(MINUTES),--minutes $(MINUTES)) $(ARGS)
+
+mutants: $(READY)  ## 300 small changes of the stop's code: do the tests notice? Half an hour
+	$(BIN)/python -m test.mutants $(ARGS)
 
 replay: $(READY)  ## replay the golden drives; UPDATE=1 shows what moved and expects it from now on
 	$(BIN)/seg_ros golden $(if $(UPDATE),--update) $(if $(ENGINE),--engine '$(ENGINE)') $(ARGS)

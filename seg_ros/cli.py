@@ -66,6 +66,13 @@ COMMANDS = {
         'seg_ros.commands.bench.command',
         'measure the node against bare inference and a textbook node',
     ),
+    'faults': Command(
+        'seg_ros.commands.faults.command',
+        'break everything around the node and judge every word of its stop',
+    ),
+    'soak': Command(
+        'seg_ros.commands.soak.command', 'run the node with four cameras for long; what grows?'
+    ),
     'build-engine': Command('seg_ros.commands.build_engine', "make an engine's TensorRT plan"),
     'calibrate-engine': Command(
         'seg_ros.commands.calibrate_engine', 'measure which pictures an engine knows'

@@ -23,7 +23,7 @@ from seg_ros.core.types import (
     RgbBatch,
     RgbImage,
 )
-from seg_ros.inference.base import InferenceBackend
+from seg_ros.inference.base import InferenceBackend, check_result
 
 __all__ = [
     'IMAGES',
@@ -132,9 +132,10 @@ class SegmentationPipeline:
             with_confidence: Whether the views have it.
 
         Raises:
-            BackendError: The network cannot be run.
+            BackendError: The network cannot be run, or what it says is of another picture.
         """
         result = self._backend.infer(batch, with_confidence=with_confidence)
+        check_result(result, batch)
         confidences = result.confidence if with_confidence else None
         return [
             NetworkView(

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from seg_ros.core.errors import BackendError
 from seg_ros.core.image.camera_image import Frame
 from seg_ros.core.image.decoding import decode_raw
 from seg_ros.inference.canned_backend import CannedBackend
@@ -101,3 +102,10 @@ def test_the_second_frame_of_a_size_allocates_no_new_results(backend: CannedBack
     results = [processed(perception, frame(), IMAGES) for _ in range(2)]
     for name in IMAGES:
         assert getattr(results[0], name) is getattr(results[1], name)
+
+
+def test_labels_of_a_picture_of_another_shape_are_refused(tmp_path: Path) -> None:
+    engine = load_engine(write_engine(tmp_path / 'tiny'))
+    sideways = CannedBackend(engine, labels=[np.ascontiguousarray(LABELS.T)])
+    with pytest.raises(BackendError, match=r'uint8 \(1, 64, 32\), not as uint8 \(1, 32, 64\)'):
+        processed(Perception(sideways), frame(), {'label'})

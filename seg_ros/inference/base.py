@@ -20,6 +20,7 @@ __all__ = [
     'InferenceResult',
     'LabelBatch',
     'check_batch',
+    'check_result',
 ]
 
 LabelBatch = NDArray[np.uint8]
@@ -107,3 +108,21 @@ def check_batch(images: RgbBatch, engine: Engine) -> None:
         f"Engine '{engine.name}' takes images as uint8 (N, {height}, {width}, 3), RGB, N at least "
         f'1; this is {came}. Convert and resize the image to {width}x{height} first.'
     )
+
+
+def check_result(result: InferenceResult, images: RgbBatch) -> None:
+    """Checks that what came out of a network belongs to what went in.
+
+    Args:
+        result: Of the batch.
+        images: The batch, ``(N, H, W, 3)``.
+
+    Raises:
+        BackendError: With what came and what was expected.
+    """
+    for name, came in (('labels', result.labels), ('confidence', result.confidence)):
+        if came is not None and (came.shape != images.shape[:3] or came.dtype != np.uint8):
+            raise BackendError(
+                f'{name.capitalize()} came as {came.dtype} {came.shape}, not as uint8 '
+                f'{images.shape[:3]}. Rebuild the engine (seg_ros build-engine), or report it.'
+            )

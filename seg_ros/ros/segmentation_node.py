@@ -8,6 +8,7 @@ network and publishes, so that a slow network never blocks the graph.
 from __future__ import annotations
 
 import functools
+import gc
 import sys
 import time
 import traceback
@@ -53,6 +54,7 @@ from seg_ros.ros.parameters import (
     given_overrides,
     read_config,
 )
+from seg_ros.ros.scheduling import put_on_cores
 from seg_ros.ros.silence import SpeedWatch
 from seg_ros.ros.spinning import ended_by_signal, spin_while
 from seg_ros.ros.starting import start_ros
@@ -106,10 +108,15 @@ def reported(transition: Transition[NodeT]) -> Transition[NodeT]:
 class SegmentationNode(LifecycleNode):
     """Segments the images of one or several cameras with one engine.
 
+    Attributes:
+        owns_process: Whether nothing else runs in the process.
+
     Raises:
-        ConfigurationError: A parameter given at start cannot be declared.
+        ConfigurationError: A parameter given at start cannot be declared, or the process of the
+            heartbeat cannot be started.
     """
 
+    owns_process = False  # then the garbage collector is the node's to settle
     _heartbeat: StopHeartbeat | None = None  # until the node is whole
 
     def __init__(self, **node_arguments: object) -> None:
@@ -137,7 +144,17 @@ class SegmentationNode(LifecycleNode):
         self._idle = VehicleDecision(
             StopDecision.without_frame(StopKind.INACTIVE, self._now_ns()), '', {}
         )
-        self._heartbeat = StopHeartbeat(self, self.config.heartbeat_hz, self._decide_stop)
+        try:
+            self._heartbeat = StopHeartbeat(
+                self,
+                self.config.heartbeat_hz,
+                self._decide_stop,
+                own_process=self.config.heartbeat_process,
+                priority=self.config.heartbeat_priority,
+            )
+        except ConfigurationError:
+            self.destroy_node()
+            raise
         self._diagnostics = self.create_publisher(
             DiagnosticArray, '/diagnostics', QoSProfile(depth=10)
         )
@@ -147,6 +164,7 @@ class SegmentationNode(LifecycleNode):
     def on_configure(self, _state: LifecycleState) -> TransitionCallbackReturn:
         """Reads the parameters, loads the engine, creates the publishers."""
         self.config = config = read_config(self, NodeConfig())
+        put_on_cores(config.cpu_cores)  # before the backend counts them
         ours = [Path(config.engines_path)] if config.engines_path else []
         engine = load_engine(config.engine, [*ours, *engine_search_path()], config.network_size)
         self.chosen = create_backend(
@@ -205,6 +223,10 @@ class SegmentationNode(LifecycleNode):
         self._watch_streams()
         self._watch_timer = self._steady_timer(WATCH_PERIOD_S, self._watch)
         self._vehicle = VehicleStop({name: row.decisions for name, row in self._ports.items()})
+        if self.owns_process:
+            # What is there now stays: to look through it takes 25 ms, in which no thread moves
+            gc.collect()
+            gc.freeze()
         return super().on_activate(state)
 
     @reported
@@ -269,6 +291,8 @@ class SegmentationNode(LifecycleNode):
             port.decision_outputs.destroy()
             port.geometry.destroy()
         self._perception = None
+        if self.owns_process:
+            gc.unfreeze()
         if self.chosen is not None:
             self.chosen.backend.close()
             self.chosen = None
@@ -407,6 +431,7 @@ class SegmentationNode(LifecycleNode):
                 self._heartbeat.topic,
                 'Somebody else says go or stop in the name of this node: end it, or give one of '
                 'them another name (-r __node:=NAME).',
+                dead=self._heartbeat.dead_publishers,
             )
 
     def _publish_diagnostics(self) -> None:
@@ -501,6 +526,7 @@ def main(argv: Sequence[str]) -> int:
     try:
         with ended_by_signal():
             node = SegmentationNode(parameter_overrides=given.parameters)
+            node.owns_process = True
             for sentence in prepared:
                 node.get_logger().info(sentence)
             for sentence in given.warnings:

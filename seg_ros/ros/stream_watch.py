@@ -7,9 +7,19 @@ stop, such as an old process that nobody has ended, say go in each other's name.
 
 from __future__ import annotations
 
-from rclpy.node import Node
+from collections.abc import Collection
 
-__all__ = ['StreamWatch']
+from rclpy.node import Node
+from rclpy.topic_endpoint_info import TopicEndpointInfo
+
+__all__ = ['Gid', 'StreamWatch', 'gid_of']
+
+Gid = tuple[int, ...]
+"""By which DDS tells an endpoint from every other one, also of the past."""
+
+
+def gid_of(endpoint: TopicEndpointInfo) -> Gid:
+    return tuple(endpoint.endpoint_gid)
 
 
 class StreamWatch:
@@ -32,19 +42,22 @@ class StreamWatch:
         """The same of one topic."""
         return self._problems.get(topic, '')
 
-    def look(self, topic: str, advice: str, type_name: str = '') -> None:
+    def look(
+        self, topic: str, advice: str, type_name: str = '', dead: Collection[Gid] = ()
+    ) -> None:
         """Counts the publishers of a topic now; logs an error when there come to be several.
 
         Args:
             topic: Its resolved name.
             advice: What to do about it, a sentence.
             type_name: Of the messages that count; empty counts all.
+            dead: Publishers that are known to be dead, though DDS has them still.
         """
         rows = self._node.get_publishers_info_by_topic(topic)
         names = [
             f'{row.node_namespace.rstrip("/")}/{row.node_name}'
             for row in rows
-            if type_name in ('', row.topic_type)
+            if type_name in ('', row.topic_type) and gid_of(row) not in dead
         ]
         if len(names) < 2:
             self._problems.pop(topic, None)

@@ -71,7 +71,9 @@ class Graph:
         self, *, started: bool = True, cli_args: Sequence[str] = (), **parameters: Any
     ) -> SegmentationNode:
         """Returns the node, active unless it shall not be started."""
-        overrides = [Parameter(name, value=value) for name, value in parameters.items()]
+        # A second process for each of hundreds of nodes takes an hour; it has tests of its own
+        values = {'heartbeat_process': False, **parameters}
+        overrides = [Parameter(name, value=value) for name, value in values.items()]
         node = SegmentationNode(
             context=self._ours.context, parameter_overrides=overrides, cli_args=list(cli_args)
         )

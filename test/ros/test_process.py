@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import subprocess
@@ -14,8 +15,10 @@ import pytest
 from std_msgs.msg import String
 
 from seg_ros.ros.middleware import FASTDDS_PROFILE, PROFILE_VARIABLES, TRANSPORT_VARIABLE
+from seg_ros.ros.segmentation_node import autostart
 from test.paths import REPOSITORY
 from test.ros.graph import LATCHED, Graph, wait_for
+from test.ros.nodes import canned
 
 RUN = [sys.executable, '-m', 'seg_ros.cli', 'run']
 TOLD_TO_END_IN = """
@@ -173,3 +176,15 @@ def test_the_shipped_parameters_file_starts_the_node(
     finally:
         process.terminate()
         assert process.wait(10.0) == 0
+
+
+def test_a_node_with_a_process_of_its_own_has_its_garbage_looked_through_but_once(
+    graph: Graph, engine: Path
+) -> None:
+    node = graph.node(started=False, **canned(engine))
+    node.owns_process = True
+    assert autostart(node)
+    assert gc.get_freeze_count() > 1000
+    node.trigger_deactivate()
+    node.trigger_cleanup()
+    assert gc.get_freeze_count() == 0

@@ -151,9 +151,9 @@ def robot(graph: Graph, domain_id: int, tmp_path: Path) -> Iterator[Robot]:
     arguments = [text for name, value in values.items() for text in ('-p', f'{name}:={value}')]
     processes: list[subprocess.Popen[bytes]] = []
 
-    def start() -> subprocess.Popen[bytes]:
+    def start(*more: str) -> subprocess.Popen[bytes]:
         process = subprocess.Popen(
-            [sys.executable, '-m', 'seg_ros.cli', 'run', '--ros-args', *arguments],
+            [sys.executable, '-m', 'seg_ros.cli', 'run', '--ros-args', *arguments, *more],
             env={**os.environ, 'ROS_DOMAIN_ID': str(domain_id)},
         )
         processes.append(process)
@@ -169,7 +169,7 @@ def robot(graph: Graph, domain_id: int, tmp_path: Path) -> Iterator[Robot]:
         drive.close()
 
 
-def test_every_consumer_stops_for_a_person_and_after_kill_9_all_that_do_not_fail_open(
+def test_every_consumer_stops_for_a_person_and_in_silence_all_that_do_not_fail_open(
     robot: Robot,
 ) -> None:
     assert robot.actions() == {  # nothing was ever heard
@@ -179,7 +179,8 @@ def test_every_consumer_stops_for_a_person_and_after_kill_9_all_that_do_not_fail
         'jazzy, default timeout': 'stop',
         'humble': 'go',
     }
-    process = robot.start()
+    # Nobody speaks for the dead, as where a whole computer dies
+    process = robot.start('-p', 'heartbeat_process:=false')
     wait_for(lambda: robot.all_do('go'), 'the way is clear for every consumer')
     publishers = robot.graph.peer.get_publishers_info_by_topic(STOP)
     assert [row.qos_profile.reliability for row in publishers] == [ReliabilityPolicy.RELIABLE]
@@ -218,6 +219,19 @@ def test_every_consumer_stops_for_a_person_and_after_kill_9_all_that_do_not_fail
     assert open_until_ns - TICK_NS < passed[-1] <= open_until_ns  # and stops at the next tick
     assert mux.lock.is_locked(open_until_ns + 1)
     assert passed_ns(open_mux, heartbeats, end_ns)[-1] > end_ns - TICK_NS
+
+
+def test_after_kill_9_of_the_node_even_a_lock_without_a_timeout_is_locked(robot: Robot) -> None:
+    process = robot.start()
+    wait_for(lambda: robot.all_do('go'), 'the way is clear for every consumer')
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    for name in ('twist_mux', 'twist_mux with timeout 0.0'):
+        wait_for(lambda name=name: robot.actions()[name] == 'stop', f'{name} is locked')
+    wait_for(
+        lambda: robot.graph.peer.count_publishers(STOP) == 0, 'who speaks for the dead ends, too'
+    )
+    assert robot.actions()['twist_mux with timeout 0.0'] == 'stop'
 
 
 def test_a_mux_falls_silent_one_tick_after_the_timeout_of_its_lock_and_not_before() -> None:

@@ -129,6 +129,24 @@ class NodeConfig:
         low=1.0,
         high=200.0,
     )
+    heartbeat_process: bool = option(
+        True,
+        'A process of its own publishes pedestrian_stop: it says stop even when the node is '
+        'killed or stands still. False lets the node do so, without that, and without the memory '
+        'of a second process.',
+    )
+    heartbeat_priority: int = option(
+        0,
+        'Real-time priority of that process (SCHED_RR): its beat comes in time however busy the '
+        'machine is. 0 gives none; where it is not allowed, a warning says what to do.',
+        low=0,
+        high=99,
+    )
+    cpu_cores: str = option(
+        '',
+        "Cores that the node may run on, such as '2-5,7', so that the others are free for what "
+        'drives the vehicle; empty takes all.',
+    )
     mount: MountConfig = MountConfig()  # noqa: RUF009  frozen
     vehicle: VehicleConfig = VehicleConfig()  # noqa: RUF009  frozen
     stop: StopConfig = StopConfig()  # noqa: RUF009  frozen

@@ -106,6 +106,10 @@ class StopKind(str, Enum):
     )
     CLOCK_STOPPED = 'clock_stopped', 'the clock stands still', Cause.FAULT, PURPLE
     NO_CAMERA = 'no_camera', 'no camera is watched', Cause.FAULT, PURPLE
+    NODE_SILENT = (
+        'node_silent', "the node's process has ended, stands still, or is held up", Cause.FAULT,
+        PURPLE,
+    )
     # fmt: on
 
     # Its name in every text (what an Enum of texts becomes there differs between Pythons)

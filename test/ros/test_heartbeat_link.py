@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What goes from the node to the process that speaks for it, and what that makes of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from seg_ros.ros.heartbeat_link import HeartbeatLink, HeartbeatVerdict, linked_pair
+from seg_ros.ros.heartbeat_process import PATIENCE_S, Mouthpiece
+
+MS = 1_000_000
+PERIOD_MS = 50
+SILENT = (('/status', b'silent'),)
+CLEAR = (('/status', b'clear'),)
+Ends = tuple[HeartbeatLink, HeartbeatLink]
+
+
+@pytest.fixture
+def ends() -> Iterator[Ends]:
+    node, speaker = (HeartbeatLink(end) for end in linked_pair())
+    yield node, speaker
+    node.close()
+    speaker.close()
+
+
+def go(at_ms: float = 0.0) -> HeartbeatVerdict:
+    return HeartbeatVerdict(int(at_ms * MS), False, CLEAR)
+
+
+def stop(at_ms: float = 0.0) -> HeartbeatVerdict:
+    return HeartbeatVerdict(int(at_ms * MS), True, CLEAR)
+
+
+def test_a_beat_comes_out_as_it_went_in(ends: Ends) -> None:
+    beat = HeartbeatVerdict(12, False, (('/a', b'\x00\n\xff'), ('/b', b''), ('/c', b'x' * 3000)))
+    assert ends[0].send(beat)
+    assert ends[1].receive(1.0) == beat
+
+
+def test_of_several_beats_that_wait_the_newest_counts(ends: Ends) -> None:
+    for at_ms in range(5):
+        ends[0].send(go(at_ms))
+    assert ends[1].receive(1.0) == go(4)
+    assert ends[1].receive(0.0) is None
+
+
+def test_a_speaker_that_has_stopped_never_makes_the_node_wait(ends: Ends) -> None:
+    began_s = time.monotonic()
+    for at_ms in range(5000):
+        assert ends[0].send(go(at_ms))
+    assert time.monotonic() - began_s < 5.0
+    newest = ends[1].receive(0.0)
+    assert newest is not None  # it is an old one, and says how old
+    assert newest.at_ns < 4999 * MS
+
+
+@pytest.mark.parametrize('is_told', [True, False])
+def test_the_end_is_told_from_a_death(ends: Ends, is_told: bool) -> None:
+    if is_told:
+        ends[0].end()
+    ends[0].close()
+    assert ends[1].receive(1.0) is None
+    assert (ends[1].is_over, ends[1].was_told) == (True, is_told)
+
+
+def test_a_speaker_that_is_gone_is_noticed(ends: Ends) -> None:
+    ends[1].close()
+    assert not ends[0].send(go())
+
+
+@pytest.mark.parametrize(
+    'data', [b'', b'{}', b'[1, 0, []]\n', b'[1, true, [["/a", 9]]]\nabc', b'["x", true, []]\n']
+)
+def test_what_is_no_beat_is_refused(data: bytes) -> None:
+    with pytest.raises(ValueError, match='This is no beat'):
+        HeartbeatVerdict.from_bytes(data)
+
+
+class Heard:
+    """A mouthpiece, and what it said: the time in ms, the word, and why."""
+
+    def __init__(self) -> None:
+        self.now_ms = 0.0
+        self.words: list[tuple[float, bool, bytes]] = []
+        self.mouthpiece = Mouthpiece(
+            PERIOD_MS * 1e-3,
+            lambda stop, rows: self.words.append((self.now_ms, stop, rows[0][1])),
+            SILENT,
+        )
+
+    def at(
+        self, ms: float, beat: HeartbeatVerdict | None = None, *, is_over: bool = False
+    ) -> None:
+        self.now_ms = ms
+        self.mouthpiece.take(beat, int(ms * MS), is_over=is_over)
+
+
+def test_before_the_first_word_of_the_node_it_says_stop() -> None:
+    heard = Heard()
+    heard.at(0.0)
+    assert heard.words == [(0.0, True, b'silent')]
+
+
+def test_a_go_waits_for_the_beat_and_a_stop_does_not() -> None:
+    heard = Heard()
+    heard.at(0.0, go(0.0))
+    heard.at(20.0, go(20.0))
+    heard.at(30.0, stop(30.0))
+    heard.at(40.0, go(40.0))
+    assert heard.words == [(0.0, False, b'clear'), (30.0, True, b'clear')]
+    heard.at(50.0, go(49.0))
+    assert heard.words[2:] == [(50.0, False, b'clear')]
+
+
+def test_a_go_is_said_again_until_it_is_old_and_then_it_is_a_stop() -> None:
+    heard = Heard()
+    for ms in range(0, 500, PERIOD_MS):
+        heard.at(ms, go(0.0) if ms == 0 else None)
+    patience_ms = PATIENCE_S * 1e3
+    assert all(stop == (ms > patience_ms) for ms, stop, _ in heard.words)
+    assert heard.words[-1] == (450.0, True, b'silent')
+
+
+def test_when_the_node_dies_it_says_stop_at_once_and_again_and_again() -> None:
+    heard = Heard()
+    heard.at(0.0, go(0.0))
+    heard.at(7.0, is_over=True)
+    heard.at(50.0, is_over=True)
+    heard.at(100.0, is_over=True)
+    assert heard.words[1:] == [(ms, True, b'silent') for ms in (7.0, 50.0, 100.0)]
+
+
+def test_a_go_from_a_clock_that_is_ahead_is_none() -> None:
+    heard = Heard()
+    heard.at(0.0, go(1.0))
+    assert heard.words == [(0.0, True, b'silent')]
+
+
+def test_who_slept_over_beats_does_not_make_up_for_them() -> None:
+    heard = Heard()
+    heard.at(0.0, go(0.0))
+    heard.at(1000.0, go(1000.0))
+    heard.at(1001.0, go(1001.0))
+    assert [ms for ms, _, _ in heard.words] == [0.0, 1000.0]
+    assert heard.mouthpiece.wait_s(int(1001.0 * MS)) == pytest.approx(0.049)
