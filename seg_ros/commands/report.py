@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from pathlib import Path
 
 import cv2
@@ -34,10 +35,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(arguments: argparse.Namespace) -> int:
     """Writes report.html, report.png and report.json; returns the exit code."""
     drive = read_drive(arguments.bag, arguments.camera)
+    notes = drive.notes
     if arguments.other is None:
         page, data = drive_report(drive)
     else:
-        page, data = comparison_report(drive, read_drive(arguments.other, arguments.camera))
+        other = read_drive(arguments.other, arguments.camera)
+        notes = [*notes, *other.notes]
+        page, data = comparison_report(drive, other)
+    data = {**data, 'notes': notes}
+    for sentence in notes:
+        print(sentence, file=sys.stderr)
     folder: Path = arguments.output
     try:
         folder.mkdir(parents=True, exist_ok=True)
