@@ -152,7 +152,8 @@ class VideoRecording(PictureRecording):
         if not self._is_steady and self.end_ns - end_ns > max(SHORT_NS, 2 * self._period_ns):
             self.tell(
                 f'The last picture of {self.path} is at {(stamp_ns or 0) / NS_PER_S:.1f} s, but '
-                f'its header tells of {self.end_ns / NS_PER_S:.1f} s: it is cut off, or damaged.'
+                f'its header tells of {self.end_ns / NS_PER_S:.1f} s: it is cut off or damaged, '
+                'or begins late.'
             )
 
     def _shown_after(self, last_ns: int, shown_ns: int) -> int:

@@ -24,6 +24,7 @@ from seg_ros.replay.vehicle import ReplayedVehicle
 __all__ = ['Event', 'Said', 'Stages']
 
 DAY_S = 24 * 3600
+LONG_BACK_S = 1.0  # topics that are recorded together differ by less
 
 
 class Event(NamedTuple):
@@ -199,6 +200,11 @@ class Stages:
     def _records(self, event: Event, vehicle: ReplayedVehicle) -> Iterator[Record]:
         """Yields what is written because of a message."""
         message, outputs, content = event.message, self._outputs, event.content
+        if (back_s := vehicle.steps_back_s(event.now_ns)) > LONG_BACK_S:
+            self._recording.tell(
+                f'The stamps go back by {back_s:.1f} s at message {message.number} of '
+                f'{message.topic}: the way is proven anew from there.'
+            )
         for beat in vehicle.beats_before(event.now_ns):
             behind_ns = 0 if beat.gap_ns and self._job.by_stamps else event.now_ns - beat.at_ns
             yield from outputs.beat(beat, message.recorded_ns - behind_ns)

@@ -231,6 +231,10 @@ class ReplayedVehicle:
         """Returns all of it, to go on from."""
         return pickle.dumps(self)
 
+    def steps_back_s(self, now_ns: int) -> float:
+        """Returns how far a time is before that of the last message; 0 if it is not."""
+        return 0.0 if self._now_ns is None else max(0.0, (self._now_ns - now_ns) / NS_PER_S)
+
     def beats_before(self, now_ns: int) -> Iterator[Beat]:
         """Yields the heartbeats up to a time, without it; time goes on.
 

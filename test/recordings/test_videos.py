@@ -60,7 +60,7 @@ def test_a_video_without_its_end_says_where_it_ends(tmp_path: Path) -> None:
     video = VideoRecording(file)
     found = shown_s(video)
     assert 5 < len(found) < 35
-    assert 'it is cut off, or damaged' in video.trouble[0]
+    assert 'it is cut off or damaged' in video.trouble[0]
     assert f'is at {found[-1]:.1f} s' in video.trouble[0]
 
 

@@ -85,7 +85,9 @@ def test_a_gap_is_one_beat_that_says_unproven_and_is_told(
     assert len(through) <= 2  # that of the gap, and the first behind it
 
 
-@pytest.mark.parametrize('name', ['zero', 'first zero', 'middle zero', 'standing', 'since boot'])
+@pytest.mark.parametrize(
+    'name', ['zero', 'first zero', 'middle zero', 'standing', 'since boot', 'back']
+)
 def test_by_the_stamps_there_is_always_a_heartbeat_and_what_is_wrong_is_told(
     tmp_path: Path, config: NodeConfig, name: str
 ) -> None:
@@ -95,6 +97,7 @@ def test_by_the_stamps_there_is_always_a_heartbeat_and_what_is_wrong_is_told(
         'first zero': lambda at_ns: 0 if at_ns == BEGIN_NS else at_ns,
         'middle zero': lambda at_ns: 0 if at_ns == middle_ns else at_ns,
         'standing': lambda _: BEGIN_NS,
+        'back': lambda at_ns: at_ns if at_ns < middle_ns else at_ns - 60 * 10**9,
         'since boot': lambda at_ns: at_ns - BEGIN_NS + 5000 * 10**9,
     }[name]
     rows = [item for item in stamped(list(drive_rows(IMAGES)), stamp_of) if item.topic == IMAGE]
@@ -104,6 +107,7 @@ def test_by_the_stamps_there_is_always_a_heartbeat_and_what_is_wrong_is_told(
     assert len(found) == 1 if name == 'standing' else 10 <= len(found) <= 30
     told = ' '.join(summary.trouble)
     assert ('stamp of zero' in told) == ('zero' in name)
+    assert ('go back by 5' in told) == (name == 'back')
     assert ('stands still' in told) == (name == 'standing')
     if name == 'zero':
         assert all(stop for _, stop in found)
