@@ -163,6 +163,9 @@ def replay_fleet(arguments: argparse.Namespace) -> int:
             outcomes.append(outcome)
             progress.show(f'{len(outcomes)} of {len(jobs)} recordings')
     outcomes.sort(key=lambda outcome: outcome.source)
+    for outcome in outcomes:
+        for sentence in outcome.summary.get('notes', ()):
+            print(f'{outcome.source}: {sentence}', file=sys.stderr)
     if arguments.json:
         print(json.dumps([outcome.as_json() for outcome in outcomes]))
     else:

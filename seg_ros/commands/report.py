@@ -41,6 +41,8 @@ def main(arguments: argparse.Namespace) -> int:
     """Writes report.html, report.png and report.json; returns the exit code."""
     with Patience(sys.stderr) as patience:
         page, data, picture = _made(arguments, patience.show)
+    for sentence in data['notes']:
+        print(sentence, file=sys.stderr)
     folder: Path = arguments.output
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -64,12 +66,15 @@ def _made(
     """Returns the page, its figures and its picture."""
     show(f'Reading {arguments.bag}')
     drive = read_drive(arguments.bag, arguments.camera)
+    notes = drive.notes
     if arguments.other is None:
         show('Looking at the drive')
         page, data = drive_report(drive)
     else:
         show(f'Reading {arguments.other}')
-        page, data = comparison_report(drive, read_drive(arguments.other, arguments.camera))
+        other = read_drive(arguments.other, arguments.camera)
+        notes = [*notes, *other.notes]
+        page, data = comparison_report(drive, other)
     show('Drawing its picture')
     picture: Any = cv2.cvtColor(page_picture(page), cv2.COLOR_RGB2BGR)
-    return page, data, picture
+    return page, {**data, 'notes': notes}, picture

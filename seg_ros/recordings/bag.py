@@ -1,43 +1,56 @@
 # SPDX-License-Identifier: Apache-2.0
 """A ROS bag as a recording: rosbag2 of any storage, or ROS 1, whole or broken.
 
-What a bag is, how its files are opened and what is forgiven stands here and nowhere else.
+What is a bag, what is read of it, and what is said about the rest stands here; ``bag_files.py``
+finds its files, ``split_bag.py`` reads them as one.
 """
 
 from __future__ import annotations
 
+import tempfile
 import weakref
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from seg_ros.core.errors import ConfigurationError, FrameError
-from seg_ros.core.units import NS_PER_S
 from seg_ros.messages.plain import typestore
+from seg_ros.recordings.bag_files import (
+    BagFile,
+    begins_as,
+    files_in,
+    found_files,
+    is_named_so,
+    ready_to_read,
+)
+from seg_ros.recordings.bag_index import METADATA, BagIndex
+from seg_ros.recordings.bag_types import typestore_of
 from seg_ros.recordings.recording import CAMERA_INFO, RecordedMessage, RecordedTopic, Recording
 
 __all__ = ['BagRecording', 'is_bag']
 
-ROS2_SUFFIXES = ('.mcap', '.db3')
-SUFFIXES = (*ROS2_SUFFIXES, '.bag')
-METADATA = 'metadata.yaml'
+ROS1_SUFFIX = '.bag'
 ALWAYS_LATCHED = '/tf_static'  # also where the bag does not tell
+IDL_BEGIN = '=' * 80 + '\nIDL: '
 
 
 def is_bag(path: Path) -> bool:
     """Returns whether a path looks like a bag."""
     if not path.is_dir():
-        return path.suffix in SUFFIXES
-    return (path / METADATA).exists() or bool(_files_in(path))
+        is_named = path.suffix == ROS1_SUFFIX or is_named_so(path)
+        return is_named or begins_as(path) in ('mcap', 'sqlite3', 'ros1')
+    return (path / METADATA).exists() or bool(files_in(path))
 
 
 class BagRecording(Recording):
     """Reads a bag.
 
-    A recording that was cut off is read as far as it goes: an MCAP file without its end, and a
-    folder without its metadata.yaml. Broken chunks in the middle are left out.
+    What can be read of it is read, in the order of the times of recording: of a recording that was
+    cut off, or is damaged in the middle, or whose metadata.yaml says something else than its
+    files. Everything that is left out, or was taken in another way than the bag says, is told in
+    ``trouble``.
 
     Args:
         path: Folder of a rosbag2, or a single ``.mcap``, ``.db3`` or ROS 1 ``.bag`` file.
@@ -51,59 +64,44 @@ class BagRecording(Recording):
 
     def __init__(self, path: Path) -> None:
         super().__init__(path, path.resolve().name)
-        self._idle: list[Any] = []  # open readers, for opening one takes 30 ms
+        self._idle: list[Any] = []  # open readers
         weakref.finalize(self, _close, self._idle)
-        with self._reader() as reader:
-            if not reader.message_count:
-                raise ConfigurationError(f'{path} has no message in it. Name another bag.')
-            self.is_ros1 = not reader.is2
-            self.begin_ns, self.end_ns = reader.start_time, reader.end_time
-            self._types = typestore() if self.is_ros1 else reader.typestore
-            for row in reader.connections:
-                known = self.topics.get(row.topic, RecordedTopic(row.msgtype))
-                offers = getattr(row.ext, 'offered_qos_profiles', ())
-                self.topics[row.topic] = RecordedTopic(
-                    row.msgtype,
-                    known.message_count + row.msgcount,
-                    (*known.offers, *offers),
-                    (row.msgdef.data, row.digest)
-                    if row.msgdef.data and row.digest.startswith('RIHS01')
-                    else None,
-                )
-            if any(getattr(file, 'is_truncated', False) for file in _storages(reader)):
-                self.tell(f'{path} is cut off; it is read as far as it goes.')
-            if self.is_ros1:
-                self._leave_out_what_ros2_lacks(reader.typestore)
+        self._files: list[BagFile] = []
+        self._copies: tempfile.TemporaryDirectory[str] | None = None
+        self._types: Any = typestore()
+        self._undefined: Mapping[str, str] = {}  # why a type cannot be decoded
+        self.is_ros1 = path.suffix == ROS1_SUFFIX or begins_as(path) == 'ros1'
+        if self.is_ros1:
+            self._read_ros1()
+        else:
+            self._read_ros2()
+        if not any(row.message_count for row in self.topics.values()):
+            said = ''.join(f' {sentence}' for sentence in self.trouble)
+            raise ConfigurationError(
+                f'{path} has no message in it that can be read.{said} Name another bag.'
+            )
 
     def messages(
         self, topics: Collection[str], first_ns: int | None = None, end_ns: int | None = None
     ) -> Iterator[RecordedMessage]:
+        types = {name: row.type_name for name, row in self.topics.items() if name in topics}
         numbers: Counter[str] = Counter()
-        at_ns = self.begin_ns
+        if not types:
+            return
         with self._reader() as reader:
-            rows = [
-                row
-                for row in reader.connections
-                if row.topic in topics and row.topic in self.topics
-            ]
-            if not rows:  # rosbags takes that for all
-                return
-            try:
-                if first_ns is not None and first_ns > self.begin_ns:
-                    yield from self._before(reader, rows, first_ns)
-                for row, at_ns, data in reader.messages(rows, first_ns, end_ns):
-                    yield self._message(row, numbers[row.topic], at_ns, data)
-                    numbers[row.topic] += 1
-            except Exception as error:  # each storage and compression has its own
-                at_s = (at_ns - self.begin_ns) / NS_PER_S
-                self.tell(f'{self.path} cannot be read beyond {at_s:.1f} s of it: {error}')
-            for file in _storages(reader):
-                for sentence in getattr(file, 'broken', ()):
-                    self.tell(sentence)
+            if first_ns is not None and first_ns > self.begin_ns:
+                yield from self._before(reader, types, first_ns)
+            for recorded_ns, _, topic, data in reader.messages(types, first_ns, end_ns):
+                if topic:  # else it only says where a file begins
+                    yield RecordedMessage(topic, numbers[topic], recorded_ns, data)
+                    numbers[topic] += 1
 
     def read(self, message: RecordedMessage) -> Any:
+        kind = self.topics[message.topic].type_name
+        if kind in self._undefined and kind not in self._types.fielddefs:
+            raise FrameError('type_unknown', f'{kind} is not known: {self._undefined[kind]}')
         try:
-            return self._types.deserialize_cdr(message.data, self.topics[message.topic].type_name)
+            return self._types.deserialize_cdr(message.data, kind)
         except Exception as error:  # rosbags raises several kinds
             raise FrameError('message_broken', f'its bytes are no message: {error}') from error
 
@@ -113,22 +111,28 @@ class BagRecording(Recording):
     @contextmanager
     def _reader(self) -> Iterator[Any]:
         """An open reader that nobody else uses, for a recording may be read by many at a time."""
-        reader = self._idle.pop() if self._idle else _opened(self.path)
+        reader = self._idle.pop() if self._idle else self._opened()
         try:
             yield reader
         finally:
             self._idle.append(reader)
 
     def _before(
-        self, reader: Any, rows: Sequence[Any], first_ns: int
+        self, reader: Any, types: Mapping[str, str], first_ns: int
     ) -> Iterator[RecordedMessage]:
         """What the base class promises to whoever starts late."""
-        told = [row for row in rows if row.msgtype == CAMERA_INFO or self._is_latched(row.topic)]
+        told = {
+            topic: kind
+            for topic, kind in types.items()
+            if kind == CAMERA_INFO or self._is_latched(topic)
+        }
         newest: dict[str, RecordedMessage] = {}
-        for row, _, data in reader.messages(told, stop=first_ns) if told else ():
-            message = self._message(row, 0, first_ns, data)
-            if row.msgtype == CAMERA_INFO:
-                newest[row.topic] = message
+        for _, _, topic, data in reader.messages(told, None, first_ns) if told else ():
+            if not topic:
+                continue
+            message = RecordedMessage(topic, 0, first_ns, data)
+            if types[topic] == CAMERA_INFO:
+                newest[topic] = message
             else:
                 yield message
         yield from newest.values()
@@ -136,10 +140,99 @@ class BagRecording(Recording):
     def _is_latched(self, topic: str) -> bool:
         return topic == ALWAYS_LATCHED or self.topics[topic].latched
 
-    def _message(self, row: Any, number: int, recorded_ns: int, data: Any) -> RecordedMessage:
-        if self.is_ros1:
-            data = self._types.ros1_to_cdr(data, row.msgtype)
-        return RecordedMessage(row.topic, number, recorded_ns, bytes(data))
+    def _opened(self) -> Any:
+        return self._open_ros1() if self.is_ros1 else self._open_ros2()
+
+    def _read_ros2(self) -> None:
+        try:
+            import rosbags.rosbag2  # noqa: F401
+        except ImportError as error:
+            raise _no_rosbags(self.path, error) from error
+        paths, index = found_files(self.path, self.tell)
+        self._files, self._copies = ready_to_read(paths, self.tell)
+        with self._reader() as reader:
+            if not reader.is_any:
+                raise ConfigurationError(
+                    f'{self.path} cannot be read as a ROS bag: {" ".join(self.trouble)} Name the '
+                    'folder with its metadata.yaml, or a single .mcap, .db3 or ROS 1 .bag file.'
+                )
+            self.begin_ns, self.end_ns = reader.begin_ns, reader.end_ns
+            self._take_topics(reader.rows, index)
+            definitions = {row.msgtype: row.msgdef for row in reversed(reader.rows)}
+            self._types, self._undefined = typestore_of(definitions)
+        for kind in sorted(self._undefined):
+            if kind in self._types.fielddefs:
+                self.tell(f'{kind} is read as ROS 2 defines it: {self._undefined[kind]}.')
+
+    def _open_ros2(self) -> Any:
+        from seg_ros.recordings.split_bag import SplitBag
+
+        return SplitBag(self._files, self.tell)
+
+    def _take_topics(self, rows: Sequence[Any], index: BagIndex | None) -> None:
+        """Finds out what there is, and tells where metadata.yaml says something else."""
+        counts: Counter[tuple[str, str]] = Counter()
+        offers: dict[str, list[Any]] = {}
+        definitions: dict[str, tuple[str, str]] = {}
+        for row in rows:
+            if row.ext.serialization_format != 'cdr':
+                if row.msgcount:
+                    form = row.ext.serialization_format or 'nothing'
+                    self.tell(f'{row.topic} is left out: its messages are in {form}, not in CDR.')
+                continue
+            counts[row.topic, row.msgtype] += row.msgcount
+            known = offers.setdefault(row.topic, [])
+            mine = row.ext.offered_qos_profiles
+            known += [offer for offer in mine if known.count(offer) < mine.count(offer)]
+            text = row.msgdef.data
+            if text and (row.msgdef.format.name == 'MSG' or text.startswith(IDL_BEGIN)):
+                definitions.setdefault(row.msgtype, (text, row.digest))
+        told = {} if index is None else index.offers
+        for (topic, kind), count in sorted(counts.items(), key=lambda item: -item[1]):
+            if topic not in self.topics:
+                found = tuple(offers[topic] or told.get(topic, []))
+                self.topics[topic] = RecordedTopic(kind, count, found, definitions.get(kind))
+            elif count:
+                first = self.topics[topic].type_name
+                self.tell(
+                    f'{count} messages of {topic} are left out: they are {kind}, not {first}.'
+                )
+        self.topics = {topic: self.topics[topic] for topic, _ in counts}
+        if index is not None:
+            self._tell_differences(index, counts, offers)
+
+    def _tell_differences(
+        self,
+        index: BagIndex,
+        counts: Mapping[tuple[str, str], int],
+        offers: Mapping[str, list[Any]],
+    ) -> None:
+        path = self.path / METADATA
+        if index.trouble:
+            self.tell(f'{path} is not used: {index.trouble}.')
+        by_topic: Counter[str] = Counter()
+        for (topic, _), count in counts.items():
+            by_topic[topic] += count
+        last_ns = max(self.begin_ns, self.end_ns - 1)
+        if others := index.differences(by_topic, (self.begin_ns, last_ns), offers):
+            self.tell(f'{path} says {", ".join(others)}; what its files say counts.')
+
+    def _read_ros1(self) -> None:
+        with self._reader() as reader:
+            self.begin_ns, self.end_ns = reader.begin_ns, reader.end_ns
+            for row in reader.rows:
+                known = self.topics.get(row.topic, RecordedTopic(row.msgtype))
+                count = known.message_count + row.msgcount
+                self.topics[row.topic] = RecordedTopic(row.msgtype, count)
+            self._leave_out_what_ros2_lacks(reader.types)
+
+    def _open_ros1(self) -> Any:
+        from seg_ros.recordings.ros1_bag import Ros1Bag
+
+        try:
+            return Ros1Bag(self.path, self._types, self.tell)
+        except ImportError as error:
+            raise _no_rosbags(self.path, error) from error
 
     def _leave_out_what_ros2_lacks(self, types1: Any) -> None:
         """ROS 1 types can be carried over where ROS 2 has one of the same name and fields."""
@@ -156,59 +249,11 @@ class BagRecording(Recording):
                 del self.topics[topic]
 
 
-def _opened(path: Path) -> Any:
-    """Returns an open ``rosbags.highlevel.AnyReader`` that forgives what is broken."""
-    try:
-        from rosbags.highlevel import AnyReader, AnyReaderError
-    except ImportError as error:
-        msg = f'Reading {path} needs rosbags ({error}). Install it: pip install rosbags'
-        raise ConfigurationError(msg) from error
-    try:
-        # Bags of older distributions name their types without defining them.
-        reader = AnyReader(_files_of(path), default_typestore=typestore())
-        _forgive(reader)
-        reader.open()
-    except (AnyReaderError, OSError, ValueError) as error:
-        msg = (
-            f'{path} cannot be read as a ROS bag: {error} Name the folder with its metadata.yaml, '
-            'or a single .mcap, .db3 or ROS 1 .bag file.'
-        )
-        raise ConfigurationError(msg) from error
-    return reader
+def _no_rosbags(path: Path, error: ImportError) -> ConfigurationError:
+    msg = f'Reading {path} needs rosbags ({error}). Install it: pip install rosbags'
+    return ConfigurationError(msg)
 
 
 def _close(readers: Sequence[Any]) -> None:
     for reader in readers:
         reader.close()
-
-
-def _files_of(path: Path) -> list[Path]:
-    """What rosbags opens: the bag, or the files in a folder that has no metadata."""
-    if not path.is_dir() or (path / METADATA).exists():
-        return [path]
-    return _files_in(path) or [path]
-
-
-def _files_in(folder: Path) -> list[Path]:
-    return sorted(file for file in folder.iterdir() if file.suffix in ROS2_SUFFIXES)
-
-
-def _storages(reader: Any) -> list[Any]:
-    """What reads each file of an open bag; ROS 1 has none."""
-    storages = [row.storage for row in reader.readers if hasattr(row, 'storage')]
-    return [file for row in storages for file in getattr(row, 'storages', [row])]
-
-
-def _forgive(reader: Any) -> None:
-    """Has every MCAP file of a reader that is not open yet read as far as it goes."""
-    from rosbags.rosbag2.reader import DirectoryReader
-    from rosbags.rosbag2.storage_mcap import McapReader
-
-    from seg_ros.recordings.truncated_mcap import ForgivingMcapReader
-
-    for row in reader.readers:
-        storage = getattr(row, 'storage', None)  # ROS 1 has none
-        if isinstance(storage, McapReader):
-            row.storage = ForgivingMcapReader(row.path)
-        elif isinstance(storage, DirectoryReader):
-            storage.STORAGE_PLUGINS = {**storage.STORAGE_PLUGINS, 'mcap': ForgivingMcapReader}

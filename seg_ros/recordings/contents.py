@@ -15,7 +15,38 @@ from seg_ros.core.types import LabelImage, RgbImage
 from seg_ros.core.units import NS_PER_S
 from seg_ros.recordings.recording import Recording
 
-__all__ = ['jpeg_pixels', 'json_of', 'label_map_of', 'label_pixels', 'message_stamp_ns']
+__all__ = [
+    'jpeg_pixels',
+    'json_of',
+    'label_map_of',
+    'label_pixels',
+    'message_stamp_ns',
+    'nodes_in',
+]
+
+
+def nodes_in(types: Mapping[str, str]) -> list[str]:
+    """Returns the names in full of the nodes of ours that were recorded, under any namespace.
+
+    A node is known by its stop, or by label images with their classes beside them.
+
+    Args:
+        types: Type of each topic.
+    """
+    stop, label, classes = '/pedestrian_stop', '/label', '/classes'
+    by_stop = {
+        name.removesuffix(stop)
+        for name, kind in types.items()
+        if name.endswith(stop) and kind == 'std_msgs/msg/Bool'
+    }
+    by_label = {
+        name.removesuffix(label)
+        for name, kind in types.items()
+        if name.endswith(label)
+        and kind == 'sensor_msgs/msg/Image'
+        and types.get(name.removesuffix(label) + classes) == 'std_msgs/msg/String'
+    }
+    return sorted(by_stop | by_label)
 
 
 def message_stamp_ns(message: Any) -> int:

@@ -13,7 +13,7 @@ import numpy as np
 
 from seg_ros.core.errors import ConfigurationError, FrameError
 from seg_ros.core.types import RgbImage
-from seg_ros.core.units import NS_PER_S
+from seg_ros.core.units import NS_PER_MS, NS_PER_S
 from seg_ros.messages.conversions import compressed_message, header_of
 from seg_ros.messages.plain import plain_type, serialised, typestore
 from seg_ros.recordings.recording import (
@@ -30,6 +30,8 @@ TOPIC = '/camera/image/compressed'
 FRAME_ID = 'camera_optical'
 VIDEO_RATE_HZ = 30.0  # of files that do not say theirs
 FOLDER_RATE_HZ = 5.0  # photographs are shown slowly
+LOOK_BEHIND = 256  # tries to find a picture behind one that cannot be decoded
+SHORT_NS = NS_PER_S // 2  # what is missing at the end is no more than rounding
 JPEG_QUALITY = 90  # of the copy of a video's pictures in the bag
 KEPT_AS_THEY_ARE = {'.jpg': 'jpeg', '.jpeg': 'jpeg', '.png': 'png'}
 
@@ -74,7 +76,7 @@ class VideoRecording(PictureRecording):
 
     Args:
         path: The file.
-        rate_hz: Pictures a second; None takes the file's own.
+        rate_hz: Pictures a second; None shows each at its own time.
 
     Raises:
         ConfigurationError: OpenCV cannot read it.
@@ -96,14 +98,15 @@ class VideoRecording(PictureRecording):
         if not 0.1 <= own_rate_hz <= 1000.0:
             own_rate_hz = VIDEO_RATE_HZ
         super().__init__(path, path.name, count, rate_hz or own_rate_hz)
+        self._is_steady = rate_hz is not None
 
     def messages(
         self, topics: Collection[str], first_ns: int | None = None, end_ns: int | None = None
     ) -> Iterator[RecordedMessage]:
         # The count of a video may be a guess: who wants all of it gets all that is there.
         last_ns = math.inf if end_ns is None or end_ns >= self.end_ns else end_ns
-        for number, picture in enumerate(self._pictures() if TOPIC in topics else ()):
-            stamp_ns = round(number * self._period_ns)
+        timed = self._timed_pictures() if TOPIC in topics else ()
+        for number, (stamp_ns, picture) in enumerate(timed):
             if stamp_ns >= last_ns:
                 return
             if stamp_ns >= (first_ns or 0):
@@ -119,16 +122,48 @@ class VideoRecording(PictureRecording):
         jpeg.header = header_of(message.recorded_ns, FRAME_ID)
         return serialised(jpeg, COMPRESSED)
 
-    def _pictures(self) -> Iterator[RgbImage]:
+    def _timed_pictures(self) -> Iterator[tuple[int, RgbImage]]:
+        """Yields pictures and when each is shown: not every video has a steady rate."""
         capture = cv2.VideoCapture(str(self.path))
+        stamp_ns: int | None = None
+        first_ms = 0.0
+        missed = number = 0
         try:
-            while True:
+            while missed < LOOK_BEHIND:
                 good, bgr = capture.read()
-                if not good:
-                    return
-                yield np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8)
+                if not good:  # behind what is damaged there may be more
+                    missed += 1
+                    continue
+                if missed:
+                    self.tell(f'{self.path} is damaged; it is read on behind that.')
+                    missed = 0
+                at_ms = capture.get(cv2.CAP_PROP_POS_MSEC)
+                if stamp_ns is None:
+                    first_ms, stamp_ns = at_ms, 0
+                elif self._is_steady:
+                    stamp_ns = round(number * self._period_ns)
+                else:
+                    stamp_ns = self._shown_after(stamp_ns, round((at_ms - first_ms) * NS_PER_MS))
+                number += 1
+                yield stamp_ns, np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8)
         finally:
             capture.release()
+        end_ns = (stamp_ns or 0) + self._period_ns
+        if not self._is_steady and self.end_ns - end_ns > max(SHORT_NS, 2 * self._period_ns):
+            self.tell(
+                f'The last picture of {self.path} is at {(stamp_ns or 0) / NS_PER_S:.1f} s, but '
+                f'its header tells of {self.end_ns / NS_PER_S:.1f} s: it is cut off or damaged, '
+                'or begins late.'
+            )
+
+    def _shown_after(self, last_ns: int, shown_ns: int) -> int:
+        if shown_ns > last_ns:
+            return shown_ns
+        self.tell(
+            f'Pictures of {self.path} have no times that go on; by its rate of '
+            f'{NS_PER_S / self._period_ns:.2f} a second they are shown there.'
+        )
+        return round(last_ns + self._period_ns)
 
 
 class FolderRecording(PictureRecording):

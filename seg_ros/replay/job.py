@@ -105,7 +105,7 @@ class ReplaySummary:
         peak_rss_mb: Most memory that the process ever had.
         sha256_labels: Of all label images.
         backend: What ran the network.
-        trouble: What went wrong without ending it, in sentences.
+        trouble: What went wrong without ending it, in sentences; in JSON it is ``notes``.
     """
 
     source: str
@@ -123,7 +123,9 @@ class ReplaySummary:
     trouble: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
-        return {**asdict(self), 'trouble': list(self.trouble)}
+        values = asdict(self)
+        notes = list(values.pop('trouble'))
+        return {**values, 'notes': notes}
 
 
 def read_lens(path: Path) -> SensorCalibration:

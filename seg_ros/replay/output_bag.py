@@ -15,6 +15,7 @@ from seg_ros.recordings.recording import RecordedTopic
 __all__ = ['OutputBag', 'cut_short']
 
 DEPTH = 10
+UNKNOWN_HASH = f'RIHS01_{"0" * 64}'  # of a type that nobody defines
 
 
 class OutputBag:
@@ -46,13 +47,16 @@ class OutputBag:
 
     def add_copy(self, topic: str, recorded: RecordedTopic, typestore: Any) -> None:
         """Adds a topic that is copied from a recording, with its definition and its QoS."""
-        text, digest = recorded.definition or (None, None)
+        kind = recorded.type_name
+        text, digest = recorded.definition or (None, '')
+        if kind not in typestore.fielddefs:  # its bytes are copied all the same
+            text, digest = text or '', digest or UNKNOWN_HASH
         self._rows[topic] = self._writer.add_connection(
             topic,
-            recorded.type_name,
+            kind,
             typestore=typestore,
             msgdef=text,
-            rihs01=digest,
+            rihs01=digest or typestore.hash_rihs01(kind),
             offered_qos_profiles=recorded.offers,
         )
 

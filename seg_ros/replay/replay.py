@@ -51,6 +51,7 @@ AHEAD_BYTES = 24 << 20  # of what each stage may be ahead
 AT_ONCE = 32  # images that are decoded before the clock of bare inference runs
 SWITCH_INTERVAL_S = 0.0005  # the network waits this long for another stage, not 5 ms
 THREADS = re.compile(r', \d+ threads?')  # which change no label
+SHOWN_REASONS = 3
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -120,6 +121,8 @@ def replay(job: ReplayJob, tell: Tell = lambda _: None) -> ReplaySummary:
         with Unfinished(job.output, work, resume=job.resume) as unfinished:
             run = _Run(job, recording, roles, outputs, stages)
             run.write(unfinished, vehicle, tell)
+        if lens is None:
+            _tell_missing_lenses(recording, roles)
         bare_s = None
         if job.measure:
             frames = (row.content for row in stages.read() if isinstance(row.content, Frame))
@@ -129,6 +132,19 @@ def replay(job: ReplayJob, tell: Tell = lambda _: None) -> ReplaySummary:
     if job.overlay is not None:
         overlay_video(job.overlay, job.output, stages.read(), engine, config.overlay_alpha)
     return run.summary(bare_s, f'{backend.name}, {backend.detail}')
+
+
+def _tell_missing_lenses(recording: Recording, roles: Roles) -> None:
+    """Says of which camera nothing on the ground can be known."""
+    there = {
+        camera for info, camera in roles.lenses.items() if recording.topics[info].message_count
+    }
+    for topic, camera in roles.cameras.items():
+        if camera not in there:
+            recording.tell(
+                f'There is no CameraInfo for {topic} in {recording.name}, so that nobody knows '
+                'where the ground is. Name a calibration with --camera.'
+            )
 
 
 def _bare_seconds_per_frame(
@@ -196,8 +212,8 @@ class _Run:
             if not vehicle.counts.frames:
                 unfinished.discard()
                 raise ConfigurationError(
-                    f'{self._job.source} has no image to segment in what was asked for. Check '
-                    '--start, --duration and --topic.'
+                    f'{self._job.source} has no image to segment in what was asked for. '
+                    f'{_known_reasons(self._recording)}Check --start, --duration and --topic.'
                 )
             bag.close()
             unfinished.finish()
@@ -277,6 +293,15 @@ class _Run:
                 elapsed_s * (1.0 - share) / share,
             )
         )
+
+
+def _known_reasons(recording: Recording) -> str:
+    """The first of what is known to be wrong, and how much else is."""
+    told = recording.trouble
+    more = f'There are {len(told) - SHOWN_REASONS} more of these. '
+    return ''.join(f'{sentence} ' for sentence in told[:SHOWN_REASONS]) + (
+        more if len(told) > SHOWN_REASONS else ''
+    )
 
 
 def _weight(item: Event | Said) -> int:

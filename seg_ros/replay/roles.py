@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from seg_ros.core.errors import ConfigurationError
 from seg_ros.core.parameters.node_config import NodeConfig
 from seg_ros.messages.camera_info import camera_info_topic
+from seg_ros.recordings.contents import nodes_in
 from seg_ros.recordings.recording import CAMERA_INFO, IMAGES, Recording
 from seg_ros.replay.outputs import NODE
 
@@ -89,7 +90,8 @@ def roles_of(
 def _image_topics(
     recording: Recording, types: Mapping[str, str], config: NodeConfig, topics: Sequence[str]
 ) -> list[str]:
-    there = [name for name, kind in types.items() if kind in IMAGES and not _is_ours(name)]
+    ours = nodes_in(types)
+    there = [name for name, kind in types.items() if kind in IMAGES and not _is_ours(name, ours)]
     if not there:
         raise ConfigurationError(
             f'{recording.name} has no sensor_msgs/Image or CompressedImage in it to segment.'
@@ -149,7 +151,7 @@ def _copied(
             if not found:
                 msg = f'--copy {pattern}: there is no such topic. There are {" ".join(types)}.'
                 raise ConfigurationError(msg)
-            chosen |= {name for name in found if not _is_ours(name)}
+            chosen |= {name for name in found if not _is_ours(name, nodes_in(types))}
     return tuple(sorted(chosen))
 
 
@@ -157,6 +159,6 @@ def _absolute(topic: str) -> str:
     return f'/{topic.lstrip("/")}'
 
 
-def _is_ours(topic: str) -> bool:
+def _is_ours(topic: str, nodes: Sequence[str]) -> bool:
     """Whether a node that was recorded said it; the new bag has it anew."""
-    return topic.startswith(f'{NODE}/')
+    return any(topic.startswith(f'{node}/') for node in (NODE, *nodes))

@@ -23,6 +23,9 @@ from seg_ros.replay.vehicle import ReplayedVehicle
 
 __all__ = ['Event', 'Said', 'Stages']
 
+DAY_S = 24 * 3600
+LONG_BACK_S = 1.0  # topics that are recorded together differ by less
+
 
 class Event(NamedTuple):
     """A message of the recording on its way.
@@ -141,6 +144,7 @@ class Stages:
     def decide(self, events: Iterator[Event], vehicle: ReplayedVehicle) -> Iterator[Said]:
         """Decides what they mean, and says it."""
         images = 0
+        event: Event | None = None
         for event in events:
             records = list(self._records(event, vehicle))
             vehicle.counts.written += len(records)
@@ -151,6 +155,16 @@ class Stages:
                     resumable = vehicle.pickled()
             recorded_ns = event.message.recorded_ns
             yield Said(event.number, recorded_ns, records, vehicle.counts.frames, resumable)
+        beats = list(vehicle.only_beat())
+        if event is not None and beats:
+            self._recording.tell(
+                f'The clock of {self._recording.name} stands still: the heartbeat of the stop '
+                'comes once.'
+            )
+            recorded_ns = event.message.recorded_ns
+            records = [row for beat in beats for row in self._outputs.beat(beat, recorded_ns)]
+            vehicle.counts.written += len(records)
+            yield Said(event.number, recorded_ns, records, vehicle.counts.frames)
 
     def _event(self, number: int, message: RecordedMessage) -> Event:
         role = self._roles.of(message.topic)
@@ -161,7 +175,13 @@ class Stages:
             try:
                 content = self._recording.read(message)
                 if self._job.by_stamps and hasattr(content, 'header'):
-                    now_ns = stamp_ns_of(content.header)
+                    stamp_ns = stamp_ns_of(content.header)
+                    now_ns = stamp_ns or now_ns
+                    if not stamp_ns:
+                        self._recording.tell(
+                            f'Messages of {message.topic} have a stamp of zero: they are judged '
+                            'at the time of their recording.'
+                        )
                 if role == 'image':
                     content = frame_from_message(content, self._roles.cameras[message.topic])
                     prepared = self._perception.prepare(
@@ -180,8 +200,20 @@ class Stages:
     def _records(self, event: Event, vehicle: ReplayedVehicle) -> Iterator[Record]:
         """Yields what is written because of a message."""
         message, outputs, content = event.message, self._outputs, event.content
+        if (back_s := vehicle.steps_back_s(event.now_ns)) > LONG_BACK_S:
+            self._recording.tell(
+                f'The stamps go back by {back_s:.1f} s at message {message.number} of '
+                f'{message.topic}: the way is proven anew from there.'
+            )
         for beat in vehicle.beats_before(event.now_ns):
-            yield from outputs.beat(beat, beat.at_ns + message.recorded_ns - event.now_ns)
+            behind_ns = 0 if beat.gap_ns and self._job.by_stamps else event.now_ns - beat.at_ns
+            yield from outputs.beat(beat, message.recorded_ns - behind_ns)
+            if beat.gap_ns:
+                self._recording.tell(
+                    f'{_length(beat.gap_ns)} are missing before message {message.number} of '
+                    f'{message.topic}, at {event.now_ns / NS_PER_S:.3f} s: the stop says once '
+                    'that nothing is proven, and begins anew.'
+                )
         if message.topic in self._roles.copied:
             yield Record(message.topic, message.recorded_ns, message.data)
         if content is None:
@@ -202,6 +234,11 @@ class Stages:
             vehicle.counts.count_label(perceived.images.label)
             decided = vehicle.placed(perceived.decisions)
             yield from outputs.frame(content, perceived.images, decided, message.recorded_ns)
+
+
+def _length(length_ns: int) -> str:
+    seconds = length_ns / NS_PER_S
+    return f'{seconds / DAY_S:.1f} days' if seconds > DAY_S else f'{seconds:.1f} s'
 
 
 def _new_array(_name: str, shape: tuple[int, ...]) -> NDArray[np.uint8]:

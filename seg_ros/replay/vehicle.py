@@ -28,6 +28,9 @@ from seg_ros.messages.plain import plain_type
 __all__ = ['Beat', 'Counts', 'ReplayedVehicle', 'TransformTree']
 
 
+GAP_NS = 10 * NS_PER_S  # with nothing recorded for longer, the recorder slept or a clock was set
+
+
 class Link(NamedTuple):
     """Where a frame is in its parent.
 
@@ -131,10 +134,17 @@ def _inverse(rotation: Quaternion) -> Quaternion:
 
 
 class Beat(NamedTuple):
-    """The stop at one beat of the heartbeat."""
+    """The stop at one beat of the heartbeat.
+
+    Attributes:
+        at_ns: When it is said.
+        decision: What is said.
+        gap_ns: For how long it stands, where nothing was recorded.
+    """
 
     at_ns: int
     decision: VehicleDecision
+    gap_ns: int = 0
 
 
 @dataclass
@@ -207,6 +217,7 @@ class ReplayedVehicle:
         self._vehicle = VehicleStop({name: row.decisions for name, row in self.cameras.items()})
         self._period_ns = round(NS_PER_S / config.heartbeat_hz)
         self._next_beat_ns: int | None = None
+        self._begin_ns: int | None = None
         self._now_ns: int | None = None
         self.counts = Counts()
 
@@ -220,15 +231,34 @@ class ReplayedVehicle:
         """Returns all of it, to go on from."""
         return pickle.dumps(self)
 
+    def steps_back_s(self, now_ns: int) -> float:
+        """Returns how far a time is before that of the last message; 0 if it is not."""
+        return 0.0 if self._now_ns is None else max(0.0, (self._now_ns - now_ns) / NS_PER_S)
+
     def beats_before(self, now_ns: int) -> Iterator[Beat]:
-        """Yields the heartbeats up to a time, without it; time goes on."""
+        """Yields the heartbeats up to a time, without it; time goes on.
+
+        Through a gap it does not beat: one beat says that nothing is proven any more.
+        """
         if self._next_beat_ns is None or (self._now_ns is not None and now_ns < self._now_ns):
             self._next_beat_ns = now_ns  # the first one, or the clock went back
+            self._begin_ns = now_ns if self._now_ns is None else self._begin_ns
+        if self._now_ns is not None and now_ns - self._now_ns > GAP_NS:
+            at_ns, gap_ns = self._next_beat_ns, now_ns - self._now_ns
+            for camera in self.cameras.values():
+                camera.decisions.reset()
+            yield Beat(at_ns, self._vehicle.check(at_ns), gap_ns)
+            self._next_beat_ns = now_ns
         while self._next_beat_ns < now_ns:
             at_ns = self._next_beat_ns
             self._next_beat_ns += self._period_ns
             yield Beat(at_ns, self._vehicle.check(at_ns))
         self._now_ns = now_ns
+
+    def only_beat(self) -> Iterator[Beat]:
+        """Yields a heartbeat of the end if the time stood still, so that there was none."""
+        if self._now_ns is not None and self._next_beat_ns == self._begin_ns == self._now_ns:
+            yield Beat(self._now_ns, self._vehicle.check(self._now_ns))
 
     def camera_at(self, frame: Frame, now_ns: int) -> CameraDecisions:
         """Returns what is known of the camera of a frame, calibrated as far as it is by now."""

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,7 +16,13 @@ from seg_ros.core.labels import LabelMap
 from seg_ros.core.stop.decision import StopKind
 from seg_ros.core.units import NS_PER_MS, NS_PER_S
 from seg_ros.recordings.bag import BagRecording
-from seg_ros.recordings.contents import json_of, label_map_of, label_pixels, message_stamp_ns
+from seg_ros.recordings.contents import (
+    json_of,
+    label_map_of,
+    label_pixels,
+    message_stamp_ns,
+    nodes_in,
+)
 
 __all__ = [
     'DriveTopics',
@@ -76,21 +82,31 @@ def _find_topics(path: Path, types: Mapping[str, str], camera: str = '') -> Driv
     Raises:
         ConfigurationError: The node has left nothing in the bag, or more than one camera.
     """
-    stops = [name for name, kind in types.items() if name.endswith(STOP) and kind == BOOL]
-    labels = [
+    every_stop = [name for name, kind in types.items() if name.endswith(STOP) and kind == BOOL]
+    every_label = [
         name
         for name, kind in types.items()
-        if name.endswith(LABEL) and kind == IMAGE and '/truth/' not in name and camera in name
+        if name.endswith(LABEL) and kind == IMAGE and '/truth/' not in name
     ]
-    if not stops and not labels:
+    if not every_stop and not every_label:
         msg = (
             f'{path} has neither label images nor a pedestrian stop of the node. Make one with '
             'seg_ros replay, or record the topics of the node.'
         )
         raise ConfigurationError(msg)
+    labels = _of_camera(every_label, camera)
+    stops = _of_camera(every_stop, camera) if not every_label else every_stop
+    if not labels and (every_label or len(stops) != 1):
+        names = ', '.join(sorted(every_label or every_stop))
+        raise ConfigurationError(f'{path} has {names}. Name one with --camera.')
     if len(labels) > 1:
         msg = f'{path} has {", ".join(sorted(labels))}. Name one with --camera.'
         raise ConfigurationError(msg)
+    if labels:  # the stop of the node that made them, and of no other one
+        stops = sorted(
+            (name for name in stops if labels[0].startswith(f'{name.removesuffix(STOP)}/')),
+            key=len,
+        )[-1:]
     node = stops[0].removesuffix(STOP) if stops else labels[0].removesuffix(LABEL)
     label = labels[0] if labels else ''
     place = label.removesuffix(LABEL) if label else node
@@ -110,16 +126,28 @@ def _find_topics(path: Path, types: Mapping[str, str], camera: str = '') -> Driv
     )
 
 
+def _of_camera(names: Sequence[str], camera: str) -> list[str]:
+    """Returns the topics of a camera: one that is called so, else those with it in their name."""
+    exact = [name for name in names if camera in name.split('/')]
+    return exact or [name for name in names if camera in name]
+
+
 def _images(types: Mapping[str, str], node: str) -> tuple[str, ...]:
-    """Image topics of anybody but the node; raw ones first."""
+    """Image topics of anybody but a node; those of the same robot, and then raw ones, first."""
+    ours = nodes_in(types)
     found: Collection[str] = [
         name
         for name, kind in types.items()
         if kind in (IMAGE, COMPRESSED)
-        and not name.startswith(f'{node}/')
+        and not any(name.startswith(f'{row}/') for row in (node, *ours))
         and '/truth/' not in name
     ]
-    return tuple(sorted(found, key=lambda name: types[name] != IMAGE))
+    parts = node.split('/')[:-1]
+    return tuple(
+        sorted(
+            found, key=lambda name: (name.split('/')[: len(parts)] != parts, types[name] != IMAGE)
+        )
+    )
 
 
 class LabelledFrame(NamedTuple):
@@ -175,6 +203,7 @@ class RecordedDrive:
         images_at_s: Recording time of the camera's images, by stamp.
         node: The last diagnostics of the node; without any its engine, if the bag tells.
         broken: What of the bag could not be read, and why; empty if all could.
+        notes: The same, a sentence each.
     """
 
     path: Path
@@ -188,6 +217,7 @@ class RecordedDrive:
     images_at_s: dict[int, float] = field(default_factory=dict)
     node: Mapping[str, str] = field(default_factory=dict)
     broken: str = ''
+    notes: list[str] = field(default_factory=list)
 
     @property
     def span_s(self) -> tuple[float, float]:
@@ -241,8 +271,11 @@ def read_drive(path: Path, camera: str = '') -> RecordedDrive:
         else:
             statuses.add(row.topic, at_s, message)
     drive.broken = ' '.join(bag.trouble)
+    drive.notes = list(bag.trouble)
     if not drive.frames and not drive.beats:
-        raise ConfigurationError(f'{path} has no message of the node in it. Name another bag.')
+        said = f' {drive.broken}' if drive.broken else ''
+        msg = f'{path} has no message of the node in it.{said} Name another bag.'
+        raise ConfigurationError(msg)
     drive.images_at_s = _camera_of(stamps, drive)
     _cut_tail(drive)
     drive.latency_ms = _latency_ms(drive)
@@ -282,8 +315,15 @@ class _Statuses:
         else:
             for status in message.status:
                 values = _values(status)
-                if 'frames_received' in values:
+                if 'frames_received' in values and _is_of(status.name, topics):
                     drive.node = values
+
+
+def _is_of(name: str, topics: DriveTopics) -> bool:
+    """Whether a status is of the node of these topics: it begins with its name in full."""
+    node = (topics.stop.removesuffix(STOP) or topics.label.removesuffix(LABEL)).strip('/')
+    said = name.partition(':')[0].strip('/')
+    return '/' not in said or node == said or node.startswith(f'{said}/')
 
 
 def _lane_moment(at_s: float, message: Any) -> LaneMoment:

@@ -73,7 +73,7 @@ def test_nothing_is_repeated_where_the_span_is_all_of_it(bag: Path) -> None:
     assert not list(recording.messages(['/nothing']))
 
 
-def test_a_file_that_breaks_off_in_the_middle_is_read_until_there_and_told(
+def test_a_file_that_is_broken_in_the_middle_is_read_on_behind_it_and_told(
     tmp_path: Path,
 ) -> None:
     folder = write_bag(
@@ -85,8 +85,8 @@ def test_a_file_that_breaks_off_in_the_middle_is_read_until_there_and_told(
     data[message : message + len(ZSTD_MAGIC)] = bytes(len(ZSTD_MAGIC))
     file.write_bytes(data)
     recording = BagRecording(folder)
-    assert 0 < sum(1 for _ in recording.messages(recording.topics)) < 162
-    assert 'cannot be read beyond' in recording.trouble[0]
+    assert sum(1 for _ in recording.messages(recording.topics)) == 161
+    assert f'Of 162 messages of {file} 161 can be read' in recording.trouble[0]
     list(recording.messages(recording.topics))
     assert len(recording.trouble) == 1  # told once, however often it is read
 

@@ -189,7 +189,7 @@ def test_a_truncated_bag_is_read_as_far_as_it_goes(
     images = [row.recorded_ns for row in rows_of(job.output) if row.topic == IMAGE]
     assert summary.frames == len(images) >= int(40 * share) - 6  # five images are a chunk
     assert images == [row.recorded_ns for row in rows_of(bag) if row.topic == IMAGE][: len(images)]
-    assert f'{cut} is cut off' in summary.trouble[0]
+    assert f'{cut / "drive_0.mcap"} is cut off' in summary.trouble[0]
 
 
 def test_a_single_file_that_is_cut_off_is_read_too(

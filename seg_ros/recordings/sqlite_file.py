@@ -1,0 +1,227 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A .db3 file of rosbag2, of any distribution, whole or not.
+
+rosbags reads such files, too, but puts the path into an address as it is (``?`` and ``%20`` are
+something else there), passes by the ``-wal`` that a killed recorder leaves, and refuses the file
+for one damaged page or one definition that it does not know.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import apsw
+from rosbags.interfaces import (
+    Connection,
+    ConnectionExtRosbag2,
+    MessageDefinition,
+    MessageDefinitionFormat,
+)
+from rosbags.rosbag2 import ReaderError
+from rosbags.rosbag2.metadata import ReaderMetadata
+
+from seg_ros.recordings.bag_qos_text import qos_of_text
+
+__all__ = ['SqliteFile']
+
+MOST_MISSING = 4096  # numbers without a message, after which no further one is looked for
+LATEST_NS = 2**63 - 1
+IN_ORDER = (
+    'SELECT topic_id, timestamp, data FROM messages WHERE topic_id IN (TOPICS) '
+    'AND timestamp >= ? AND timestamp < ? ORDER BY timestamp, id'
+)
+TOPICS = 'SELECT id, name, type, serialization_format, LATER FROM topics ORDER BY id'
+FORMATS = {
+    'ros2msg': MessageDefinitionFormat.MSG,
+    'ros2idl': MessageDefinitionFormat.IDL,
+}
+
+
+class SqliteFile:
+    """Reads a file.
+
+    Args:
+        path: Of the file.
+        with_wal: Whether what is in the file's -wal is read, too; SQLite writes beside it then.
+            Without it nothing is written.
+
+    Attributes:
+        connections: Its topics, as ``rosbags.interfaces.Connection``.
+        metadata: First time, the one after the last, and the number of messages.
+        broken: What cannot be read, in sentences.
+    """
+
+    def __init__(self, path: Path, *, with_wal: bool = False) -> None:
+        self.path = path
+        self._with_wal = with_wal
+        self.broken: list[str] = []
+        self.connections: list[Any] = []
+        self.metadata: Any = ReaderMetadata(0, LATEST_NS, 0, 0, None, None, None, None)
+        self._database: apsw.Connection
+        self._by_number: list[tuple[int, int, int]] | None = None
+
+    def open(self) -> None:
+        """Opens it.
+
+        Raises:
+            ReaderError: It is no bag.
+        """
+        try:
+            self._database = self._opened()
+            if not (self._columns('messages') and self._columns('topics')):
+                raise ReaderError(f'{self.path} has no tables of a bag in it.')
+            self._read_topics()
+        except apsw.Error as error:
+            raise ReaderError(f'{self.path} cannot be read: {error}') from error
+
+    def close(self) -> None:
+        """Closes it."""
+        self._database.close()
+
+    def messages(
+        self, connections: Collection[Any], start: int | None = None, stop: int | None = None
+    ) -> Iterator[tuple[Any, int, bytes]]:
+        """Yields topic, time and bytes of messages in the order of their times."""
+        rows = {row.id: row for row in connections}
+        first_ns, end_ns = start or 0, LATEST_NS if stop is None else stop
+        done = 0
+        if self._by_number is None:
+            try:
+                for number, recorded_ns, data in self._database.execute(
+                    IN_ORDER.replace('TOPICS', ', '.join('?' * len(rows))),
+                    (*rows, first_ns, end_ns),
+                ):
+                    yield rows[number], recorded_ns, data
+                    done += 1
+                return
+            except apsw.Error:
+                self._find_by_number()
+        assert self._by_number is not None
+        wanted = [
+            (recorded_ns, identity, topic)
+            for recorded_ns, identity, topic in self._by_number
+            if topic in rows and first_ns <= recorded_ns < end_ns
+        ]
+        for recorded_ns, identity, topic in wanted[done:]:
+            data = self._data_of(identity)
+            if data is not None:
+                yield rows[topic], recorded_ns, data
+
+    def _opened(self) -> apsw.Connection:
+        address = f'file:{quote(str(self.path.resolve()))}'
+        if self._with_wal:
+            return apsw.Connection(address, apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_URI)
+        address += '?immutable=1'
+        return apsw.Connection(address, apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI)
+
+    def _columns(self, table: str) -> set[str]:
+        return {row[1] for row in self._database.execute(f'PRAGMA table_info({table})')}
+
+    def _read_topics(self) -> None:
+        """Dashing had four columns; others came with Foxy and Iron."""
+        there = self._columns('topics')
+        wanted = [
+            name if name in there else "''"
+            for name in ('offered_qos_profiles', 'type_description_hash')
+        ]
+        counts, begin_ns, last_ns = self._counted()
+        definitions = self._definitions()
+        nothing = MessageDefinition(MessageDefinitionFormat.NONE, '')
+        for identity, topic, kind, form, offers, digest in self._database.execute(
+            TOPICS.replace('LATER', ', '.join(wanted))
+        ):
+            ext = ConnectionExtRosbag2(form, self._offers(topic, offers))
+            self.connections.append(
+                Connection(
+                    identity, topic, kind, definitions.get(kind, nothing), digest or '',
+                    counts.get(identity, 0), ext, self,
+                )
+            )  # fmt: skip
+        count = sum(counts.values())
+        if count:
+            self.metadata = self.metadata._replace(
+                duration=last_ns + 1 - begin_ns,
+                start_time=begin_ns,
+                end_time=last_ns + 1,
+                message_count=count,
+            )
+
+    def _counted(self) -> tuple[dict[int, int], int, int]:
+        """Messages of each topic, and the first and last of their times."""
+        try:
+            counts = dict(
+                self._database.execute('SELECT topic_id, count(*) FROM messages GROUP BY topic_id')
+            )
+            ((begin_ns, last_ns),) = self._database.execute(
+                'SELECT min(timestamp), max(timestamp) FROM messages'
+            )
+        except apsw.Error:
+            found = self._find_by_number()
+            counts = {}
+            for _, _, topic in found:
+                counts[topic] = counts.get(topic, 0) + 1
+            begin_ns, last_ns = (found[0][0], found[-1][0]) if found else (0, 0)
+        return counts, begin_ns or 0, last_ns or 0
+
+    def _definitions(self) -> dict[str, Any]:
+        """The definition of each type; distributions before Iron tell none."""
+        if not self._columns('message_definitions'):
+            return {}
+        found = {}
+        for kind, encoding, text in self._database.execute(
+            'SELECT topic_type, encoding, encoded_message_definition FROM message_definitions '
+            'ORDER BY id DESC'
+        ):
+            if encoding in FORMATS and text:
+                found[kind] = MessageDefinition(FORMATS[encoding], text)
+        return found
+
+    def _offers(self, topic: str, text: str) -> list[Any]:
+        try:
+            return qos_of_text(text or '')
+        except ValueError as error:
+            self.broken.append(
+                f'The quality of service of {topic} in {self.path} is not told: {error}.'
+            )
+            return []
+
+    def _find_by_number(self) -> list[tuple[int, int, int]]:
+        """Finds, one by one, the messages that can be: time, number and topic of each.
+
+        Indexes and inner pages that are damaged do not matter so.
+        """
+        if self._by_number is not None:
+            return self._by_number
+        found = []
+        missing = number = 0
+        while missing < MOST_MISSING:
+            number += 1
+            try:
+                row = self._database.execute(
+                    'SELECT timestamp, id, topic_id FROM messages NOT INDEXED WHERE id = ?',
+                    (number,),
+                ).fetchone()
+            except apsw.Error:
+                row = None
+            missing = 0 if row else missing + 1
+            if row:
+                found.append(row)
+        found.sort()
+        self.broken.append(f'{self.path} is damaged; of it is read what can be.')
+        self._by_number = found
+        return found
+
+    def _data_of(self, number: int) -> bytes | None:
+        try:
+            row = self._database.execute(
+                'SELECT data FROM messages WHERE id = ?', (number,)
+            ).fetchone()
+        except apsw.Error as error:
+            row = None
+            sentence = f'Messages of {self.path} are damaged and left out: {error}.'
+            if sentence not in self.broken:
+                self.broken.append(sentence)
+        return None if row is None else row[0]
