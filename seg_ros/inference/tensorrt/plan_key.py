@@ -11,6 +11,7 @@ from typing import Any
 
 from seg_ros.inference.cuda.gpu import GpuInfo
 from seg_ros.inference.engine import Engine, network_path
+from seg_ros.inference.onnx.contract import read_model
 from seg_ros.inference.tensorrt.api import RTX, TensorrtApi
 from seg_ros.inference.tensorrt.plan_build import BUILD_REVISION, BuildOptions
 
@@ -124,7 +125,7 @@ def plan_key(
     width, height = engine.network_size_wh
     return PlanKey(
         engine=engine.name,
-        onnx_sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
+        onnx_sha256=hashlib.sha256(read_model(path)).hexdigest(),
         flavour=api.flavour,
         version=api.version,
         target=target,

@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reads files that somebody else wrote: regular ones, of a bounded size, YAML without tricks.
+
+A name may lead to anything: to a pipe that nobody writes to, to a device without an end, to YAML
+that becomes gigabytes. Whoever reads a file that this package did not make reads it with these.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import yaml
+
+__all__ = ['SMALL', 'load_yaml', 'open_regular', 'read_bounded', 'read_text']
+
+SMALL = 128 << 10  # bytes of a file that people write; PyYAML reads as much in one second
+DEPTH = 32  # lists in lists; what people write has six
+
+
+def read_bounded(path: Path, limit: int = SMALL) -> bytes:
+    """Returns the bytes of a file, and never waits for them.
+
+    Raises:
+        OSError: It cannot be read, is no regular file, or has more bytes than the limit;
+            ``strerror`` says which.
+    """
+    with open_regular(path) as file:
+        data = file.read(limit + 1)
+        if len(data) > limit:
+            size = max(os.fstat(file.fileno()).st_size, len(data))
+            raise OSError(errno.EFBIG, f'it has {size} bytes, read are up to {limit}', str(path))
+        return data
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """Returns an open file that is one: no pipe, socket or device.
+
+    Raises:
+        OSError: It cannot be opened, or is no regular file.
+    """
+    # A pipe without a writer would block already when it is opened.
+    number = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    mode = os.fstat(number).st_mode
+    if stat.S_ISREG(mode):
+        return os.fdopen(number, 'rb')
+    os.close(number)
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    raise OSError(errno.EINVAL, 'it is a pipe, socket or device, no file', str(path))
+
+
+def read_text(path: Path, limit: int = SMALL) -> str:
+    """Returns the text of a file.
+
+    Raises:
+        OSError: As ``read_bounded``.
+        UnicodeDecodeError: It is no UTF-8.
+    """
+    return read_bounded(path, limit).decode()
+
+
+def load_yaml(text: str) -> Any:
+    """Returns what a YAML text says; references (``*name``) and deep nesting are refused.
+
+    Raises:
+        yaml.YAMLError: Whatever is wrong with it.
+    """
+    try:
+        return yaml.load(text, _PlainLoader)  # noqa: S506  a SafeLoader
+    except (ValueError, OverflowError, TypeError) as error:  # a date without a day, a huge number
+        raise yaml.YAMLError(str(error)) from error
+
+
+class _PlainLoader(yaml.SafeLoader):  # type: ignore[misc]  # PyYAML is not followed
+    """Reads what people write by hand; ROS refuses references in its parameter files, too."""
+
+    _depth = 0
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        event = self.peek_event()
+        if isinstance(event, yaml.AliasEvent):
+            raise _refused(f"the reference '*{event.anchor}'; write out what it stands for", event)
+        if self._depth == DEPTH:
+            raise _refused(f'more than {DEPTH} levels', event)
+        self._depth += 1
+        try:
+            return super().compose_node(parent, index)
+        finally:
+            self._depth -= 1
+
+
+def _refused(what: str, event: Any) -> yaml.YAMLError:
+    return yaml.composer.ComposerError(None, None, f'refused is {what}', event.start_mark)
