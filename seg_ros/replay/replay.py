@@ -89,6 +89,7 @@ def replay(job: ReplayJob, tell: Tell = lambda _: None) -> ReplaySummary:
         raise ConfigurationError(msg)
     config = job.config
     recording = open_recording(job.source, job.rate_hz)
+    recording.max_image_pixels = config.max_image_pixels
     roles = roles_of(recording, config, job.topics, job.odometry, job.copied)
     ours = [Path(config.engines_path)] if config.engines_path else []
     engine = load_engine(config.engine, [*ours, *engine_search_path()], config.network_size)

@@ -163,7 +163,11 @@ class Stages:
                 if self._job.by_stamps and hasattr(content, 'header'):
                     now_ns = stamp_ns_of(content.header)
                 if role == 'image':
-                    content = frame_from_message(content, self._roles.cameras[message.topic])
+                    content = frame_from_message(
+                        content,
+                        self._roles.cameras[message.topic],
+                        self._job.config.max_image_pixels,
+                    )
                     prepared = self._perception.prepare(
                         content, self._outputs.wanted, StageTimer(time.monotonic_ns)
                     )

@@ -55,6 +55,7 @@ class LabelTally:
         label_map: Of the engine.
         matrix: What was booked.
         engine_from_truth: ``uint8 (256,)``, the engine's id of each id of the truth.
+        unknown: Pixels of each id of the truth that is neither a class nor says unlabelled.
 
     Args:
         label_map: Of the engine.
@@ -77,6 +78,10 @@ class LabelTally:
         self.lane = np.zeros(2, np.int64)  # intersection, union
         self._truth_from_engine = self._lookup()
         ids = {row.name: row.id for row in label_map.classes}
+        self.unknown = np.zeros(256, np.int64)
+        self._unlabelled = {UNLABELLED, label_map.unlabelled}
+        if truth_names is not None:
+            self._unlabelled.add(len(truth_names))  # CamVid's own
         self.engine_from_truth = np.full(256, UNLABELLED, np.uint8)
         self.engine_from_truth[: len(self.names)] = [ids[name] for name in self.names]
 
@@ -85,6 +90,9 @@ class LabelTally:
         predicted = cv2.LUT(labels, self._truth_from_engine)
         self.matrix.add(truth, predicted)
         known = truth < len(self.names)
+        counts = np.bincount(truth.ravel(), minlength=256)
+        counts[[*range(len(self.names)), *self._unlabelled]] = 0
+        self.unknown += counts
         return float((predicted == truth)[known].mean()) if known.any() else 1.0
 
     def add_lane(self, truth: LabelImage, lane: NDArray[np.uint8], labels: LabelImage) -> None:
@@ -96,13 +104,36 @@ class LabelTally:
         said = np.isin(labels, self.label_map.ids_with_role('lane')) & (truth < len(self.names))
         self.lane += (is_lane & said).sum(), (is_lane | said).sum()
 
+    def notes(self) -> list[str]:
+        """Returns what was left out, in sentences."""
+        ids = np.flatnonzero(self.unknown)
+        if not len(ids):
+            return []
+        shown = ', '.join(f'{number} ({self.unknown[number]} pixels)' for number in ids[:8])
+        note = (
+            f'The truth has {len(ids)} ids that are neither a class nor unlabelled; they count '
+            f'nowhere: {shown}{", …" if len(ids) > 8 else ""}. {self._wanted()}'
+        )
+        return [note]
+
+    def _wanted(self) -> str:
+        return f'Expected are 0 to {len(self.names) - 1} ({self.names[0]} to {self.names[-1]}).'
+
     def figures(self) -> dict[str, Any]:
         """Returns miou, pixel_accuracy and iou per class, of the classes that the truth has.
 
         What is called by a class that the truth never has counts as the class that it is a kind
         of, as lane markings count as road, and as wrong where there is none.
+
+        Raises:
+            ConfigurationError: The truth has no pixel of any class.
         """
         occurs = self.matrix.counts.sum(axis=1) > 0
+        if not occurs.any():
+            raise ConfigurationError(
+                f'No pixel of the truth has an id that is known. {self._wanted()} '
+                f'{" ".join(self.notes())} Check --ids, or write the ids of the classes.'
+            )
         matrix = self.matrix.folded(
             {
                 index: kinds[0]
@@ -115,7 +146,7 @@ class LabelTally:
             for name, value, is_there in zip(self.names, matrix.iou(), occurs, strict=True)
             if is_there
         }
-        miou = float(matrix.iou()[occurs].mean()) if occurs.any() else float('nan')
+        miou = float(matrix.iou()[occurs].mean())
         if self.lane[1]:
             iou['lane_marking'] = round(float(self.lane[0] / self.lane[1]), 4)
         return {
@@ -170,6 +201,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default='camvid',
         help="what the truth's ids mean: CamVid's 11 classes, or those of the engine",
     )
+    parser.add_argument(
+        '--instances',
+        action='store_true',
+        help='the label images are as ~/instances: class id x 1000 + number',
+    )
     parser.add_argument('--every', type=int, default=1, help='take every Nth picture')
     parser.add_argument('-o', '--output', type=Path, default=Path('out/evaluate'))
     parser.add_argument('--json', action='store_true', help='print the figures as JSON only')
@@ -183,20 +219,25 @@ def main(arguments: argparse.Namespace) -> int:
     ).backend
     tally = LabelTally(engine.label_map, CAMVID_CLASSES if arguments.ids == 'camvid' else None)
     camera = EvaluatedCamera(backend, NodeConfig(), clock_ns=time.perf_counter_ns)
-    pictures = list(labelled_pictures(arguments.dataset / arguments.split))[:: arguments.every]
-    scores, seconds = [], 0.0
+    folder = arguments.dataset / arguments.split
+    pictures = list(labelled_pictures(folder, are_instances=arguments.instances))
+    pictures = pictures[:: arguments.every]
+    scores, seconds, notes = [], 0.0, []
     with Progress(sys.stderr) as progress:
         for count, picture in enumerate(pictures, start=1):
-            perceived = camera.process(picture.rgb(), 0, images=LABEL)
+            image, truth = picture.rgb_and_labels()
+            if not notes and (note := picture.note()):
+                notes.append(note)
+            perceived = camera.process(image, 0, images=LABEL)
             labels = perceived.images.label
             assert labels is not None
             seconds += perceived.timer.stages_ms['infer'] / MS_PER_S
-            truth = picture.labels()
             scores.append(Score(tally.add(truth, labels), picture))
             lane = picture.lane_probability()
             if lane is not None and arguments.ids == 'camvid':
                 tally.add_lane(truth, lane, labels)
             progress.show(f'{count} of {len(pictures)} pictures')
+    notes += tally.notes()
     figures = {
         **tally.figures(),
         'frames_per_s': round(len(pictures) / seconds, 2),
@@ -205,9 +246,12 @@ def main(arguments: argparse.Namespace) -> int:
         'engine': engine.name,
         'network_size': list(engine.network_size_wh),
         'images': len(pictures),
+        'notes': notes,
     }
     _leave_pictures(arguments.output, tally, scores, camera)
     backend.close()
+    for note in notes:
+        print(note, file=sys.stderr)
     print(json.dumps(figures, indent=2) if arguments.json else _table(figures, arguments.output))
     return 0
 
