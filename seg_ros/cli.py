@@ -9,6 +9,7 @@ that ``seg_ros --help`` needs neither ROS nor an engine.
 from __future__ import annotations
 
 import argparse
+import errno
 import importlib
 import os
 import sys
@@ -88,6 +89,9 @@ COMMANDS = {
 ONE_THREAD = ('OPENBLAS_NUM_THREADS', '1')
 
 
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command; returns the exit code."""
     os.environ.setdefault(*ONE_THREAD)  # read when numpy is imported, here and in child processes
@@ -112,6 +116,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         return int(arguments.main(arguments))
     except SegRosError as error:
         print(f'seg_ros {chosen}: {error}', file=sys.stderr)
+        return 1
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        where = f' ({error.filename})' if error.filename else ''
+        print(f'seg_ros {chosen}: the disk is full{where}. Make room.', file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130

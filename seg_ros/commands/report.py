@@ -7,15 +7,18 @@ import argparse
 import json
 from pathlib import Path
 
-import cv2
-
+from seg_ros.commands.shared.output_folder import claim
 from seg_ros.core.errors import ConfigurationError
+from seg_ros.pictures.picture_file import write_picture
 from seg_ros.report.build import comparison_report, drive_report
 from seg_ros.report.drive import read_drive
 from seg_ros.report.page import page_html
 from seg_ros.report.page_picture import page_picture
 
 __all__ = ['add_arguments', 'main']
+
+
+WRITTEN = ('report.html', 'report.json', 'report.png')
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -39,12 +42,11 @@ def main(arguments: argparse.Namespace) -> int:
     else:
         page, data = comparison_report(drive, read_drive(arguments.other, arguments.camera))
     folder: Path = arguments.output
+    claim(folder, 'report', WRITTEN)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
         (folder / 'report.html').write_text(page_html(page), encoding='utf-8')
         (folder / 'report.json').write_text(json.dumps(data, allow_nan=False), encoding='utf-8')
-        picture = cv2.cvtColor(page_picture(page), cv2.COLOR_RGB2BGR)
-        cv2.imwrite(str(folder / 'report.png'), picture)
+        write_picture(folder / 'report.png', page_picture(page))
     except OSError as error:
         msg = f'-o {folder}: the report cannot be written ({error}). Name another folder.'
         raise ConfigurationError(msg) from error

@@ -17,13 +17,15 @@ from numpy.typing import NDArray
 from seg_ros.commands.evaluate.evaluated_camera import EvaluatedCamera
 from seg_ros.commands.evaluate.labelled_folder import LabelledPicture, labelled_pictures
 from seg_ros.commands.evaluate.metrics import ConfusionMatrix, confusion_picture
+from seg_ros.commands.shared.output_folder import claim
 from seg_ros.commands.shared.progress import Progress
 from seg_ros.core.errors import ConfigurationError
 from seg_ros.core.labels import LabelMap
 from seg_ros.core.parameters.node_config import NodeConfig
-from seg_ros.core.types import LabelImage, RgbImage
+from seg_ros.core.types import LabelImage
 from seg_ros.inference.engine import load_engine
 from seg_ros.inference.registry import BACKENDS, create_backend
+from seg_ros.pictures.picture_file import write_picture
 
 __all__ = ['CAMVID_CLASSES', 'LabelTally', 'add_arguments', 'main']
 
@@ -37,6 +39,7 @@ LANE_THRESHOLD = 127
 KERB_PX = 4  # a lane pixel this near to the pavement is a kerb line (CamVid README)
 WORST_PICTURES = 6
 LABEL = ('label',)
+WRITTEN = ('confusion.png', 'worst_*.png')
 MS_PER_S = 1000.0
 
 
@@ -213,6 +216,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(arguments: argparse.Namespace) -> int:
     """Evaluates, leaves pictures, prints the figures."""
+    claim(arguments.output, 'evaluate', WRITTEN, [arguments.dataset / arguments.split])
     engine = load_engine(arguments.engine, network_size=arguments.network_size)
     backend = create_backend(
         arguments.backend, engine, threads=arguments.threads, precision=arguments.precision
@@ -260,9 +264,8 @@ def _leave_pictures(
     folder: Path, tally: LabelTally, scores: list[Score], camera: EvaluatedCamera
 ) -> None:
     """Writes the confusion matrix and the worst pictures: the picture, its truth, the answer."""
-    folder.mkdir(parents=True, exist_ok=True)
     square = tally.matrix.counts[:, : tally.matrix.classes]
-    _write(folder / 'confusion.png', confusion_picture(square, tally.names))
+    write_picture(folder / 'confusion.png', confusion_picture(square, tally.names))
     colours = tally.label_map.colour_lut_rgb()
     for rank, score in enumerate(sorted(scores, key=lambda s: s.accuracy)[:WORST_PICTURES]):
         image = score.picture.rgb()
@@ -273,11 +276,7 @@ def _leave_pictures(
             for labels in (truth, answer)
         ]
         name = f'worst_{rank + 1}_{score.picture.name}_{100 * score.accuracy:.0f}.png'
-        _write(folder / name, np.hstack([image, *overlays]))
-
-
-def _write(path: Path, image: RgbImage) -> None:
-    cv2.imwrite(str(path), cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+        write_picture(folder / name, np.hstack([image, *overlays]))
 
 
 def _table(figures: dict[str, Any], folder: Path) -> str:
