@@ -148,7 +148,7 @@ class Stages:
             if event.role == 'image':
                 images += 1
                 if images % self._job.checkpoint_images == 0:
-                    resumable = vehicle.pickled()
+                    resumable = vehicle.snapshot()
             recorded_ns = event.message.recorded_ns
             yield Said(event.number, recorded_ns, records, vehicle.counts.frames, resumable)
 

@@ -167,14 +167,16 @@ def test_a_video_that_a_full_disk_cut_is_an_error(tmp_path: Path) -> None:
     kept = resource.getrlimit(resource.RLIMIT_FSIZE)
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     random = np.random.default_rng(1)
-    try:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, kept[1]))
-        with (
-            pytest.raises(SegRosError, match=r'no whole video: .* of its 30 pictures'),
-            VideoWriter(tmp_path / 'full', best_format(), (320, 240), 10.0) as writer,
-        ):
+
+    def write() -> None:
+        with VideoWriter(tmp_path / 'full', best_format(), (320, 240), 10.0) as writer:
             for _ in range(30):
                 writer.write(random.integers(0, 255, (240, 320, 3), np.uint8))
+
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, kept[1]))
+        with pytest.raises(SegRosError, match=r'no whole video: .* of its 30 pictures'):
+            write()
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, kept)
         signal.signal(signal.SIGXFSZ, handler)
