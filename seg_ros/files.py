@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 
 import yaml
 
-__all__ = ['SMALL', 'load_yaml', 'open_regular', 'read_bounded', 'read_text']
+__all__ = ['SMALL', 'load_yaml', 'open_regular', 'read_bounded', 'read_text', 'why_not_trusted']
 
 SMALL = 128 << 10  # bytes of a file that people write; PyYAML reads as much in one second
 DEPTH = 32  # lists in lists; what people write has six
@@ -43,7 +43,10 @@ def open_regular(path: Path) -> BinaryIO:
         OSError: It cannot be opened, or is no regular file.
     """
     # A pipe without a writer would block already when it is opened.
-    number = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        number = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except ValueError as error:  # a name with a zero in it
+        raise OSError(errno.EINVAL, str(error), str(path)) from error
     mode = os.fstat(number).st_mode
     if stat.S_ISREG(mode):
         return os.fdopen(number, 'rb')
@@ -51,6 +54,18 @@ def open_regular(path: Path) -> BinaryIO:
     if stat.S_ISDIR(mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     raise OSError(errno.EINVAL, 'it is a pipe, socket or device, no file', str(path))
+
+
+def why_not_trusted(status: os.stat_result) -> str:
+    """Returns why nothing that runs is taken from a file or folder; empty where it is.
+
+    What the user has made, or the administrator, is trusted; what others could have is not.
+    """
+    if status.st_uid not in (0, os.geteuid()):
+        return f'belongs to the user {status.st_uid}, not to you ({os.geteuid()})'
+    if status.st_mode & stat.S_IWOTH:
+        return 'can be written by everybody'
+    return ''
 
 
 def read_text(path: Path, limit: int = SMALL) -> str:

@@ -50,8 +50,13 @@ class PlanKey:
 
         Raises:
             KeyError: A value is missing.
+            TypeError: It is no row, or a value is of the wrong type.
         """
-        return cls(**{field.name: row[field.name] for field in fields(cls)})
+        key = cls(**{field.name: row[field.name] for field in fields(cls)})
+        for name, value in asdict(key).items():
+            if type(value) is not (int if name == 'max_batch' else str):
+                raise TypeError(f'{name} is {value!r}')
+        return key
 
     @property
     def digest(self) -> str:
