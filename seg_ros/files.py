@@ -19,6 +19,7 @@ __all__ = ['SMALL', 'load_yaml', 'open_regular', 'read_bounded', 'read_text', 'w
 
 SMALL = 128 << 10  # bytes of a file that people write; PyYAML reads as much in one second
 DEPTH = 32  # lists in lists; what people write has six
+MOST_NODES = 200_000  # values, with all that references repeat
 
 
 def read_bounded(path: Path, limit: int = SMALL) -> bytes:
@@ -79,28 +80,32 @@ def read_text(path: Path, limit: int = SMALL) -> str:
 
 
 def load_yaml(text: str) -> Any:
-    """Returns what a YAML text says; references (``*name``) and deep nesting are refused.
+    """Returns what a YAML text says; what nests or multiplies itself without end is refused.
 
     Raises:
         yaml.YAMLError: Whatever is wrong with it.
     """
+    loader = _PlainLoader(text)
     try:
-        return yaml.load(text, _PlainLoader)  # noqa: S506  a SafeLoader
+        node = loader.get_single_node()
+        if node is None:
+            return None
+        _check_size(node)
+        return loader.construct_document(node)
     except (ValueError, OverflowError, TypeError) as error:  # a date without a day, a huge number
         raise yaml.YAMLError(str(error)) from error
+    finally:
+        loader.dispose()
 
 
 class _PlainLoader(yaml.SafeLoader):  # type: ignore[misc]  # PyYAML is not followed
-    """Reads what people write by hand; ROS refuses references in its parameter files, too."""
+    """Refuses deep nesting before Python's own stack ends."""
 
     _depth = 0
 
     def compose_node(self, parent: Any, index: Any) -> Any:
-        event = self.peek_event()
-        if isinstance(event, yaml.AliasEvent):
-            raise _refused(f"the reference '*{event.anchor}'; write out what it stands for", event)
         if self._depth == DEPTH:
-            raise _refused(f'more than {DEPTH} levels', event)
+            raise _refused(f'more than {DEPTH} levels', self.peek_event().start_mark)
         self._depth += 1
         try:
             return super().compose_node(parent, index)
@@ -108,5 +113,31 @@ class _PlainLoader(yaml.SafeLoader):  # type: ignore[misc]  # PyYAML is not foll
             self._depth -= 1
 
 
-def _refused(what: str, event: Any) -> yaml.YAMLError:
-    return yaml.composer.ComposerError(None, None, f'refused is {what}', event.start_mark)
+def _check_size(root: Any) -> None:
+    """Refuses references (``*name``) that make the text much larger, or lead to themselves."""
+    sizes: dict[int, int] = {}  # by node, with all that references repeat
+    above: set[int] = set()
+
+    def size_of(node: Any) -> int:
+        key = id(node)
+        if key in sizes:
+            return sizes[key]
+        if key in above or len(above) > DEPTH:
+            raise _refused('a reference to itself, or a chain of them', node.start_mark)
+        above.add(key)
+        size = 1
+        if isinstance(node, yaml.MappingNode):
+            size += sum(size_of(part) for row in node.value for part in row)
+        elif isinstance(node, yaml.SequenceNode):
+            size += sum(size_of(part) for part in node.value)
+        above.discard(key)
+        if size > MOST_NODES:
+            raise _refused(f'what becomes more than {MOST_NODES} values', node.start_mark)
+        sizes[key] = size
+        return size
+
+    size_of(root)
+
+
+def _refused(what: str, mark: Any) -> yaml.YAMLError:
+    return yaml.composer.ComposerError(None, None, f'refused is {what}', mark)

@@ -168,7 +168,7 @@ def _opened(path: Path) -> Any:
         reader = AnyReader(_files_of(path), default_typestore=typestore())
         _forgive(reader)
         reader.open()
-    except (AnyReaderError, OSError, ValueError) as error:
+    except (AnyReaderError, OSError, ValueError, OverflowError, MemoryError) as error:
         msg = (
             f'{path} cannot be read as a ROS bag: {error} Name the folder with its metadata.yaml, '
             'or a single .mcap, .db3 or ROS 1 .bag file.'

@@ -22,6 +22,7 @@ from rosbags.rosbag2 import ReaderError
 from rosbags.rosbag2.storage_mcap import MAXSIZE, ChunkInfo, McapReader, Msg, msgsrc
 
 from seg_ros.core.units import NS_PER_S
+from seg_ros.recordings.bounded_file import BoundedFile
 
 __all__ = ['ForgivingMcapReader']
 
@@ -47,6 +48,7 @@ class ForgivingMcapReader(McapReader):  # type: ignore[misc]  # rosbags is not f
         self.broken: list[str] = []
 
     def _open(self) -> None:
+        self.bio = BoundedFile(self.bio)
         try:
             super()._open()
         except (ReaderError, OSError, struct.error, TypeError, ValueError):

@@ -251,6 +251,7 @@ class _Run:
 
     def _leave_readable(self, unfinished: Unfinished) -> None:
         """Ends the bag at a checkpoint, if there is one."""
+        unfinished.make_room()
         states = [bag_state for _, _, bag_state in unfinished.checkpoints()]
         unfinished.forget(cut_short(unfinished.bag, states))
 
@@ -286,7 +287,8 @@ def _weight(item: Event | Said) -> int:
 def _sentence(error: OSError, unfinished: Unfinished, job: ReplayJob) -> str:
     """What happened, what is left, and what to do."""
     what = 'the disk is full' if error.errno in FULL else str(error)
+    is_ended = (unfinished.bag / 'metadata.yaml').exists()
     return (
         f'{job.output} could not be finished: {what}. What was written until then can be read in '
-        f'{unfinished.bag}. Make room, and go on with: --resume'
+        f'{unfinished.bag}{"" if is_ended else ", by seg_ros alone, for its index is missing"}. Make room, and go on with: --resume'
     )

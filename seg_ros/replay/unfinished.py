@@ -19,6 +19,8 @@ from seg_ros.replay.snapshot import restored, snapshot
 __all__ = ['Unfinished']
 
 BAG = 'replay'
+ROOM = 'room'
+ROOM_BYTES = 1 << 20  # of index and metadata; 2500 chunks, which are of 1 MB before compression
 KEPT = 2  # checkpoints: on a full disk the older one makes room
 
 
@@ -58,6 +60,7 @@ class Unfinished:
             _check_ours(self._folder, stat.S_ISDIR)
             self._take_lock()
             self._begin()
+            self._keep_room()
         except BaseException:
             self._let_go()
             raise
@@ -102,6 +105,10 @@ class Unfinished:
                 newer.replace(older)
         new.replace(paths[0])
 
+    def make_room(self) -> None:
+        """Gives back what was kept so that a bag can be ended on a full disk."""
+        (self._folder / ROOM).unlink(missing_ok=True)
+
     def forget(self, count: int) -> None:
         """Removes the newest checkpoints."""
         paths = [path for path in self._paths() if path.exists()]
@@ -122,6 +129,11 @@ class Unfinished:
 
     def _paths(self) -> list[Path]:
         return [self._folder / f'checkpoint.{age}' for age in range(KEPT)]
+
+    def _keep_room(self) -> None:
+        """Takes the room of an index while there is some; of a sparse file it would be none."""
+        with (self._folder / ROOM).open('wb') as file:
+            os.posix_fallocate(file.fileno(), 0, ROOM_BYTES)
 
     def _take_lock(self) -> None:
         lock = self._folder / 'lock'

@@ -140,6 +140,17 @@ def test_one_output_is_made_by_one_process_at_a_time(tmp_path: Path) -> None:
         assert first.bag.exists()
 
 
+def test_room_for_the_index_is_kept_until_it_is_needed(tmp_path: Path) -> None:
+    """So that a bag can be ended on a disk that has no other byte left."""
+    room = tmp_path / 'out.partial' / 'room'
+    with Unfinished(tmp_path / 'out', {}, resume=True) as unfinished:
+        assert room.stat().st_blocks * 512 >= 1 << 20
+        unfinished.make_room()
+        assert not room.exists()
+    with Unfinished(tmp_path / 'out', {}, resume=True):
+        assert room.exists()
+
+
 FULL_DISK = """
 import pickle, resource, sys
 from seg_ros.core.errors import SegRosError

@@ -117,6 +117,18 @@ def test_a_small_file_that_announces_a_huge_picture_is_refused_at_once(
     assert grown * 1024 < 100 * MEGA
 
 
+def test_a_chunk_of_a_png_that_is_longer_than_the_file_is_refused_before_room_is_made() -> None:
+    """Found by `make fuzz`: 85 bytes made OpenCV take three gigabytes."""
+    png = file_of('png', (24, 16))
+    at = png.find(b'IDAT') - 4
+    for kind in (b'IDAT', b'eXIf', b'zTXt'):
+        bomb = png[:at] + struct.pack('>I', 0x7FFF0000) + kind + png[at + 8 :]
+        began_s = time.process_time()
+        with pytest.raises(FrameError, match='its end is missing'):
+            decode_compressed(bomb, 'png')
+        assert time.process_time() - began_s < QUICK_S
+
+
 def test_a_jpeg_of_endless_scans_is_refused_at_once() -> None:
     began_s = time.process_time()
     with pytest.raises(FrameError, match=f'scans, up to {MOST_SCANS} are read'):
