@@ -115,28 +115,30 @@ class _PlainLoader(yaml.SafeLoader):  # type: ignore[misc]  # PyYAML is not foll
 
 def _check_size(root: Any) -> None:
     """Refuses references (``*name``) that make the text much larger, or lead to themselves."""
-    sizes: dict[int, int] = {}  # by node, with all that references repeat
+    known: dict[int, tuple[int, int]] = {}  # by node: values and levels, references followed
     above: set[int] = set()
 
-    def size_of(node: Any) -> int:
+    def extent(node: Any) -> tuple[int, int]:
         key = id(node)
-        if key in sizes:
-            return sizes[key]
-        if key in above or len(above) > DEPTH:
-            raise _refused('a reference to itself, or a chain of them', node.start_mark)
+        if key in known:
+            return known[key]
+        if key in above:
+            raise _refused('a reference to itself', node.start_mark)
         above.add(key)
-        size = 1
+        parts = node.value if isinstance(node, yaml.CollectionNode) else []
         if isinstance(node, yaml.MappingNode):
-            size += sum(size_of(part) for row in node.value for part in row)
-        elif isinstance(node, yaml.SequenceNode):
-            size += sum(size_of(part) for part in node.value)
+            parts = [part for row in parts for part in row]
+        extents = [extent(part) for part in parts]
         above.discard(key)
-        if size > MOST_NODES:
-            raise _refused(f'what becomes more than {MOST_NODES} values', node.start_mark)
-        sizes[key] = size
-        return size
+        size = 1 + sum(row[0] for row in extents)
+        levels = 1 + max((row[1] for row in extents), default=0)
+        if size > MOST_NODES or levels > DEPTH:
+            words = f'what becomes more than {MOST_NODES} values or {DEPTH} levels'
+            raise _refused(words, node.start_mark)
+        known[key] = size, levels
+        return size, levels
 
-    size_of(root)
+    extent(root)
 
 
 def _refused(what: str, mark: Any) -> yaml.YAMLError:

@@ -287,8 +287,9 @@ def _weight(item: Event | Said) -> int:
 def _sentence(error: OSError, unfinished: Unfinished, job: ReplayJob) -> str:
     """What happened, what is left, and what to do."""
     what = 'the disk is full' if error.errno in FULL else str(error)
-    is_ended = (unfinished.bag / 'metadata.yaml').exists()
+    has_index = (unfinished.bag / 'metadata.yaml').exists()
+    how = '' if has_index else ', by seg_ros alone, for its index is missing'
     return (
         f'{job.output} could not be finished: {what}. What was written until then can be read in '
-        f'{unfinished.bag}{"" if is_ended else ", by seg_ros alone, for its index is missing"}. Make room, and go on with: --resume'
+        f'{unfinished.bag}{how}. Make room, and go on with: --resume'
     )

@@ -45,6 +45,16 @@ def laughs(path: Path) -> None:
     path.write_text('\n'.join(rows))
 
 
+def chain(path: Path) -> None:
+    """Each line is short and flat; what it becomes is not."""
+    rows = [f'a{n}: &a{n} [*a{n - 1}]' for n in range(1, 2000)]
+    path.write_text('\n'.join(['a0: &a0 [x]', *rows]))
+
+
+def of_itself(path: Path) -> None:
+    path.write_text('name: &a [*a]')
+
+
 def nested(path: Path) -> None:
     path.write_text('name: ' + '[' * 60_000)
 
@@ -90,7 +100,9 @@ def long_number(path: Path) -> None:
 ANYTHING = (as_pipe, as_device, as_folder, as_its_own_link)
 
 
-@pytest.mark.parametrize('make', [*ANYTHING, laughs, nested, huge, many_digits, no_day])
+@pytest.mark.parametrize(
+    'make', [*ANYTHING, laughs, chain, of_itself, nested, huge, many_digits, no_day]
+)
 def test_a_spec_that_is_a_trap_is_refused_at_once(
     tmp_path: Path, make: Callable[[Path], None]
 ) -> None:
@@ -101,6 +113,17 @@ def test_a_spec_that_is_a_trap_is_refused_at_once(
     with pytest.raises(EngineError, match=r'spec\.yaml'):
         load_engine(folder)
     assert time.process_time() - began_s < QUICK_S
+
+
+def test_references_that_stay_small_are_read_for_pyyaml_writes_them(tmp_path: Path) -> None:
+    folder = write_engine(tmp_path / 'tiny')
+    text = (folder / 'spec.yaml').read_text()
+    (folder / 'spec.yaml').write_text(
+        f'{text}\nlicence: &a MIT\ndescription: *a\n'.replace(
+            'description: A network for tests.\n', ''
+        )
+    )
+    assert load_engine(folder).description == 'MIT'
 
 
 @pytest.mark.parametrize('name', ['model.onnx', 'model.int8.onnx'])
