@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import pickle
 import signal
 import subprocess
@@ -225,7 +226,9 @@ def _in_a_process(job: ReplayJob, children: _Children) -> ReplayOutcome:
     """Does one piece of work in a process, which is started again if it is killed."""
     code = 0
     for _ in range(ATTEMPTS):
-        code, output = children.run([sys.executable, '-m', 'seg_ros.replay'], pickle.dumps(job))
+        code, output = children.run(
+            [sys.executable, '-m', 'seg_ros.replay', str(os.getpid())], pickle.dumps(job)
+        )
         if code == 0:
             outcome: ReplayOutcome = pickle.loads(output)  # noqa: S301  of our own process
             return outcome
