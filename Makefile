@@ -12,7 +12,7 @@ TRAINING := .venv-train
 ENGINE ?=
 ARGS ?=
 
-.PHONY: help venv demo pictures test test-kilted test-training check format bench faults soak mutants replay build engine gpu-check clean
+.PHONY: help venv demo pictures test test-kilted test-training check format bench faults soak mutants fuzz replay build engine gpu-check clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -83,6 +83,9 @@ engine: $(READY)  ## make ENGINE=name.onnx ARGS='--spec …': wrap a network as 
 
 gpu-check: $(READY)  ## on a machine with a GPU: all that only it can say, in out/gpu-check.json
 	$(BIN)/seg_ros gpu-check $(ARGS)
+
+fuzz: $(READY)  ## MINUTES=n: give mutated bytes to all that reads bytes of others (atheris, if installed)
+	$(BIN)/python -m test.fuzz --minutes $(or $(MINUTES),5) $(ARGS)
 
 clean:  ## remove what the other targets made
 	rm -rf .venv .venv-* out build install log *.egg-info

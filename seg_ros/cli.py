@@ -9,6 +9,7 @@ that ``seg_ros --help`` needs neither ROS nor an engine.
 from __future__ import annotations
 
 import argparse
+import errno
 import importlib
 import os
 import sys
@@ -104,6 +105,9 @@ INSTALL = (
 ONE_THREAD = ('OPENBLAS_NUM_THREADS', '1')
 
 
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command; returns the exit code."""
     os.environ.setdefault(*ONE_THREAD)  # read when numpy is imported, here and in child processes
@@ -120,9 +124,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         raise  # whoever read what we say has gone; Python says so
     except OSError as error:
-        if error.filename is None:
+        if error.errno in FULL:
+            where = f' ({error.filename})' if error.filename else ''
+            reason = f'the disk is full{where}. Make room.'
+        elif error.filename is None:
             raise
-        reason = f'{error.filename}: {error.strerror}. Name what this user can read and write.'
+        else:
+            reason = f'{error.filename}: {error.strerror}. Name what this user can read and write.'
     except Exception as error:
         # What rclpy calls a name that cannot be; its module is not imported for its sake
         if not type(error).__module__.startswith('rclpy.exceptions'):

@@ -23,6 +23,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from seg_ros.recordings.image_file import is_image, rgb_of_file
 from training.classes import UNLABELLED
 from training.weak import Box, draw_from_box
 
@@ -217,10 +218,10 @@ def read_image(folder: Path, drawing: Drawing) -> NDArray[np.uint8]:
     Raises:
         FileNotFoundError: There is none of its name and size.
     """
-    for path in sorted(folder.glob(f'{drawing.image}.*')):
-        image = cv2.imread(str(path), cv2.IMREAD_COLOR)
-        if image is not None and image.shape[:2] == (drawing.height, drawing.width):
-            return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
+    for path in filter(is_image, sorted(folder.glob(f'{drawing.image}.*'))):
+        image = rgb_of_file(path)
+        if image.shape[:2] == (drawing.height, drawing.width):
+            return image
     raise FileNotFoundError(
         f'{folder} has no image {drawing.image} of {drawing.width}x{drawing.height}.'
     )

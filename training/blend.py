@@ -63,7 +63,7 @@ def main() -> None:
     parser.add_argument('share', type=float)
     parser.add_argument('result', type=Path)
     arguments = parser.parse_args()
-    state = torch.load(arguments.checkpoint, map_location='cpu', weights_only=False)
+    state = torch.load(arguments.checkpoint, map_location='cpu', weights_only=True)
     first = engine_weights(read_config(arguments.config))
     weights = blended(first, state['average'], arguments.share)
     config = {**state['config'], 'blend': arguments.share}

@@ -99,7 +99,7 @@ def trained(config: dict[str, Any], device: str, workers: int = 0) -> Path:
     """
     last = RUNS / config['run'] / 'last.pt'
     if last.exists():
-        state = torch.load(last, map_location='cpu', weights_only=False)
+        state = torch.load(last, map_location='cpu', weights_only=True)
         if state['config'] != config:
             raise ValueError(
                 f'{last} was trained by another config. Remove {last.parent}, or name another run.'
@@ -120,7 +120,7 @@ def is_finished(row: Mapping[str, Any]) -> bool:
     last = RUNS / row['run'] / 'last.pt'
     if not last.exists():
         return False
-    return float(torch.load(last, map_location='cpu', weights_only=False)['progress']) >= 1.0
+    return float(torch.load(last, map_location='cpu', weights_only=True)['progress']) >= 1.0
 
 
 def measured(row: Mapping[str, Any], config: Mapping[str, Any], every: int) -> Figures:

@@ -20,9 +20,14 @@ from typing import Any
 
 import cv2
 import numpy as np
-import PIL.Image
 from numpy.typing import NDArray
 
+from seg_ros.recordings.image_file import (
+    in_natural_order,
+    is_image,
+    labels_of_file,
+    rgb_of_file,
+)
 from training.classes import LANE, ROAD, ROAD_SCENE, UNLABELLED, class_id
 from training.config import read_config
 from training.labelled_set import Image, LabelledSet
@@ -49,12 +54,12 @@ def lane_target(soft: Image, labels: Image) -> NDArray[np.bool_]:
 def camvid(root: str, splits: list[str], lanes: bool = True) -> Iterator[Sample]:
     for split in splits:
         for path in sorted((Path(root) / split).glob('*.avif')):
-            image = np.asarray(PIL.Image.open(path).convert('RGB'))
-            labels = np.array(PIL.Image.open(path.with_suffix('.label.png')))
+            image = rgb_of_file(path)
+            labels = labels_of_file(path.with_suffix('.label.png'))
             if lanes:
-                soft = np.asarray(PIL.Image.open(path.with_suffix('.lane.png')))
+                soft = labels_of_file(path.with_suffix('.lane.png'))
                 labels[lane_target(soft, labels)] = LANE
-                unlabelled = np.asarray(PIL.Image.open(path.with_suffix('.label.png'))) == 11
+                unlabelled = labels_of_file(path.with_suffix('.label.png')) == 11
             else:
                 unlabelled = labels == CAMVID_UNLABELLED
             labels[unlabelled] = UNLABELLED
@@ -103,7 +108,7 @@ def labelled(
         if around is not None:
             near = surroundings(truth, [class_id(n) for n in around['classes']], around['px'])
             labels[near & (labels == UNLABELLED)] = ROAD_SCENE.label(around['label'])
-        yield path.stem, np.asarray(PIL.Image.open(path).convert('RGB')), labels
+        yield path.stem, rgb_of_file(path), labels
 
 
 def read_labels(path: Path) -> Image:
@@ -112,7 +117,7 @@ def read_labels(path: Path) -> Image:
     Raises:
         ValueError: A value is neither a class of the road scene nor 255.
     """
-    labels = np.array(PIL.Image.open(path.with_suffix('.label.png')))
+    labels = labels_of_file(path.with_suffix('.label.png'))
     wrong = np.setdiff1d(labels, [*range(len(ROAD_SCENE)), UNLABELLED])
     if len(wrong):
         raise ValueError(
@@ -151,16 +156,16 @@ def folder(
         table = np.full(256, UNLABELLED, np.uint8)
         for value, target in ids.items():
             table[value] = target
-    suffixes = {'.png', '.jpg', '.jpeg', '.avif', '.bmp', '.webp'}
-    for path in sorted(p for p in Path(images).iterdir() if p.suffix.lower() in suffixes):
+    for path in in_natural_order([p for p in Path(images).iterdir() if is_image(p)]):
         mask = Path(masks) / f'{path.stem}.png'
         if not mask.exists():
             raise FileNotFoundError(f'{path} has no mask: {mask} is missing.')
-        image = np.asarray(PIL.Image.open(path).convert('RGB'))
-        labels = np.asarray(PIL.Image.open(mask))
-        if labels.ndim != 2:
+        image = rgb_of_file(path)
+        labels = labels_of_file(mask)
+        if labels.shape != image.shape[:2]:
             raise ValueError(
-                f'{mask} has {labels.shape[-1]} channels; a mask holds one id a pixel.'
+                f'{mask} is {labels.shape[1]}x{labels.shape[0]}, its image {path.name} '
+                f'{image.shape[1]}x{image.shape[0]}. Give both the same size.'
             )
         yield (
             path.stem,

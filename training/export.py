@@ -70,7 +70,7 @@ def load_checkpoint(
         path: The checkpoint.
         changes: To the config's `model` that leave its weights as they are (`crf_steps`).
     """
-    state = torch.load(path, map_location='cpu', weights_only=False)
+    state = torch.load(path, map_location='cpu', weights_only=True)
     config = state['config']
     network = models.create(
         {

@@ -491,8 +491,8 @@ def save(
 ) -> None:
     """Write last.pt in one move, so that a run that is killed leaves a whole one."""
     state = {
-        'step': reached[0],
-        'progress': reached[1],
+        'step': int(reached[0]),  # plain numbers: no pickle is read back
+        'progress': float(reached[1]),
         'config': config,
         'class_weights': class_weights.tolist(),
         'model': model.state_dict(),
@@ -517,7 +517,7 @@ def restore(
     That is a run's checkpoint, or an engine's folder.
     """
     if (folder / 'last.pt').exists():
-        state = torch.load(folder / 'last.pt', map_location=device, weights_only=False)
+        state = torch.load(folder / 'last.pt', map_location=device, weights_only=True)
         model.load_state_dict(state['model'])
         average.model.load_state_dict(state['average'])
         optimizer.load_state_dict(state['optimizer'])
@@ -534,7 +534,7 @@ def restore(
             left_out = load_onnx(model, start / 'model.onnx', crops)
             average.model.load_state_dict(model.state_dict())
         else:
-            state = torch.load(start, map_location=device, weights_only=False)
+            state = torch.load(start, map_location=device, weights_only=True)
             for target in (model, average.model):
                 left_out = load_what_fits(target, state['average'])
         print(f'started from {start}, all but {left_out or "nothing"}', flush=True)

@@ -10,18 +10,22 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from seg_ros.commands.shared.output_folder import claim
 from seg_ros.commands.shared.patience import Patience
 from seg_ros.core.errors import ConfigurationError
+from seg_ros.pictures.picture_file import write_picture
 from seg_ros.report.build import comparison_report, drive_report
 from seg_ros.report.drive import read_drive
 from seg_ros.report.page import Page, page_html
 from seg_ros.report.page_picture import page_picture
 
 __all__ = ['add_arguments', 'main']
+
+
+WRITTEN = ('report.html', 'report.json', 'report.png')
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -44,11 +48,11 @@ def main(arguments: argparse.Namespace) -> int:
     for sentence in data['notes']:
         print(sentence, file=sys.stderr)
     folder: Path = arguments.output
+    claim(folder, 'report', WRITTEN)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
         (folder / 'report.html').write_text(page_html(page), encoding='utf-8')
         (folder / 'report.json').write_text(json.dumps(data, allow_nan=False), encoding='utf-8')
-        cv2.imwrite(str(folder / 'report.png'), picture)
+        write_picture(folder / 'report.png', picture)
     except OSError as error:
         msg = f'-o {folder}: the report cannot be written ({error}). Name another folder.'
         raise ConfigurationError(msg) from error
@@ -76,5 +80,4 @@ def _made(
         notes = [*notes, *other.notes]
         page, data = comparison_report(drive, other)
     show('Drawing its picture')
-    picture: Any = cv2.cvtColor(page_picture(page), cv2.COLOR_RGB2BGR)
-    return page, {**data, 'notes': notes}, picture
+    return page, {**data, 'notes': notes}, page_picture(page)

@@ -18,6 +18,7 @@ import yaml
 from seg_ros.core.errors import ConfigurationError, EngineError
 from seg_ros.core.labels import LabelClass, LabelMap
 from seg_ros.core.stop.domain import Domain
+from seg_ros.files import load_yaml, read_text
 
 __all__ = [
     'SPEC_FILE',
@@ -58,7 +59,7 @@ def read_spec(path: Path, required: Sequence[str]) -> Spec:
         EngineError: The file cannot be read, is not YAML, or has a wrong, unknown or missing key.
     """
     try:
-        spec = yaml.safe_load(path.read_text(encoding='utf-8'))
+        spec = load_yaml(read_text(path))
     except OSError as error:
         raise EngineError(
             f'Cannot read {path}: {error.strerror}. An engine is a folder that holds {SPEC_FILE} '

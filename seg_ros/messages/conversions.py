@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seg_ros.core.errors import FrameError
+from seg_ros.core.image.announced import MAX_PIXELS
 from seg_ros.core.image.camera_image import Frame
 from seg_ros.core.image.decoding import decode_image
 from seg_ros.core.labels import LabelMap
@@ -65,13 +66,20 @@ def stamp_text(stamp_ns: int) -> str:
     return f'{stamp_ns // NS_PER_S}.{stamp_ns % NS_PER_S:09d}'
 
 
-def frame_from_message(message: Image | CompressedImage, camera: str) -> Frame:
+def frame_from_message(
+    message: Image | CompressedImage, camera: str, max_pixels: int = MAX_PIXELS
+) -> Frame:
     """Returns the frame of an image message; its pixels are a view of the message where they can.
+
+    Args:
+        message: Of the camera.
+        camera: Its name.
+        max_pixels: Those that it may have.
 
     Raises:
         FrameError: The message does not hold a readable picture.
     """
-    image = decode_image(message)
+    image = decode_image(message, max_pixels)
     return Frame(camera, stamp_ns_of(message.header), message.header.frame_id, image)
 
 

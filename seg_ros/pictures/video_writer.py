@@ -13,7 +13,7 @@ from typing import NamedTuple, final
 import cv2
 import numpy as np
 
-from seg_ros.core.errors import ConfigurationError
+from seg_ros.core.errors import ConfigurationError, SegRosError
 from seg_ros.core.types import RgbImage
 
 __all__ = ['FORMATS', 'VideoFormat', 'VideoWriter', 'best_format']
@@ -61,6 +61,7 @@ class VideoWriter:
 
     Raises:
         ConfigurationError: The file cannot be written.
+        SegRosError: At its end: it is not whole, on a full disk, say.
     """
 
     def __init__(
@@ -68,6 +69,7 @@ class VideoWriter:
     ) -> None:
         self.path = path.with_suffix(video_format.suffix)
         self._size_wh = size_wh
+        self._count = 0
         code = cv2.VideoWriter.fourcc(*video_format.fourcc)
         with _stderr_muted():  # FFmpeg prints which encoders it would rather have had
             self._writer = cv2.VideoWriter(str(self.path), code, rate_hz, size_wh)
@@ -81,8 +83,10 @@ class VideoWriter:
     def __enter__(self) -> VideoWriter:
         return self
 
-    def __exit__(self, *_exception: object) -> None:
+    def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
         self._writer.release()
+        if error is None:
+            self._check()
 
     def write(self, picture: RgbImage) -> None:
         """Appends a picture.
@@ -94,6 +98,21 @@ class VideoWriter:
             msg = f'The video is {self._size_wh} wide and high, this picture {picture.shape}.'
             raise ValueError(msg)
         self._writer.write(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+        self._count += 1
+
+    def _check(self) -> None:
+        """Reads the video: OpenCV tells nobody that the disk was full."""
+        count = 0
+        with _stderr_muted():
+            capture = cv2.VideoCapture(str(self.path))
+            while count < self._count and capture.grab():
+                count += 1
+            capture.release()
+        if count < self._count:
+            raise SegRosError(
+                f'{self.path} is no whole video: {count} of its {self._count} pictures can be '
+                'read. Is the disk full? Make room, and write it again.'
+            )
 
 
 def best_format() -> VideoFormat:
@@ -119,13 +138,9 @@ def _works(row: VideoFormat) -> bool:
             with VideoWriter(Path(folder) / 'probe', row, PROBE_SIZE_WH, 20.0) as writer:
                 for _ in range(PROBE_FRAMES):
                     writer.write(picture)
-        except ConfigurationError:
+        except SegRosError:
             return False
-        with _stderr_muted():
-            capture = cv2.VideoCapture(str(writer.path))
-            good, _ = capture.read()
-            capture.release()
-    return bool(good)
+    return True
 
 
 @contextmanager

@@ -7,9 +7,9 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-import cv2
 import numpy as np
 
+from seg_ros.core.image.decoding import decode_image
 from seg_ros.core.labels import LabelClass, LabelMap
 from seg_ros.core.types import LabelImage, RgbImage
 from seg_ros.core.units import NS_PER_S
@@ -61,9 +61,12 @@ def label_pixels(message: Any) -> LabelImage:
 
 
 def jpeg_pixels(message: Any) -> RgbImage:
-    """Returns the picture of a ``CompressedImage``."""
-    bgr = cv2.imdecode(np.asarray(message.data, np.uint8), cv2.IMREAD_COLOR)
-    return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8)
+    """Returns the picture of a ``CompressedImage``.
+
+    Raises:
+        FrameError: It holds none that can be read.
+    """
+    return decode_image(message).rgb()
 
 
 def label_map_of(classes: Mapping[str, Any]) -> LabelMap:

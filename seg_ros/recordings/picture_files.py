@@ -12,10 +12,18 @@ import cv2
 import numpy as np
 
 from seg_ros.core.errors import ConfigurationError, FrameError
+from seg_ros.core.image.announced import KINDS, announced, is_turned
 from seg_ros.core.types import RgbImage
 from seg_ros.core.units import NS_PER_MS, NS_PER_S
 from seg_ros.messages.conversions import compressed_message, header_of
 from seg_ros.messages.plain import plain_type, serialised, typestore
+from seg_ros.recordings.image_file import (
+    TURNED,
+    in_natural_order,
+    is_image,
+    picture_of,
+    read_image,
+)
 from seg_ros.recordings.recording import (
     COMPRESSED,
     RAW,
@@ -33,7 +41,8 @@ FOLDER_RATE_HZ = 5.0  # photographs are shown slowly
 LOOK_BEHIND = 256  # tries to find a picture behind one that cannot be decoded
 SHORT_NS = NS_PER_S // 2  # what is missing at the end is no more than rounding
 JPEG_QUALITY = 90  # of the copy of a video's pictures in the bag
-KEPT_AS_THEY_ARE = {'.jpg': 'jpeg', '.jpeg': 'jpeg', '.png': 'png'}
+KEPT_AS_THEY_ARE = ('jpeg', 'png')  # whatever reads bags reads these
+NAMED_AS_IMAGES = ('.jpg', '.jpeg', '.png', '.webp', '.avif', '.bmp', '.gif', '.tif', '.tiff')
 
 
 class PictureRecording(Recording):
@@ -49,13 +58,14 @@ class PictureRecording(Recording):
     def __init__(self, path: Path, name: str, count: int, rate_hz: float) -> None:
         super().__init__(path, name)
         self._period_ns = NS_PER_S / rate_hz
+        self._why: dict[int, FrameError] = {}  # some messages have nothing in them
         self.topics = {TOPIC: RecordedTopic(COMPRESSED, count)}
         self.end_ns = max(1, round(count * self._period_ns))
 
     def read(self, message: RecordedMessage) -> Any:
         if message.picture is None:
             if not message.data:
-                raise _broken_file()
+                raise self._why[message.number]
             return typestore().deserialize_cdr(message.data, COMPRESSED)
         height, width = message.picture.shape[:2]
         return plain_type(RAW)(
@@ -167,7 +177,9 @@ class VideoRecording(PictureRecording):
 
 
 class FolderRecording(PictureRecording):
-    """The images of a folder, in the order of their names.
+    """The images of a folder, in the natural order of their names: ``img2`` before ``img10``.
+
+    What is an image, and of which kind, its content says.
 
     Args:
         path: The folder, or a single image; what is no image in it is left alone.
@@ -178,15 +190,22 @@ class FolderRecording(PictureRecording):
     """
 
     def __init__(self, path: Path, rate_hz: float | None = None) -> None:
-        files = sorted(p for p in path.iterdir() if p.is_file()) if path.is_dir() else [path]
-        self._files = [file for file in files if cv2.haveImageReader(str(file))]
+        is_folder = path.is_dir()
+        files = in_natural_order(list(path.iterdir())) if is_folder else [path]
+        files = [file for file in files if not file.is_dir()]
+        self._files = [file for file in files if is_image(file)]
         if not self._files:
             msg = (
                 f'{path} was to be played as images, but none of its {len(files)} files is an '
-                'image that OpenCV reads. Name a folder of png, jpeg, webp or avif files.'
+                f'image that can be read. Name a folder of {", ".join(KINDS)} files.'
             )
             raise ConfigurationError(msg)
         super().__init__(path, path.resolve().name, len(self._files), rate_hz or FOLDER_RATE_HZ)
+        images = set(self._files)
+        for file in files:
+            if file not in images and file.suffix.lower() in NAMED_AS_IMAGES:
+                self.tell(f'{file} is left out: by its content it is no image.')
+        self._is_turned = False  # whether that was told
 
     def messages(
         self, topics: Collection[str], first_ns: int | None = None, end_ns: int | None = None
@@ -198,13 +217,10 @@ class FolderRecording(PictureRecording):
                 yield self._message(number, file, stamp_ns)
 
     def picture(self, message: RecordedMessage) -> RgbImage:
-        """Returns a file as people look at it, turned as a photograph says."""
-        picture = message.picture
-        if picture is None:
-            picture = _picture_of(self._files[message.number])
-        if picture is None:
-            raise _broken_file()
-        return picture
+        """Returns the pixels of a file as they lie in it."""
+        if message.picture is not None:
+            return message.picture
+        return picture_of(self._read(self._files[message.number]), self.max_image_pixels)
 
     def copy(self, message: RecordedMessage) -> bytes:
         """Returns a jpeg or png file as it is, else the picture as png."""
@@ -217,17 +233,26 @@ class FolderRecording(PictureRecording):
         return f'{super().place(message)} in {self._files[message.number].name}'
 
     def _message(self, number: int, file: Path, stamp_ns: int) -> RecordedMessage:
-        """A file that is broken gives a message without anything in it."""
-        kind = KEPT_AS_THEY_ARE.get(file.suffix.lower())
-        if kind is None:
-            return RecordedMessage(TOPIC, number, stamp_ns, b'', _picture_of(file))
-        data = _compressed(kind, file.read_bytes(), stamp_ns)
-        return RecordedMessage(TOPIC, number, stamp_ns, data)
+        """A file that cannot be read gives a message without anything in it."""
+        try:
+            data = self._read(file)
+            said = announced(data)
+            if said is not None and said.kind in KEPT_AS_THEY_ARE:
+                return RecordedMessage(
+                    TOPIC, number, stamp_ns, _compressed(said.kind, data, stamp_ns)
+                )
+            picture = picture_of(data, self.max_image_pixels)
+        except FrameError as error:
+            self._why[number] = error
+            return RecordedMessage(TOPIC, number, stamp_ns, b'')
+        return RecordedMessage(TOPIC, number, stamp_ns, b'', picture)
 
-
-def _picture_of(file: Path) -> RgbImage | None:
-    bgr = cv2.imread(str(file), cv2.IMREAD_COLOR)
-    return None if bgr is None else np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8)
+    def _read(self, file: Path) -> bytes:
+        data = read_image(file)
+        if not self._is_turned and is_turned(data):
+            self._is_turned = True
+            self.tell(f'{file.name}, and maybe others, {TURNED}')
+        return data
 
 
 def _compressed(kind: str, data: bytes, stamp_ns: int) -> bytes:
@@ -235,7 +260,3 @@ def _compressed(kind: str, data: bytes, stamp_ns: int) -> bytes:
         header=header_of(stamp_ns, FRAME_ID), format=kind, data=np.frombuffer(data, np.uint8)
     )
     return serialised(message, COMPRESSED)
-
-
-def _broken_file() -> FrameError:
-    return FrameError('file_broken', 'the file starts like an image, but is broken')

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from seg_ros.core.image.announced import MAX_PIXELS
 from seg_ros.core.image.decoding import decode_image
 from seg_ros.core.types import RgbImage
 from seg_ros.core.units import NS_PER_S
@@ -92,7 +93,10 @@ class Recording(ABC):
         end_ns: Time after the last one.
         trouble: What could not be read, in sentences; grows while it is read. Whoever reads a
             recording shows them.
+        max_image_pixels: Those that a picture of it may have.
     """
+
+    max_image_pixels = MAX_PIXELS
 
     def __init__(self, path: Path, name: str) -> None:
         self.path = path
@@ -135,7 +139,7 @@ class Recording(ABC):
         Raises:
             FrameError: It is broken.
         """
-        return decode_image(self.read(message)).rgb()
+        return decode_image(self.read(message), self.max_image_pixels).rgb()
 
     def copy(self, message: RecordedMessage) -> bytes:
         """Returns the CDR bytes of a message as they are copied into another bag."""

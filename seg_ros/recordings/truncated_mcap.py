@@ -37,6 +37,7 @@ from rosbags.rosbag2.storage_mcap import (
 
 from seg_ros.core.units import NS_PER_S
 from seg_ros.recordings.bag_qos_text import qos_of_text
+from seg_ros.recordings.bounded_file import BoundedFile
 from seg_ros.recordings.zstandard import as_far_as_it_goes
 
 __all__ = ['ForgivingMcapReader']
@@ -115,6 +116,7 @@ class ForgivingMcapReader(McapReader):  # type: ignore[misc]  # rosbags is not f
         self._rest: tuple[int, bytes] = (0, b'')  # what is whole of a chunk that is not
 
     def _open(self) -> None:
+        self.bio = BoundedFile(self.bio)
         self._read_head()
         try:
             self._read_summary()

@@ -8,10 +8,14 @@ does only what is missing.
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import pickle
+import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, replace
@@ -97,10 +101,21 @@ def outcome_of(job: ReplayJob) -> ReplayOutcome:
 
 
 def run_processes(jobs: Sequence[ReplayJob], workers: int) -> Iterator[ReplayOutcome]:
-    """Yields the outcomes as they come, each of a process of its own."""
-    with ThreadPoolExecutor(workers) as pool:
-        for future in as_completed([pool.submit(_in_a_process, job) for job in jobs]):
-            yield future.result()
+    """Yields the outcomes as they come, each of a process of its own.
+
+    Whatever ends it, SIGTERM too, ends the processes: each leaves what can be resumed.
+    """
+    children = _Children()
+    with ThreadPoolExecutor(workers) as pool, _terminable():
+        waiting = [pool.submit(_in_a_process, job, children) for job in jobs]
+        try:
+            for future in as_completed(waiting):
+                yield future.result()
+        except BaseException:
+            for future in waiting:
+                future.cancel()
+            children.end()
+            raise
 
 
 def run_ray(jobs: Sequence[ReplayJob], address: str) -> Iterator[ReplayOutcome]:
@@ -143,31 +158,79 @@ def run_ray(jobs: Sequence[ReplayJob], address: str) -> Iterator[ReplayOutcome]:
             ray.shutdown()
 
 
-def _recordings(folder: Path) -> Iterator[Path]:
-    """Yields every bag and video below a folder."""
+def _recordings(folder: Path, above: tuple[Path, ...] = ()) -> Iterator[Path]:
+    """Yields every bag and video below a folder; a link that leads back up is not followed."""
+    real = folder.resolve()
+    if real in above:
+        return
     for path in folder.iterdir():
+        if path.is_symlink() and not path.exists():  # it leads nowhere, or to itself
+            continue
         if path.is_dir():
             if is_bag(path):
                 yield path
             else:
-                yield from _recordings(path)
+                yield from _recordings(path, (*above, real))
         elif is_bag(path) or path.suffix.lower() in VIDEOS:
             yield path
 
 
-def _in_a_process(job: ReplayJob) -> ReplayOutcome:
+class _Children:
+    """The processes that run now."""
+
+    def __init__(self) -> None:
+        self._running: set[subprocess.Popen[bytes]] = set()
+        self._lock = threading.Lock()
+        self._is_over = False
+
+    def run(self, words: Sequence[str], data: bytes) -> tuple[int, bytes]:
+        """Returns the exit code and the output of a process; 130 where none may begin."""
+        with self._lock:
+            if self._is_over:
+                return 130, b''
+            process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+            self._running.add(process)
+        try:
+            output, _ = process.communicate(data)
+        finally:
+            with self._lock:
+                self._running.discard(process)
+        return process.returncode, output
+
+    def end(self) -> None:
+        """Interrupts them, so that each leaves its bag readable, and begins no other."""
+        with self._lock:
+            self._is_over = True
+            for process in self._running:
+                process.send_signal(signal.SIGINT)
+
+
+@contextlib.contextmanager
+def _terminable() -> Iterator[None]:
+    """Makes SIGTERM end this process as Ctrl-C does, where signals come to this thread."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def end(_number: int, _frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _in_a_process(job: ReplayJob, children: _Children) -> ReplayOutcome:
     """Does one piece of work in a process, which is started again if it is killed."""
     code = 0
     for _ in range(ATTEMPTS):
-        run = subprocess.run(
-            [sys.executable, '-m', 'seg_ros.replay'],
-            input=pickle.dumps(job),
-            stdout=subprocess.PIPE,
-            check=False,
+        code, output = children.run(
+            [sys.executable, '-m', 'seg_ros.replay', str(os.getpid())], pickle.dumps(job)
         )
-        code = run.returncode
         if code == 0:
-            outcome: ReplayOutcome = pickle.loads(run.stdout)  # noqa: S301  of our own process
+            outcome: ReplayOutcome = pickle.loads(output)  # noqa: S301  of our own process
             return outcome
         if code > 0:
             break

@@ -13,6 +13,7 @@ from seg_ros.core.errors import ConfigurationError
 from seg_ros.core.geometry.calibration import SensorCalibration
 from seg_ros.core.parameters.node_config import NodeConfig
 from seg_ros.core.parameters.option import values_of
+from seg_ros.files import load_yaml, read_text
 from seg_ros.inference.engine import Engine
 from seg_ros.recordings.recording import RecordedSpan
 
@@ -135,7 +136,7 @@ def read_lens(path: Path) -> SensorCalibration:
         ConfigurationError: The file is no calibration.
     """
     try:
-        content = yaml.safe_load(path.read_text(encoding='utf-8'))
+        content = load_yaml(read_text(path))
         lens = SensorCalibration(
             width=int(content['image_width']),
             height=int(content['image_height']),
@@ -144,7 +145,7 @@ def read_lens(path: Path) -> SensorCalibration:
             d=_numbers(content['distortion_coefficients']),
             p=_numbers(content['projection_matrix'], 12) if 'projection_matrix' in content else (),
         )
-    except (OSError, yaml.YAMLError, KeyError, TypeError, ValueError) as error:
+    except (OSError, yaml.YAMLError, LookupError, TypeError, ValueError, OverflowError) as error:
         msg = (
             f'{path} was to be read as a calibration, but: {error!r}. It needs image_width, '
             'image_height, camera_matrix, distortion_model and distortion_coefficients, as '

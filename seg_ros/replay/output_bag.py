@@ -4,13 +4,13 @@
 from __future__ import annotations
 
 import os
-import pickle
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from seg_ros.recordings.new_bag import bag_qos, begin_bag
+from seg_ros.recordings.new_bag import bag_qos, begin_bag, resumed_bag, state_of_bag
 from seg_ros.recordings.recording import RecordedTopic
+from seg_ros.replay.snapshot import restored, snapshot
 
 __all__ = ['OutputBag', 'cut_short']
 
@@ -30,10 +30,11 @@ class OutputBag:
         if state is None:
             self._writer = begin_bag(folder)
         else:
-            self._writer, end = pickle.loads(state)  # noqa: S301  of our own folder
+            kept = restored(state)
+            self._writer = resumed_bag(folder, kept)
             file = self._storage.path.open('r+b')
-            file.truncate(end)
-            file.seek(end)
+            file.truncate(kept['end'])
+            file.seek(kept['end'])
             self._storage.bio = file
             (folder / 'metadata.yaml').unlink(missing_ok=True)
         self._rows = {row.topic: row for row in self._writer.connections}
@@ -70,11 +71,7 @@ class OutputBag:
             storage.close_chunk()
         storage.bio.flush()
         os.fsync(storage.bio.fileno())
-        file, storage.bio = storage.bio, None
-        try:
-            return pickle.dumps((self._writer, file.tell()))
-        finally:
-            storage.bio = file
+        return snapshot({**state_of_bag(self._writer), 'end': storage.bio.tell()})
 
     def close(self) -> None:
         """Writes the index and the metadata."""

@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import itertools
-import pickle
 import re
 import resource
 import sys
@@ -90,6 +89,7 @@ def replay(job: ReplayJob, tell: Tell = lambda _: None) -> ReplaySummary:
         raise ConfigurationError(msg)
     config = job.config
     recording = open_recording(job.source, job.rate_hz)
+    recording.max_image_pixels = config.max_image_pixels
     roles = roles_of(recording, config, job.topics, job.odometry, job.copied)
     ours = [Path(config.engines_path)] if config.engines_path else []
     engine = load_engine(config.engine, [*ours, *engine_search_path()], config.network_size)
@@ -207,7 +207,7 @@ class _Run:
                     bag.write(*record)
                 if said.resumable:
                     done = said.number + 1
-                    unfinished.save(pickle.dumps((done, said.resumable, bag.checkpoint())))
+                    unfinished.save([done, said.resumable, bag.checkpoint()])
                 self._tell(said, time.monotonic() - started_s, tell)
             if not vehicle.counts.frames:
                 unfinished.discard()
@@ -251,8 +251,9 @@ class _Run:
     ) -> tuple[OutputBag, ReplayedVehicle, int]:
         """Goes on from the newest checkpoint, or begins; the number is the first message's."""
         for checkpoint in unfinished.checkpoints():
-            done, resumable, bag_state = pickle.loads(checkpoint)  # noqa: S301  our own folder
-            return OutputBag(unfinished.bag, bag_state), ReplayedVehicle.unpickled(resumable), done
+            done, resumable, bag_state = checkpoint
+            vehicle = ReplayedVehicle.of_snapshot(resumable)
+            return OutputBag(unfinished.bag, bag_state), vehicle, done
         bag = OutputBag(unfinished.bag)
         for row in self._outputs.topics():
             bag.add_output(row.topic, row.type_name, typestore(), latched=row.latched)
@@ -261,13 +262,13 @@ class _Run:
         for record in self._outputs.begin(self._recording.begin_ns):
             bag.write(*record)
             vehicle.counts.written += 1
-        unfinished.save(pickle.dumps((0, vehicle.pickled(), bag.checkpoint())))
+        unfinished.save([0, vehicle.snapshot(), bag.checkpoint()])
         return bag, vehicle, 0
 
     def _leave_readable(self, unfinished: Unfinished) -> None:
         """Ends the bag at a checkpoint, if there is one."""
-        checkpoints = unfinished.checkpoints()
-        states = [pickle.loads(row)[2] for row in checkpoints]  # noqa: S301  our own folder
+        unfinished.make_room()
+        states = [bag_state for _, _, bag_state in unfinished.checkpoints()]
         unfinished.forget(cut_short(unfinished.bag, states))
 
     def _sayings(self, vehicle: ReplayedVehicle, first: int) -> Iterator[Said]:
@@ -311,7 +312,9 @@ def _weight(item: Event | Said) -> int:
 def _sentence(error: OSError, unfinished: Unfinished, job: ReplayJob) -> str:
     """What happened, what is left, and what to do."""
     what = 'the disk is full' if error.errno in FULL else str(error)
+    has_index = (unfinished.bag / 'metadata.yaml').exists()
+    how = '' if has_index else ', by seg_ros alone, for its index is missing'
     return (
         f'{job.output} could not be finished: {what}. What was written until then can be read in '
-        f'{unfinished.bag}. Make room, and go on with: --resume'
+        f'{unfinished.bag}{how}. Make room, and go on with: --resume'
     )

@@ -152,7 +152,7 @@ class Stages:
             if event.role == 'image':
                 images += 1
                 if images % self._job.checkpoint_images == 0:
-                    resumable = vehicle.pickled()
+                    resumable = vehicle.snapshot()
             recorded_ns = event.message.recorded_ns
             yield Said(event.number, recorded_ns, records, vehicle.counts.frames, resumable)
         beats = list(vehicle.only_beat())
@@ -183,7 +183,11 @@ class Stages:
                             'at the time of their recording.'
                         )
                 if role == 'image':
-                    content = frame_from_message(content, self._roles.cameras[message.topic])
+                    content = frame_from_message(
+                        content,
+                        self._roles.cameras[message.topic],
+                        self._job.config.max_image_pixels,
+                    )
                     prepared = self._perception.prepare(
                         content, self._outputs.wanted, StageTimer(time.monotonic_ns)
                     )

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import pickle
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
@@ -24,6 +23,7 @@ from seg_ros.messages.conversions import header_of, motion_of, stamp_ns_of
 from seg_ros.messages.lane import placed_lane
 from seg_ros.messages.mounting import Mounting, Quaternion, product, wants_transforms
 from seg_ros.messages.plain import plain_type
+from seg_ros.replay.snapshot import restored, snapshot
 
 __all__ = ['Beat', 'Counts', 'ReplayedVehicle', 'TransformTree']
 
@@ -176,7 +176,7 @@ class _CameraState:
 
 
 class ReplayedVehicle:
-    """Follows cameras, odometry and transforms of one recording; can be pickled at any moment.
+    """Follows cameras, odometry and transforms of one recording; can be kept at any moment.
 
     Nothing takes time here: a frame is judged at the very time at which it was recorded, and the
     heartbeat beats by the times of the recording, the first time with its first message.
@@ -222,14 +222,20 @@ class ReplayedVehicle:
         self.counts = Counts()
 
     @classmethod
-    def unpickled(cls, data: bytes) -> ReplayedVehicle:
-        """Returns what ``pickled`` gave."""
-        vehicle: ReplayedVehicle = pickle.loads(data)  # noqa: S301  of our own folder
+    def of_snapshot(cls, data: bytes) -> ReplayedVehicle:
+        """Returns what ``snapshot`` gave.
+
+        Raises:
+            ValueError: It is something else, or damaged.
+        """
+        vehicle = restored(data)
+        if not isinstance(vehicle, cls):
+            raise ValueError(f'it is a {type(vehicle).__name__}')
         return vehicle
 
-    def pickled(self) -> bytes:
+    def snapshot(self) -> bytes:
         """Returns all of it, to go on from."""
-        return pickle.dumps(self)
+        return snapshot(self)
 
     def steps_back_s(self, now_ns: int) -> float:
         """Returns how far a time is before that of the last message; 0 if it is not."""

@@ -49,7 +49,8 @@ def pictures_of(drive: RecordedDrive, stamps_ns: Collection[int]) -> dict[int, R
         if stamp_ns not in wanted:
             continue
         if row.topic == topics.overlay:
-            overlays[stamp_ns] = jpeg_pixels(message)
+            with suppress(FrameError):
+                overlays[stamp_ns] = jpeg_pixels(message)
         elif row.topic == topics.label:
             labels[stamp_ns] = label_pixels(message)
         elif stamp_ns not in images:

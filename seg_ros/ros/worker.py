@@ -211,7 +211,7 @@ class FrameWorker:
             port.statistics.idle += 1
             return None
         timer = StageTimer(time.monotonic_ns)
-        frame = frame_from_message(received.message, camera)
+        frame = frame_from_message(received.message, camera, config.max_image_pixels)
         timer.stage('decode')
         return Job(camera, received, self._perception.prepare(frame, wanted, timer, place))
 

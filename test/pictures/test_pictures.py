@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import resource
+import signal
 from pathlib import Path
 from typing import Literal
 
@@ -13,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from seg_ros.core.errors import ConfigurationError
+from seg_ros.core.errors import ConfigurationError, SegRosError
 from seg_ros.core.labels import LabelClass, LabelMap
 from seg_ros.pictures import video_writer
 from seg_ros.pictures.annotated_frame import AnnotatedFrame
@@ -30,6 +32,7 @@ from seg_ros.pictures.drawing import (
     text_width,
 )
 from seg_ros.pictures.moment import PicturedMoment
+from seg_ros.pictures.picture_file import write_picture
 from seg_ros.pictures.video_writer import FORMATS, VideoFormat, VideoWriter, best_format
 from test.recordings.pictures import flat
 
@@ -157,3 +160,36 @@ def test_an_opencv_without_encoders_is_named(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(video_writer, 'FORMATS', (VideoFormat('.mp4', 'NONE', 30.0, 'nothing'),))
     with pytest.raises(ConfigurationError, match='no encoder'):
         best_format()
+
+
+def test_a_video_that_a_full_disk_cut_is_an_error(tmp_path: Path) -> None:
+    """OpenCV's writer says nothing: the video ended in silence, and the exit code was 0."""
+    kept = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    random = np.random.default_rng(1)
+
+    def write() -> None:
+        with VideoWriter(tmp_path / 'full', best_format(), (320, 240), 10.0) as writer:
+            for _ in range(30):
+                writer.write(random.integers(0, 255, (240, 320, 3), np.uint8))
+
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, kept[1]))
+        with pytest.raises(SegRosError, match=r'no whole video: .* of its 30 pictures'):
+            write()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, kept)
+        signal.signal(signal.SIGXFSZ, handler)
+
+
+def test_a_picture_that_does_not_fit_on_the_disk_is_an_error(tmp_path: Path) -> None:
+    kept = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    noise = np.random.default_rng(1).integers(0, 255, (240, 320, 3), np.uint8)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (6_000, kept[1]))
+        with pytest.raises(SegRosError, match='cannot be written: File too large'):
+            write_picture(tmp_path / 'full.png', noise)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, kept)
+        signal.signal(signal.SIGXFSZ, handler)

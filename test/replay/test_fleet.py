@@ -5,7 +5,10 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -164,3 +167,48 @@ def test_a_ray_cluster_loses_nothing_and_does_nothing_twice_when_a_worker_is_kil
     assert killer.killed
     assert sum(row.summary['resumed_frames'] >= 7 for row in outcomes) == 1
     check_all_done_once(jobs, outcomes, tmp_path)
+
+
+TERMINATED = """
+import pickle, sys
+from seg_ros.replay.fleet import run_processes
+list(run_processes(pickle.load(sys.stdin.buffer), 2))
+"""
+
+
+@pytest.mark.parametrize('number', [signal.SIGTERM, signal.SIGKILL])
+def test_whatever_ends_the_fleet_leaves_no_process_behind(
+    jobs: list[ReplayJob], number: int
+) -> None:
+    fleet = subprocess.Popen([sys.executable, '-c', TERMINATED], stdin=subprocess.PIPE)
+    assert fleet.stdin is not None
+    fleet.stdin.write(pickle.dumps(jobs))
+    fleet.stdin.close()
+    children = wait_for(lambda: children_of(fleet.pid))
+    fleet.send_signal(number)
+    fleet.wait(60)
+    wait_for(lambda: not [child for child in children if Path(f'/proc/{child}/cwd').exists()])
+
+
+def test_a_link_that_leads_back_up_is_not_followed(tmp_path: Path, config: NodeConfig) -> None:
+    write_bag(tmp_path / 'in' / 'deep' / 'drive', drive_rows(2))
+    (tmp_path / 'in' / 'deep' / 'up').symlink_to(tmp_path / 'in')
+    (tmp_path / 'in' / 'itself').symlink_to(tmp_path / 'in' / 'itself')
+    found = fleet_jobs(ReplayJob(tmp_path / 'in', tmp_path / 'out', config))
+    assert [job.source for job in found] == [tmp_path / 'in' / 'deep' / 'drive']
+
+
+def children_of(parent: int) -> list[int]:
+    text = Path(f'/proc/{parent}/task/{parent}/children').read_text()
+    threads = Path(f'/proc/{parent}/task').iterdir()
+    return [int(word) for task in threads for word in (task / 'children').read_text().split()] or [
+        int(word) for word in text.split()
+    ]
+
+
+def wait_for(condition: Callable[[], Any], limit_s: float = 120.0) -> Any:
+    end_s = time.monotonic() + limit_s
+    while not (found := condition()):
+        assert time.monotonic() < end_s
+        time.sleep(0.05)
+    return found

@@ -88,7 +88,7 @@ def test_a_run_may_be_interrupted_again_and_again(job: ReplayJob, tmp_path: Path
 def test_what_an_interrupted_run_wrote_can_be_read(job: ReplayJob, tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         replay(job, interrupted_at(30))
-    partial = tmp_path / 'out.partial' / 'out'
+    partial = tmp_path / 'out.partial' / 'replay'
     assert len(messages_of(partial, LABEL)) == 28  # the newest checkpoint
     assert (partial / 'metadata.yaml').exists()
 
@@ -140,6 +140,17 @@ def test_one_output_is_made_by_one_process_at_a_time(tmp_path: Path) -> None:
         assert first.bag.exists()
 
 
+def test_room_for_the_index_is_kept_until_it_is_needed(tmp_path: Path) -> None:
+    """So that a bag can be ended on a disk that has no other byte left."""
+    room = tmp_path / 'out.partial' / 'room'
+    with Unfinished(tmp_path / 'out', {}, resume=True) as unfinished:
+        assert room.stat().st_blocks * 512 >= 1 << 20
+        unfinished.make_room()
+        assert not room.exists()
+    with Unfinished(tmp_path / 'out', {}, resume=True):
+        assert room.exists()
+
+
 FULL_DISK = """
 import pickle, resource, sys
 from seg_ros.core.errors import SegRosError
@@ -156,13 +167,13 @@ def test_a_full_disk_leaves_a_readable_bag_and_a_sentence(job: ReplayJob, tmp_pa
     """No file may grow beyond a limit, as on a full disk; then there is room again."""
     job = replace(job, outputs=('label', 'overlay', 'pedestrian_stop'))
     expected = whole(job, tmp_path)
-    limit = int(0.7 * len(expected['out.mcap']))
+    limit = int(0.7 * len(expected['replay.mcap']))
     run = subprocess.run(
         [sys.executable, '-c', FULL_DISK, str(limit)],
         input=pickle.dumps(job), capture_output=True, timeout=120, check=False,
     )  # fmt: skip
     said = run.stderr.decode()
-    partial = tmp_path / 'out.partial' / 'out'
+    partial = tmp_path / 'out.partial' / 'replay'
     assert run.returncode == 1, said
     assert 'could not be finished: the disk is full' in said
     assert f'can be read in {partial}. Make room, and go on with: --resume' in said

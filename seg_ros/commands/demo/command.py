@@ -11,7 +11,6 @@ import argparse
 import json
 import math
 import os
-import shutil
 import signal
 import sys
 import time
@@ -39,6 +38,7 @@ from seg_ros.commands.shared.node_parameters import (
     assignments_from_arguments,
     config_from_arguments,
 )
+from seg_ros.commands.shared.output_folder import claim, clear
 from seg_ros.commands.shared.own_graph import own_graph
 from seg_ros.commands.shared.progress import Progress
 from seg_ros.core.errors import ConfigurationError, SegRosError
@@ -59,7 +59,10 @@ NODE_READY_S = 180.0  # an engine may have to be built first
 QUIET_S = 1.0  # no label for so long: the node has answered what it will answer
 LAST_WORDS_S = 5.0  # without them, diagnostics are no longer waited for
 DIAGNOSTICS_PERIOD_S = 0.5  # the final figures come soon after the last frame
-LOGS = ('camera', 'node', 'recorder')
+WRITTEN = (
+    'bag', 'camera.log', 'node.log', 'recorder.log', 'summary.json', 'contact_sheet.png',
+    'moment.jpg', 'annotated.mp4', 'annotated.webm',
+)  # fmt: skip
 
 
 class Cast(NamedTuple):
@@ -98,7 +101,10 @@ def main(arguments: argparse.Namespace) -> int:
     options = options_from_arguments(arguments)
     source = open_source(options)
     folder: Path = arguments.output
-    _clear(folder)
+    # What is played must not be what is cleared: `--bag out/demo/bag -o out/demo`
+    inputs = () if options.kind == 'scenario' else (Path(options.what),)
+    claim(folder, 'demo', WRITTEN, inputs)
+    clear(folder, WRITTEN)
     with Progress(sys.stdout) as progress:
         progress.say(f'Demo: {source.name}, at most {arguments.seconds:g} s of it')
         graph = own_graph(os.environ, os.getpid())
@@ -197,21 +203,6 @@ def _camera_words(arguments: argparse.Namespace, options: SourceOptions) -> list
     ours = ('image', 'image/compressed', 'camera_info', 'truth/label')
     listened = (*ours, f'{NAMESPACE}{LABEL}', f'{NAMESPACE}{OVERLAY}')
     return [*words, '--wait-for-subscriber', *listened]
-
-
-def _clear(folder: Path) -> None:
-    """Makes the folder; removes what an earlier demo left in it, and nothing else."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        shutil.rmtree(folder / 'bag', ignore_errors=True)
-        names = [f'{name}.log' for name in LOGS]
-        names += ['summary.json', 'contact_sheet.png', 'moment.jpg']
-        names += ['annotated.mp4', 'annotated.webm']
-        for name in names:
-            (folder / name).unlink(missing_ok=True)
-    except OSError as error:
-        msg = f'-o {folder}: the folder cannot be written ({error}). Name another one.'
-        raise ConfigurationError(msg) from error
 
 
 def _write_pictures(

@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -19,6 +18,7 @@ from seg_ros.pictures.annotated_frame import AnnotatedFrame
 from seg_ros.pictures.contact_sheet import contact_sheet, evenly
 from seg_ros.pictures.drawing import Box, blank, paste
 from seg_ros.pictures.from_above import GroundView, draw_from_above
+from seg_ros.pictures.picture_file import write_picture
 from seg_ros.pictures.video_writer import VideoWriter, best_format
 from seg_ros.recordings.ahead import Ahead
 from seg_ros.recordings.bag import BagRecording
@@ -34,7 +34,6 @@ LINES = ('lane_track', 'lane_track/left', 'lane_track/right')
 TOPICS = ('drivable', 'scan', 'obstacles', 'pedestrians', 'markers', *LINES)
 PANEL_WH = (640, 360)  # of the moment, which has two side by side
 GAP = 4  # pixels between its panels
-JPEG_QUALITY = 85  # of the moment, under 200 kB
 
 
 def write_video(path: Path, recording: DemoRecording, summary: Mapping[str, Any]) -> Path:
@@ -82,7 +81,7 @@ def write_contact_sheet(
     if summary['pixel_accuracy'] is not None:
         parts.append(f'{summary["pixel_accuracy"]:.1%} of pixels right')
     sheet = contact_sheet(f'seg_ros: {source}', '     '.join(parts), moments, recording.label_map)
-    cv2.imwrite(str(path), cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR))
+    write_picture(path, sheet)
 
 
 def write_moment(path: Path, recording: DemoRecording, bag: Path) -> bool:
@@ -108,8 +107,8 @@ def write_moment(path: Path, recording: DemoRecording, bag: Path) -> bool:
     paste(canvas, moment.image, Box(0, 0, width, height))
     paste(canvas, moment.overlay, Box(0, height + GAP, width, height))
     paste(canvas, draw_from_above(views[best_ns], size_wh), Box(width + GAP, 0, *size_wh))
-    bgr = cv2.cvtColor(canvas, cv2.COLOR_RGB2BGR)
-    return cv2.imwrite(str(path), bgr, (cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY))
+    write_picture(path, canvas)
+    return True
 
 
 def ground_views(bag: Path) -> dict[int, GroundView]:

@@ -22,6 +22,7 @@ from seg_ros.commands.demo.topics import (
     TRUTH_CLASSES,
 )
 from seg_ros.core.errors import SegRosError
+from seg_ros.core.image.decoding import decode_compressed
 from seg_ros.core.labels import LabelMap
 from seg_ros.core.timing import Percentiles
 from seg_ros.core.types import LabelImage, RgbImage
@@ -186,5 +187,4 @@ def _camera_status(message: Any) -> dict[str, str] | None:
 
 
 def _decoded(jpeg: bytes) -> RgbImage:
-    bgr = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
-    return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8)
+    return decode_compressed(jpeg, 'jpeg').rgb()

@@ -7,8 +7,9 @@ import hashlib
 from pathlib import Path
 from typing import NamedTuple
 
-from seg_ros.core.errors import BackendUnavailable
+from seg_ros.core.errors import BackendUnavailable, EngineError
 from seg_ros.inference.cuda.gpu import GpuInfo, find_gpu
+from seg_ros.inference.onnx.contract import read_model
 from seg_ros.inference.tensorrt.api import TensorrtApi, load_tensorrt
 from seg_ros.inference.tensorrt.plan_build import BUILD_REVISION
 from seg_ros.inference.tensorrt.plan_cache import CachedPlan
@@ -97,8 +98,8 @@ def _foreign(plan: CachedPlan, machine: Machine) -> str:
         return 'it was built by another seg_ros'
     network = Path(str(plan.notes.get('onnx', '')))
     try:
-        digest = hashlib.sha256(network.read_bytes()).hexdigest()
-    except OSError:
+        digest = hashlib.sha256(read_model(network)).hexdigest()
+    except EngineError:
         return f'its network {network} is gone'
     if digest != key.onnx_sha256:
         return f'its network {network} has changed since'

@@ -12,16 +12,24 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from seg_ros.core.errors import ConfigurationError
+from seg_ros.core.image.announced import is_turned
 from seg_ros.core.types import LabelImage, RgbImage
+from seg_ros.recordings.image_file import (
+    TURNED,
+    in_natural_order,
+    is_image,
+    labels_of_file,
+    read_image,
+    rgb_of_file,
+)
 
-__all__ = ['LabelledPicture', 'labelled_pictures', 'read_rgb']
+__all__ = ['PICTURES', 'LabelledPicture', 'labelled_pictures']
 
-PICTURES = ('.avif', '.png', '.jpg', '.jpeg')
+PICTURES = ('.avif', '.png', '.jpg', '.jpeg')  # in this order where one name has several
 
 
 class LabelledPicture(NamedTuple):
@@ -32,71 +40,83 @@ class LabelledPicture(NamedTuple):
         picture: The picture's file.
         label: Its label image.
         lane: Its lane probabilities, None where there are none.
+        are_instances: Whether the label image is as ``~/instances``.
     """
 
     name: str
     picture: Path
     label: Path
-    lane: Path | None
+    lane: Path | None = None
+    are_instances: bool = False
 
     def rgb(self) -> RgbImage:
-        """Returns the picture."""
-        return read_rgb(self.picture)
+        """Returns the picture, its pixels as they lie in the file.
+
+        Raises:
+            ConfigurationError: It cannot be read.
+        """
+        return rgb_of_file(self.picture)
 
     def labels(self) -> LabelImage:
-        """Returns the label image."""
-        return _grey(self.label)
+        """Returns the label image.
+
+        Raises:
+            ConfigurationError: It cannot be read.
+        """
+        return labels_of_file(self.label, are_instances=self.are_instances)
+
+    def rgb_and_labels(self) -> tuple[RgbImage, LabelImage]:
+        """Returns both.
+
+        Raises:
+            ConfigurationError: One cannot be read, or they are of different sizes.
+        """
+        rgb, labels = self.rgb(), self.labels()
+        if rgb.shape[:2] != labels.shape:
+            (height, width), (rows, columns) = rgb.shape[:2], labels.shape
+            raise ConfigurationError(
+                f'{self.label} is {columns}x{rows}, its picture {self.picture.name} '
+                f'{width}x{height}. Labels are compared pixel by pixel: give both the same size, '
+                'and turn both the same way.'
+            )
+        return rgb, labels
+
+    def note(self) -> str:
+        """Returns what is not taken at its word, in a sentence; empty where all is."""
+        is_odd = is_turned(read_image(self.picture))
+        return f'{self.picture.name}, and maybe others, {TURNED}' if is_odd else ''
 
     def lane_probability(self) -> NDArray[np.uint8] | None:
         """Returns the lane probabilities, 0 to 255."""
-        return None if self.lane is None else _grey(self.lane)
+        return None if self.lane is None else labels_of_file(self.lane)
 
 
-def labelled_pictures(folder: Path) -> Iterator[LabelledPicture]:
-    """Yields the labelled pictures of a folder, in order of their names.
+def labelled_pictures(folder: Path, *, are_instances: bool = False) -> Iterator[LabelledPicture]:
+    """Yields the labelled pictures of a folder, in the natural order of their names.
 
     Raises:
         ConfigurationError: There is none, or one of them has no picture.
     """
     masks = folder / 'masks'
     pictures, ending = (folder / 'images', '.png') if masks.is_dir() else (folder, '.label.png')
-    labels = sorted((masks if masks.is_dir() else folder).glob(f'*{ending}'))
+    labels = in_natural_order(list((masks if masks.is_dir() else folder).glob(f'*{ending}')))
     if not labels:
         raise ConfigurationError(
             f'{folder} has no NAME.label.png. Give a folder with NAME.avif (or png, jpg) and '
             'NAME.label.png side by side, or one with images/NAME.jpg and masks/NAME.png.'
         )
+    by_name: dict[str, list[Path]] = {}
+    for path in sorted(pictures.iterdir() if pictures.is_dir() else (), key=_preference):
+        by_name.setdefault(path.stem, []).append(path)
     for label in labels:
         name = label.name.removesuffix(ending)
-        paths = [pictures / f'{name}{kind}' for kind in PICTURES]
-        picture = next((path for path in paths if path.exists()), None)
+        picture = next(filter(is_image, by_name.get(name, ())), None)
         if picture is None:
             raise ConfigurationError(f'{label} has no picture {pictures / name}.')
         lane = label.with_name(f'{name}.lane.png')
-        yield LabelledPicture(name, picture, label, lane if lane.exists() else None)
+        yield LabelledPicture(name, picture, label, lane if lane.exists() else None, are_instances)
 
 
-def read_rgb(path: Path) -> RgbImage:
-    """Returns a picture; AVIF, which not every OpenCV reads, by Pillow.
-
-    Raises:
-        ConfigurationError: Nobody here can read it.
-    """
-    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    if image is not None:
-        return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), dtype=np.uint8)
-    try:
-        from PIL import Image
-    except ImportError as error:
-        raise ConfigurationError(
-            f'{path} cannot be read without Pillow: pip install pillow'
-        ) from error
-    with Image.open(path) as picture:
-        return np.asarray(picture.convert('RGB'))
-
-
-def _grey(path: Path) -> NDArray[np.uint8]:
-    image = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
-    if image is None or image.ndim != 2:
-        raise ConfigurationError(f'{path} must be an 8-bit PNG of one channel.')
-    return np.asarray(image, dtype=np.uint8)
+def _preference(path: Path) -> tuple[int, Path]:
+    suffix = path.suffix.lower()
+    return (PICTURES.index(suffix) if suffix in PICTURES else len(PICTURES)), path

@@ -19,13 +19,15 @@ from seg_ros.commands.evaluate.label_figures import LabelFigures
 from seg_ros.commands.evaluate.labelled_folder import LabelledPicture, labelled_pictures
 from seg_ros.commands.evaluate.metrics import ConfusionMatrix, confusion_picture
 from seg_ros.commands.shared.numbers import one_or_more, zero_or_more
+from seg_ros.commands.shared.output_folder import claim
 from seg_ros.commands.shared.progress import Progress
 from seg_ros.core.errors import ConfigurationError
 from seg_ros.core.labels import LabelMap
 from seg_ros.core.parameters.node_config import NodeConfig
-from seg_ros.core.types import LabelImage, RgbImage
+from seg_ros.core.types import LabelImage
 from seg_ros.inference.engine import load_engine
 from seg_ros.inference.registry import BACKENDS, create_backend
+from seg_ros.pictures.picture_file import write_picture
 
 __all__ = ['CAMVID_CLASSES', 'LabelTally', 'add_arguments', 'main']
 
@@ -39,6 +41,7 @@ LANE_THRESHOLD = 127
 KERB_PX = 4  # a lane pixel this near to the pavement is a kerb line (CamVid README)
 WORST_PICTURES = 6
 LABEL = ('label',)
+WRITTEN = ('confusion.png', 'worst_*.png')
 MS_PER_S = 1000.0
 
 
@@ -57,6 +60,7 @@ class LabelTally:
         label_map: Of the engine.
         matrix: What was booked.
         engine_from_truth: ``uint8 (256,)``, the engine's id of each id of the truth.
+        unknown: Pixels of each id of the truth that is neither a class nor says unlabelled.
 
     Args:
         label_map: Of the engine.
@@ -83,6 +87,10 @@ class LabelTally:
         self._found = LabelFigures(pedestrian, [*pedestrian, *cyclist], self._lane_ids)
         self._truth_from_engine = self._lookup()
         ids = {row.name: row.id for row in label_map.classes}
+        self.unknown = np.zeros(256, np.int64)
+        self._unlabelled = {UNLABELLED, label_map.unlabelled}
+        if truth_names is not None:
+            self._unlabelled.add(len(truth_names))  # CamVid's own
         self.engine_from_truth = np.full(256, UNLABELLED, np.uint8)
         self.engine_from_truth[: len(self.names)] = [ids[name] for name in self.names]
 
@@ -106,6 +114,9 @@ class LabelTally:
             self.lane += (is_lane & said).sum(), (is_lane | said).sum()
             in_engine_ids[is_lane] = self._lane_ids[0]
         self._found.add(in_engine_ids, labels)
+        counts = np.bincount(truth.ravel(), minlength=256)
+        counts[[*range(len(self.names)), *self._unlabelled]] = 0
+        self.unknown += counts
         return float((predicted == truth)[known].mean()) if known.any() else 1.0
 
     def _lane_of(self, truth: LabelImage, lane: NDArray[np.uint8]) -> NDArray[np.bool_]:
@@ -114,13 +125,36 @@ class LabelTally:
         kerb = cv2.dilate(np.isin(truth, beside).astype(np.uint8), kernel)
         return (lane > LANE_THRESHOLD) & (truth == road) & (kerb == 0)
 
+    def notes(self) -> list[str]:
+        """Returns what was left out, in sentences."""
+        ids = np.flatnonzero(self.unknown)
+        if not len(ids):
+            return []
+        shown = ', '.join(f'{number} ({self.unknown[number]} pixels)' for number in ids[:8])
+        note = (
+            f'The truth has {len(ids)} ids that are neither a class nor unlabelled; they count '
+            f'nowhere: {shown}{", …" if len(ids) > 8 else ""}. {self._wanted()}'
+        )
+        return [note]
+
+    def _wanted(self) -> str:
+        return f'Expected are 0 to {len(self.names) - 1} ({self.names[0]} to {self.names[-1]}).'
+
     def figures(self) -> dict[str, Any]:
         """Returns miou, pixel_accuracy, iou per class of the truth, and those of `LabelFigures`.
 
         What is called by a class that the truth never has counts as the class that it is a kind
         of, as lane markings count as road, and as wrong where there is none.
+
+        Raises:
+            ConfigurationError: The truth has no pixel of any class.
         """
         occurs = self.matrix.counts.sum(axis=1) > 0
+        if not occurs.any():
+            raise ConfigurationError(
+                f'No pixel of the truth has an id that is known. {self._wanted()} '
+                f'{" ".join(self.notes())} Check --ids, or write the ids of the classes.'
+            )
         matrix = self.matrix.folded(
             {
                 index: kinds[0]
@@ -133,7 +167,7 @@ class LabelTally:
             for name, value, is_there in zip(self.names, matrix.iou(), occurs, strict=True)
             if is_there
         }
-        miou = float(matrix.iou()[occurs].mean()) if occurs.any() else float('nan')
+        miou = float(matrix.iou()[occurs].mean())
         if self.lane[1]:
             iou['lane_marking'] = round(float(self.lane[0] / self.lane[1]), 4)
         return {
@@ -189,6 +223,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default='camvid',
         help="what the truth's ids mean: CamVid's 11 classes, or those of the engine",
     )
+    parser.add_argument(
+        '--instances',
+        action='store_true',
+        help='the label images are as ~/instances: class id x 1000 + number',
+    )
     parser.add_argument('--every', type=one_or_more, default=1, help='take every Nth picture')
     parser.add_argument('-o', '--output', type=Path, default=Path('out/evaluate'))
     parser.add_argument('--json', action='store_true', help='print the figures as JSON only')
@@ -196,24 +235,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(arguments: argparse.Namespace) -> int:
     """Evaluates, leaves pictures, prints the figures."""
+    claim(arguments.output, 'evaluate', WRITTEN, [arguments.dataset / arguments.split])
     engine = load_engine(arguments.engine, network_size=arguments.network_size)
     backend = create_backend(
         arguments.backend, engine, threads=arguments.threads, precision=arguments.precision
     ).backend
     tally = LabelTally(engine.label_map, CAMVID_CLASSES if arguments.ids == 'camvid' else None)
     camera = EvaluatedCamera(backend, NodeConfig(), clock_ns=time.perf_counter_ns)
-    pictures = list(labelled_pictures(arguments.dataset / arguments.split))[:: arguments.every]
-    scores, seconds = [], 0.0
+    folder = arguments.dataset / arguments.split
+    pictures = list(labelled_pictures(folder, are_instances=arguments.instances))
+    pictures = pictures[:: arguments.every]
+    scores, seconds, notes = [], 0.0, []
     with Progress(sys.stderr) as progress:
         for count, picture in enumerate(pictures, start=1):
-            perceived = camera.process(picture.rgb(), 0, images=LABEL)
+            image, truth = picture.rgb_and_labels()
+            if not notes and (note := picture.note()):
+                notes.append(note)
+            perceived = camera.process(image, 0, images=LABEL)
             labels = perceived.images.label
             assert labels is not None
             seconds += perceived.timer.stages_ms['infer'] / MS_PER_S
-            truth = picture.labels()
             lane = picture.lane_probability() if arguments.ids == 'camvid' else None
             scores.append(Score(tally.add(truth, labels, lane), picture))
             progress.show(f'{count} of {len(pictures)} pictures')
+    notes += tally.notes()
     figures = {
         **tally.figures(),
         'frames_per_s': round(len(pictures) / seconds, 2),
@@ -222,9 +267,12 @@ def main(arguments: argparse.Namespace) -> int:
         'engine': engine.name,
         'network_size': list(engine.network_size_wh),
         'images': len(pictures),
+        'notes': notes,
     }
     _leave_pictures(arguments.output, tally, scores, camera)
     backend.close()
+    for note in notes:
+        print(note, file=sys.stderr)
     print(json.dumps(figures, indent=2) if arguments.json else _table(figures, arguments.output))
     return 0
 
@@ -233,9 +281,8 @@ def _leave_pictures(
     folder: Path, tally: LabelTally, scores: list[Score], camera: EvaluatedCamera
 ) -> None:
     """Writes the confusion matrix and the worst pictures: the picture, its truth, the answer."""
-    folder.mkdir(parents=True, exist_ok=True)
     square = tally.matrix.counts[:, : tally.matrix.classes]
-    _write(folder / 'confusion.png', confusion_picture(square, tally.names))
+    write_picture(folder / 'confusion.png', confusion_picture(square, tally.names))
     colours = tally.label_map.colour_lut_rgb()
     for rank, score in enumerate(sorted(scores, key=lambda s: s.accuracy)[:WORST_PICTURES]):
         image = score.picture.rgb()
@@ -246,11 +293,7 @@ def _leave_pictures(
             for labels in (truth, answer)
         ]
         name = f'worst_{rank + 1}_{score.picture.name}_{100 * score.accuracy:.0f}.png'
-        _write(folder / name, np.hstack([image, *overlays]))
-
-
-def _write(path: Path, image: RgbImage) -> None:
-    cv2.imwrite(str(path), cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+        write_picture(folder / name, np.hstack([image, *overlays]))
 
 
 def _table(figures: dict[str, Any], folder: Path) -> str:

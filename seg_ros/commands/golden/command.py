@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import shutil
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Any
 from seg_ros.commands.golden.drives import GOLDEN_DRIVES, GoldenDrive, write_drive
 from seg_ros.commands.golden.scores import METRICS, comparisons, scores_of
 from seg_ros.commands.shared.numbers import positive
+from seg_ros.commands.shared.output_folder import claim, clear
 from seg_ros.commands.shared.progress import Progress
 from seg_ros.core.errors import ConfigurationError
 from seg_ros.core.parameters.node_config import NodeConfig
@@ -31,6 +31,7 @@ __all__ = ['EXPECTATIONS', 'add_arguments', 'main']
 
 EXPECTATIONS = Path(__file__).parents[3] / 'test/golden_drives.json'
 BACKEND = 'onnxruntime'  # fp32: the same figures on every machine
+WRITTEN = ('recording', 'replayed', 'replayed.partial', 'truth.json', 'report.html')
 
 Scores = Mapping[str, Mapping[str, float | None]]
 
@@ -92,12 +93,12 @@ def _score(
         golden = GoldenDrive(golden.scene, min(golden.seconds, arguments.seconds))
     folder: Path = arguments.output / name
     config = _config(golden, arguments.engine)
+    claim(folder, 'golden', WRITTEN)
+    clear(folder, WRITTEN)
     truths = write_drive(
         folder, golden, config.stop, lambda share: progress.show(f'{name}: driving {share:4.0%}')
     )
     output = folder / 'replayed'
-    for left in (output, output.with_name(f'{output.name}.partial')):  # of an interrupted run
-        shutil.rmtree(left, ignore_errors=True)
     job = ReplayJob(source=folder / 'recording', output=output, config=config)
     replay(job, lambda state: progress.show(f'{name}: replaying {state.share:4.0%}'))
     drive = read_drive(output)

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import math
-import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -104,7 +103,7 @@ def truth_names() -> dict[int, str]:
 def write_drive(
     folder: Path, drive: GoldenDrive, config: StopConfig, on_frame: Callable[[float], object]
 ) -> list[Truth]:
-    """Drives, and writes ``recording/`` and ``truth.json``; what was there is replaced.
+    """Drives, and writes ``recording/``, which must not be there yet, and ``truth.json``.
 
     Args:
         folder: Is made.
@@ -116,7 +115,6 @@ def write_drive(
         The truth of every frame.
     """
     recording = folder / 'recording'
-    shutil.rmtree(recording, ignore_errors=True)
     folder.mkdir(parents=True, exist_ok=True)
     bag = OutputBag(recording)
     for topic, type_name in TOPICS.items():

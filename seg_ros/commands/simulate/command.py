@@ -20,14 +20,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import cv2
-
 from seg_ros.commands.shared.children import Child, Children, LatestCounts
+from seg_ros.commands.shared.output_folder import claim
 from seg_ros.commands.shared.own_graph import own_graph
 from seg_ros.commands.shared.progress import Progress
 from seg_ros.commands.simulate.course_picture import course_picture
 from seg_ros.core.errors import ConfigurationError
 from seg_ros.inference.registry import BACKENDS
+from seg_ros.pictures.picture_file import write_picture
 from seg_ros.sim.config import DEFAULT_MOUNT
 from seg_ros.sim.courses import STOP, course
 from seg_ros.sim.leg_record import figures_of
@@ -38,6 +38,7 @@ POLL_S = 0.2  # between looks at the processes
 HEARTBEAT_HZ = 50.0  # the vehicle waits for the beat after each frame
 LATERAL_BAR_M = 0.25  # RMS; the vehicle has 0.8 m to either side in a lane of 3.5 m
 LEGS = 'legs.jsonl'
+WRITTEN = (LEGS, 'settings.json', 'figures.json', 'course.png', 'vehicle.log', 'node.log')
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -63,6 +64,7 @@ def main(arguments: argparse.Namespace) -> int:
     if not 0.0 < arguments.km < math.inf:
         raise ConfigurationError(f'--km {arguments.km:g}: give more than 0.')
     folder: Path = arguments.output
+    claim(folder, 'simulate', WRITTEN)
     log = _log_of(folder, _settings(arguments))
     legs = len(course(arguments.km, arguments.seed))
     if len(_rows_of(log)) < legs:
@@ -77,7 +79,7 @@ def main(arguments: argparse.Namespace) -> int:
     figures = figures_of(rows)
     (folder / 'figures.json').write_text(json.dumps(figures, indent=2) + '\n')
     picture = course_picture([row['samples'] for row in rows])
-    cv2.imwrite(str(folder / 'course.png'), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+    write_picture(folder / 'course.png', picture)
     missed = misses(figures, arguments.km)
     print(json.dumps(figures) if arguments.json else _lines(figures, missed, folder))
     return 1 if missed else 0

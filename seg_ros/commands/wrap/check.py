@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from seg_ros.core.errors import BackendUnavailable, EngineError
 from seg_ros.core.image.upsample import Upsampler
-from seg_ros.inference.onnx.contract import IMAGE, LABEL, LOGITS
+from seg_ros.inference.onnx.contract import IMAGE, LABEL, LOGITS, read_model
 from seg_ros.inference.onnx.raw_network import (
     LEAST_PROBABILITY,
     MergeRow,
@@ -22,10 +22,11 @@ from seg_ros.inference.onnx.raw_network import (
     merge_matrix,
 )
 
-__all__ = ['compare', 'expected_logits', 'normalised', 'run']
+__all__ = ['compare', 'expected_logits', 'look_like_probabilities', 'normalised', 'run']
 
 AGREEMENT = 1e-3  # of the largest score
 HALF_AGREEMENT = 1e-2  # float16 has three digits
+SUM_TOLERANCE = 1e-2  # of probabilities, also of float16 ones
 LABEL_AGREEMENT = 0.995  # cv2 and ONNX Runtime round differently where two scores are equal
 
 
@@ -39,9 +40,9 @@ def normalised(images: NDArray[np.uint8], normalisation: Normalisation) -> NDArr
 
 
 def run(
-    path: Path, inputs: Mapping[str, NDArray[Any]], outputs: Sequence[str]
+    model: bytes, name: str, inputs: Mapping[str, NDArray[Any]], outputs: Sequence[str]
 ) -> dict[str, NDArray[Any]]:
-    """Runs an ONNX file with ONNX Runtime."""
+    """Runs an ONNX model, called so in messages, with ONNX Runtime."""
     try:
         onnxruntime = import_module('onnxruntime')
     except ImportError as error:
@@ -52,13 +53,23 @@ def run(
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     try:
-        session = onnxruntime.InferenceSession(path, options, providers=['CPUExecutionProvider'])
+        session = onnxruntime.InferenceSession(model, options, providers=['CPUExecutionProvider'])
         return dict(zip(outputs, session.run(list(outputs), dict(inputs)), strict=True))
     except Exception as error:  # its exceptions have no common base
         raise EngineError(
-            f'ONNX Runtime cannot run {path.name}: {" ".join(str(error).split())}. Export it '
+            f'ONNX Runtime cannot run {name}: {" ".join(str(error).split())}. Export it '
             'again, with opset 17 and a batch size of 1.'
         ) from error
+
+
+def look_like_probabilities(scores: Mapping[str, NDArray[Any]]) -> bool:
+    """Returns whether outputs are probabilities: within 0 to 1, and several channels sum to 1."""
+    return all(
+        array.min() >= 0.0
+        and array.max() <= 1.0
+        and (array.shape[1] == 1 or np.allclose(array.sum(axis=1), 1.0, atol=SUM_TOLERANCE))
+        for array in (row.astype(np.float64) for row in scores.values())
+    )
 
 
 def expected_logits(
@@ -89,7 +100,7 @@ def compare(
     Raises:
         EngineError: They disagree.
     """
-    made = run(path, {IMAGE: images}, [LOGITS, LABEL])
+    made = run(read_model(path), path.name, {IMAGE: images}, [LOGITS, LABEL])
     off = float(np.abs(made[LOGITS] - expected).max())
     largest = float(np.abs(expected).max())
     tolerance = HALF_AGREEMENT if is_half else AGREEMENT

@@ -21,7 +21,7 @@ from __future__ import annotations
 import argparse
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -30,9 +30,16 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
-from seg_ros.commands.wrap.check import compare, expected_logits, normalised, run
+from seg_ros.commands.wrap.check import (
+    compare,
+    expected_logits,
+    look_like_probabilities,
+    normalised,
+    run,
+)
 from seg_ros.core.errors import ConfigurationError, EngineError
 from seg_ros.inference.engine import ONNX_FILE, load_engine
+from seg_ros.inference.onnx.contract import read_model
 from seg_ros.inference.onnx.model_file import TensorInfo, read_inputs_and_outputs
 from seg_ros.inference.onnx.raw_network import (
     MergeRow,
@@ -127,7 +134,8 @@ def wrap(raw_path: Path, spec_path: Path, output: Path, options: WrapOptions) ->
     spec = read_spec(spec_path, required=('classes',))
     label_map = label_map_of(spec, spec_path)
     merge = merge_rows_of(spec['merge'], label_map, str(spec_path)) if 'merge' in spec else ()
-    tensor, outputs = _raw_tensors(raw_path, options, merge)
+    raw = read_model(raw_path)  # with its weights, wherever they lie beside it
+    tensor, outputs = _raw_tensors(raw_path, raw, options, merge)
     size_wh = _network_size(tensor, spec, spec_path, options)
     normalisation = _normalisation(spec, spec_path, options)
 
@@ -135,10 +143,14 @@ def wrap(raw_path: Path, spec_path: Path, output: Path, options: WrapOptions) ->
     planes = normalised(images, normalisation)
     is_half = tensor.element == 'float16'
     scores = run(
-        raw_path, {tensor.name: planes.astype(np.float16) if is_half else planes}, outputs
+        raw,
+        raw_path.name,
+        {tensor.name: planes.astype(np.float16) if is_half else planes},
+        outputs,
     )
+    _check_scores(raw_path, scores, options, merge)
     network = RawNetwork(
-        model=onnx().load(raw_path),
+        model=onnx().load_from_string(raw),
         input_name=tensor.name,
         outputs={name: _shape_of(raw_path, name, array) for name, array in scores.items()},
         is_half=is_half,
@@ -185,13 +197,11 @@ def _whole_or_not_at_all(output: Path) -> Iterator[Path]:
 
 
 def _raw_tensors(
-    path: Path, options: WrapOptions, merge: Sequence[MergeRow]
+    path: Path, raw: bytes, options: WrapOptions, merge: Sequence[MergeRow]
 ) -> tuple[TensorInfo, tuple[str, ...]]:
     """Returns the network's image input and the names of its outputs that hold scores."""
     try:
-        inputs, outputs = read_inputs_and_outputs(path.read_bytes())
-    except OSError as error:
-        raise EngineError(f'Cannot read {path}: {error.strerror}. Name an ONNX file.') from error
+        inputs, outputs = read_inputs_and_outputs(raw)
     except ValueError as error:
         raise EngineError(
             f'{path} is not a whole ONNX model: {error}. Export it again.'
@@ -299,6 +309,37 @@ def _as_spec(normalisation: Normalisation) -> dict[str, Any]:
         'std': list(normalisation.std_rgb),
         'channel_order': 'bgr' if normalisation.is_bgr else 'rgb',
     }
+
+
+def _check_scores(
+    path: Path, scores: Mapping[str, NDArray[Any]], options: WrapOptions, merge: Sequence[MergeRow]
+) -> None:
+    """Refuses scores that would mean something else than they seem to.
+
+    Raises:
+        ConfigurationError: Probabilities that are taken for logits, or the other way round.
+        EngineError: One channel, of which arg-max makes one class for every pixel.
+    """
+    for name, array in scores.items():
+        _shape_of(path, name, array)
+    name, array = next(iter(scores.items()))
+    if not merge and array.shape[1] == 1:
+        raise EngineError(
+            f"{path.name}: output '{name}' has one channel, so that every pixel would be the one "
+            'class, and certain. One channel says yes or no: name both classes, and in the spec '
+            f'merge: [{{class: NO}}, {{class: YES, output: {name}, channel: 0}}]'
+        )
+    if look_like_probabilities(scores) != options.are_probabilities:
+        if options.are_probabilities:
+            raise ConfigurationError(
+                f'--softmaxed is given, but the outputs of {path.name} are no probabilities: they '
+                'are not within 0 to 1, or do not sum to 1 over the channels. Leave it out.'
+            )
+        raise ConfigurationError(
+            f'The outputs of {path.name} are probabilities: within 0 to 1, and in sum 1 over the '
+            'channels. A softmax or sigmoid is in the network already, and a second one would '
+            'make every confidence wrong. Add --softmaxed.'
+        )
 
 
 def _shape_of(path: Path, name: str, array: NDArray[Any]) -> tuple[int, int, int]:

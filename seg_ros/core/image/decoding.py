@@ -9,7 +9,8 @@ The row length of the message is the stride of the view, so that row padding cos
 cannot skew the picture; cv_bridge misreads padded rows.
 
 ``cv2.imdecode`` alone is not enough for a compressed one: where the data of a jpeg ends early it
-paints the rest grey, and half a picture looks like a good one.
+paints the rest grey, and half a picture looks like a good one; and it makes room for whatever
+size a file announces.
 """
 
 from __future__ import annotations
@@ -23,37 +24,52 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seg_ros.core.errors import FrameError
+from seg_ros.core.image.announced import KINDS, MAX_PIXELS, announced, check_pixels
 from seg_ros.core.image.camera_image import CameraImage
 from seg_ros.core.image.pixel_formats import PIXEL_FORMATS, PixelFormat
 from seg_ros.core.types import RgbImage
 
-__all__ = ['ImageBytes', 'decode_compressed', 'decode_image', 'decode_raw', 'image_of_rgb']
+__all__ = [
+    'ImageBytes',
+    'decode_compressed',
+    'decode_file',
+    'decode_image',
+    'decode_raw',
+    'image_of_rgb',
+]
 
 ImageBytes: TypeAlias = 'bytes | bytearray | memoryview | array[int] | NDArray[np.uint8]'
 """What ``data`` of an image message may be; anything contiguous with the buffer protocol."""
 
 DEPTH_ENCODINGS = frozenset({'16UC1', '32FC1'})
 
-JPEG_START = b'\xff\xd8\xff'
+TOPIC_KINDS = ('jpeg', 'png', 'webp')
+ENCODINGS = {1: 'mono', 3: 'bgr', 4: 'bgra'}  # by channels, as OpenCV decodes
+
 JPEG_SCAN = b'\xff\xda'
 JPEG_END = b'\xff\xd9'
-PNG_START = b'\x89PNG\r\n\x1a\n'
+PNG_HEAD_BYTES, PNG_CHUNK_BYTES = 8, 12
 PNG_END = b'IEND'
 
 # What libjpeg paints where the data of a picture is missing: coefficients of zero are mid-grey
 GREY_FILL = 128
 
 
-def decode_image(message: Any) -> CameraImage:
+def decode_image(message: Any, max_pixels: int = MAX_PIXELS) -> CameraImage:
     """Returns the picture of a sensor_msgs ``Image`` or ``CompressedImage``.
 
     Its pixels are a view of the message where they can be.
+
+    Args:
+        message: The image.
+        max_pixels: Those that it may have; for every buffer of a camera grows with them.
 
     Raises:
         FrameError: It holds none that can be read.
     """
     if hasattr(message, 'format'):  # a CompressedImage
-        return decode_compressed(message.data, message.format)
+        return decode_compressed(message.data, message.format, max_pixels)
+    check_pixels(message.width, message.height, max_pixels)
     return decode_raw(
         message.data,
         width=message.width,
@@ -122,30 +138,55 @@ def image_of_rgb(image: RgbImage) -> CameraImage:
     return CameraImage((image,), PIXEL_FORMATS['rgb8'], width, height)
 
 
-def decode_compressed(data: ImageBytes, format: str) -> CameraImage:  # noqa: A002, the message's
+def decode_compressed(
+    data: ImageBytes,
+    format: str,  # noqa: A002, the message's
+    max_pixels: int = MAX_PIXELS,
+) -> CameraImage:
     """Returns the picture in a ``sensor_msgs/CompressedImage``.
 
-    Whether it is jpeg or png is read from the bytes. An EXIF orientation is ignored, so that the
-    picture fits the camera's calibration. A picture of which a part is missing is refused; wrong
-    bits in the middle of a jpeg cannot be noticed.
+    Whether it is jpeg, png or webp is read from the bytes; no other decoder can be reached from a
+    topic.
 
     Args:
         data: The file's bytes; may be followed by padding.
         format: As image_transport writes it, 'bgr8; jpeg compressed bgr8', or just 'jpeg', 'png'.
+        max_pixels: Those that it may announce.
 
     Raises:
-        FrameError: With kind encoding_empty, encoding_depth, encoding_unknown, size_too_small or
-            compressed_broken.
+        FrameError: With kind encoding_empty, encoding_depth, encoding_unknown, size_too_small,
+            size_too_large or compressed_broken.
     """
     source_encoding = _compressed_source(format)
-    picture = _decode_file(np.frombuffer(data, np.uint8).tobytes(), format)
+    file = np.frombuffer(data, np.uint8).tobytes()
+    picture = _decoded(file, f"A compressed image of format '{format}'", TOPIC_KINDS, max_pixels)
+    return _stored(picture, source_encoding)
+
+
+def decode_file(file: bytes, max_pixels: int = MAX_PIXELS) -> CameraImage:
+    """Returns the picture in an image file of any of ``KINDS``.
+
+    Raises:
+        FrameError: With kind size_too_small, size_too_large or compressed_broken.
+    """
+    return _stored(_decoded(file, 'An image file', KINDS, max_pixels))
+
+
+def _stored(picture: NDArray[Any], source_encoding: str = '') -> CameraImage:
+    """Returns decoded pixels as the camera had them before they were compressed."""
     height, width = picture.shape[:2]
     channels = picture.shape[2] if picture.ndim == 3 else 1
     bits = 8 * picture.dtype.itemsize
+    if bits > 16 or channels not in ENCODINGS:
+        raise FrameError(
+            'compressed_broken',
+            f'The image has {channels} channels of {picture.dtype}; read are 1, 3 and 4 channels '
+            'of 8 or 16 bits.',
+        )
     if channels == 1 and source_encoding.startswith('bayer_'):
         encoding = source_encoding.rstrip('0123456789') + str(bits)
     else:
-        encoding = {1: 'mono', 3: 'bgr', 4: 'bgra'}[channels] + str(bits)
+        encoding = ENCODINGS[channels] + str(bits)
     # OpenCV decodes to the byte order of this machine.
     return decode_raw(
         np.ascontiguousarray(picture).reshape(-1).view(np.uint8),
@@ -216,7 +257,7 @@ def _compressed_source(format: str) -> str:  # noqa: A002, the message's name
             f"The compressed format is '{format}', a depth image, but colours are segmented. "
             "Subscribe to the camera's colour topic.",
         )
-    if not any(word in format.lower() for word in ('jpeg', 'jpg', 'png')):
+    if not any(word in format.lower() for word in ('jpg', *TOPIC_KINDS)):
         raise FrameError(
             'encoding_unknown',
             f"The compressed format '{format}' is not known. Let the camera driver publish jpeg "
@@ -225,41 +266,70 @@ def _compressed_source(format: str) -> str:  # noqa: A002, the message's name
     return source
 
 
-def _decode_file(file: bytes, format: str) -> NDArray[Any]:  # noqa: A002, the message's name
+def _decoded(file: bytes, what: str, kinds: tuple[str, ...], max_pixels: int) -> NDArray[Any]:
     """Returns the pixels as they were stored: blue first, depth, channels and orientation kept.
 
+    An EXIF orientation is ignored everywhere: calibration and labels are of the pixels as they
+    lie in the file. A picture of which a part is missing is refused; wrong bits in the middle of
+    a jpeg cannot be noticed.
+
     Args:
-        file: A jpeg or png file; which of the two is read from its first bytes.
-        format: How the message calls it, for the error.
+        file: An image file; of which kind is read from its first bytes.
+        what: It is called in an error.
+        kinds: Those that are read.
+        max_pixels: Those that it may announce; asked before a decoder makes room for them.
 
     Raises:
-        FrameError: Kind compressed_broken: a part is missing, or it is no jpeg or png at all.
+        FrameError: Kind size_too_large, or compressed_broken: a part is missing, or it is of none
+            of the kinds.
     """
-    _check_complete(file, format)
+    said = announced(file)
+    if said is None or said.kind not in kinds:
+        raise _broken(what, f'its {len(file)} bytes begin neither as {" nor as ".join(kinds)}')
+    if not said.width * said.height:
+        raise _broken(what, f'its {len(file)} bytes do not say how large it is')
+    check_pixels(said.width, said.height, max_pixels, said.scans)
+    if not _is_complete(file, said.kind):
+        raise _broken(what, f'its end is missing after {len(file)} bytes')
     picture = _imdecode(file)
-    if picture is None or _has_missing_end(file, picture):
-        raise _broken(format, f'its {len(file)} bytes cannot be decoded to the end')
+    if picture is None or (said.kind == 'jpeg' and _has_missing_end(file, picture)):
+        raise _broken(what, f'its {len(file)} bytes cannot be decoded to the end')
     return picture
 
 
-def _check_complete(file: bytes, format: str) -> None:  # noqa: A002, the message's name
-    """Refuses bytes that do not begin and end as a picture does."""
-    if file.startswith(JPEG_START):
+def _is_complete(file: bytes, kind: str) -> bool:
+    """Returns whether bytes end as a picture does, where its kind tells."""
+    if kind == 'jpeg':
         # Only behind the scan: a thumbnail in the header ends in the same two bytes.
-        complete = file.rfind(JPEG_END) > file.rfind(JPEG_SCAN) > 0
-    elif file.startswith(PNG_START):
-        complete = PNG_END in file
-    else:
-        raise _broken(format, f'its {len(file)} bytes begin neither as jpeg nor as png')
-    if not complete:
-        raise _broken(format, f'its end is missing after {len(file)} bytes')
+        return file.rfind(JPEG_END) > file.rfind(JPEG_SCAN) > 0
+    if kind == 'png':
+        return _has_whole_chunks(file)
+    if kind == 'webp':
+        return len(file) >= 8 + int.from_bytes(file[4:8], 'little')
+    return True
 
 
-def _broken(format: str, what: str) -> FrameError:  # noqa: A002, the message's name
+def _has_whole_chunks(png: bytes) -> bool:
+    """Returns whether every chunk lies within the file, for OpenCV makes room for what they say.
+
+    85 bytes cost three gigabytes and five seconds.
+    """
+    at = PNG_HEAD_BYTES
+    while at + PNG_CHUNK_BYTES <= len(png):
+        end = at + PNG_CHUNK_BYTES + int.from_bytes(png[at : at + 4], 'big')
+        if end > len(png):
+            return False
+        if png[at + 4 : at + 8] == PNG_END:
+            return True
+        at = end
+    return False
+
+
+def _broken(subject: str, what: str) -> FrameError:
     return FrameError(
         'compressed_broken',
-        f"A compressed image of format '{format}' is broken: {what}. Look for a bad cable, a "
-        'full USB bus or a driver that cuts its buffers.',
+        f'{subject} is broken: {what}. Look for a bad cable, a full USB bus or a driver that cuts '
+        'its buffers.',
     )
 
 
@@ -281,7 +351,7 @@ def _has_missing_end(file: bytes, picture: NDArray[Any]) -> bool:
     is grey is decoded once more with extra bytes before its end: they change nothing behind a
     whole picture, but become pixels where pixels are missing.
     """
-    if not file.startswith(JPEG_START) or np.any(picture[-1, -1] != GREY_FILL):
+    if np.any(picture[-1, -1] != GREY_FILL):
         return False
     end = file.rfind(JPEG_END)
     probe = _imdecode(file[:end] + bytes(range(1, 200)) + file[end:])

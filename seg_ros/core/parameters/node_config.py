@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from seg_ros.core.errors import ConfigurationError
 from seg_ros.core.geometry.mount_config import MountConfig
+from seg_ros.core.image.announced import MAX_PIXELS
 from seg_ros.core.lane.config import LaneConfig
 from seg_ros.core.navigation.config import NavigationConfig
 from seg_ros.core.parameters.option import option
@@ -40,6 +41,14 @@ class NodeConfig:
         'Message type of the image topics: raw is sensor_msgs/Image, compressed is '
         'sensor_msgs/CompressedImage, auto takes the type that the publisher offers.',
         choices=('auto', 'raw', 'compressed'),
+    )
+    max_image_pixels: int = option(
+        MAX_PIXELS,
+        'Pixels that an image may have, by default those of 8K: a larger one, or a file that only '
+        'says so, is refused before anything is decoded.',
+        unit='px',
+        low=1,
+        high=1 << 30,
     )
     image_is_rectified: str = option(
         'auto',

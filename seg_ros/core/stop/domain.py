@@ -88,7 +88,11 @@ class Domain:
             for index, row in enumerate(rows['correlation'], start=1):
                 correlation[index, :index] = correlation[:index, index] = _numbers(row)
             limit = float(rows['limit'])
-        except (KeyError, TypeError, ValueError, IndexError) as error:
+            # Whatever is compared with NaN, every picture would be in it.
+            if not (limit > 0 and (deviation > 0).all() and np.isfinite(mean).all()):
+                raise ValueError('its numbers are none')
+            np.linalg.cholesky(correlation)
+        except (LookupError, TypeError, ValueError, OverflowError) as error:  # LinAlgError, too
             raise ConfigurationError(
                 f'domain cannot be read ({error!r}). Measure it again: seg_ros calibrate-engine'
             ) from error

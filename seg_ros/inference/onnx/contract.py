@@ -11,10 +11,17 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from seg_ros.core.errors import EngineError
-from seg_ros.inference.onnx.model_file import TensorInfo, cut_to_outputs, read_inputs_and_outputs
+from seg_ros.files import open_regular, read_bounded
+from seg_ros.inference.onnx.model_file import (
+    TensorInfo,
+    cut_to_outputs,
+    read_inputs_and_outputs,
+    with_data_inside,
+)
 
 __all__ = ['CONFIDENCE', 'IMAGE', 'LABEL', 'LOGITS', 'check_contract', 'logits_only', 'read_model']
 
@@ -25,6 +32,8 @@ CONFIDENCE = 'confidence'
 
 FLOATS = ('float32', 'float16')
 BYTES = ('uint8',)
+
+LARGEST = 1 << 30  # bytes of a network with its weights; a protobuf message ends at 2 GiB
 
 
 def check_contract(onnx_path: Path, class_count: int, network_size_wh: tuple[int, int]) -> None:
@@ -92,17 +101,55 @@ def logits_only(model: bytes, onnx_path: Path) -> bytes:
 
 
 def read_model(onnx_path: Path) -> bytes:
-    """Returns the bytes of an ONNX file.
+    """Returns the bytes of an ONNX model, with the weights that lie in files beside it inside.
 
     Raises:
-        EngineError: It cannot be read.
+        EngineError: It cannot be read, is no ONNX model, or wants a file from elsewhere.
     """
     try:
-        return onnx_path.read_bytes()
+        data = read_bounded(onnx_path, LARGEST)
     except OSError as error:
         raise EngineError(
             f'Cannot read {onnx_path}: {error.strerror}. Copy the engine folder again, or make '
             'the engine: make engine'
+        ) from error
+    left = LARGEST - len(data)
+
+    def beside(name: str, first: int, count: int | None) -> bytes:
+        nonlocal left
+        weights = _weights(onnx_path, name, first, left if count is None else min(count, left))
+        left -= len(weights)
+        if count is not None and len(weights) < count:
+            raise ValueError(
+                f'{count} bytes of weights from byte {first} of {name} are not there, or all in '
+                f'all there are more than {LARGEST}'
+            )
+        return weights
+
+    try:
+        return with_data_inside(data, beside)
+    except ValueError as error:
+        raise _not_whole(onnx_path, error) from error
+
+
+def _weights(onnx_path: Path, name: str, first: int, most: int) -> bytes:
+    """Returns bytes of a file beside a model, and of nothing else."""
+    folder = os.path.realpath(onnx_path.parent)
+    path = os.path.realpath(onnx_path.parent / name)
+    if os.path.commonpath([folder, path]) != folder:
+        raise EngineError(
+            f'{onnx_path} wants its weights from {name!r}, outside of its folder; they are read '
+            f'from {folder} alone. Put the file there, or all into one file: '
+            'onnx.save(onnx.load(MODEL), MODEL)'
+        )
+    try:
+        with open_regular(Path(path)) as file:
+            file.seek(first)
+            return file.read(most)
+    except OSError as error:
+        raise EngineError(
+            f'{onnx_path} has its weights in {path}, which cannot be read: {error.strerror}. Copy '
+            'that file, too.'
         ) from error
 
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from seg_ros.core.errors import BackendError, ConfigurationError, EngineError
 from seg_ros.inference.engine import Engine, model_of, network_path
-from seg_ros.inference.onnx.contract import CONFIDENCE, IMAGE, LABEL, LOGITS
+from seg_ros.inference.onnx.contract import CONFIDENCE, IMAGE, LABEL, LOGITS, read_model
 from seg_ros.inference.onnx.half_precision import half_precision
 from seg_ros.inference.onnx.model_file import cut_to_outputs, read_inputs_and_outputs
 from seg_ros.inference.tensorrt.api import TensorrtApi
@@ -144,7 +144,7 @@ def network_data(engine: Engine, precision: str, *, typed: bool) -> bytes:
 
 def possible_batch(engine: Engine, wanted: int) -> int:
     """Returns how many images a plan can take together: a network exported for one takes one."""
-    return min(wanted, _batch(engine.onnx_path.read_bytes()) or LARGEST_BATCH)
+    return min(wanted, _batch(read_model(engine.onnx_path)) or LARGEST_BATCH)
 
 
 def build_plan(

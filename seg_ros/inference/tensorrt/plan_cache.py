@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from seg_ros.core.errors import ConfigurationError
+from seg_ros.files import open_regular, read_text, why_not_trusted
 from seg_ros.inference.tensorrt.plan_key import PlanKey
 from seg_ros.inference.tensorrt.plan_lock import is_locked, plan_lock
 
@@ -34,6 +35,9 @@ __all__ = ['CachedPlan', 'PlanCache', 'cache_folder']
 PLAN, SIDECAR, LOCK, PARTIAL = '.plan', '.json', '.lock', '.partial'
 FORMAT = 1  # of the sidecar
 MEGA = 1e6
+LARGEST_SIDECAR = 1 << 20
+LARGEST_HINT = 256 << 20  # bytes; those of real builds have a hundredth
+REMOVE = 'remove it, and build the plan anew'
 
 
 @dataclass(frozen=True)
@@ -63,7 +67,11 @@ class CachedPlan:
         if self.damage:
             return b'', self.damage
         try:
-            data = self.path.read_bytes()
+            with open_regular(self.path) as file:
+                # Asked of the open file: its name may lead elsewhere by now
+                if why := why_not_trusted(os.fstat(file.fileno())):
+                    return b'', f'{self.path} {why}; {REMOVE}'
+                data = file.read(self.size + 1)
         except OSError as error:
             return b'', f'{self.path.name} cannot be read: {error.strerror}'
         if hashlib.sha256(data).hexdigest() != self.sha256:
@@ -86,13 +94,32 @@ class PlanCache:
 
     def plans(self) -> Iterator[CachedPlan]:
         """Yields every plan, whole or not."""
+        why = self.distrust()
         names = {path.with_suffix(SIDECAR) for path in self.folder.glob(f'*{PLAN}')}
         names |= set(self.folder.glob(f'*{SIDECAR}'))
         for sidecar in sorted(names):
-            yield _read_sidecar(sidecar)
+            if why:
+                yield CachedPlan(sidecar.with_suffix(PLAN), damage=why)
+            else:
+                yield _read_sidecar(sidecar)
+
+    def distrust(self) -> str:
+        """Returns why nothing in the folder is used; empty where that is fine.
+
+        A plan is code: whoever can put one there would run it on this machine.
+        """
+        try:
+            why = why_not_trusted(self.folder.stat())
+        except OSError:  # it is not there yet
+            return ''
+        return (
+            f'the engine cache {self.folder} {why}, so that nothing in it is used' if why else ''
+        )
 
     def find(self, wanted: PlanKey) -> tuple[CachedPlan | None, str]:
         """Returns a whole plan that does what is wanted, or None and a sentence why."""
+        if why := self.distrust():
+            return None, why
         reasons: list[tuple[int, str]] = []
         for plan in sorted(self.plans(), key=lambda row: row.key != wanted):
             if plan.key is None:
@@ -170,10 +197,12 @@ class PlanCache:
             size: Bytes that it will have, as far as that is known.
 
         Raises:
-            ConfigurationError: The folder cannot be written, or the disk is full.
+            ConfigurationError: The folder cannot be written, is somebody else's, or the disk is
+                full.
         """
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
+            self._check_trusted()
             with tempfile.TemporaryFile(dir=self.folder) as file:
                 file.write(b'\0' * 4096)
             free = shutil.disk_usage(self.folder).free
@@ -214,8 +243,13 @@ class PlanCache:
             kind: 'timing' for what a builder measured, 'kernels' for what a runtime compiled.
             key: Of which TensorRT and GPU.
         """
+        if self.distrust():
+            return b''
         try:
-            return self._hint_path(kind, key).read_bytes()
+            with open_regular(self._hint_path(kind, key)) as file:
+                if why_not_trusted(os.fstat(file.fileno())):
+                    return b''
+                return file.read(LARGEST_HINT)
         except OSError:
             return b''
 
@@ -233,6 +267,7 @@ class PlanCache:
         partial = path.with_name(f'{path.name}.{os.getpid()}{PARTIAL}')
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
+            self._check_trusted()
             with partial.open('wb') as file:
                 file.write(data)
                 file.flush()
@@ -242,6 +277,14 @@ class PlanCache:
             with suppress(OSError):
                 partial.unlink(missing_ok=True)
             raise self._not_written(error, len(data)) from error
+
+    def _check_trusted(self) -> None:
+        if why := self.distrust():
+            raise ConfigurationError(
+                f'{why[:1].upper()}{why[1:]}, and nothing is written there. Make it yours (chown, '
+                'chmod o-w), or name another folder with --cache, $SEG_ROS_CACHE or the parameter '
+                'cache_path.'
+            )
 
     def _not_written(self, error: OSError, size: int) -> ConfigurationError:
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
@@ -268,7 +311,10 @@ def _read_sidecar(sidecar: Path) -> CachedPlan:
     """Returns what a sidecar says, or why it and its plan are of no use."""
     path = sidecar.with_suffix(PLAN)
     try:
-        row = json.loads(sidecar.read_text(encoding='utf-8'))
+        for file in (sidecar, path):
+            if file.exists() and (why := why_not_trusted(file.stat())):
+                return CachedPlan(path, damage=f'{file} {why}; {REMOVE}')
+        row = json.loads(read_text(sidecar, LARGEST_SIDECAR))
         plan = CachedPlan(
             path=path,
             key=PlanKey.from_row(row['key']),
@@ -279,7 +325,7 @@ def _read_sidecar(sidecar: Path) -> CachedPlan:
         )
     except FileNotFoundError:
         return CachedPlan(path, damage=f'{path.name} has no sidecar: its build was ended early')
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ArithmeticError, LookupError, RecursionError, TypeError, ValueError) as error:
         return CachedPlan(path, damage=f'{sidecar.name} cannot be read ({type(error).__name__})')
     try:
         size = path.stat().st_size

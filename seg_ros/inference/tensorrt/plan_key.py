@@ -11,6 +11,7 @@ from typing import Any
 
 from seg_ros.inference.cuda.gpu import GpuInfo
 from seg_ros.inference.engine import Engine, network_path
+from seg_ros.inference.onnx.contract import read_model
 from seg_ros.inference.tensorrt.api import RTX, TensorrtApi
 from seg_ros.inference.tensorrt.plan_build import BUILD_REVISION, BuildOptions
 
@@ -49,8 +50,13 @@ class PlanKey:
 
         Raises:
             KeyError: A value is missing.
+            TypeError: It is no row, or a value is of the wrong type.
         """
-        return cls(**{field.name: row[field.name] for field in fields(cls)})
+        key = cls(**{field.name: row[field.name] for field in fields(cls)})
+        for name, value in asdict(key).items():
+            if type(value) is not (int if name == 'max_batch' else str):
+                raise TypeError(f'{name} is {value!r}')
+        return key
 
     @property
     def digest(self) -> str:
@@ -124,7 +130,7 @@ def plan_key(
     width, height = engine.network_size_wh
     return PlanKey(
         engine=engine.name,
-        onnx_sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
+        onnx_sha256=hashlib.sha256(read_model(path)).hexdigest(),
         flavour=api.flavour,
         version=api.version,
         target=target,

@@ -78,6 +78,23 @@ def test_unlabelled_pixels_count_nowhere() -> None:
     assert tally.figures()['pixel_accuracy'] == 1.0
 
 
+def test_a_truth_without_any_known_id_is_an_error_and_no_nan() -> None:
+    tally = LabelTally(road_scene(), CAMVID_CLASSES)
+    truth = np.full((4, 4), 33, np.uint8)
+    tally.add(truth, np.zeros_like(truth))
+    with pytest.raises(ConfigurationError, match=r'id that is known.*33 \(16 pixels\).*--ids'):
+        tally.figures()
+
+
+def test_ids_that_are_no_class_are_named() -> None:
+    tally = LabelTally(road_scene(), CAMVID_CLASSES)
+    truth = np.array([[ROAD, 11, 255, 40, 40]], np.uint8)  # road, unlabelled twice, and what?
+    tally.add(truth, np.full_like(truth, ROAD))
+    (note,) = tally.notes()
+    assert 'nowhere: 40 (2 pixels). Expected are 0 to 10 (sky to cyclist)' in note
+    assert tally.figures()['miou'] == 1.0
+
+
 def test_a_lane_pixel_beside_the_pavement_is_a_kerb() -> None:
     tally = LabelTally(road_scene(), CAMVID_CLASSES)
     truth = np.full((20, 40), ROAD, np.uint8)
@@ -142,6 +159,7 @@ def test_the_command_measures_a_folder_and_leaves_pictures(
     assert np.abs(truth - (picture + colours) / 2).max() <= 1
     assert np.abs(answer - picture).max() <= 1  # the picture shows its own wrong labels
 
+    assert figures['notes'] == []
     assert figures['network_size'] == list(SIZE_WH)
     assert main([*words, '--network-size', '96x48']) == 0
     assert json.loads(capsys.readouterr().out)['network_size'] == [96, 48]

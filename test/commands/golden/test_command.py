@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from seg_ros.cli import main
-from seg_ros.commands.golden.command import EXPECTATIONS
+from seg_ros.commands.golden.command import EXPECTATIONS, WRITTEN
 from seg_ros.commands.golden.drives import GOLDEN_DRIVES
 from seg_ros.commands.golden.scores import METRICS, comparisons
+from seg_ros.commands.shared.output_folder import claim
 from seg_ros.core.parameters.node_config import NodeConfig
 
 GOOD: dict[str, float | None] = {
@@ -87,7 +88,8 @@ def test_the_exit_code_says_whether_all_is_as_expected(
 def test_a_second_run_has_the_figures_of_the_first(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / 'out/night_rain/replayed.partial').mkdir(parents=True)  # it was interrupted
+    claim(tmp_path / 'out/night_rain', 'golden', WRITTEN)
+    (tmp_path / 'out/night_rain/replayed.partial').mkdir()  # it was interrupted
     assert main([*words(tmp_path), '--update']) == 0
     capsys.readouterr()
     assert main([*words(tmp_path), '--json']) == 0

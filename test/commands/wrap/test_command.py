@@ -89,6 +89,81 @@ def test_a_float16_network_is_wrapped_and_gives_float32_logits(bench: Bench) -> 
     assert logits.type.tensor_type.elem_type == TensorProto.FLOAT
 
 
+def one_channel(tail: str = '') -> onnx.ModelProto:
+    """Like a binary network without, or with, its sigmoid."""
+    made = unet()
+    if not tail:
+        made.graph.node.pop()
+        made.graph.node[-1].output[0] = 'mask'
+    return made
+
+
+@pytest.mark.parametrize('tail', ['', 'Sigmoid'])
+def test_one_channel_for_one_class_is_refused_and_merge_is_named(bench: Bench, tail: str) -> None:
+    """Its arg-max would be class 0 with confidence 255, whatever the picture shows."""
+    road = {'id': 0, 'name': 'road', 'colour': [0, 255, 0], 'roles': ['drivable']}
+    bench.put(one_channel(tail), classes=[road])
+    for flags in ([], ['--softmaxed']):
+        said = bench.refuse('--scale', '1/255', *flags)
+        assert "output 'mask' has one channel" in said
+        assert 'merge: [{class: NO}, {class: YES, output: mask, channel: 0}]' in said
+
+
+def with_softmax() -> onnx.ModelProto:
+    made = fcn()
+    made.graph.node[2].output[0] = 'scores'
+    made.graph.node.append(helper.make_node('Softmax', ['scores'], ['label'], axis=1))
+    return made
+
+
+FCN_FLAGS = ['--logits', 'label', '--network-size', '64x32', *IMAGENET]
+
+
+def test_a_softmax_that_is_in_the_network_already_is_noticed(bench: Bench) -> None:
+    bench.put(with_softmax())
+    assert 'Add --softmaxed' in bench.refuse(*FCN_FLAGS)
+    bench.wrap(*FCN_FLAGS, '--softmaxed')
+
+
+def test_a_sigmoid_that_is_in_the_network_already_is_noticed(bench: Bench) -> None:
+    bench.put(
+        unet(), **binary_spec({'class': 'background'}, {'class': 'drivable', 'output': 'mask'})
+    )
+    assert 'Add --softmaxed' in bench.refuse()
+
+
+def test_logits_that_are_called_probabilities_are_noticed(bench: Bench) -> None:
+    bench.put(fcn())
+    assert 'Leave it out' in bench.refuse(*FCN_FLAGS, '--softmaxed')
+
+
+def test_weights_beside_the_raw_network_are_found_wherever_one_stands(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.put(fcn())
+    onnx.save(fcn(), bench.raw, save_as_external_data=True, location='w.bin', size_threshold=0)
+    (tmp_path / 'elsewhere').mkdir()
+    monkeypatch.chdir(tmp_path / 'elsewhere')
+    bench.wrap(*FCN_FLAGS)
+    assert sorted(path.name for path in bench.engine.iterdir()) == ['model.onnx', 'spec.yaml']
+
+
+def test_weights_outside_of_the_folder_of_the_raw_network_are_not_read(
+    bench: Bench, tmp_path: Path
+) -> None:
+    bench.put(fcn())
+    made = fcn()
+    (tmp_path / 'raw').mkdir()
+    bench.raw = tmp_path / 'raw' / 'raw.onnx'
+    onnx.save(made, bench.raw, save_as_external_data=True, location='w.bin', size_threshold=0)
+    apart = onnx.load(bench.raw, load_external_data=False)
+    for tensor in apart.graph.initializer:
+        tensor.external_data[0].value = '../w.bin'
+    bench.raw.write_bytes(apart.SerializeToString())
+    (bench.raw.parent / 'w.bin').rename(tmp_path / 'w.bin')
+    assert 'outside of its folder' in bench.refuse(*FCN_FLAGS)
+
+
 def test_what_no_output_needs_is_left_out(bench: Bench) -> None:
     bench.put(fcn())
     bench.wrap('--logits', 'label', '--network-size', '64x32', *IMAGENET)

@@ -392,3 +392,79 @@ def test_pruning_leaves_alone_what_is_being_built(cache: PlanCache) -> None:
         halves.write_bytes(b'half')
         assert cache.prune(lambda _: False) == []
     assert cache.prune(lambda _: False) == [halves, cache.folder / f'{KEY.stem}.lock']
+
+
+NEEDS_ROOT = pytest.mark.skipif(
+    os.geteuid() != 0, reason='only root can give a file to somebody else'
+)
+
+
+@pytest.mark.parametrize('what', ['plan', 'sidecar', 'folder'])
+@pytest.mark.parametrize('how', ['chmod', pytest.param('chown', marks=NEEDS_ROOT)])
+def test_what_others_could_have_put_there_is_refused_by_name(
+    cache: PlanCache, what: str, how: str
+) -> None:
+    """A plan is code: TensorRT runs what is in it."""
+    plan = cache.store(KEY, PLAN, 1.0, {})
+    path = {
+        'plan': plan.path,
+        'sidecar': plan.path.with_suffix('.json'),
+        'folder': cache.folder,
+    }[what]
+    if how == 'chmod':
+        path.chmod(path.stat().st_mode | 0o002)
+    else:
+        os.chown(path, 4242, 4242)
+    data, why = cache.load(KEY)
+    assert data == b''
+    assert str(path) in why
+    assert ('everybody' if how == 'chmod' else 'belongs to the user 4242') in why
+    assert plan.path.exists()  # refused, and not removed
+    assert cache.hint('timing', KEY) == b''
+    assert [row.damage for row in cache.plans()] == [why]
+    if what == 'folder':
+        with pytest.raises(ConfigurationError, match='Make it yours'):
+            cache.store(KEY, PLAN, 1.0, {})
+
+
+def test_a_plan_that_changes_hands_after_it_was_found_is_not_read(cache: PlanCache) -> None:
+    plan = cache.store(KEY, PLAN, 1.0, {})
+    plan.path.chmod(0o666)
+    assert plan.read()[0] == b''
+
+
+SPOILT = (
+    [], 'x', 7, None, {}, {'key': 'x'}, {'key': {}}, {'key': []},
+    {'size': 'x'}, {'size': None}, {'size': []}, {'size': float('inf')}, {'size': float('nan')},
+    {'build_s': {}}, {'notes': 7}, {'notes': 'abc'}, {'sha256': []},
+    *({'key': {name: value}} for name in asdict(KEY) for value in (None, [], {}, 1.5, True)),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize('change', SPOILT, ids=str)
+def test_a_sidecar_with_values_of_any_type_raises_nothing(cache: PlanCache, change: Any) -> None:
+    plan = cache.store(KEY, PLAN, 1.0, {})
+    sidecar = plan.path.with_suffix('.json')
+    row = json.loads(sidecar.read_text())
+    if isinstance(change, dict) and change:
+        key = {**row['key'], **change['key']} if isinstance(change.get('key'), dict) else None
+        row.update({**change, **({'key': key} if key else {})})
+    else:
+        row = change
+    sidecar.write_text(json.dumps(row))
+    data, _ = cache.load(KEY)
+    assert data in (b'', PLAN)
+    list(cache.plans())
+    cache.prune(lambda plan: not plan.damage)
+
+
+def test_a_sidecar_that_is_deep_or_a_pipe_raises_nothing_and_does_not_hang(
+    cache: PlanCache,
+) -> None:
+    plan = cache.store(KEY, PLAN, 1.0, {})
+    sidecar = plan.path.with_suffix('.json')
+    sidecar.write_text('[' * 100_000)
+    assert cache.load(KEY)[0] == b''
+    sidecar.unlink()
+    os.mkfifo(sidecar)
+    assert cache.load(KEY)[0] == b''

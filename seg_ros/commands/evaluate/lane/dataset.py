@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 
 from seg_ros.commands.evaluate.evaluated_camera import EvaluatedCamera
@@ -22,6 +21,7 @@ from seg_ros.core.types import RgbImage
 from seg_ros.core.vehicle import VehicleConfig
 from seg_ros.inference.base import InferenceBackend
 from seg_ros.perception import SeenFrame
+from seg_ros.recordings.image_file import rgb_of_file
 
 __all__ = ['evaluate_dataset']
 
@@ -67,7 +67,7 @@ def evaluate_dataset(
     frames = list(read_frames(folder))
     if not frames:
         raise ConfigurationError(f'The label files of {folder} are empty.')
-    first = _read(frames[0].image)
+    first = rgb_of_file(frames[0].image)
     intrinsics = CameraIntrinsics.from_field_of_view(
         (first.shape[1], first.shape[0]), horizontal_fov_rad
     )
@@ -75,7 +75,7 @@ def evaluate_dataset(
     if pitch_rad is None:
         unknown = EvaluatedCamera(backend, CONFIG)
         samples = [
-            unknown.see(_read(row.image), 0, DECISIONS).kept()
+            unknown.see(rgb_of_file(row.image), 0, DECISIONS).kept()
             for row in frames[:CALIBRATION_IMAGES]
         ]
         pitch_rad = _pitch_from_lanes(samples, backend, intrinsics, height_m, CONFIG)
@@ -84,7 +84,7 @@ def evaluate_dataset(
     scores = []
     valid = 0
     for index, frame in enumerate(frames):
-        image = _read(frame.image)
+        image = rgb_of_file(frame.image)
         if image.shape != first.shape:
             raise ConfigurationError(
                 f'{frame.image} is {image.shape[1]}x{image.shape[0]}, the first image is '
@@ -108,15 +108,6 @@ def evaluate_dataset(
         'availability': valid / len(scores),
         'pitch_rad': pitch_rad,
     }
-
-
-def _read(path: Path) -> RgbImage:
-    picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    if picture is None:
-        raise ConfigurationError(
-            f'{path} cannot be read. Unpack the images of the data set beside its label files.'
-        )
-    return np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), dtype=np.uint8)
 
 
 def _pitch_from_lanes(

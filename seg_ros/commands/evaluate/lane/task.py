@@ -15,8 +15,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import cv2
-
 from seg_ros.commands.evaluate.lane.dataset import evaluate_dataset
 from seg_ros.commands.evaluate.lane.drives import LANE_SCENARIOS, OnPicture, drive_scenario
 from seg_ros.commands.evaluate.lane.loop import drive_loop
@@ -33,6 +31,7 @@ from seg_ros.core.types import RgbImage
 from seg_ros.inference.base import InferenceBackend
 from seg_ros.inference.engine import load_engine
 from seg_ros.inference.registry import BACKENDS, create_backend
+from seg_ros.pictures.picture_file import write_picture
 
 __all__ = ['BARS', 'add_arguments', 'evaluate_drives', 'main']
 
@@ -172,8 +171,8 @@ def _network(arguments: argparse.Namespace, config: NodeConfig) -> InferenceBack
 def _writer(folder: Path | None, name: str) -> OnPicture | None:
     if folder is None:
         return None
-    path = str(folder / f'{name.replace(" ", "_")}.png')
-    return lambda picture: _write(path, picture)
+    path = folder / f'{name.replace(" ", "_")}.png'
+    return lambda picture: write_picture(path, picture)
 
 
 def _dataset_writer(folder: Path | None) -> Callable[[int, RgbImage], None] | None:
@@ -182,13 +181,9 @@ def _dataset_writer(folder: Path | None) -> Callable[[int, RgbImage], None] | No
 
     def write(index: int, picture: RgbImage) -> None:
         if index < MAX_PICTURES:
-            _write(str(folder / f'dataset_{index:04d}.png'), picture)
+            write_picture(folder / f'dataset_{index:04d}.png', picture)
 
     return write
-
-
-def _write(path: str, picture: RgbImage) -> None:
-    cv2.imwrite(path, cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
 
 
 def _holds(figures: Mapping[str, Any], bars: Mapping[str, float]) -> bool:

@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from seg_ros.commands.evaluate.labelled_folder import PICTURES, read_rgb
+from seg_ros.commands.evaluate.labelled_folder import PICTURES
 from seg_ros.core.errors import ConfigurationError
 from seg_ros.core.types import RgbImage
+from seg_ros.recordings.image_file import rgb_of_file
 
 __all__ = ['CleanPicture', 'clean_pictures']
 
@@ -34,7 +35,7 @@ class CleanPicture(NamedTuple):
 
     def rgb(self) -> RgbImage:
         """Returns the picture."""
-        return read_rgb(self.path)
+        return rgb_of_file(self.path)
 
 
 def clean_pictures(folder: Path, most: int = 0) -> list[CleanPicture]:

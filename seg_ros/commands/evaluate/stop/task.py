@@ -171,7 +171,7 @@ def evaluate_folder(
         tally = FolderTally(config, backend)
         clips = ClipTally(config, backend)
         for count, picture in enumerate(pictures, 1):
-            image, labels = picture.rgb(), picture.labels()
+            image, labels = picture.rgb_and_labels()
             tally.add(image, labels)
             if with_clips and not is_anybody_in(labels):
                 clips.add(image)

@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Writes a picture that is whole, or says why not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+
+from seg_ros.core.errors import SegRosError
+from seg_ros.core.types import RgbImage
+
+__all__ = ['write_picture']
+
+JPEG_QUALITY = 85  # half a million pixels stay under 200 kB
+
+
+def write_picture(path: Path, picture: RgbImage) -> None:
+    """Writes a picture as png or jpeg, by the suffix; ``cv2.imwrite`` is silent on a full disk.
+
+    Raises:
+        SegRosError: It cannot be written.
+    """
+    bgr = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
+    options = (cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY) if path.suffix == '.jpg' else ()
+    try:
+        path.write_bytes(cv2.imencode(path.suffix, bgr, options)[1].tobytes())
+    except OSError as error:
+        raise SegRosError(f'{path} cannot be written: {error.strerror}. Make room.') from error
