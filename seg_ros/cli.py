@@ -43,6 +43,9 @@ COMMANDS = {
     'report': Command(
         'seg_ros.commands.report', 'show what happened on a recorded drive, or what changed'
     ),
+    'view': Command(
+        'seg_ros.commands.view.command', 'show what the node says, live, in a browser'
+    ),
     'demo': Command(
         'seg_ros.commands.demo.command',
         'run camera, node and recorder; leave pictures and figures',
