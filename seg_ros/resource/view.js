@@ -237,7 +237,7 @@ const onGround = () => {
 function drawGround() {
   const { width, height, scale, at } = onGround(), ground = scene.ground;
   const pen = fitted($('ground'), width, height);
-  $('no-ground').hidden = ground.known || !scene.node;
+  $('no-ground').hidden = ground.known || Boolean(ground.grid) || ground.zone.length > 0 || !scene.node;
   $('no-ground').textContent = `No ground in metres: ${scene.geometry
     || 'no calibration or mounting is known yet'}`;
   if (ground.grid) drawGrid(pen, ground.grid, at);

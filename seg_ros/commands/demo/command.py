@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 
 from seg_ros.commands.demo.pictures import write_contact_sheet, write_moment, write_video
 from seg_ros.commands.demo.recording import DemoRecording, read_recording, summary_of
+from seg_ros.commands.demo.still import Still
 from seg_ros.commands.demo.topics import (
     CAMERA_INFO,
     DIAGNOSTICS,
@@ -53,20 +54,23 @@ NODE_READY_S = 180.0  # an engine may have to be built first
 QUIET_S = 1.0  # no label for so long: the node has answered what it will answer
 LAST_WORDS_S = 5.0  # without them, diagnostics are no longer waited for
 DIAGNOSTICS_PERIOD_S = 0.5  # the final figures come soon after the last frame
-LOGS = ('camera', 'node', 'recorder')
+LOGS = ('camera', 'node', 'recorder', 'view')
+STILL_AT = 0.5  # of the drive
 
 
 class Cast(NamedTuple):
-    """The three processes."""
+    """The processes."""
 
     recorder: Child
     node: Child
+    view: Child
     camera: Child
 
     def check(self) -> None:
         """Raises SegRosError when one of them died."""
         self.node.check()
         self.recorder.check()
+        self.view.check()
         self.camera.check(may_end=True)
 
 
@@ -78,6 +82,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--engine', metavar='NAME', help="engine (default: the node's)")
     parser.add_argument('--backend', metavar='NAME', help="backend (default: the node's choice)")
     parser.add_argument(
+        '--camera',
+        type=Path,
+        metavar='FILE',
+        help='calibration of the camera, as camera_calibration writes it: with a mounting, metres',
+    )
+    parser.add_argument('--params', type=Path, metavar='FILE', help="the node's parameter file")
+    parser.add_argument(
+        '-p',
+        dest='assignments',
+        action='append',
+        default=[],
+        metavar='NAME:=VALUE',
+        help='one parameter of the node, like mount.z:=1.4',
+    )
+    parser.add_argument(
         '-o', '--output', type=Path, default=Path('out/demo'), help='folder (out/demo)'
     )
 
@@ -87,6 +106,9 @@ def main(arguments: argparse.Namespace) -> int:
     signal.signal(signal.SIGTERM, _interrupt)
     if arguments.seconds <= 0.0:
         raise ConfigurationError(f'--seconds {arguments.seconds:g}: give more than 0.')
+    for path in (arguments.camera, arguments.params):
+        if path is not None and not path.is_file():
+            raise ConfigurationError(f'{path}: there is no such file. Check the path.')
     options = options_from_arguments(arguments)
     source = open_source(options)
     folder: Path = arguments.output
@@ -120,12 +142,16 @@ def _perform(
     cast = Cast(
         children.start('recorder', _recorder_words(folder)),
         children.start('node', _node_words(arguments, mount)),
+        children.start('view', _view_words()),
         children.start('camera', _camera_words(arguments, options)),
     )
     prepared, recorded = LatestCounts(cast.camera.log), LatestCounts(cast.recorder.log)
     first_s: float | None = None
+    still = Still(cast.view.log, folder / 'view.html')
     while cast.camera.exit_code is None:
         cast.check()
+        if address := still.new_address():
+            progress.say(f'Look at {address} while it runs')
         counts = recorded.read()
         sent, answered = counts.get(IMAGE_COMPRESSED, 0), counts.get(LABEL, 0)
         if not sent:
@@ -134,6 +160,8 @@ def _perform(
         else:
             now_s = time.monotonic()
             first_s = now_s if first_s is None else first_s
+            if now_s - first_s >= STILL_AT * arguments.seconds:
+                still.take()
             rate_hz = answered / (now_s - first_s) if now_s > first_s else 0.0
             progress.show(
                 f'{now_s - first_s:5.1f} s    camera {sent:4d} images    '
@@ -141,7 +169,9 @@ def _perform(
             )
         time.sleep(POLL_S)
     cast.check()
+    still.take()
     _await_last_words(cast, recorded)
+    still.finish()
 
 
 def _await_last_words(cast: Cast, counts: LatestCounts) -> None:
@@ -177,13 +207,24 @@ def _node_words(arguments: argparse.Namespace, mount: Mount | None) -> list[str]
             words += ['-p', f'{name}:={getattr(arguments, name)}']
     for name, value in asdict(mount).items() if mount else ():
         words += ['-p', f'mount.{name}:=[{float(value)}]']
+    if arguments.params is not None:
+        words += ['--params-file', str(arguments.params)]
+    for assignment in arguments.assignments:
+        words += ['-p', assignment]
     return words
+
+
+def _view_words() -> list[str]:
+    words = [sys.executable, '-m', 'seg_ros.cli', 'view', '--port', '0']
+    return [*words, '--node', f'{NAMESPACE}/segmentation']
 
 
 def _camera_words(arguments: argparse.Namespace, options: SourceOptions) -> list[str]:
     words = [sys.executable, '-m', 'seg_ros.cli', 'camera', *words_from_options(options)]
     words += ['--seconds', str(arguments.seconds), '--prepare', '--progress']
     words += ['--wait-timeout', str(NODE_READY_S), '--namespace', f'{NAMESPACE}/camera']
+    if arguments.camera is not None:
+        words += ['--camera', str(arguments.camera)]
     # The recorder listens to the node before the node has something to say.
     ours = ('image', 'image/compressed', 'camera_info', 'truth/label')
     listened = (*ours, f'{NAMESPACE}{LABEL}', f'{NAMESPACE}{OVERLAY}')
@@ -196,7 +237,7 @@ def _clear(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(folder / 'bag', ignore_errors=True)
         names = [f'{name}.log' for name in LOGS]
-        names += ['summary.json', 'contact_sheet.png', 'moment.jpg']
+        names += ['summary.json', 'contact_sheet.png', 'moment.jpg', 'view.html']
         names += ['annotated.mp4', 'annotated.webm']
         for name in names:
             (folder / name).unlink(missing_ok=True)
@@ -224,9 +265,11 @@ def _write_pictures(
 def _farewell(folder: Path, video: Path, summary: Mapping[str, Any]) -> str:
     latency_ms = summary['latency_ms']['stamp_to_received']
     right = summary['pixel_accuracy']
+    page = folder / 'view.html'
+    still = f', {page} in a browser' if page.exists() else ''
     return (
         f'Look at {folder / "contact_sheet.png"} and {video}. '
-        f'{folder / "bag"} opens in Foxglove.\n'
+        f'{folder / "bag"} opens in Foxglove{still}.\n'
         f'{summary["frames_out"]} of {summary["frames_in"]} images labelled by '
         f'{summary["engine"]} on {summary["backend"]}, {summary["fps"]:.1f} a second'
         f'{"" if right is None else f", {right:.1%} of pixels right"}.\n'

@@ -16,7 +16,7 @@ from typing import Any
 
 from seg_ros.core.errors import SegRosError
 
-__all__ = ['Audience', 'Request', 'TooMany', 'View']
+__all__ = ['Audience', 'LiveView', 'Request', 'TooMany']
 
 MOST_VIEWERS = 8
 ANSWER_TIMEOUT_S = 240.0  # an engine is loaded meanwhile
@@ -27,7 +27,7 @@ class TooMany(SegRosError):
 
 
 @dataclass(frozen=True)
-class View:
+class LiveView:
     """What is shown of one camera.
 
     Attributes:
@@ -78,7 +78,7 @@ class Audience:
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._viewers: Counter[str] = Counter()
-        self._views: dict[str, View] = {}
+        self._views: dict[str, LiveView] = {}
         self._shown = 0
         self._requests: queue.SimpleQueue[Request] = queue.SimpleQueue()
 
@@ -104,14 +104,14 @@ class Audience:
                 self._viewers += Counter()  # leaves out who is nobody
                 self._changed.notify_all()
 
-    def next(self, camera: str, after: int, timeout_s: float) -> View | None:
+    def next(self, camera: str, after: int, timeout_s: float) -> LiveView | None:
         """Returns a view that is newer than one of that number; None if none comes in time."""
         with self._changed:
             self._changed.wait_for(lambda: self._view(camera).number > after, timeout_s)
             view = self._view(camera)
             return view if view.number > after else None
 
-    def newest(self, camera: str) -> View:
+    def newest(self, camera: str) -> LiveView:
         with self._changed:
             return self._view(camera)
 
@@ -130,7 +130,7 @@ class Audience:
         with self._changed:
             return sorted(self._viewers)
 
-    def show(self, camera: str, view: View) -> None:
+    def show(self, camera: str, view: LiveView) -> None:
         with self._changed:
             self._shown += 1
             self._views[camera] = replace(view, number=self._shown)
@@ -153,5 +153,5 @@ class Audience:
                 lambda: self._viewers.total() > 0 or not self._requests.empty(), timeout_s
             )
 
-    def _view(self, camera: str) -> View:
-        return self._views.get(camera, View())
+    def _view(self, camera: str) -> LiveView:
+        return self._views.get(camera, LiveView())

@@ -21,7 +21,7 @@ from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
 from seg_ros.commands.shared.stop_request import StopRequest
-from seg_ros.commands.view.audience import Audience, View
+from seg_ros.commands.view.audience import Audience, LiveView
 from seg_ros.commands.view.changes import apply_parameters, check_confirmed
 from seg_ros.commands.view.drawings import (
     drawings_from_json,
@@ -235,14 +235,14 @@ class Viewer:
         for watched in self._watched.values():
             watched.refresh()
 
-    def _nobody(self) -> View:
+    def _nobody(self) -> LiveView:
         """What is shown while there is no node: a vehicle that hears nothing stops."""
         scene = scene_of(Heard(), None, None, time.monotonic())
         whom = f'no node {self._wanted}' if self._wanted else 'no segmentation node'
         scene['stop']['reason'] = (
             f'there is {whom} on this graph: whoever drives must take that as a stop'
         )
-        return View(scene={**scene, 'node': '', 'nodes': self._nodes, 'cameras': []})
+        return LiveView(scene={**scene, 'node': '', 'nodes': self._nodes, 'cameras': []})
 
 
 def _server(arguments: argparse.Namespace, viewer: Viewer, guard: Guard) -> ViewServer:

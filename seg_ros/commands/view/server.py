@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 from urllib.parse import parse_qs, urlsplit
 
-from seg_ros.commands.view.audience import Audience, TooMany, View
+from seg_ros.commands.view.audience import Audience, LiveView, TooMany
 from seg_ros.commands.view.guard import Guard
 from seg_ros.core.errors import ConfigurationError, SegRosError
 
@@ -209,7 +209,7 @@ class Visit(BaseHTTPRequestHandler):
             "data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'",
         })  # fmt: skip
 
-    def _complete_view(self, camera: str) -> View:
+    def _complete_view(self, camera: str) -> LiveView:
         """A view with a picture and a stop; the newest one where that takes too long."""
         audience = self.server.audience
         view, waited_s = audience.newest(camera), 0.0
@@ -253,12 +253,14 @@ class Visit(BaseHTTPRequestHandler):
         self.wfile.flush()
 
 
-def is_complete(view: View) -> bool:
+def is_complete(view: LiveView) -> bool:
     """Returns whether a view shows all that the page is for."""
-    return bool(view.picture and view.scene['stop']['cause'] != 'silence' and view.scene['lane'])
+    scene = view.scene
+    is_heard = bool(scene and scene['stop']['cause'] != 'silence' and scene['lane'])
+    return bool(is_heard and view.picture and scene['ground']['known'])
 
 
-def still_of(view: View) -> str:
+def still_of(view: LiveView) -> str:
     """Returns the page with one view in it, as one file that needs nothing else."""
     html, css, script = (
         (RESOURCES / FILES[path][0]).read_text(encoding='utf-8')

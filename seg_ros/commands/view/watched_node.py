@@ -24,7 +24,7 @@ from sensor_msgs.msg import CompressedImage, PointCloud2
 from std_msgs.msg import Bool, String
 from visualization_msgs.msg import MarkerArray
 
-from seg_ros.commands.view.audience import View
+from seg_ros.commands.view.audience import LiveView
 from seg_ros.commands.view.scene import Heard, scene_of
 from seg_ros.core.errors import SegRosError
 from seg_ros.core.parameters.node_config import NodeConfig
@@ -121,7 +121,7 @@ class WatchedNode:
         else:
             self._geometry.watch()
 
-    def view(self) -> View:
+    def view(self) -> LiveView:
         """Returns what is shown now."""
         now_s = time.monotonic()
         picture = self._heard.messages.get('overlay/compressed')
@@ -137,7 +137,7 @@ class WatchedNode:
             'geometry': self._geometry.reason if self._geometry is not None else '',
         }
         number = 0 if heard_s is None else round(heard_s * 1e3)
-        return View(scene=scene, picture=data, picture_number=number)
+        return LiveView(scene=scene, picture=data, picture_number=number)
 
     def speed_mps(self, now_s: float) -> float | None:
         """Returns how fast the vehicle is; None while nobody says."""
