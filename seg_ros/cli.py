@@ -46,6 +46,9 @@ COMMANDS = {
     'view': Command(
         'seg_ros.commands.view.command', 'show what the node says, live, in a browser'
     ),
+    'calibrate': Command(
+        'seg_ros.commands.calibrate.command', 'find how a camera is mounted, from lane markings'
+    ),
     'demo': Command(
         'seg_ros.commands.demo.command',
         'run camera, node and recorder; leave pictures and figures',
