@@ -121,6 +121,7 @@ class SegmentationNode(LifecycleNode):
         self._watch_timer: Timer | None = None
         self._diagnostics_timer: Timer | None = None
         self._backend_state = ''
+        self._mounting_problems: dict[str, str] = {}  # by camera, as they were logged
         self._odometry: OdometryInput | None = None
         self._clock_watch = ClockWatch()
         self._streams = StreamWatch(self)
@@ -386,6 +387,7 @@ class SegmentationNode(LifecycleNode):
                 'camera': camera,
                 'input': topics.get(camera, 'none: the node is not active'),
                 'geometry': port.geometry.reason or 'known',
+                'mounting': self._mounting_problem(camera, port) or 'not contradicted',
                 'engine': chosen.backend.engine.name,
                 'backend': chosen.backend.name,
                 'backend_detail': chosen.backend.detail,
@@ -399,7 +401,8 @@ class SegmentationNode(LifecycleNode):
                     f'{self.get_name()}: {camera}',
                     port.statistics,
                     facts,
-                    fault=port.geometry.reason if port.geometry.is_refused else '',
+                    fault=(port.geometry.reason if port.geometry.is_refused else '')
+                    or port.decisions.mounting_problem,
                     now_ns=time.monotonic_ns(),
                     ros_now_ns=ros_now.nanoseconds,
                     stale_s=self.config.diagnostics_stale_s,
@@ -407,6 +410,16 @@ class SegmentationNode(LifecycleNode):
                 )
             )
         self._diagnostics.publish(message)
+
+    def _mounting_problem(self, camera: str, port: CameraPort) -> str:
+        """What the lane says against the mounting; the log says it once."""
+        problem = port.decisions.mounting_problem
+        was = self._mounting_problems.get(camera, '')
+        if bool(problem) != bool(was):
+            text = problem or 'the lines of the lane agree with the mounting again'
+            self.get_logger().warning(f'Camera {camera}: {text}.')
+        self._mounting_problems[camera] = problem
+        return problem
 
     def _log_backend(self, status: BackendStatus) -> None:
         """Logs once that a plan is built, has taken over, or could not be had."""

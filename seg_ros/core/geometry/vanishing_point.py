@@ -23,7 +23,15 @@ from numpy.typing import NDArray
 from seg_ros.core.geometry.camera import Mount
 from seg_ros.core.geometry.intrinsics import CameraIntrinsics
 
-__all__ = ['Lines', 'MountingEstimate', 'estimate_mounting', 'lines_of', 'own_lane', 'turned']
+__all__ = [
+    'Lines',
+    'MountingEstimate',
+    'estimate_mounting',
+    'lines_of',
+    'meeting_point',
+    'own_lane',
+    'turned',
+]
 
 Float64Array = NDArray[np.float64]
 
