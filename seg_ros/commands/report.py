@@ -17,6 +17,8 @@ from seg_ros.report.page_picture import page_picture
 
 __all__ = ['add_arguments', 'main']
 
+PER_FRAME = ('timeline', 'by_frame')  # ten times as much as all the figures: a file of its own
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('bag', type=Path, metavar='BAG', help="a bag with the node's topics")
@@ -32,25 +34,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(arguments: argparse.Namespace) -> int:
-    """Writes report.html, report.png and report.json; returns the exit code."""
+    """Writes report.html, .png and .json, and frames.json; returns the exit code."""
     drive = read_drive(arguments.bag, arguments.camera)
     if arguments.other is None:
         page, data = drive_report(drive)
     else:
         page, data = comparison_report(drive, read_drive(arguments.other, arguments.camera))
+    figures = {name: value for name, value in data.items() if name not in PER_FRAME}
+    frames = {name: value for name, value in data.items() if name in PER_FRAME}
     folder: Path = arguments.output
     try:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / 'report.html').write_text(page_html(page), encoding='utf-8')
-        (folder / 'report.json').write_text(json.dumps(data, allow_nan=False), encoding='utf-8')
+        for name, content in (('report.json', figures), ('frames.json', frames)):
+            (folder / name).write_text(json.dumps(content, allow_nan=False), encoding='utf-8')
         picture = cv2.cvtColor(page_picture(page), cv2.COLOR_RGB2BGR)
         cv2.imwrite(str(folder / 'report.png'), picture)
     except OSError as error:
         msg = f'-o {folder}: the report cannot be written ({error}). Name another folder.'
         raise ConfigurationError(msg) from error
     if arguments.json:
-        short = {key: data[key] for key in data if key not in ('timeline', 'by_frame')}
-        print(json.dumps(short, indent=2))
+        print(json.dumps(figures, indent=2))
     else:
         print(f'{page.verdict.text}\nLook at {folder / "report.html"}.')
     return 0
