@@ -86,7 +86,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar='PATTERN',
         help='topics below the node, like label or lane_track* (default: all but confidence, '
-        'overlay and overlay/compressed)',
+        'label/color, overlay and overlay/compressed)',
     )
     group.add_argument(
         '--copy',
