@@ -28,6 +28,7 @@ from rclpy.qos import QoSProfile
 from rclpy.timer import Timer
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
+from std_srvs.srv import SetBool
 
 from seg_ros.core.errors import ConfigurationError, SegRosError
 from seg_ros.core.parameters.node_config import NodeConfig
@@ -129,6 +130,8 @@ class SegmentationNode(LifecycleNode):
         self._idle = VehicleDecision(
             StopDecision.without_frame(StopKind.INACTIVE, self._now_ns()), '', {}
         )
+        self._disabled: VehicleDecision | None = None  # while ~/enable says so
+        self.create_service(SetBool, '~/enable', self._on_enable)
         self._heartbeat = StopHeartbeat(self, self.config.heartbeat_hz, self._decide_stop)
         self._diagnostics = self.create_publisher(
             DiagnosticArray, '/diagnostics', QoSProfile(depth=10)
@@ -287,8 +290,19 @@ class SegmentationNode(LifecycleNode):
         return SetParametersResult(successful=True)
 
     def _on_image(self, camera: str, message: Image | CompressedImage, missed: int) -> None:
-        if self._worker is not None:
+        if self._worker is not None and self._disabled is None:
             self._worker.put(camera, message, missed)
+
+    def _on_enable(self, request: SetBool.Request, answer: SetBool.Response) -> SetBool.Response:
+        """Switches off and on: while it is off no image is looked at, and the stop is true."""
+        if request.data:
+            self._disabled = None
+        elif self._disabled is None:
+            stop = StopDecision.without_frame(StopKind.DISABLED, self._now_ns())
+            self._disabled = VehicleDecision(stop, '', {})
+        answer.success = True
+        answer.message = 'on' if request.data else f'off: the stop is true ({StopKind.DISABLED})'
+        return answer
 
     def _on_motion(self, motion: Motion) -> None:
         for port in self._ports.values():
@@ -296,7 +310,9 @@ class SegmentationNode(LifecycleNode):
 
     def _decide_stop(self, now_ns: int) -> VehicleDecision:
         """The stop of now, in any state of the node; called by the heartbeat's own thread."""
-        vehicle, worker = self._vehicle, self._worker
+        vehicle, worker, disabled = self._vehicle, self._worker, self._disabled
+        if disabled is not None:
+            return disabled
         if vehicle is None or worker is None:
             return self._idle
         if not worker.is_alive:
@@ -386,6 +402,7 @@ class SegmentationNode(LifecycleNode):
             facts = {
                 'camera': camera,
                 'input': topics.get(camera, 'none: the node is not active'),
+                'enabled': str(self._disabled is None).lower(),
                 'geometry': port.geometry.reason or 'known',
                 'mounting': self._mounting_problem(camera, port) or 'not contradicted',
                 'engine': chosen.backend.engine.name,
