@@ -195,6 +195,11 @@ class CameraDecisions:
             return self._stop.check(now_ns, steady_ns)
 
     @property
+    def camera(self) -> Camera | None:
+        """Its lens and place; None while they are unknown."""
+        return self._camera
+
+    @property
     def mounting_problem(self) -> str:
         """What the lines of the lane say against the mounting; empty where nothing."""
         return self._mounting.problem

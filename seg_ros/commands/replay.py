@@ -15,6 +15,7 @@ from seg_ros.core.errors import ConfigurationError
 from seg_ros.recordings.recording import RecordedSpan
 from seg_ros.replay.fleet import ReplayOutcome, fleet_jobs, run_processes, run_ray
 from seg_ros.replay.job import ReplayJob, ReplaySummary
+from seg_ros.replay.overlay_video import OVERLAY_TOPICS
 from seg_ros.replay.parameters import config_of
 from seg_ros.replay.replay import ReplayProgress, replay
 
@@ -95,7 +96,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar='PATTERN',
         help='input topics to copy byte for byte; used, all or none (default: used)',
     )
-    group.add_argument('--overlay', type=Path, metavar='FILE', help='an annotated video beside it')
+    group.add_argument(
+        '--overlay',
+        type=Path,
+        metavar='FILE',
+        help='a video with labels, stop, zone, people and lane, at size and rate of the input',
+    )
 
     group = parser.add_argument_group('with what')
     group.add_argument('--params', type=Path, metavar='FILE', help="the node's parameter file")
@@ -199,7 +205,7 @@ def job_of(arguments: argparse.Namespace) -> ReplayJob:
         raise ConfigurationError(f'--every {arguments.every}: give 1 for every image, or more.')
     outputs = arguments.outputs
     if arguments.overlay is not None and outputs:
-        outputs = [*outputs, 'label']  # the video is made of them
+        outputs = [*outputs, *OVERLAY_TOPICS]  # the video is made of them
     return ReplayJob(
         source=arguments.input,
         output=arguments.output,
