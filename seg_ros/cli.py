@@ -9,6 +9,7 @@ that ``seg_ros --help`` needs neither ROS nor an engine.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
 import os
 import sys
@@ -94,6 +95,9 @@ COMMANDS = {
 ONE_THREAD = ('OPENBLAS_NUM_THREADS', '1')
 
 
+COMPLETING = '_ARGCOMPLETE'
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command; returns the exit code."""
     os.environ.setdefault(*ONE_THREAD)  # read when numpy is imported, here and in child processes
@@ -103,13 +107,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument('--version', action='version', version=f'seg_ros {__version__}')
     rows = parser.add_subparsers(dest='command', metavar='COMMAND', required=True)
-    chosen = next((word for word in argv if not word.startswith('-')), None)
+    typed = argv
+    if COMPLETING in os.environ:  # a shell asks what may come next, and tells the line here
+        typed = os.environ.get('COMP_LINE', '').split()[1:]
+    chosen = next((word for word in typed if not word.startswith('-')), None)
     for name, command in COMMANDS.items():
         row = rows.add_parser(name, help=command.summary, description=command.summary)
         if name == chosen and not command.takes_all_arguments:
             module = importlib.import_module(command.module)
             module.add_arguments(row)
             row.set_defaults(main=module.main)
+    _complete(parser)
     try:
         if chosen in COMMANDS and COMMANDS[chosen].takes_all_arguments:
             module = importlib.import_module(COMMANDS[chosen].module)
@@ -121,6 +129,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         return 130
+
+
+def _complete(parser: argparse.ArgumentParser) -> None:
+    """Answers a shell that completes a line, where argcomplete is installed, and ends then."""
+    if COMPLETING in os.environ:
+        with contextlib.suppress(ImportError):
+            import argcomplete
+
+            argcomplete.autocomplete(parser)
 
 
 if __name__ == '__main__':
