@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """``seg_ros demo``: the whole job on this machine, and what came of it in files.
 
-A camera, the node and a recorder run as three processes on a ROS graph of their own. What the
+Camera, node, recorder and live page run as processes on a ROS graph of their own. What the
 recorder heard becomes a video, a contact sheet and figures.
 """
 
