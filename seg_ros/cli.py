@@ -9,6 +9,7 @@ that ``seg_ros --help`` needs neither ROS nor an engine.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import errno
 import importlib
 import os
@@ -43,6 +44,12 @@ COMMANDS = {
     ),
     'report': Command(
         'seg_ros.commands.report', 'show what happened on a recorded drive, or what changed'
+    ),
+    'view': Command(
+        'seg_ros.commands.view.command', 'show what the node says, live, in a browser'
+    ),
+    'calibrate': Command(
+        'seg_ros.commands.calibrate.command', 'find how a camera is mounted, from lane markings'
     ),
     'demo': Command(
         'seg_ros.commands.demo.command',
@@ -106,6 +113,7 @@ ONE_THREAD = ('OPENBLAS_NUM_THREADS', '1')
 
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+COMPLETING = '_ARGCOMPLETE'
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -146,12 +154,16 @@ def _run(argv: Sequence[str], chosen: str) -> int:
     )
     parser.add_argument('--version', action='version', version=f'seg_ros {__version__}')
     rows = parser.add_subparsers(dest='command', metavar='COMMAND', required=True)
+    if COMPLETING in os.environ:  # a shell asks what may come next, and tells the line here
+        typed = os.environ.get('COMP_LINE', '').split()[1:]
+        chosen = next((word for word in typed if not word.startswith('-')), '')
     for name, command in COMMANDS.items():
         row = rows.add_parser(name, help=command.summary, description=command.summary)
         if name == chosen and not command.takes_all_arguments:
             module = _module_of(command)
             module.add_arguments(row)
             row.set_defaults(main=module.main)
+    _complete(parser)
     if chosen in COMMANDS and COMMANDS[chosen].takes_all_arguments:
         module = _module_of(COMMANDS[chosen])
         return int(module.main(argv[argv.index(chosen) + 1 :]))
@@ -172,6 +184,15 @@ def _module_of(command: Command) -> Any:
         if name in ('', 'seg_ros'):
             raise
         raise MissingPackage(name=name) from error
+
+
+def _complete(parser: argparse.ArgumentParser) -> None:
+    """Answers a shell that completes a line, where argcomplete is installed, and ends then."""
+    if COMPLETING in os.environ:
+        with contextlib.suppress(ImportError):
+            import argcomplete
+
+            argcomplete.autocomplete(parser)
 
 
 if __name__ == '__main__':

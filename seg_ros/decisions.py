@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from seg_ros.core.geometry.camera import Camera, GroundTable
@@ -16,6 +16,7 @@ from seg_ros.core.geometry.ground_scale import GroundScale
 from seg_ros.core.geometry.plausible import implausible
 from seg_ros.core.image.health import health_of
 from seg_ros.core.labels import LabelMap
+from seg_ros.core.lane.mounting_check import MountingCheck
 from seg_ros.core.lane.pitch_refinement import PitchRefinement
 from seg_ros.core.lane.track import LaneTrack
 from seg_ros.core.lane.tracker import LaneTracker
@@ -106,6 +107,7 @@ class CameraDecisions:
             self._stop = PedestrianStop(stop, label_map, config.vehicle, self._odometry)
         self._lane = LaneTracker(config.lane, label_map, config.vehicle)
         self._lane_stale_s = config.lane.stale_after_s
+        self._mounting = MountingCheck(config.lane, label_map.role_mask_lut('lane'))
         self._camera: Camera | None = None
         self._scaled: Camera | None = None  # the same for label images
         self._camera_fault: Fault | None = None  # why it cannot be one on a vehicle
@@ -151,6 +153,7 @@ class CameraDecisions:
             self._camera, self._table, self._ground = camera, None, None
             self._navigator = None
             self._pitch.reset()
+            self._mounting.reset()
             words = '' if camera is None else implausible(camera)
             self._camera_fault = Fault(StopKind.NO_GEOMETRY, words) if words else None
 
@@ -174,6 +177,7 @@ class CameraDecisions:
                 self._stop.reset()
         self._lane.reset()
         self._pitch.reset()
+        self._mounting.reset()
         self._pictures = PictureMonitor()
         self._sight.reset()
 
@@ -189,6 +193,16 @@ class CameraDecisions:
             if self._stop is None:
                 return StopDecision.without_frame(StopKind.FAILED, now_ns, NO_PEOPLE)
             return self._stop.check(now_ns, steady_ns)
+
+    @property
+    def camera(self) -> Camera | None:
+        """Its lens and place; None while they are unknown."""
+        return self._camera
+
+    @property
+    def mounting_problem(self) -> str:
+        """What the lines of the lane say against the mounting; empty where nothing."""
+        return self._mounting.problem
 
     # The steps of a frame, in the order of ``Perception.finish``
 
@@ -217,9 +231,13 @@ class CameraDecisions:
             stamp_ns: Header stamp of the frame.
             now_ns: The clock that header stamps come from.
         """
-        return self._track_lane(view, stamp_ns).checked(
+        track = self._track_lane(view, stamp_ns).checked(
             now_ns, self._lane_stale_s, self._stop_config.future_tolerance_s
         )
+        if self._scaled is None:
+            return track
+        problem = self._mounting.update(view.labels, self._scaled, stamp_ns)
+        return replace(track, valid=False, reason=problem, departure=None) if problem else track
 
     def judge_people(
         self, view: NetworkView, stamp_ns: int, now_ns: int, lane: LaneTrack | None

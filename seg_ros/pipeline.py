@@ -33,7 +33,7 @@ __all__ = [
     'SegmentationPipeline',
 ]
 
-IMAGES = ('label', 'confidence', 'overlay')
+IMAGES = ('label', 'color', 'confidence', 'overlay')
 """What ``finish`` can make of a frame."""
 
 
@@ -56,11 +56,13 @@ class FrameImages:
 
     Attributes:
         label: Label image.
+        color: The same in the colours of the classes, RGB.
         confidence: How sure the network is of each label.
         overlay: The camera's image with the label colours over it.
     """
 
     label: LabelImage | None = None
+    color: RgbImage | None = None
     confidence: ConfidenceImage | None = None
     overlay: RgbImage | None = None
 
@@ -163,7 +165,7 @@ class SegmentationPipeline:
             view: What ``infer`` gave for it.
             wanted: Names out of ``IMAGES``; others are not looked at.
             options: What may change between two frames.
-            timer: Books the stages postprocess and overlay.
+            timer: Books the stages postprocess, color and overlay.
             allocate: Gives the arrays that the results are written to; by default the pipeline's
                 own, which the next frame overwrites.
 
@@ -182,26 +184,40 @@ class SegmentationPipeline:
             label = cv2.copyTo(label, cv2.bitwise_not(uncertain, dst=uncertain), unlabelled)
 
         # Bring labels and confidence back to the camera's size
-        label_out = confidence_out = overlay_out = None
-        if 'label' in wanted or 'overlay' in wanted:
+        label_out = color_out = confidence_out = overlay_out = None
+        if not {'label', 'color', 'overlay'}.isdisjoint(wanted):
             label_out = _scaled(label, size_wh, cv2.INTER_NEAREST_EXACT, allocate, 'label')
         if 'confidence' in wanted and confidence is not None:
             confidence_out = _scaled(confidence, size_wh, cv2.INTER_LINEAR, allocate, 'confidence')
         timer.stage('postprocess')
 
+        # Show the labels in their colours
+        if label_out is not None and 'color' in wanted:
+            color_out = self._coloured(label_out, allocate('color', (*label_out.shape, 3)))
+            timer.stage('color')
+
         # Lay the label colours over the camera's image
         if label_out is not None and 'overlay' in wanted:
-            overlay_out = self._overlay(frame, label_out, options.overlay_alpha, allocate)
+            overlay_out = self._overlay(
+                frame, label_out, color_out, options.overlay_alpha, allocate
+            )
             timer.stage('overlay')
-        return FrameImages(label_out, confidence_out, overlay_out)
+        return FrameImages(label_out, color_out, confidence_out, overlay_out)
+
+    def _coloured(self, label: LabelImage, out: RgbImage) -> RgbImage:
+        return np.asarray(cv2.applyColorMap(label, self._colours_rgb, dst=out), np.uint8)
 
     def _overlay(
-        self, frame: Frame, label: LabelImage, alpha: float, allocate: Allocate
+        self,
+        frame: Frame,
+        label: LabelImage,
+        colours: RgbImage | None,
+        alpha: float,
+        allocate: Allocate,
     ) -> RgbImage:
         shape = (*label.shape, 3)
-        colours = cv2.applyColorMap(
-            label, self._colours_rgb, dst=self._buffers(f'{frame.camera}/colours', shape)
-        )
+        if colours is None:
+            colours = self._coloured(label, self._buffers(f'{frame.camera}/colours', shape))
         image = frame.image
         is_rgb = image.format.to_rgb is None
         picture = image.rgb(out=None if is_rgb else self._buffers(f'{frame.camera}/rgb', shape))

@@ -3,11 +3,15 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
+
+from seg_ros.cli import COMMANDS, main
 
 SAY_THREADS = """
 import os, sys
@@ -35,3 +39,28 @@ def test_numpy_gets_one_thread_unless_the_user_chose_a_number(
         check=True,
     )
     assert said.stdout.split()[-1] == taken
+
+
+@pytest.mark.parametrize(
+    ('line', 'option'), [('seg_ros play ba', '--loop'), ('seg_ros calibrate ', '--lane-width')]
+)
+def test_a_shell_is_offered_the_commands_and_the_options_of_the_one_that_is_typed(
+    line: str, option: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """argcomplete 3 sets these two variables, calls the command without words, and exits."""
+    offered: list[argparse.ArgumentParser] = []
+
+    def complete(parser: argparse.ArgumentParser) -> None:
+        offered.append(parser)
+        raise SystemExit(0)
+
+    monkeypatch.setitem(sys.modules, 'argcomplete', SimpleNamespace(autocomplete=complete))
+    monkeypatch.setenv('_ARGCOMPLETE', '1')
+    monkeypatch.setenv('COMP_LINE', line)
+    with pytest.raises(SystemExit):
+        main([])
+    (parser,) = offered
+    (rows,) = (row for row in parser._actions if isinstance(row, argparse._SubParsersAction))
+    assert set(rows.choices) == set(COMMANDS)
+    command = rows.choices[line.split()[1]]
+    assert option in {word for row in command._actions for word in row.option_strings}

@@ -53,12 +53,14 @@ def process(
     return processed(perception, frame(size_wh), wanted, PipelineOptions(**options), more)
 
 
-@pytest.mark.parametrize('wanted', [[], ['label'], ['confidence'], ['overlay'], list(IMAGES)])
+@pytest.mark.parametrize(
+    'wanted', [[], ['label'], ['color'], ['confidence'], ['overlay'], list(IMAGES)]
+)
 def test_only_what_is_wanted_is_returned(backend: CannedBackend, wanted: list[str]) -> None:
     result = process(backend, wanted)
     made = {name for name in IMAGES if getattr(result, name) is not None}
     assert made - {'label'} == set(wanted) - {'label'}
-    assert ('label' in made) == bool({'label', 'overlay'} & set(wanted))
+    assert ('label' in made) == bool({'label', 'color', 'overlay'} & set(wanted))
 
 
 def test_labels_keep_their_values_at_the_cameras_size(backend: CannedBackend) -> None:
@@ -72,6 +74,15 @@ def test_labels_do_not_move_when_they_are_brought_to_a_smaller_camera(tmp_path: 
     label = process(CannedBackend(engine, labels=[columns]), ['label'], size_wh=(48, 24)).label
     centres = (np.arange(48) + 0.5) * SIZE_WH[0] / 48 - 0.5
     assert abs(np.mean(label - centres)) < 0.2  # plain INTER_NEAREST: half a pixel to the left
+
+
+def test_the_colours_are_those_of_the_classes_and_unlabelled_is_black(
+    backend: CannedBackend,
+) -> None:
+    result = process(backend, ['label', 'color'])
+    np.testing.assert_array_equal(result.color, np.array(COLOURS)[result.label])
+    backend.confidence = 0
+    assert not process(backend, ['color'], min_confidence=0.5).color.any()
 
 
 def test_the_overlay_mixes_image_and_colours(backend: CannedBackend) -> None:

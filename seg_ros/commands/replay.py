@@ -20,6 +20,7 @@ from seg_ros.core.errors import ConfigurationError
 from seg_ros.recordings.recording import RecordedSpan
 from seg_ros.replay.fleet import ReplayOutcome, fleet_jobs, run_processes, run_ray
 from seg_ros.replay.job import ReplayJob, ReplaySummary
+from seg_ros.replay.overlay_video import OVERLAY_TOPICS
 from seg_ros.replay.replay import ReplayProgress, replay
 
 __all__ = ['add_arguments', 'main']
@@ -92,7 +93,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar='PATTERN',
         help='topics below the node, like label or lane_track* (default: all but confidence, '
-        'overlay and overlay/compressed)',
+        'label/color, overlay and overlay/compressed)',
     )
     group.add_argument(
         '--copy',
@@ -101,7 +102,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar='PATTERN',
         help='input topics to copy byte for byte; used, all or none (default: used)',
     )
-    group.add_argument('--overlay', type=Path, metavar='FILE', help='an annotated video beside it')
+    group.add_argument(
+        '--overlay',
+        type=Path,
+        metavar='FILE',
+        help='a video with labels, stop, zone, people and lane, at size and rate of the input',
+    )
 
     group = parser.add_argument_group('with what')
     add_parameter_arguments(group)
@@ -200,7 +206,7 @@ def job_of(arguments: argparse.Namespace) -> ReplayJob:
         raise ConfigurationError(f'--every {arguments.every}: give 1 for every image, or more.')
     outputs = arguments.outputs
     if arguments.overlay is not None and outputs:
-        outputs = [*outputs, 'label']  # the video is made of them
+        outputs = [*outputs, *OVERLAY_TOPICS]  # the video is made of them
     return ReplayJob(
         source=arguments.input,
         output=arguments.output,

@@ -24,8 +24,8 @@ from seg_ros.report.page_picture import page_picture
 
 __all__ = ['add_arguments', 'main']
 
-
-WRITTEN = ('report.html', 'report.json', 'report.png')
+PER_FRAME = ('timeline', 'by_frame')  # ten times as much as all the figures: a file of its own
+WRITTEN = ('report.html', 'report.json', 'frames.json', 'report.png')
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -42,23 +42,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(arguments: argparse.Namespace) -> int:
-    """Writes report.html, report.png and report.json; returns the exit code."""
+    """Writes report.html, .png and .json, and frames.json; returns the exit code."""
     with Patience(sys.stderr) as patience:
         page, data, picture = _made(arguments, patience.show)
     for sentence in data['notes']:
         print(sentence, file=sys.stderr)
+    figures = {name: value for name, value in data.items() if name not in PER_FRAME}
+    frames = {name: value for name, value in data.items() if name in PER_FRAME}
     folder: Path = arguments.output
     claim(folder, 'report', WRITTEN)
     try:
         (folder / 'report.html').write_text(page_html(page), encoding='utf-8')
-        (folder / 'report.json').write_text(json.dumps(data, allow_nan=False), encoding='utf-8')
+        for name, content in (('report.json', figures), ('frames.json', frames)):
+            (folder / name).write_text(json.dumps(content, allow_nan=False), encoding='utf-8')
         write_picture(folder / 'report.png', picture)
     except OSError as error:
         msg = f'-o {folder}: the report cannot be written ({error}). Name another folder.'
         raise ConfigurationError(msg) from error
     if arguments.json:
-        short = {key: data[key] for key in data if key not in ('timeline', 'by_frame')}
-        print(json.dumps(short, indent=2))
+        print(json.dumps(figures, indent=2))
     else:
         print(f'{page.verdict.text}\nLook at {folder / "report.html"}.')
     return 0

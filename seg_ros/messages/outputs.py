@@ -89,6 +89,7 @@ IMAGE_OUTPUTS: Mapping[str, ImageOutput] = {
     row.topic: row
     for row in (
         ImageOutput('label', 'label', 'mono8'),
+        ImageOutput('label/color', 'color', 'rgb8'),
         ImageOutput('confidence', 'confidence', 'mono8'),
         ImageOutput('overlay', 'overlay', 'rgb8'),
         ImageOutput('overlay/compressed', 'overlay', 'jpeg'),

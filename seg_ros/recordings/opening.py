@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import cv2
+
 from seg_ros.core.errors import ConfigurationError
 from seg_ros.recordings.bag import BagRecording, is_bag
 from seg_ros.recordings.image_file import is_image
@@ -28,6 +30,17 @@ def open_recording(path: Path, rate_hz: float | None = None) -> Recording:
         raise ConfigurationError(f'{path}: there is no such file or folder. Check the path.')
     if is_bag(path):
         return BagRecording(path)
+    if path.suffix.lower() == '.gif' and _moves(path):
+        return VideoRecording(path, rate_hz)
     if path.is_dir() or is_image(path):
         return FolderRecording(path, rate_hz)
     return VideoRecording(path, rate_hz)
+
+
+def _moves(path: Path) -> bool:
+    """Whether a GIF has more than one picture: OpenCV reads it as an image, too."""
+    capture = cv2.VideoCapture(str(path))
+    try:
+        return bool(capture.grab() and capture.grab())
+    finally:
+        capture.release()

@@ -29,7 +29,7 @@ from seg_ros.replay.vehicle import Beat
 __all__ = ['ON_REQUEST', 'OutputTopic', 'Record', 'ReplayOutputs', 'output_names']
 
 NODE = '/segmentation'
-ON_REQUEST = ('confidence', 'overlay', 'overlay/compressed')
+ON_REQUEST = ('confidence', 'label/color', 'overlay', 'overlay/compressed')
 """Large and easily made again: written only where they are named."""
 
 STOP, STATUS, CLASSES = 'pedestrian_stop', 'pedestrian_stop/status', 'classes'

@@ -104,23 +104,26 @@ def replay(job: ReplayJob, tell: Tell = lambda _: None) -> ReplaySummary:
     ).backend
     with contextlib.closing(backend), _cores_for_the_network():
         stages = Stages(job, recording, roles, outputs, Perception(backend))
-        vehicle = ReplayedVehicle(
-            config,
-            engine.label_map,
-            lens,
-            has_transforms=roles.has_transforms,
-            rectified={
-                camera
-                for topic, camera in roles.cameras.items()
-                if is_rectified(topic, config.image_is_rectified)
-            },
-            domain=engine.domain,
-        )
+
+        def new_vehicle() -> ReplayedVehicle:
+            return ReplayedVehicle(
+                config,
+                engine.label_map,
+                lens,
+                has_transforms=roles.has_transforms,
+                rectified={
+                    camera
+                    for topic, camera in roles.cameras.items()
+                    if is_rectified(topic, config.image_is_rectified)
+                },
+                domain=engine.domain,
+            )
+
         arithmetic = THREADS.sub('', f'{backend.name}, {backend.detail}')
         work = job.work(engine, arithmetic, __version__)
         with Unfinished(job.output, work, resume=job.resume) as unfinished:
             run = _Run(job, recording, roles, outputs, stages)
-            run.write(unfinished, vehicle, tell)
+            run.write(unfinished, new_vehicle(), tell)
         if lens is None:
             _tell_missing_lenses(recording, roles)
         bare_s = None
@@ -130,7 +133,7 @@ def replay(job: ReplayJob, tell: Tell = lambda _: None) -> ReplaySummary:
                 backend, frames, with_confidence=outputs.wanted.confidence
             )
     if job.overlay is not None:
-        overlay_video(job.overlay, job.output, stages.read(), engine, config.overlay_alpha)
+        overlay_video(job.overlay, job.output, stages.read(), engine, config, roles, new_vehicle())
     return run.summary(bare_s, f'{backend.name}, {backend.detail}')
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from seg_ros.core.stop.decision import Cause, StopKind
 from seg_ros.core.units import NS_PER_S
 from seg_ros.pictures.drawing import Colour
 from seg_ros.report.chart import MAIN, OTHER, Chart, Curve, charts_of
@@ -32,6 +33,7 @@ __all__ = ['comparison_report', 'drive_report']
 LITTLE_VALID, GOOD_VALID = 0.9, 0.98
 MANY_DROPPED = 0.01
 LONG_FAULT_S = 0.5
+MUCH_STOPPED, MOSTLY_STOPPED = 0.05, 0.5  # of the drive: worth a word, and worth a look
 MOST_ROWS = 200
 
 
@@ -127,16 +129,20 @@ def _verdict(figures: Mapping[str, Any], broken: str) -> Verdict:
     parts, bad = ([broken], True) if broken else ([], False)
     if stop is None:
         parts.append('no stop was recorded')
-    elif stop['fault_s'] > LONG_FAULT_S:
-        bad = True
-        kinds = fault_seconds(stop['seconds'])
-        worst = max(kinds, key=lambda kind: kinds[kind])
-        parts.append(
-            f'faults stopped the vehicle for {stop["fault_s"]:.1f} of {length_s:.1f} s, '
-            f'mostly "{worst}"'
-        )
     else:
-        parts.append('no fault stopped the vehicle')
+        if stop['share'] >= MUCH_STOPPED:  # what a drive is remembered for comes first
+            bad = bad or stop['share'] >= MOSTLY_STOPPED
+            parts.append(_stopped(stop, length_s))
+        if stop['fault_s'] > LONG_FAULT_S:
+            bad = True
+            kinds = fault_seconds(stop['seconds'])
+            worst = max(kinds, key=lambda kind: kinds[kind])
+            parts.append(
+                f'faults stopped the vehicle for {stop["fault_s"]:.1f} of {length_s:.1f} s, '
+                f'mostly "{worst}"'
+            )
+        else:
+            parts.append('no fault stopped the vehicle')
     if stop is not None and stop['nearest_person_m'] is not None:
         parts.append(f'the nearest person was {stop["nearest_person_m"]:.1f} m away')
     if lane is not None:
@@ -147,6 +153,18 @@ def _verdict(figures: Mapping[str, Any], broken: str) -> Verdict:
         parts.append(f'{frames["dropped"]} of {frames["images"]} images got no labels')
     sentence = '; '.join(parts) + '.'
     return Verdict(sentence[0].upper() + sentence[1:], bad)
+
+
+def _stopped(stop: Mapping[str, Any], length_s: float) -> str:
+    """How much of the drive the vehicle was stopped, and for what."""
+    words = {Cause.PERSON: 'for people', Cause.FAULT: 'by faults', Cause.START: 'at the start'}
+    by_cause = dict.fromkeys(words.values(), 0.0)
+    for kind, seconds in stop['seconds'].items():
+        if (cause := StopKind.named(kind).cause) in words:
+            by_cause[words[cause]] += seconds
+    why = [f'{seconds:.1f} s {word}' for word, seconds in by_cause.items() if seconds >= 0.05]
+    text = f'the vehicle was stopped {stop["share"]:.0%} of {length_s:.1f} s'
+    return f'{text} ({", ".join(why)})' if why else text
 
 
 def _many_dropped(frames: Mapping[str, Any]) -> bool:

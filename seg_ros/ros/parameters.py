@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import array
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple, TypeVar
 
@@ -159,5 +160,7 @@ def _declare(node: Node, name: str, value: Any, descriptor: ParameterDescriptor)
 
 
 def _plain(value: Any) -> ParameterValue:
-    plain: ParameterValue = tuple(value) if isinstance(value, (list, tuple)) else value
+    # What a service sets comes as array.array
+    is_many = isinstance(value, (list, tuple, array.array))
+    plain: ParameterValue = tuple(value) if is_many else value
     return plain

@@ -29,6 +29,7 @@ from rclpy.qos import QoSProfile
 from rclpy.timer import Timer
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
+from std_srvs.srv import SetBool
 
 from seg_ros.core.errors import ConfigurationError, SegRosError
 from seg_ros.core.parameters.node_config import NodeConfig
@@ -135,6 +136,7 @@ class SegmentationNode(LifecycleNode):
         self._watch_timer: Timer | None = None
         self._diagnostics_timer: Timer | None = None
         self._backend_state = ''
+        self._mounting_problems: dict[str, str] = {}  # by camera, as they were logged
         self._odometry: OdometryInput | None = None
         self._clock_watch = ClockWatch()
         self._streams = StreamWatch(self)
@@ -144,6 +146,8 @@ class SegmentationNode(LifecycleNode):
         self._idle = VehicleDecision(
             StopDecision.without_frame(StopKind.INACTIVE, self._now_ns()), '', {}
         )
+        self._disabled: VehicleDecision | None = None  # while ~/enable says so
+        self.create_service(SetBool, '~/enable', self._on_enable)
         try:
             self._heartbeat = StopHeartbeat(
                 self,
@@ -320,8 +324,19 @@ class SegmentationNode(LifecycleNode):
         return SetParametersResult(successful=True)
 
     def _on_image(self, camera: str, message: Image | CompressedImage, missed: int) -> None:
-        if self._worker is not None:
+        if self._worker is not None and self._disabled is None:
             self._worker.put(camera, message, missed)
+
+    def _on_enable(self, request: SetBool.Request, answer: SetBool.Response) -> SetBool.Response:
+        """Switches off and on: while it is off no image is looked at, and the stop is true."""
+        if request.data:
+            self._disabled = None
+        elif self._disabled is None:
+            stop = StopDecision.without_frame(StopKind.DISABLED, self._now_ns())
+            self._disabled = VehicleDecision(stop, '', {})
+        answer.success = True
+        answer.message = 'on' if request.data else f'off: the stop is true ({StopKind.DISABLED})'
+        return answer
 
     def _on_motion(self, motion: Motion) -> None:
         for port in self._ports.values():
@@ -329,7 +344,9 @@ class SegmentationNode(LifecycleNode):
 
     def _decide_stop(self, now_ns: int) -> VehicleDecision:
         """The stop of now, in any state of the node; called by the heartbeat's own thread."""
-        vehicle, worker = self._vehicle, self._worker
+        vehicle, worker, disabled = self._vehicle, self._worker, self._disabled
+        if disabled is not None:
+            return disabled
         if vehicle is None or worker is None:
             return self._idle
         if not worker.is_alive:
@@ -449,7 +466,9 @@ class SegmentationNode(LifecycleNode):
             facts = {
                 'camera': camera,
                 'input': topics.get(camera, 'none: the node is not active'),
+                'enabled': str(self._disabled is None).lower(),
                 'geometry': port.geometry.reason or 'known',
+                'mounting': self._mounting_problem(camera, port) or 'not contradicted',
                 'engine': chosen.backend.engine.name,
                 'backend': chosen.backend.name,
                 'backend_detail': chosen.backend.detail,
@@ -463,7 +482,8 @@ class SegmentationNode(LifecycleNode):
                     f'{self.get_name()}: {camera}',
                     port.statistics,
                     facts,
-                    fault=port.geometry.reason if port.geometry.is_refused else '',
+                    fault=(port.geometry.reason if port.geometry.is_refused else '')
+                    or port.decisions.mounting_problem,
                     now_ns=time.monotonic_ns(),
                     ros_now_ns=ros_now.nanoseconds,
                     stale_s=self.config.diagnostics_stale_s,
@@ -472,6 +492,16 @@ class SegmentationNode(LifecycleNode):
                 )
             )
         self._diagnostics.publish(message)
+
+    def _mounting_problem(self, camera: str, port: CameraPort) -> str:
+        """What the lane says against the mounting; the log says it once."""
+        problem = port.decisions.mounting_problem
+        was = self._mounting_problems.get(camera, '')
+        if bool(problem) != bool(was):
+            text = problem or 'the lines of the lane agree with the mounting again'
+            self.get_logger().warning(f'Camera {camera}: {text}.')
+        self._mounting_problems[camera] = problem
+        return problem
 
     def _log_backend(self, status: BackendStatus) -> None:
         """Logs once that a plan is built, has taken over, or could not be had."""

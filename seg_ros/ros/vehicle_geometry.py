@@ -195,6 +195,10 @@ class NodeTransforms:
         self._buffer = tf2_ros.Buffer()
         self._listener = tf2_ros.TransformListener(self._buffer, node)
 
+    def destroy(self) -> None:
+        """Listens no more."""
+        self._listener.unregister()
+
     def newest(self, frame: str, of_frame: str) -> Any:
         """Returns the newest TransformStamped of a frame in another; raises without one."""
         return self._buffer.lookup_transform(frame, of_frame, Time())

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -90,3 +91,26 @@ def write_bag(path: Path, topics: dict[str, Sequence[Any]]) -> Path:
 def _header(stamp_ns: int) -> Any:
     time = TYPES.types['builtin_interfaces/msg/Time'](*divmod(stamp_ns, 1_000_000_000))
     return TYPES.types['std_msgs/msg/Header'](stamp=time, frame_id='camera_optical')
+
+
+def write_gif(path: Path, pictures: int, size_wh: tuple[int, int] = (32, 24)) -> Path:
+    """Writes a GIF (89a) of so many grey pictures, each brighter, ten a second.
+
+    The LZW table is cleared before its codes grow beyond eight bits, so that a code is a byte.
+    """
+    width, height = size_wh
+    word = struct.Struct('<HH')
+    palette = bytes(value for grey in range(128) for value in (2 * grey,) * 3)
+    data = b'GIF89a' + word.pack(width, height) + b'\xf6\0\0' + palette
+    for number in range(pictures):
+        pixels = bytes([number * 128 // max(1, pictures)]) * (width * height)
+        codes = b''.join(b'\x80' + pixels[at : at + 120] for at in range(0, len(pixels), 120))
+        codes += b'\x81'
+        blocks = b''.join(
+            bytes([len(codes[at : at + 255])]) + codes[at : at + 255]
+            for at in range(0, len(codes), 255)
+        )
+        data += b'\x21\xf9\x04\0' + struct.pack('<H', 10) + b'\0\0'
+        data += b'\x2c' + word.pack(0, 0) + word.pack(width, height) + b'\0\x07' + blocks + b'\0'
+    path.write_bytes(data + b'\x3b')
+    return path

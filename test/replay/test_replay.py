@@ -300,7 +300,10 @@ def test_a_part_without_images_is_refused_and_leaves_nothing(
 def test_chosen_outputs_are_all_that_is_written(
     bag: Path, tmp_path: Path, config: NodeConfig
 ) -> None:
-    options: dict[str, Any] = {'copied': ('none',), 'outputs': ('overlay*', 'confidence')}
+    options: dict[str, Any] = {
+        'copied': ('none',),
+        'outputs': ('overlay*', 'label/color', 'confidence'),
+    }
     replayed(bag, tmp_path / 'out', config, **options)
     rows = rows_of(tmp_path / 'out')
     assert {row.topic.removeprefix('/segmentation/') for row in rows} == set(ON_REQUEST)

@@ -22,11 +22,13 @@ from rosbags.rosbag2 import CompressionMode, StoragePlugin
 from rosbags.typesys import Stores, get_typestore
 
 from seg_ros.core.errors import ConfigurationError
+from seg_ros.core.geometry.camera import Camera
 from seg_ros.core.parameters.node_config import NodeConfig
 from seg_ros.messages.conversions import stamp_ns_of
 from seg_ros.messages.plain import typestore
 from seg_ros.messages.types import USES_ROS
 from seg_ros.perception import PreparedFrame
+from seg_ros.pictures.scene_frame import ImageShapes, SceneFrame, ground_pixels, person_box
 from seg_ros.pictures.video_writer import best_format
 from seg_ros.recordings.opening import open_recording
 from seg_ros.replay.job import ReplayJob, ReplaySummary
@@ -48,6 +50,8 @@ from test.replay.recordings import (
     rows_of,
     write_bag,
 )  # fmt: skip
+from test.ros.mounted_camera import LENS, MOUNT
+from test.ros.mounted_camera import SIZE_WH as SIZE_WH_OF_LENS
 
 IMAGES = 12
 PERSONS = range(4, 9)
@@ -271,14 +275,31 @@ def test_an_overlay_video_is_made_of_the_new_bag(
     run(mcap, tmp_path / 'out', config, overlay=tmp_path / 'overlay.mp4')
     video = (tmp_path / 'overlay').with_suffix(best_format().suffix)
     capture = cv2.VideoCapture(str(video))
-    good, bgr = capture.read()
-    count = 1
-    while capture.read()[0]:
-        count += 1
+    rate_hz = capture.get(cv2.CAP_PROP_FPS)
+    pictures = [bgr for _ in range(IMAGES + 1) if (bgr := capture.read()[1]) is not None]
     capture.release()
-    assert good
-    assert bgr.shape[1] == 1284
-    assert count == IMAGES
+    assert len(pictures) == IMAGES
+    assert rate_hz == pytest.approx(1e9 / PERIOD_NS, rel=0.02)  # of the input
+    assert pictures[0].shape[1::-1] == SIZE_WH
+
+
+def test_an_overlay_has_the_stop_the_zone_the_lane_and_the_people(tmp_path: Path) -> None:
+    camera = Camera(LENS, MOUNT)
+    road = np.full((*SIZE_WH_OF_LENS[::-1], 3), 90, np.uint8)
+    labels = np.zeros(road.shape[:2], np.uint8)
+    zone = ground_pixels(camera, np.array([[4.0, 1.0], [9.0, 1.0], [9.0, -1.0]]), closed=True)
+    lane = ground_pixels(camera, np.column_stack([np.linspace(4.0, 20.0, 30), np.zeros(30)]))
+    box = person_box(camera, 8.0, 1.5)
+    assert box is not None
+    drawer = SceneFrame(np.full((256, 1, 3), 128, np.uint8), 0.5)
+    plain = drawer.draw(road, labels, ImageShapes(np.zeros((0, 2))), None)
+    shapes = ImageShapes(zone, [lane], [(*box, '8.0 m')])
+    drawn = drawer.draw(road, labels, shapes, ('STOP', 'a person', (229, 57, 53)))
+    assert (drawn[0, -1] == (229, 57, 53)).all()  # the banner
+    for u, v in (*zone[::20], *lane[::10], box[:2]):
+        if 30 < v < drawn.shape[0] and 0 <= u < drawn.shape[1]:
+            around = np.s_[round(v) - 2 : round(v) + 3, max(0, round(u) - 2) : round(u) + 3]
+            assert (drawn[around] != plain[around]).any()
 
 
 def test_parameters_come_from_the_file_of_the_node_and_from_the_command_line(

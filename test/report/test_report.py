@@ -84,6 +84,15 @@ def test_a_drive_without_an_event_has_no_worst_moment(tmp_path: Path) -> None:
     assert page.verdict.text.startswith('No fault stopped the vehicle')
 
 
+def test_a_drive_that_was_stopped_for_people_says_so_first(tmp_path: Path) -> None:
+    page, _ = drive_report(read_drive(drive_bag(tmp_path / 'bag', person=range(2, 38))))
+    text = page.verdict.text
+    assert text.startswith('The vehicle was stopped 90% of ')
+    assert 's for people)' in text
+    assert 'no fault stopped the vehicle' in text
+    assert page.verdict.bad
+
+
 def test_a_change_is_found_in_the_frames_that_have_it(tmp_path: Path) -> None:
     a = read_drive(drive_bag(tmp_path / 'a'))
     b = read_drive(
@@ -143,8 +152,9 @@ def test_the_command_leaves_page_picture_and_json(
     assert main(['report', str(bag), '-o', str(out), '--json']) == 0
     printed = json.loads(capsys.readouterr().out)
     assert printed['stop']['stops'] == 1
-    data = json.loads((out / 'report.json').read_text())
+    data = json.loads((out / 'frames.json').read_text())
     assert len(data['timeline']['stop']['at_s']) == 40
+    assert 'timeline' not in json.loads((out / 'report.json').read_text())
     picture = cv2.imread(str(out / 'report.png'))
     assert picture.shape[1] == 1400
     assert np.unique(picture.reshape(-1, 3), axis=0).shape[0] > 10
@@ -156,7 +166,7 @@ def test_the_command_compares_two_runs(tmp_path: Path, capsys: pytest.CaptureFix
     assert main(['report', str(a), str(b), '-o', str(tmp_path / 'out'), '--json']) == 0
     compared = json.loads(capsys.readouterr().out)['compared']
     assert compared['stop_changed'] == 4
-    data = json.loads((tmp_path / 'out/report.json').read_text())
+    data = json.loads((tmp_path / 'out/frames.json').read_text())
     assert data['by_frame'][10]['differences'] == ['stop', 'labels']
     assert (tmp_path / 'out/report.png').exists()
 

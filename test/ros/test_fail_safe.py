@@ -22,6 +22,7 @@ from rclpy.parameter import Parameter
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Image
 from std_msgs.msg import Bool
+from std_srvs.srv import SetBool
 
 from seg_ros.commands.calibrate_engine import with_domain
 from seg_ros.commands.evaluate.evaluated_camera import EvaluatedCamera
@@ -139,6 +140,15 @@ def set_up(scene: Scene) -> None:
     assert scene.node.trigger_activate().name == 'SUCCESS'
 
 
+def enable(scene: Scene, *, on: bool) -> None:
+    peer = scene.drive.graph.peer
+    client = peer.create_client(SetBool, '/segmentation/enable')
+    wait_for(client.service_is_ready, 'the service')
+    future = client.call_async(SetBool.Request(data=on))
+    wait_for(future.done, 'its answer')
+    assert future.result().success
+
+
 def break_configuration(scene: Scene) -> None:
     engine = scene.node.config.engine
     clean_up(scene)
@@ -249,6 +259,10 @@ TABLE = {
     'the node is deactivated': Row(
         ('inactive',), 0.0, lambda s: s.node.trigger_deactivate(),
         lambda s: s.node.trigger_activate(),
+    ),
+    'it is switched off': Row(
+        ('disabled',), 0.25, lambda s: enable(s, on=False), lambda s: enable(s, on=True),
+        '~/enable',
     ),
     'the node is cleaned up': Row(('inactive',), 0.0, clean_up, set_up),
     'the engine is switched': Row(('inactive',), 0.0, switch_engine, set_up),

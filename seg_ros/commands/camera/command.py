@@ -8,6 +8,7 @@ import json
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import NamedTuple
 
 import rclpy
@@ -28,6 +29,7 @@ from seg_ros.recordings.sources import (
     open_source,
     options_from_arguments,
 )
+from seg_ros.replay.job import read_lens
 from seg_ros.ros.middleware import prepare_process
 from seg_ros.ros.starting import start_ros
 
@@ -42,6 +44,12 @@ ROUNDING_S = 1e-6
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_source_arguments(parser)
+    parser.add_argument(
+        '--camera',
+        type=Path,
+        metavar='FILE',
+        help='calibration as camera_calibration writes it, to be sent as CameraInfo',
+    )
     parser.add_argument('--loop', action='store_true', help='start again at the end')
     parser.add_argument('--count', type=one_or_more, metavar='N', help='stop after N images')
     parser.add_argument('--seconds', type=positive, metavar='S', help='stop after S seconds of it')
@@ -89,6 +97,9 @@ def main(arguments: argparse.Namespace) -> int:
     stop = StopRequest()
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     source = open_source(options_from_arguments(arguments))
+    if arguments.camera is not None:
+        lens = read_lens(arguments.camera)
+        source.camera = lens.intrinsics((lens.width, lens.height))
     qos = QoSProfile(
         history=HistoryPolicy.KEEP_LAST,
         depth=arguments.depth,

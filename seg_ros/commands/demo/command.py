@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """``seg_ros demo``: the whole job on this machine, and what came of it in files.
 
-A camera, the node and a recorder run as three processes on a ROS graph of their own. What the
+Camera, node, recorder and live page run as processes on a ROS graph of their own. What the
 recorder heard becomes a video, a contact sheet and figures.
 """
 
@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 
 from seg_ros.commands.demo.pictures import write_contact_sheet, write_moment, write_video
 from seg_ros.commands.demo.recording import DemoRecording, read_recording, summary_of
+from seg_ros.commands.demo.still import Still
 from seg_ros.commands.demo.topics import (
     CAMERA_INFO,
     DIAGNOSTICS,
@@ -60,22 +61,26 @@ QUIET_S = 1.0  # no label for so long: the node has answered what it will answer
 LAST_WORDS_S = 5.0  # without them, diagnostics are no longer waited for
 DIAGNOSTICS_PERIOD_S = 0.5  # the final figures come soon after the last frame
 WRITTEN = (
-    'bag', 'camera.log', 'node.log', 'recorder.log', 'summary.json', 'contact_sheet.png',
-    'moment.jpg', 'annotated.mp4', 'annotated.webm',
+    'bag', 'camera.log', 'node.log', 'recorder.log', 'view.log', 'summary.json',
+    'contact_sheet.png', 'moment.jpg', 'view.html', 'annotated.mp4', 'annotated.webm',
 )  # fmt: skip
+LOGS = ('camera', 'node', 'recorder', 'view')
+STILL_AT = 0.5  # of the drive
 
 
 class Cast(NamedTuple):
-    """The three processes."""
+    """The processes."""
 
     recorder: Child
     node: Child
+    view: Child
     camera: Child
 
     def check(self) -> None:
         """Raises SegRosError when one of them died."""
         self.node.check()
         self.recorder.check()
+        self.view.check()
         self.camera.check(may_end=True)
 
 
@@ -88,6 +93,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--backend', metavar='NAME', help="backend (default: the node's choice)")
     add_parameter_arguments(parser)
     parser.add_argument(
+        '--camera',
+        type=Path,
+        metavar='FILE',
+        help='calibration of the camera, as camera_calibration writes it: with a mounting, metres',
+    )
+    parser.add_argument(
         '-o', '--output', type=Path, default=Path('out/demo'), help='folder (out/demo)'
     )
 
@@ -98,6 +109,8 @@ def main(arguments: argparse.Namespace) -> int:
     if not 0.0 < arguments.seconds < math.inf:
         raise ConfigurationError(f'--seconds {arguments.seconds:g}: give more than 0.')
     config_from_arguments(arguments)  # refused before anything is started or removed
+    if arguments.camera is not None and not arguments.camera.is_file():
+        raise ConfigurationError(f'{arguments.camera}: there is no such file. Check the path.')
     options = options_from_arguments(arguments)
     source = open_source(options)
     folder: Path = arguments.output
@@ -134,12 +147,16 @@ def _perform(
     cast = Cast(
         children.start('recorder', _recorder_words(folder)),
         children.start('node', _node_words(arguments, mount)),
+        children.start('view', _view_words()),
         children.start('camera', _camera_words(arguments, options)),
     )
     prepared, recorded = LatestCounts(cast.camera.log), LatestCounts(cast.recorder.log)
     first_s: float | None = None
+    still = Still(cast.view.log, folder / 'view.html')
     while cast.camera.exit_code is None:
         cast.check()
+        if address := still.new_address():
+            progress.say(f'Look at {address} while it runs')
         counts = recorded.read()
         sent, answered = counts.get(IMAGE_COMPRESSED, 0), counts.get(LABEL, 0)
         if not sent:
@@ -148,6 +165,8 @@ def _perform(
         else:
             now_s = time.monotonic()
             first_s = now_s if first_s is None else first_s
+            if now_s - first_s >= STILL_AT * arguments.seconds:
+                still.take()
             rate_hz = answered / (now_s - first_s) if now_s > first_s else 0.0
             progress.show(
                 f'{now_s - first_s:5.1f} s    camera {sent:4d} images    '
@@ -155,7 +174,9 @@ def _perform(
             )
         time.sleep(POLL_S)
     cast.check()
+    still.take()
     _await_last_words(cast, recorded)
+    still.finish()
 
 
 def _await_last_words(cast: Cast, counts: LatestCounts) -> None:
@@ -195,10 +216,17 @@ def _node_words(arguments: argparse.Namespace, mount: Mount | None) -> list[str]
     return words
 
 
+def _view_words() -> list[str]:
+    words = [sys.executable, '-m', 'seg_ros.cli', 'view', '--port', '0']
+    return [*words, '--node', f'{NAMESPACE}/segmentation']
+
+
 def _camera_words(arguments: argparse.Namespace, options: SourceOptions) -> list[str]:
     words = [sys.executable, '-m', 'seg_ros.cli', 'camera', *words_from_options(options)]
     words += ['--seconds', str(arguments.seconds), '--prepare', '--progress']
     words += ['--wait-timeout', str(NODE_READY_S), '--namespace', f'{NAMESPACE}/camera']
+    if arguments.camera is not None:
+        words += ['--camera', str(arguments.camera)]
     # The recorder listens to the node before the node has something to say.
     ours = ('image', 'image/compressed', 'camera_info', 'truth/label')
     listened = (*ours, f'{NAMESPACE}{LABEL}', f'{NAMESPACE}{OVERLAY}')
@@ -224,9 +252,11 @@ def _write_pictures(
 def _farewell(folder: Path, video: Path, summary: Mapping[str, Any]) -> str:
     latency_ms = summary['latency_ms']['stamp_to_received']
     right = summary['pixel_accuracy']
+    page = folder / 'view.html'
+    still = f', {page} in a browser' if page.exists() else ''
     return (
         f'Look at {folder / "contact_sheet.png"} and {video}. '
-        f'{folder / "bag"} opens in Foxglove.\n'
+        f'{folder / "bag"} opens in Foxglove{still}.\n'
         f'{summary["frames_out"]} of {summary["frames_in"]} images labelled by '
         f'{summary["engine"]} on {summary["backend"]}, {summary["fps"]:.1f} a second'
         f'{"" if right is None else f", {right:.1%} of pixels right"}.\n'

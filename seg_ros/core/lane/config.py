@@ -82,6 +82,12 @@ class LaneConfig:
         0.004, 'Expected pitch error of the camera (rad) over its height (m), from slopes and '
         'braking; 0 trusts the calibration.', unit='rad/m', low=0.0, high=1.0,
     )  # fmt: skip
+    max_mount_error_rad: float = option(
+        0.014, 'How far the pitch by which the painted lines meet may be from that of the '
+        'mounting, for some seconds, before the track is not valid and says what to set; up to '
+        'there the fit takes the error out. 0 does not look.',
+        unit='rad', low=0.0, high=0.5,
+    )  # fmt: skip
     frame: str = option(
         '',
         'Frame of the paths of the lane, such as odom, reached through TF at the stamp of the '

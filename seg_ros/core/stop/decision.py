@@ -70,6 +70,7 @@ class StopKind(str, Enum):
         'unproven', 'too few good frames since the start or the last fault', Cause.START, GREY,
     )
     INACTIVE = 'inactive', 'the node is not active', Cause.START, GREY
+    DISABLED = 'disabled', 'somebody switched it off with ~/enable', Cause.START, GREY
     STALE = 'stale', 'the newest frame is too old', Cause.FAULT, PURPLE
     FUTURE_STAMP = (
         'future_stamp', 'the newest frame comes from the future', Cause.FAULT, PURPLE, 3, False,

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from typing import Any
 
 import cv2
 import pytest
+import yaml
 from rosbags.highlevel import AnyReader
 
 from test.recordings.pictures import flat, write_png
@@ -111,10 +113,49 @@ def test_the_demo_leaves_bag_video_contact_sheet_and_figures(demo: Demo, folder:
     assert counts['/camera/image/compressed'] == summary['frames_in']
     for topic in ('segmentation/confidence', 'camera/camera_info', 'camera/truth/label'):
         assert 3 <= counts[f'/{topic}'] <= 5
+    assert re.search(r'Look at http://127\.0\.0\.1:\d+/ while it runs', output)
+    assert b'id="still"' in (folder / 'view.html').read_bytes()
     *_, where, figures, latency = output.splitlines()
     assert f'{folder}/contact_sheet.png' in where
     assert 'images labelled by tiny on canned' in figures
     assert f'{folder}/summary.json' in latency
+
+
+def test_an_own_video_has_metres_with_a_calibration_and_a_mounting(
+    demo: Demo, folder: Path, tmp_path: Path
+) -> None:
+    pictures = tmp_path / 'pictures'
+    pictures.mkdir()
+    for number in range(8):
+        write_png(pictures / f'{number}.png', flat((128, 64, 128 + number)))
+    lens, params = tmp_path / 'camera.yaml', tmp_path / 'mount.yaml'
+    height, width = flat((0, 0, 0)).shape[:2]
+    matrix = [width, 0.0, width / 2, 0.0, width, height / 2, 0.0, 0.0, 1.0]
+    lens.write_text(
+        yaml.safe_dump(
+            {
+                'image_width': width,
+                'image_height': height,
+                'camera_matrix': {'data': matrix},
+                'distortion_model': 'plumb_bob',
+                'distortion_coefficients': {'data': [0.0] * 5},
+            }
+        )
+    )
+    params.write_text(yaml.safe_dump({'/**': {'ros__parameters': {'mount.z': [1.4]}}}))
+    words = ('--camera', str(lens), '--params', str(params), '-p', 'mount.pitch:=[0.1]')
+    process = demo('--images', str(pictures), '--rate', '5', *words)
+    _, errors = process.communicate(timeout=60.0)
+    assert process.returncode == 0, errors
+    with AnyReader([folder / 'bag']) as reader:
+        counts = {row.topic: row.msgcount for row in reader.connections}
+        lanes = [
+            row for row in reader.connections if row.topic == '/segmentation/lane_track/status'
+        ]
+        *_, (_, _, data) = reader.messages(lanes)
+        lane = reader.deserialize(data, lanes[0].msgtype)
+    assert counts['/camera/camera_info'] >= 3
+    assert 'too few pixels of any line' in lane.message  # of the ground, in metres
 
 
 def test_a_node_that_dies_is_named_with_its_last_words(
@@ -164,6 +205,7 @@ def test_no_child_is_left_behind(
     [
         (('--video', '/nowhere.mp4'), '--video /nowhere.mp4: there is no such file'),
         (('--seconds', '0'), '--seconds 0: give more than 0'),
+        (('--params', '/nowhere.yaml'), '/nowhere.yaml: there is no such file'),
     ],
 )
 def test_what_cannot_be_shown_is_refused_before_anything_starts(

@@ -27,6 +27,15 @@ def test_the_readme_names_every_kind_and_no_other() -> None:
     assert documented() == {str(kind) for kind in StopKind}
 
 
+def test_the_catalogue_has_every_kind_with_its_cause_a_meaning_and_a_remedy() -> None:
+    page = (REPOSITORY / 'docs/stop-reasons.md').read_text()
+    head, *rows = re.findall(r'^\| `([a-z_]+)` \| (\w+) \| (.+) \| (.+) \|$', page, re.MULTILINE)
+    assert head[0] == 'kind'
+    found = {(kind, cause) for kind, cause, _, _ in rows}
+    assert found == {(kind.value, kind.cause.value) for kind in StopKind}
+    assert all(len(meaning) > 10 and len(remedy) > 4 for _, _, meaning, remedy in rows)
+
+
 def test_only_clear_is_no_stop() -> None:
     assert [kind for kind in StopKind if kind.cause is Cause.CLEAR] == [StopKind.CLEAR]
 
