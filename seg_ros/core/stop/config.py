@@ -104,7 +104,13 @@ class StopConfig:
         2.5, 'What the brakes do.', unit='m/s^2', low=0.1, high=20.0, live=True
     )
     worst_case_speed_mps: float = option(
-        8.0, 'Speed that is assumed without odometry.', unit='m/s', low=0.0, high=60.0, live=True
+        8.0,
+        'Speed that is assumed without odometry, at most vehicle.max_speed_mps; where odometry '
+        'has said a larger one before it fell silent, that one is.',
+        unit='m/s',
+        low=0.0,
+        high=60.0,
+        live=True,
     )
     odometry: str = option(
         'once_seen',
@@ -280,6 +286,20 @@ class StopConfig:
         _check_shares('stop.image_polygon', self.image_polygon)
         if len(self.ego_mask) > 2:
             _check_shares('stop.ego_mask', self.ego_mask)
+
+    def check_speed(self, max_speed_mps: float) -> None:
+        """Checks that the speed that is assumed is one that the vehicle can drive.
+
+        Raises:
+            ConfigurationError: It is not, with what would be right.
+        """
+        if self.worst_case_speed_mps > max_speed_mps:
+            raise ConfigurationError(
+                f'stop.worst_case_speed_mps is {self.worst_case_speed_mps:g} m/s and '
+                f'vehicle.max_speed_mps {max_speed_mps:g} m/s: odometry of that speed would be '
+                'refused. Raise vehicle.max_speed_mps to what the vehicle can drive, or lower '
+                'the other to it.'
+            )
 
 
 def _check_shares(name: str, values: tuple[float, ...]) -> None:

@@ -247,6 +247,7 @@ class PedestrianStop:
             self._start_again(now_ns)
         self._memory.now_ns = now_ns
         self._memory.age.look(now_ns, steady_ns)
+        self._odometry.look(now_ns, steady_ns)
         return self._decide(now_ns)
 
     # What a frame says
@@ -313,7 +314,11 @@ class PedestrianStop:
 
     def _stopping_distance_m(self, stamp_ns: int) -> float:
         motion = self._fresh_motion(stamp_ns)
-        speed = self.config.worst_case_speed_mps if motion is None else motion.speed_mps
+        if motion is None:
+            # Who has been faster may be so again
+            speed = max(self.config.worst_case_speed_mps, self._odometry.fastest_mps)
+        else:
+            speed = motion.speed_mps
         return stopping_distance_m(speed, self.config, self._vehicle)
 
     def _judge_ground(self, stamp_ns: int, zone: PolygonZone | CorridorZone) -> None:
