@@ -364,22 +364,26 @@ class PedestrianStop:
     ) -> None:
         memory, zone = self._memory, self._image_zone
         least_px = labels.shape[1] * NEAR_CHILD_SHARE_M / self._stopping_distance_m(stamp_ns)
-        people = [p for p in people if _extent_px(p) >= least_px]
+        people = [p for p in people if p.extent_px >= least_px]
         self._tracker.reset()
         memory.people, memory.zone, memory.zone_name = (), None, zone.name
-        feet = np.array([foot for p in people for foot in _feet_px(p)]).reshape(-1, 2)
-        inside = bool(zone.contains(feet, (labels.shape[1], labels.shape[0])).any())
+        weights = [p.weight for p in people if self._is_in_picture_zone(p, labels)]
+        inside = bool(weights)
         memory.person = None
         if people:
             memory.person = NearestPerson(0, math.nan, math.nan, 0.0 if inside else INF)
         if inside:
-            memory.in_picture.seen(memory.step_s, self.config.confirm_frames)
+            memory.in_picture.seen(memory.step_s, self.config.confirm_frames, max(weights))
         else:
             memory.in_picture.missed(memory.step_s)
             if memory.in_picture.is_over:
                 memory.in_picture = Evidence()
         if inside and memory.in_picture.is_enough:
             memory.last_hit_ns, memory.hit_kind = stamp_ns, StopKind.PERSON
+
+    def _is_in_picture_zone(self, person: SeenPerson, labels: LabelImage) -> bool:
+        feet, (height, width) = np.array(_feet_px(person)), labels.shape
+        return bool(self._image_zone.contains(feet, (width, height)).any())
 
     # What it means now
 
@@ -469,12 +473,6 @@ def _feet_px(person: SeenPerson) -> list[tuple[float, float]]:
     if not person.lowest_px > lowest + 1.0:
         return [(u, lowest)]
     return [(u, row) for row in np.linspace(lowest, person.lowest_px, CUT_STEPS).tolist()]
-
-
-def _extent_px(person: SeenPerson) -> int:
-    """Of its box, along the longer side."""
-    x0, y0, x1, y1 = person.bbox
-    return max(x1 - x0, y1 - y0)
 
 
 def _most_urgent(row: tuple[float, TrackedPerson]) -> tuple[float, float]:
