@@ -142,8 +142,9 @@ class CameraGeometry:
         self._has_warned = True
         self._node.get_logger().warning(
             f'Camera {self._name}, {self.topic}: images come, but after {waited_s:.1f} s '
-            f'{self.reason}, so that nothing is known in metres. Publish the calibration there, '
-            'or remap the image to a topic that has one beside it.'
+            f'{self.reason}, so that nothing is known in metres: geometry guessed, the stop has a '
+            'zone in the picture. Publish the calibration there, or remap the image to a topic '
+            'that has one beside it.'
         )
 
 

@@ -136,6 +136,13 @@ class StopConfig:
         'somebody at the stopping distance are: 0.56 is 34 m ahead of a level lens of 62° 1.4 m '
         'above the ground, and 20 m of one of 90°.',
     )
+    image_zone_adapts: bool = option(
+        True,
+        'Where lane markings show the horizon and the lane, the image zone is built by them: as '
+        'wide as the corridor, as far as a lens of 120° would see the stopping distance. False '
+        'keeps image_polygon.',
+        live=True,
+    )
     require_geometry: bool = option(
         False, 'No camera calibration is a stop; false takes the image zone meanwhile.', live=True
     )

@@ -115,7 +115,8 @@ def main(arguments: argparse.Namespace) -> int:
     """Measures and prints; returns 1 when a figure misses its bar, else 0."""
     config = StopConfig()
     if arguments.image_polygon:
-        config = replace(config, image_polygon=tuple(arguments.image_polygon))
+        polygon = tuple(arguments.image_polygon)
+        config = replace(config, image_polygon=polygon, image_zone_adapts=False)
     if arguments.jobs < 1:
         msg = f'--jobs is {arguments.jobs}. At least one drive at a time, please.'
         raise ConfigurationError(msg)
