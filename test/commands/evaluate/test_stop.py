@@ -27,7 +27,11 @@ from seg_ros.commands.evaluate.stop.drives import Moment, crossing_drives, momen
 from seg_ros.commands.evaluate.stop.figures import Bar, Tally, bars_for, missed_bars, table_of
 from seg_ros.commands.evaluate.stop.folder import CAMVID_LABEL_MAP, FolderTally
 from seg_ros.commands.evaluate.stop.processes import Judge
-from seg_ros.commands.evaluate.stop.task import evaluate_drives, evaluate_videos
+from seg_ros.commands.evaluate.stop.task import (
+    evaluate_drives,
+    evaluate_folders,
+    evaluate_videos,
+)
 from seg_ros.commands.shared.progress import Progress
 from seg_ros.core.errors import ConfigurationError, SegRosError
 from seg_ros.core.parameters.node_config import NodeConfig
@@ -376,3 +380,25 @@ def test_a_folder_without_labels_is_refused(tmp_path: Path) -> None:
 def test_another_configuration_changes_the_plan() -> None:
     slow = replace(StopConfig(), deceleration_mps2=1.0)
     assert crossing_drives(12, slow, 3) != crossing_drives(12, StopConfig(), 3)
+
+
+def test_several_folders_are_measured_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = ExactLabels((480, 360), CAMVID_LABEL_MAP).engine
+    nobody = np.full((360, 480), ROAD, np.uint8)
+    for name, labels in (('one', person_at(220)), ('two', nobody)):
+        (tmp_path / name).mkdir()
+        cv2.imwrite(str(tmp_path / name / 'a.png'), cv2.resize(street(), (480, 360)))
+        cv2.imwrite(str(tmp_path / name / 'a.label.png'), labels)
+    monkeypatch.setattr(evaluate_stop, 'load_engine', lambda _: engine)
+    backend = CannedBackend(engine, labels=[person_at(220), nobody])
+    monkeypatch.setattr(
+        evaluate_stop, 'create_backend', lambda *_, **__: argparse.Namespace(backend=backend)
+    )
+    folders = [tmp_path / 'one', tmp_path / 'two']
+    progress = Progress(io.StringIO())
+    figures = evaluate_folders(StopConfig(), folders, Judge('exact'), progress, True)
+    assert (figures['frames'], figures['frames_with_a_stop']) == (2, 1)
+    assert figures['clip_minutes'] == pytest.approx(0.05)
+    assert 'recall_by_px' in figures

@@ -37,7 +37,7 @@ from seg_ros.inference.registry import create_backend
 from seg_ros.recordings.opening import open_recording
 from seg_ros.recordings.recording import IMAGES, Recording
 
-__all__ = ['add_arguments', 'evaluate_drives', 'evaluate_folder', 'evaluate_videos', 'main']
+__all__ = ['add_arguments', 'evaluate_drives', 'evaluate_folders', 'evaluate_videos', 'main']
 
 EVENTS = 216
 QUIET_MINUTES = 10.5
@@ -83,8 +83,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--dataset',
         type=Path,
+        nargs='+',
         metavar='DIR',
-        help='instead of drives: NAME.avif (png, jpg) with NAME.label.png, ids as in CamVid',
+        help='instead of drives: folders of NAME.avif (png, jpg) with NAME.label.png, ids as in '
+        'CamVid',
     )
     parser.add_argument(
         '--image-polygon',
@@ -127,7 +129,7 @@ def main(arguments: argparse.Namespace) -> int:
     judge = Judge(arguments.engine, arguments.backend, arguments.threads)
     with Progress(sys.stderr) as progress:
         if arguments.dataset:
-            figures = evaluate_folder(config, arguments.dataset, judge, progress, arguments.clips)
+            figures = evaluate_folders(config, arguments.dataset, judge, progress, arguments.clips)
         elif arguments.video:
             figures = evaluate_videos(config, arguments.video, judge, progress)
         else:
@@ -181,12 +183,16 @@ def evaluate_drives(
     return figures
 
 
-def evaluate_folder(
-    config: StopConfig, folder: Path, judge: Judge, progress: Progress, with_clips: bool = False
+def evaluate_folders(
+    config: StopConfig,
+    folders: Sequence[Path],
+    judge: Judge,
+    progress: Progress,
+    with_clips: bool = False,
 ) -> Figures:
-    """Returns the figures over a folder of labelled pictures, with the image zone."""
+    """Returns the figures over folders of labelled pictures, with the image zone."""
     engine = load_engine(judge.engine)
-    pictures = list(labelled_pictures(folder))
+    pictures = [picture for folder in folders for picture in labelled_pictures(folder)]
     with closing(create_backend(judge.backend, engine, threads=judge.threads).backend) as backend:
         tally = FolderTally(config, backend)
         clips = ClipTally(config, backend)
