@@ -72,6 +72,11 @@ HORIZON_SHARE = 0.5  # of the height of the picture: a camera that looks straigh
 EVEN_CONFIDENCE, SURE_CONFIDENCE = 0.45, 0.55
 SURE_PX = 16  # along the longer side; smaller blobs are border for the most part
 
+# Who rides is 1.5 m high, half of which a network may lose: what the lower border cuts and is
+# lower is the own bonnet. Without a calibration the lens is at most 3 m high, as on a bus.
+LEAST_RIDER_M = 0.75
+LEAST_RIDER_SHARE = 0.5
+
 # Feet below the picture: nobody is narrower than its two legs, so nobody is nearer than that
 NARROWEST_M = 0.25
 # Who is cut by the side as well may be so many times as near as the last row shows, whatever its
@@ -228,6 +233,8 @@ class PeopleFinder:
             if not self._rider_ids and self._is_of_rider(whole, labels):
                 continue
             rides = self._rides(whole, labels)
+            if rides and _is_bonnet(whole, labels.shape[0], ground):
+                continue
             found.extend(
                 self._person(blob, labels, confidence, ground, rides)
                 for blob in ([whole] if rides else split(whole, px_per_m))
@@ -371,10 +378,22 @@ def _is_too_small(blob: Blob, rows: int, ground: GroundScale | None) -> bool:
     """
     height, width = blob.y1 - blob.y0, blob.x1 - blob.x0
     extent = height if blob.y1 >= rows else max(height, width)
+    return extent < _length_px(blob, rows, ground, LEAST_M, LEAST_SHARE)
+
+
+def _is_bonnet(blob: Blob, rows: int, ground: GroundScale | None) -> bool:
+    """Whether what the lower border cuts is too low for somebody who rides."""
+    least_px = _length_px(blob, rows, ground, LEAST_RIDER_M, LEAST_RIDER_SHARE)
+    return blob.y1 >= rows and blob.y1 - blob.y0 < least_px
+
+
+def _length_px(
+    blob: Blob, rows: int, ground: GroundScale | None, length_m: float, share: float
+) -> float:
+    """Of a length where a blob ends; by a share of the way from the horizon without a ground."""
     if ground is None:
-        return extent < LEAST_SHARE * (blob.y1 - HORIZON_SHARE * rows)
-    px_per_m = float(ground.px_per_m[blob.y1 - 1, (blob.x0 + blob.x1 - 1) // 2])
-    return extent < LEAST_M * px_per_m
+        return share * (blob.y1 - HORIZON_SHARE * rows)
+    return length_m * float(ground.px_per_m[blob.y1 - 1, (blob.x0 + blob.x1 - 1) // 2])
 
 
 def _surface_lut(label_map: LabelMap) -> NDArray[np.uint8]:
