@@ -83,6 +83,7 @@ def test_groups_are_named_with_a_dot_and_survive_a_round_trip() -> None:
         (NodeConfig(), {'camera_names': ('a', 'b')}, 'one topic per camera'),
         (NodeConfig(), {'image_topics': ('',)}, 'empty topic'),
         (NodeConfig(), {'lane.look_ahead_m': 7.0}, 'must be beyond vehicle.front_m 3.6 m'),
+        (NodeConfig(), {'stop.worst_case_speed_mps': 41.0}, 'odometry of that speed would be'),
     ],
 )
 def test_a_configuration_that_cannot_work_is_refused(

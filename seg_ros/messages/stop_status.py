@@ -24,6 +24,7 @@ def stop_status(name: str, decision: StopDecision, now_ns: int) -> DiagnosticSta
         'stop': str(decision.stop).lower(),
         'kind': decision.kind.value,
         'zone': decision.zone,
+        'geometry': f'guessed: {decision.guess}' if decision.guess else 'known',
         'for_s': f'{max(0, now_ns - decision.since_ns) / NS_PER_S:.2f}',
     }
     if decision.frame_ns is not None:

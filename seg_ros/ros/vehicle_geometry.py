@@ -150,7 +150,8 @@ class CameraGeometry:
         guesses = (
             f'the stop never says go (stop.require_geometry, zone {config.stop.zone})'
             if config.stop.require_geometry
-            else f'the stop guesses its zone in the picture (image, not {config.stop.zone})'
+            else f'the stop guesses its zone in the picture (geometry guessed: image, not '
+            f'{config.stop.zone})'
         )
         if config.stop.zone == 'image':
             guesses = 'the stop goes by its zone in the picture (image)'

@@ -12,10 +12,19 @@ import numpy as np
 from seg_ros.core.errors import ConfigurationError
 from seg_ros.core.geometry.camera import Mount
 
-__all__ = ['SCENARIOS', 'SURROUNDINGS', 'WEATHERS', 'CrossingEvent', 'SceneConfig', 'random_scene']
+__all__ = [
+    'SCENARIOS',
+    'SURROUNDINGS',
+    'WEATHERS',
+    'WHO',
+    'CrossingEvent',
+    'SceneConfig',
+    'random_scene',
+]
 
 WEATHERS = ('sunny', 'overcast', 'dusk', 'night', 'rain', 'fog')
 SURROUNDINGS = ('city', 'suburb', 'country')
+WHO = ('adult', 'child', 'wheelchair', 'pushchair', 'lying')
 DEFAULT_MOUNT = Mount(x=1.6, z=1.45, pitch=0.06)  # behind the windscreen of a car
 
 
@@ -29,6 +38,8 @@ class CrossingEvent:
         speed_mps: Walking speed.
         from_left: From which pavement the person comes.
         stops_in_lane_s: How long the person stands still in the middle of the vehicle's lane.
+        who: One of ``WHO``. Who lies does so in the middle of the vehicle's lane from when others
+            leave the kerb, for ``stops_in_lane_s``, and then gets up and walks on.
     """
 
     at_m: float
@@ -36,6 +47,7 @@ class CrossingEvent:
     speed_mps: float = 1.4
     from_left: bool = False
     stops_in_lane_s: float = 0.0
+    who: str = 'adult'
 
 
 @dataclass(frozen=True)
@@ -94,6 +106,8 @@ class SceneConfig:
     def __post_init__(self) -> None:
         _check_choice('weather', self.weather, WEATHERS)
         _check_choice('surroundings', self.surroundings, SURROUNDINGS)
+        for event in self.crossing_events:
+            _check_choice('who', event.who, WHO)
         width, height = self.size_wh
         if width < 32 or height < 32:
             msg = f'An image of at least 32x32 is needed, size_wh {self.size_wh} was asked for.'

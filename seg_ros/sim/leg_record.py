@@ -56,7 +56,8 @@ class LegRecord:
         worst_m: The largest offset.
         met: Ids of the people on foot who truly were in the stop zone or about to step into it.
         hit: Ids of the people whom the moving vehicle has touched.
-        stops: How often the signal stopped the vehicle.
+        stops: How often the signal stopped the vehicle; one that comes back before the vehicle
+            has gone on is the same.
         resumes: How often the vehicle went on after that.
         falsely_stopped_s: Time of the stop without anybody in or about the zone.
         pathless_s: Time in which the vehicle braked because no path came.
@@ -110,7 +111,8 @@ class LegRecord:
         self.unanswered += not answered
         self._add_place(frame)
         self._add_people(frame, stop)
-        if stop and not self._was_stop and ego.speed_mps > GOES_MPS:
+        begins = stop and not self._was_stop and not self._to_resume
+        if begins and ego.speed_mps > GOES_MPS:
             self.stops += 1
             self._to_resume = True
         if self._to_resume and not stop and ego.speed_mps > GOES_MPS:
@@ -141,6 +143,7 @@ class LegRecord:
             'hit': len(self.hit),
             'stops': self.stops,
             'resumes': self.resumes,
+            'ends_stopped': self.is_stopping,
             'falsely_stopped_s': round(self.falsely_stopped_s, 3),
             'pathless_s': round(self.pathless_s, 3),
             'unanswered': self.unanswered,
@@ -190,6 +193,8 @@ def figures_of(legs: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
         'persons_hit': total('hit'),
         'stops': total('stops'),
         'resumes': total('resumes'),
+        # A leg of a course that an older version began says nothing of it
+        'legs_that_end_stopped': sum(row.get('ends_stopped', False) for row in rows),
         'falsely_stopped_s': round(total('falsely_stopped_s'), 2),
         'pathless_s': round(total('pathless_s'), 2),
         'legs_given_up': total('stuck'),

@@ -20,6 +20,9 @@ BEHIND_M = 25.0
 PEOPLE_AHEAD_M = 130.0
 CARS_AHEAD_M = 220.0
 CELL_M = 12.0
+# Of who is not as tall as others: of seven, seated, flat on the back
+HEIGHTS_M = {'child': 1.15, 'wheelchair': 1.3, 'lying': 0.3}
+ADULT_M = 1.7
 
 CAR_LENGTH_M = 4.4
 CAR_GAP_M = 3.0
@@ -52,6 +55,7 @@ class Walker:
     pause_at_d_m: float = math.nan
     pause_s: float = 0.0
     forced: bool = False
+    who: str = 'adult'
 
 
 @dataclass
@@ -263,11 +267,12 @@ class Traffic:
         walker.mode = 'cross'
         walker.moving = True
         walker.forced = True
-        if event.stops_in_lane_s > 0.0:
-            walker.pause_at_d_m = self._profile.lane_centre_m(
-                self._profile.lanes_per_direction - 1
-            )
-            walker.pause_s = event.stops_in_lane_s
+        walker.who, walker.height_m = event.who, HEIGHTS_M.get(event.who, walker.height_m)
+        lane_d_m = self._profile.lane_centre_m(self._profile.lanes_per_direction - 1)
+        if event.stops_in_lane_s > 0.0 or event.who == 'lying':
+            walker.pause_at_d_m, walker.pause_s = lane_d_m, event.stops_in_lane_s
+        if event.who == 'lying':
+            walker.d_m, walker.moving = lane_d_m, False
 
     def _add_car(self, s_m: float, direction: int, ego: VehicleState) -> None:
         generator = self._generator
@@ -363,6 +368,8 @@ class Traffic:
         if (walker.d_m - walker.pause_at_d_m) * direction >= 0.0:
             walker.pause_s -= dt_s
             walker.moving = walker.pause_s <= 0.0
+            if walker.moving and walker.who == 'lying':  # gets up
+                walker.who, walker.height_m = 'adult', ADULT_M
 
     def _move_cars(self, ego: VehicleState, dt_s: float) -> None:
         for car in self.cars:

@@ -313,6 +313,7 @@ def test_parameters_come_from_the_file_of_the_node_and_from_the_command_line(
     config = config_of(file, ['stop.hold_s:=3.5', 'engine:=roadsynth'])
     assert (config.stop.hold_s, config.mount.z, config.engine) == (3.5, (1.4,), 'roadsynth')
     assert config_of(REPOSITORY / 'config' / 'segmentation.yaml', ()) == (NodeConfig())
+    assert config_of(REPOSITORY / 'config' / 'small_robot.yaml', ()).vehicle.max_speed_mps == 2.0
 
 
 def test_old_names_of_parameters_work_and_are_warned_of(

@@ -90,6 +90,17 @@ def test_a_stop_is_followed_by_a_resume_once_the_vehicle_goes_again() -> None:
     assert (record.stops, record.resumes, record.is_stopping) == (1, 1, False)
 
 
+def test_a_stop_that_comes_back_before_the_vehicle_has_gone_on_is_the_same_stop() -> None:
+    record = record_of(
+        (frame(0.0), True), (frame(0.4, speed_mps=0.9), False), (frame(0.5, speed_mps=1.1), True)
+    )
+    assert (record.stops, record.resumes) == (1, 0)
+    figures = figures_of([record.as_dict()])
+    assert (figures['stops'], figures['legs_that_end_stopped']) == (1, 1)
+    record.add(frame(0.8, speed_mps=2.0), stop=False, pathless=False, answered=True)
+    assert figures_of([record.as_dict()])['legs_that_end_stopped'] == 0
+
+
 def test_whoever_stands_in_the_zone_is_met_and_whoever_is_reached_is_hit() -> None:
     record = record_of((frame(0.0, person_x_m=15.0), True))
     assert (record.met, record.hit) == ({1}, set())

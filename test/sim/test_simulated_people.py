@@ -7,9 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from seg_ros.core.errors import ConfigurationError
 from seg_ros.core.geometry.camera import Camera
-from seg_ros.sim import SCENARIOS, CrossingEvent, Person, SceneConfig, SimFrame, World
+from seg_ros.sim import SCENARIOS, WHO, CrossingEvent, Person, SceneConfig, SimFrame, World
 from seg_ros.sim import classes as c
+from seg_ros.sim.labels.renderer import LabelWorld
 
 CALM = replace(
     SCENARIOS['straight'],
@@ -145,3 +147,63 @@ def test_a_person_behind_a_car_is_seen_in_part() -> None:
 
     assert any(0.1 < share < 0.9 for share in shares)
     assert all(0.0 <= share <= 1.0 for share in shares)
+
+
+# Width and height in metres, of somebody who is seen from the side
+SIZES_M = {
+    'adult': (0.3, 0.8, 1.5, 1.95),
+    'child': (0.2, 0.6, 1.0, 1.2),
+    'wheelchair': (0.7, 1.1, 1.2, 1.4),
+    'pushchair': (1.1, 1.7, 1.5, 1.95),
+    'lying': (1.5, 1.9, 0.15, 0.5),
+}
+
+
+def crossing(who: str, stops_s: float) -> SceneConfig:
+    """Somebody who stays in the middle of the lane for a while, 11 m ahead."""
+    event = CrossingEvent(11.0, 30.0, 1.5, stops_in_lane_s=stops_s, who=who)
+    return replace(
+        CALM, size_wh=(640, 360), speed_mps=0.0, lane_wander_m=0.0, crossing_events=(event,)
+    )
+
+
+@pytest.mark.parametrize('make_world', [World, LabelWorld])
+@pytest.mark.parametrize('who', WHO)
+def test_who_crosses_is_as_wide_and_high_as_such_people_are(
+    who: str, make_world: type[World]
+) -> None:
+    world = make_world(crossing(who, 30.0))
+    for _ in range(90):
+        world.step(0.05, 0.0, 0.0)
+    frame = world.render()
+    (person,) = frame.people
+    assert person.y_m == pytest.approx(0.0, abs=0.2)
+    assert person.bbox is not None
+    x0, y0, x1, y1 = person.bbox
+    assert person.visible_share > 0.95
+    px_per_m = Camera(world.camera, world.mount).intrinsics.k[0, 0] / (person.x_m - world.mount.x)
+    narrowest, widest, lowest, highest = SIZES_M[who]
+    if make_world is LabelWorld:  # its people face the camera, and are as wide from each side
+        narrowest = min(narrowest, 0.45)
+    assert narrowest <= (x1 - x0) / px_per_m <= widest
+    assert lowest <= (y1 - y0) / px_per_m <= highest
+    assert (frame.labels[y0:y1, x0:x1] == c.PEDESTRIAN).mean() > 0.3
+
+
+def test_who_lies_in_the_lane_gets_up_and_walks_on() -> None:
+    world = LabelWorld(crossing('lying', 2.0))
+    heights, offsets = [], []
+    for _ in range(100):
+        world.step(0.05, 0.0, 0.0)
+        (person,) = world.render().people
+        heights.append(person.height_m)
+        offsets.append(abs(person.y_m))
+    assert heights[:39] == [0.3] * 39
+    assert max(offsets[:39]) < 0.05
+    assert heights[-1] == 1.7
+    assert offsets[-1] > 3.0
+
+
+def test_somebody_of_a_kind_that_nobody_can_paint_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match=r"who 'giraffe' .* Use one of adult, child"):
+        crossing('giraffe', 0.0)

@@ -100,8 +100,12 @@ def misses(figures: Mapping[str, Any], km: float) -> list[str]:
             rms_m is not None and rms_m <= LATERAL_BAR_M
         ),
         f'{figures["persons_hit"]} people were hit': figures['persons_hit'] > 0,
+        # Where a leg ends in a stop nobody waits for its resume
         f'{figures["resumes"]} resumes after {figures["stops"]} stops': (
-            figures['resumes'] != figures['stops']
+            figures['resumes'] + figures['legs_that_end_stopped'] != figures['stops']
+        ),
+        f'{figures["legs_given_up"]} legs were given up, the vehicle stood for too long': (
+            figures['legs_given_up'] > 0
         ),
         f'{figures["frames_unanswered"]} frames were not answered': (
             figures['frames_unanswered'] > 0

@@ -187,6 +187,7 @@ class NodeConfig:
             )
         self.mount.check_cameras(len(self.camera_names))
         self.lane.check_front(self.vehicle.front_m)
+        self.stop.check_speed(self.vehicle.max_speed_mps)
         if '' in self.image_topics:
             raise ConfigurationError(
                 'image_topics has an empty topic. Give each camera the topic of its images.'

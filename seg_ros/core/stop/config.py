@@ -104,7 +104,13 @@ class StopConfig:
         2.5, 'What the brakes do.', unit='m/s^2', low=0.1, high=20.0, live=True
     )
     worst_case_speed_mps: float = option(
-        8.0, 'Speed that is assumed without odometry.', unit='m/s', low=0.0, high=60.0, live=True
+        8.0,
+        'Speed that is assumed without odometry, at most vehicle.max_speed_mps; where odometry '
+        'has said a larger one before it fell silent, that one is.',
+        unit='m/s',
+        low=0.0,
+        high=60.0,
+        live=True,
     )
     odometry: str = option(
         'once_seen',
@@ -129,6 +135,13 @@ class StopConfig:
         'the geometry is unknown, unless require_geometry. Put its upper edge where the feet of '
         'somebody at the stopping distance are: 0.56 is 34 m ahead of a level lens of 62° 1.4 m '
         'above the ground, and 20 m of one of 90°.',
+    )
+    image_zone_adapts: bool = option(
+        True,
+        'Where lane markings show the horizon and the lane, the image zone is built by them: as '
+        'wide as the corridor, as far as a lens of 120° would see the stopping distance. False '
+        'keeps image_polygon.',
+        live=True,
     )
     require_geometry: bool = option(
         False, 'No camera calibration is a stop; false takes the image zone meanwhile.', live=True
@@ -280,6 +293,20 @@ class StopConfig:
         _check_shares('stop.image_polygon', self.image_polygon)
         if len(self.ego_mask) > 2:
             _check_shares('stop.ego_mask', self.ego_mask)
+
+    def check_speed(self, max_speed_mps: float) -> None:
+        """Checks that the speed that is assumed is one that the vehicle can drive.
+
+        Raises:
+            ConfigurationError: It is not, with what would be right.
+        """
+        if self.worst_case_speed_mps > max_speed_mps:
+            raise ConfigurationError(
+                f'stop.worst_case_speed_mps is {self.worst_case_speed_mps:g} m/s and '
+                f'vehicle.max_speed_mps {max_speed_mps:g} m/s: odometry of that speed would be '
+                'refused. Raise vehicle.max_speed_mps to what the vehicle can drive, or lower '
+                'the other to it.'
+            )
 
 
 def _check_shares(name: str, values: tuple[float, ...]) -> None:

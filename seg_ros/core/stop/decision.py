@@ -165,6 +165,8 @@ class StopDecision:
         frame_ns: Stamp of the newest frame that was judged, None before the first.
         delay_s: How long at most somebody new in the zone is seen before it stops, at the present
             rate of frames; None before the second frame.
+        guess: Why the geometry is guessed, so that the zone is one in the picture; empty where it
+            is known, and where a zone in the picture was asked for.
     """
 
     stop: bool
@@ -175,6 +177,7 @@ class StopDecision:
     since_ns: int
     frame_ns: int | None = None
     delay_s: float | None = None
+    guess: str = ''
 
     @classmethod
     def without_frame(cls, kind: StopKind, since_ns: int, reason: str = '') -> StopDecision:

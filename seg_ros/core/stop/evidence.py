@@ -41,9 +41,11 @@ class Evidence:
         Args:
             step_s: Since the frame before.
             confirm_frames: Frames that are enough, 50 ms apart.
-            weight: 1 of somebody who is seen well, less of who is not.
+            weight: 1 of somebody who is seen well, less of who is not; below 0 it is evidence
+                that nobody is there.
         """
-        self.frames += weight * (_worth(step_s) if self.sightings else 1.0)
+        worth = _worth(step_s) if self.sightings else 1.0
+        self.frames = max(self.frames + weight * worth, 0.0)
         self.sightings += 1
         self.misses = 0
         self.is_enough |= self.frames >= confirm_frames - ENOUGH

@@ -11,6 +11,7 @@ import math
 
 from seg_ros.core.stop.config import StopConfig
 from seg_ros.core.stop.decision import Fault, StopKind
+from seg_ros.core.stop.frame_age import FrameAge
 from seg_ros.core.stop.zones import Motion
 from seg_ros.core.units import NS_PER_S
 from seg_ros.core.vehicle import VehicleConfig
@@ -22,6 +23,7 @@ __all__ = ['OdometryMonitor']
 STAMP_JITTER_S = 0.05
 # Messages in a row that end a fault: of two publishers that disagree every second one is wrong.
 GOOD_MESSAGES = 3
+NO_LIMITS = (-math.inf, math.inf)
 
 
 class OdometryMonitor:
@@ -29,11 +31,20 @@ class OdometryMonitor:
 
     Args:
         vehicle: What it can do.
+
+    Attributes:
+        fastest_mps: The largest speed that was believed, forward or backward.
     """
 
     def __init__(self, vehicle: VehicleConfig) -> None:
         self._vehicle = vehicle
         self._motion: Motion | None = None  # the newest one that is believed
+        # The speeds that all messages before it allow at its stamp: small steps that are each
+        # within the jitter of stamps may not add up to a jump
+        self._possible_mps = NO_LIMITS
+        self._age = FrameAge()
+        self._is_looked_at = True  # since the newest motion came
+        self.fastest_mps = 0.0
         self._fault: Fault | None = None
         self._fault_ns = 0
         self._good = 0  # messages in a row since the fault
@@ -53,20 +64,39 @@ class OdometryMonitor:
         if not problem and known is not None:
             if step_s < 0.0:
                 return
-            problem = _jump(known, motion, step_s, self._vehicle)
+            problem = self._jump(known, motion, step_s)
         if problem:
             self._fault = Fault(StopKind.ODOMETRY_IMPLAUSIBLE, problem)
             self._fault_ns, self._good = motion.stamp_ns, 0
             return
-        self._motion = motion
+        least, most = self._possible_after(step_s) if known is not None else NO_LIMITS
+        jitter_mps = self._vehicle.max_acceleration_mps2 * STAMP_JITTER_S
+        self._possible_mps = (
+            max(least, motion.speed_mps - jitter_mps),
+            min(most, motion.speed_mps + jitter_mps),
+        )
+        self._motion, self._is_looked_at = motion, False
+        self.fastest_mps = max(self.fastest_mps, abs(motion.speed_mps))
         self._good += 1
         if self._good >= GOOD_MESSAGES:
             self._fault = None
 
+    def look(self, now_ns: int, steady_ns: int | None) -> None:
+        """Lets time pass: no step of the clock keeps what came long ago fresh.
+
+        Args:
+            now_ns: The clock that the stamps come from.
+            steady_ns: A clock that never steps; None where the other may rightly be slower.
+        """
+        if self._motion is not None and not self._is_looked_at:
+            self._age.begin(self._motion.stamp_ns, now_ns)
+            self._is_looked_at = True
+        self._age.look(now_ns, steady_ns)
+
     def fresh(self, now_ns: int, timeout_s: float) -> Motion | None:
         """Returns the newest motion that is believed, None where it is too old."""
         motion = self._motion
-        if motion is None or abs(now_ns - motion.stamp_ns) > timeout_s * NS_PER_S:
+        if motion is None or self._age_ns(motion, now_ns) > timeout_s * NS_PER_S:
             return None
         return motion
 
@@ -83,13 +113,37 @@ class OdometryMonitor:
         if config.odometry == 'optional' or self.fresh(now_ns, timeout_s) is not None:
             return None
         if self._motion is not None:
-            age_s = (now_ns - self._motion.stamp_ns) / NS_PER_S
+            age_s = max((now_ns - self._motion.stamp_ns), self._known_age_ns) / NS_PER_S
             return Fault(StopKind.NO_ODOMETRY, f'the newest odometry is {age_s:.2f} s old')
         if self._fault is not None:
             return self._fault
         if config.odometry == 'required':
             return Fault(StopKind.NO_ODOMETRY, 'no odometry has come yet')
         return None
+
+    @property
+    def _known_age_ns(self) -> int:
+        """Of the newest motion at the last look; 0 before one."""
+        return self._age.ns if self._is_looked_at else 0
+
+    def _age_ns(self, motion: Motion, now_ns: int) -> int:
+        return max(abs(now_ns - motion.stamp_ns), self._known_age_ns)
+
+    def _possible_after(self, step_s: float) -> tuple[float, float]:
+        """The least and the largest speed that what was believed allows so much later."""
+        change_mps = self._vehicle.max_acceleration_mps2 * step_s
+        return self._possible_mps[0] - change_mps, self._possible_mps[1] + change_mps
+
+    def _jump(self, known: Motion, motion: Motion, step_s: float) -> str:
+        """Why a message cannot follow those that were believed, empty if it can."""
+        least, most = self._possible_after(step_s)
+        if least <= motion.speed_mps <= most:
+            return ''
+        return (
+            f'odometry jumps from {known.speed_mps:.3g} to {motion.speed_mps:.3g} m/s within '
+            f'{step_s:.3f} s, after what came before it {least:.3g} to {most:.3g} are possible '
+            f'with vehicle.max_acceleration_mps2 {self._vehicle.max_acceleration_mps2:.4g}'
+        )
 
 
 def _impossible(motion: Motion, vehicle: VehicleConfig) -> str:
@@ -114,14 +168,3 @@ def _impossible(motion: Motion, vehicle: VehicleConfig) -> str:
             f'{vehicle.max_acceleration_mps2:.4g}'
         )
     return ''
-
-
-def _jump(known: Motion, motion: Motion, step_s: float, vehicle: VehicleConfig) -> str:
-    """Why a message cannot follow the one that was believed, empty if it can."""
-    change_mps = abs(motion.speed_mps - known.speed_mps)
-    if change_mps <= vehicle.max_acceleration_mps2 * (step_s + STAMP_JITTER_S):
-        return ''
-    return (
-        f'odometry jumps from {known.speed_mps:.3g} to {motion.speed_mps:.3g} m/s within '
-        f'{step_s:.3f} s, and vehicle.max_acceleration_mps2 is {vehicle.max_acceleration_mps2:.4g}'
-    )

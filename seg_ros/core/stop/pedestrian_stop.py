@@ -23,6 +23,7 @@ from seg_ros.core.stop.config import StopConfig
 from seg_ros.core.stop.decision import Fault, NearestPerson, StopDecision, StopKind
 from seg_ros.core.stop.evidence import Evidence, frames_to_believe
 from seg_ros.core.stop.frame_age import FrameAge
+from seg_ros.core.stop.guessed_zone import WIDEST_LENS_RAD, GuessedZone
 from seg_ros.core.stop.odometry import OdometryMonitor
 from seg_ros.core.stop.people import PeopleFinder, SeenPerson
 from seg_ros.core.stop.sight import ZoneSight, ZoneWatch
@@ -48,7 +49,8 @@ STRAIGHT_ON = 'corridor straight on'
 INF = float('inf')
 # Share of the width of the picture, at a distance of 1 m, that a child of 1 m takes through the
 # widest plausible lens, 120 degrees: who is smaller than that at the stopping distance is beyond.
-NEAR_CHILD_SHARE_M = 1.0 / (2.0 * math.tan(math.radians(60.0)))
+NEAR_CHILD_SHARE_M = 1.0 / (2.0 * math.tan(0.5 * WIDEST_LENS_RAD))
+NO_GEOMETRY = 'the camera has no calibration, or sees no ground'
 PERIOD_GAIN = 0.2  # of the newest frame: the rate that is told follows within some five frames
 
 
@@ -72,6 +74,7 @@ class _Memory:
     people: tuple[TrackedPerson, ...] = ()
     zone: GroundZone | None = None
     zone_name: str = ''
+    guess: str = ''  # why the geometry is guessed
     since_ns: int | None = None
     was_stop: bool = True
 
@@ -140,6 +143,8 @@ class PedestrianStop:
             min_share=config.min_person_share,
         )
         self._image_zone = ImageZone(config.image_polygon)
+        lane_ids = self._label_map.ids_with_role('lane') if config.image_zone_adapts else ()
+        self._guessed_zone = GuessedZone(lane_ids, config.corridor_half_width_m)
         self._watch = ZoneWatch(config, self._label_map, self._vehicle)
         self._tracker.confirm_frames = config.confirm_frames
         self._tracker.coast_s = config.coast_s
@@ -149,6 +154,7 @@ class PedestrianStop:
     def reset(self) -> None:
         """Forgets every frame. The odometry stays: it has its own stamp."""
         self._tracker.reset()
+        self._guessed_zone.reset()
         self._memory = _Memory()
 
     def odometry(self, motion: Motion) -> None:
@@ -220,9 +226,12 @@ class PedestrianStop:
         labels = self._watch.without_vehicle(labels, self._label_map.unlabelled)
         people = self._finder.find(labels, confidence, ground)
         if config.zone == 'image' or ground is None or not ground.is_known:
-            self._judge_picture(people, labels, stamp_ns)
-            self._take_sight(self._watch.look_at_picture(labels), stamp_ns)
+            memory.guess = '' if config.zone == 'image' else no_ground or NO_GEOMETRY
+            picture_zone = self._picture_zone_at(labels, stamp_ns)
+            self._judge_picture(people, labels, stamp_ns, picture_zone)
+            self._take_sight(self._watch.look_at_picture(labels, picture_zone), stamp_ns)
         else:
+            memory.guess = ''
             zone = self._zone_at(stamp_ns, lane)
             # Nobody in the zone is left out for being far away
             reach_m = max(config.max_distance_m, zone.reach_m)
@@ -247,6 +256,7 @@ class PedestrianStop:
             self._start_again(now_ns)
         self._memory.now_ns = now_ns
         self._memory.age.look(now_ns, steady_ns)
+        self._odometry.look(now_ns, steady_ns)
         return self._decide(now_ns)
 
     # What a frame says
@@ -276,7 +286,7 @@ class PedestrianStop:
         if config.require_geometry and (ground is None or not ground.is_known):
             return Fault(
                 StopKind.NO_GEOMETRY,
-                no_ground or 'the camera has no calibration, or sees no ground',
+                no_ground or NO_GEOMETRY,
             )
         if confidence is not None and config.min_frame_confidence > 0.0:
             mean = cv2.mean(confidence)[0] / 255.0 if confidence.size else 0.0
@@ -313,7 +323,11 @@ class PedestrianStop:
 
     def _stopping_distance_m(self, stamp_ns: int) -> float:
         motion = self._fresh_motion(stamp_ns)
-        speed = self.config.worst_case_speed_mps if motion is None else motion.speed_mps
+        if motion is None:
+            # Who has been faster may be so again
+            speed = max(self.config.worst_case_speed_mps, self._odometry.fastest_mps)
+        else:
+            speed = motion.speed_mps
         return stopping_distance_m(speed, self.config, self._vehicle)
 
     def _judge_ground(self, stamp_ns: int, zone: PolygonZone | CorridorZone) -> None:
@@ -354,21 +368,30 @@ class PedestrianStop:
         timeout_ns = self.config.stale_timeout_s * NS_PER_S
         return memory.seen_ns is None or now_ns - memory.seen_ns > timeout_ns
 
+    def _picture_zone_at(self, labels: LabelImage, stamp_ns: int) -> ImageZone:
+        """The zone by the lane that is seen, or as it was given."""
+        if not self.config.image_zone_adapts:
+            return self._image_zone
+        self._guessed_zone.look(labels, stamp_ns)
+        size_wh = labels.shape[1], labels.shape[0]
+        stopping_m = self._stopping_distance_m(stamp_ns)
+        return self._guessed_zone.zone(stopping_m, size_wh) or self._image_zone
+
     def _judge_picture(
-        self, people: Sequence[SeenPerson], labels: LabelImage, stamp_ns: int
+        self, people: Sequence[SeenPerson], labels: LabelImage, stamp_ns: int, zone: ImageZone
     ) -> None:
-        memory, zone = self._memory, self._image_zone
+        memory = self._memory
         least_px = labels.shape[1] * NEAR_CHILD_SHARE_M / self._stopping_distance_m(stamp_ns)
-        people = [p for p in people if _extent_px(p) >= least_px]
+        people = [p for p in people if p.extent_px >= least_px]
         self._tracker.reset()
         memory.people, memory.zone, memory.zone_name = (), None, zone.name
-        feet = np.array([foot for p in people for foot in _feet_px(p)]).reshape(-1, 2)
-        inside = bool(zone.contains(feet, (labels.shape[1], labels.shape[0])).any())
+        weights = [p.weight for p in people if _is_in_picture_zone(p, zone, labels)]
+        inside = bool(weights)
         memory.person = None
         if people:
             memory.person = NearestPerson(0, math.nan, math.nan, 0.0 if inside else INF)
         if inside:
-            memory.in_picture.seen(memory.step_s, self.config.confirm_frames)
+            memory.in_picture.seen(memory.step_s, self.config.confirm_frames, max(weights))
         else:
             memory.in_picture.missed(memory.step_s)
             if memory.in_picture.is_over:
@@ -394,6 +417,7 @@ class PedestrianStop:
             memory.since_ns,
             memory.stamp_ns,
             self._expected_delay_s(),
+            memory.guess,
         )
 
     def _expected_delay_s(self) -> float | None:
@@ -458,18 +482,17 @@ class PedestrianStop:
             self._memory.last_hit_ns = from_ns - 1
 
 
+def _is_in_picture_zone(person: SeenPerson, zone: ImageZone, labels: LabelImage) -> bool:
+    feet, (height, width) = np.array(_feet_px(person)), labels.shape
+    return bool(zone.contains(feet, (width, height)).any())
+
+
 def _feet_px(person: SeenPerson) -> list[tuple[float, float]]:
     """Column and row of its feet; of cut ones every place where they may be below the picture."""
     u, lowest = person.foot_px[0], person.bbox[3] - 1.0
     if not person.lowest_px > lowest + 1.0:
         return [(u, lowest)]
     return [(u, row) for row in np.linspace(lowest, person.lowest_px, CUT_STEPS).tolist()]
-
-
-def _extent_px(person: SeenPerson) -> int:
-    """Of its box, along the longer side."""
-    x0, y0, x1, y1 = person.bbox
-    return max(x1 - x0, y1 - y0)
 
 
 def _most_urgent(row: tuple[float, TrackedPerson]) -> tuple[float, float]:

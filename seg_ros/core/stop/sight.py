@@ -79,7 +79,8 @@ class ZoneWatch:
             for role in names:
                 self._meaning[list(label_map.ids_with_role(role))] = meaning
         self._has_ground = bool((self._meaning == GROUND).any())
-        self._image_cells = ImageZone(config.image_polygon).cells(IMAGE_ROWS, COLUMNS)
+        self._image_zone = ImageZone(config.image_polygon)
+        self._image_cells = self._image_zone.cells(IMAGE_ROWS, COLUMNS)
         self._vehicle_mask: NDArray[np.uint8] | None = None
         self.regions: tuple[int, ...] = ()
 
@@ -115,9 +116,11 @@ class ZoneWatch:
         share = _share(in_view & must_see, must_see) if must_see.any() else 1.0
         return ZoneSight(blind_m, share, *_ground_shares(in_view, meanings))
 
-    def look_at_picture(self, labels: LabelImage) -> ZoneSight:
+    def look_at_picture(self, labels: LabelImage, zone: ImageZone) -> ZoneSight:
         """Returns how the image zone is seen, where nothing is known about the ground."""
         height, width = labels.shape
+        if zone is not self._image_zone:
+            self._image_zone, self._image_cells = zone, zone.cells(IMAGE_ROWS, COLUMNS)
         in_view, meanings = self._at(labels, self._image_cells * (width, height) - 0.5)
         return ZoneSight(math.nan, 1.0, *_ground_shares(in_view, meanings))
 

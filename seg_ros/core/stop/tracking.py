@@ -169,7 +169,7 @@ class PeopleTracker:
         matched = dict(pairs)
         for row in range(len(self._ids)):
             if row in matched:
-                self._evidence[row].seen(dt_s, self.confirm_frames)
+                self._evidence[row].seen(dt_s, self.confirm_frames, people[matched[row]].weight)
                 self._gone[row] = 0
                 self._seen_ns[row] = stamp_ns
                 self._seen[row] = people[matched[row]]
@@ -372,7 +372,7 @@ class PeopleTracker:
             self._ids.append(self._next_id)
             self._next_id += 1
             self._evidence.append(Evidence())
-            self._evidence[-1].seen(0.0, self.confirm_frames)
+            self._evidence[-1].seen(0.0, self.confirm_frames, people[index].weight)
             self._gone.append(0)
             self._leaves.append(False)
             self._seen_ns.append(self._stamp_ns)

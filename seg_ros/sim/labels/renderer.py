@@ -38,6 +38,7 @@ NEAREST_M = 0.6
 CAR_LWH_M = (4.4, 1.8, 1.45)
 STEM_M = 0.15
 POLE_M = 0.06
+REACH_M = {'pushchair': 1.2, 'lying': 1.0}  # to each side; others, 0.6
 STRIDE = 0.45  # of the leg's length, to the front and to the back
 SHIFT = 4  # fractional bits of the coordinates that cv2 draws with
 FINE = 4  # people are drawn at so many times the resolution
@@ -80,6 +81,8 @@ class _Walk(NamedTuple):
     phase: float
     step: float  # how far the legs are apart, seen from here: -1 to 1
     code: int
+    who: str = 'adult'
+    side: float = 1.0  # towards which side of the picture it goes
 
 
 class LabelRenderer:
@@ -189,7 +192,15 @@ class LabelRenderer:
         riders = traffic.cyclists[: LAST_CODE + 1 - FIRST_CYCLIST_CODE]
         walks = [
             _Walk(
-                w.id, w.s_m, w.d_m, w.height_m, w.phase, math.sin(w.heading_rad) * w.moving, code
+                id=w.id,
+                s_m=w.s_m,
+                d_m=w.d_m,
+                height_m=w.height_m,
+                phase=w.phase,
+                step=math.sin(w.heading_rad) * w.moving,
+                code=code,
+                who=w.who,
+                side=-math.copysign(1.0, math.sin(w.heading_rad)),
             )
             for code, w in enumerate(walkers, FIRST_PERSON_CODE)
         ]
@@ -239,7 +250,8 @@ def _paint_person(codes: Codes, u: float, v: float, scale: float, walk: _Walk) -
     """Two legs, a trunk and a head; a pixel belongs to it when half of it is covered."""
     h = walk.height_m
     height, width = codes.shape
-    x0, x1 = math.floor(u - 0.6 * scale) - 1, math.ceil(u + 0.6 * scale) + 2
+    reach = REACH_M.get(walk.who, 0.6) * scale
+    x0, x1 = math.floor(u - reach) - 1, math.ceil(u + reach) + 2
     y0, y1 = math.floor(v - (h + 0.1) * scale) - 1, math.ceil(v + 0.1 * scale) + 2
     left, top, right, bottom = max(x0, 0), max(y0, 0), min(x1, width), min(y1, height)
     if left >= right or top >= bottom:
@@ -251,21 +263,14 @@ def _paint_person(codes: Codes, u: float, v: float, scale: float, walk: _Walk) -
         across, up = u + x_m * scale, v - z_m * scale
         return (across - left + 0.5) * FINE - 0.5, (up - top + 0.5) * FINE - 0.5
 
-    swing = STRIDE * 0.49 * h * walk.step * math.sin(math.tau * walk.phase)
-    for side in (-1.0, 1.0):
-        foot = side * (0.07 + swing)
-        leg = [(foot - 0.06, 0.0), (foot + 0.08, 0.0), (side * 0.08 + 0.07, 0.5 * h)]
-        leg.append((side * 0.08 - 0.07, 0.5 * h))
-        _fill(board, np.array([pixel(*point) for point in leg]), 255)
-    trunk = [(-0.17, 0.47 * h), (0.17, 0.47 * h), (0.23, 0.8 * h), (-0.23, 0.8 * h)]
-    _fill(board, np.array([pixel(*point) for point in trunk]), 255)
-    neck = [(-0.05, 0.78 * h), (0.05, 0.78 * h), (0.05, 0.9 * h), (-0.05, 0.9 * h)]
-    _fill(board, np.array([pixel(*point) for point in neck]), 255)
-    centre = pixel(0.0, 0.92 * h)
+    parts, (head_x, head_z, head_m) = _parts(walk)
+    for part in parts:
+        _fill(board, np.array([pixel(*point) for point in part]), 255)
+    centre = pixel(head_x, head_z)
     cv2.circle(
         board,
         (round(centre[0] * (1 << SHIFT)), round(centre[1] * (1 << SHIFT))),
-        max(1, round(0.08 * h * scale * FINE * (1 << SHIFT))),
+        max(1, round(head_m * scale * FINE * (1 << SHIFT))),
         255,
         -1,
         cv2.LINE_8,
@@ -287,6 +292,38 @@ def _paint_person(codes: Codes, u: float, v: float, scale: float, walk: _Walk) -
         top + int(rows[-1]) + 1,
     )
     return _Figure(walk.code, inside * whole_px / box_px, bbox)
+
+
+Corners = list[tuple[float, float]]
+
+
+def _parts(walk: _Walk) -> tuple[list[Corners], tuple[float, float, float]]:
+    """Polygons across and up, metres, and the place and radius of the head."""
+    h = walk.height_m
+    if walk.who == 'lying':
+        body = [_box(-0.85, 0.6, 0.0, 0.22), _box(-0.25, 0.5, 0.0, h)]
+        return body, (0.72, 0.13, 0.13)
+    if walk.who == 'wheelchair':
+        wheels, lap = _box(-0.32, 0.32, 0.0, 0.6), _box(-0.3, 0.45, 0.42, 0.65)
+        trunk = [(-0.25, 0.5), (0.15, 0.5), (0.15, 0.82 * h), (-0.25, 0.82 * h)]
+        return [wheels, lap, trunk, _box(0.3, 0.5, 0.05, 0.5)], (-0.05, 0.91 * h, 0.12)
+    legs, swing = [], STRIDE * 0.49 * h * walk.step * math.sin(math.tau * walk.phase)
+    for side in (-1.0, 1.0):
+        foot = side * (0.07 + swing)
+        leg = [(foot - 0.06, 0.0), (foot + 0.08, 0.0), (side * 0.08 + 0.07, 0.5 * h)]
+        legs.append([*leg, (side * 0.08 - 0.07, 0.5 * h)])
+    trunk = [(-0.17, 0.47 * h), (0.17, 0.47 * h), (0.23, 0.8 * h), (-0.23, 0.8 * h)]
+    neck = [(-0.05, 0.78 * h), (0.05, 0.78 * h), (0.05, 0.9 * h), (-0.05, 0.9 * h)]
+    parts = [*legs, trunk, neck]
+    if walk.who == 'pushchair':
+        near, far = sorted((0.45 * walk.side, 1.1 * walk.side))
+        hands = sorted((0.15 * walk.side, 0.5 * walk.side))
+        parts += [_box(near, far, 0.05, 0.95), _box(hands[0], hands[1], 0.9, 1.05)]
+    return parts, (0.0, 0.92 * h, 0.08 * h)
+
+
+def _box(left: float, right: float, low: float, high: float) -> Corners:
+    return [(left, low), (right, low), (right, high), (left, high)]
 
 
 def _fill_all(codes: Codes, polygons: list[Float64Array], code: int) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import pairwise
 
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from seg_ros.sim.paint.brush import Brush, Place, Rgb
 from seg_ros.sim.paint.canvas import Sprite
 from seg_ros.sim.paint.view import NEAR_M
-from seg_ros.sim.traffic import Cyclist, Walker
+from seg_ros.sim.traffic import ADULT_M, Cyclist, Walker
 
 __all__ = ['Drawn', 'paint_cyclist', 'paint_walker']
 
@@ -152,9 +152,14 @@ def _clothes(look: int) -> _Clothes:
 def paint_walker(brush: Brush, walker: Walker, code: int) -> Drawn:
     """Somebody on foot, in the middle of a step or standing."""
     place = brush.place(walker.s_m, walker.d_m)
+    if walker.who in ('lying', 'wheelchair'):
+        body = _lying(walker.look) if walker.who == 'lying' else _seated(walker.look)
+        heading = place.heading_rad + walker.heading_rad
+        return _paint(brush, place, heading, body, walker.height_m, code)
     swing = round(0.42 + 0.12 * (walker.speed_mps - 1.2), 2) if walker.moving else 0.0
     beat = round(walker.phase * PHASES) % PHASES if walker.moving else 0
-    body = _walking(walker.look, beat, swing, walker.height_m)
+    figure = _pushing if walker.who == 'pushchair' else _walking
+    body = figure(walker.look, beat, swing, walker.height_m)
     heading = place.heading_rad + walker.heading_rad
     return _paint(brush, place, heading, body, walker.height_m, code)
 
@@ -170,6 +175,28 @@ def paint_cyclist(brush: Brush, cyclist: Cyclist, code: int) -> Drawn:
 @lru_cache(maxsize=KNOWN_BODIES)
 def _walking(look: int, beat: int, swing: float, height_m: float) -> _Body:
     return _Body.of(_pedestrian(_clothes(look), beat / PHASES, swing, height_m))
+
+
+@lru_cache(maxsize=KNOWN_BODIES)
+def _pushing(look: int, beat: int, swing: float, height_m: float) -> _Body:
+    clothes = _clothes(look)
+    return _Body.of([*_pedestrian(clothes, beat / PHASES, swing, height_m), *_pushchair(clothes)])
+
+
+@lru_cache(maxsize=KNOWN_BODIES)
+def _seated(look: int) -> _Body:
+    return _Body.of(_wheelchair_user(_clothes(look)))
+
+
+@lru_cache(maxsize=KNOWN_BODIES)
+def _lying(look: int) -> _Body:
+    """Flat on the back, the head where the figure faces."""
+
+    def laid(point: Vector) -> Vector:
+        return point[2] - 0.5 * ADULT_M, point[1], 0.13 + 0.5 * point[0]
+
+    limbs = _pedestrian(_clothes(look), 0.0, 0.0, ADULT_M)
+    return _Body.of([replace(limb, start=laid(limb.start), end=laid(limb.end)) for limb in limbs])
 
 
 @lru_cache(maxsize=KNOWN_BODIES)
@@ -377,6 +404,46 @@ def _down(start: Vector, angle: float, length: float) -> Vector:
         start[1],
         start[2] - length * math.cos(angle),
     )
+
+
+def _wheel(x: float, y: float, radius: float, colour: Rgb) -> list[_Limb]:
+    points = [
+        (x + radius * math.cos(angle), y, radius + radius * math.sin(angle))
+        for angle in np.linspace(0.0, 2.0 * math.pi, 13)
+    ]
+    return [_Limb(a, b, 0.022, 0.022, colour, -0.01) for a, b in pairwise(points)]
+
+
+def _pushchair(clothes: _Clothes) -> list[_Limb]:
+    """With a hood, half a metre ahead of who pushes it."""
+    tyre: Rgb = (30, 30, 32)
+    cloth: Rgb = clothes.trousers if clothes.bag is None else clothes.bag
+    limbs = [
+        *(limb for x in (0.5, 0.95) for y in (-0.2, 0.2) for limb in _wheel(x, y, 0.1, tyre)),
+        _Limb((0.6, 0.0, 0.45), (0.92, 0.0, 0.5), 0.17, 0.16, cloth),
+        _Limb((0.58, 0.0, 0.62), (0.66, 0.0, 0.78), 0.18, 0.16, cloth),
+    ]
+    for y in (-0.2, 0.2):
+        limbs.append(_Limb((0.95, y, 0.15), (0.3, y, 1.0), 0.018, 0.018, tyre))
+        limbs.append(_Limb((0.05, y, 1.2), (0.3, y, 1.0), 0.045, 0.035, clothes.top, 0.02))
+    return limbs
+
+
+def _wheelchair_user(clothes: _Clothes) -> list[_Limb]:
+    """A wheelchair and who sits in it."""
+    tyre: Rgb = (26, 26, 28)
+    limbs = [limb for y in (-0.3, 0.3) for limb in _wheel(-0.05, y, 0.3, tyre)]
+    limbs += [limb for y in (-0.2, 0.2) for limb in _wheel(0.4, y, 0.08, tyre)]
+    limbs.append(_Limb((-0.25, 0.0, 0.5), (-0.27, 0.0, 0.9), 0.16, 0.16, (40, 42, 48), -0.02))
+    for y in (-0.1, 0.1):
+        limbs.append(_Limb((-0.15, y, 0.56), (0.3, y, 0.58), 0.09, 0.07, clothes.trousers))
+        limbs.append(_Limb((0.3, y, 0.56), (0.38, y, 0.16), 0.06, 0.045, clothes.trousers))
+        limbs.append(_Limb((0.36, y, 0.12), (0.5, y, 0.1), 0.04, 0.03, clothes.shoes))
+        limbs.append(_Limb((-0.15, y, 0.62), (-0.15, y, 0.98), 0.11, 0.1, clothes.top, 0.01))
+        limbs.append(_Limb((-0.13, 2.2 * y, 0.98), (0.0, 2.8 * y, 0.62), 0.05, 0.04, clothes.top))
+    limbs.append(_Limb((-0.14, 0.0, 1.0), (-0.12, 0.0, 1.08), 0.06, 0.055, clothes.skin))
+    limbs.extend(_head(clothes, (-0.1, 0.0, 1.18), 0.108))
+    return limbs
 
 
 def _rider(clothes: _Clothes, phase: float, height_m: float) -> list[_Limb]:

@@ -9,7 +9,7 @@ import multiprocessing
 import threading
 import time
 from dataclasses import replace
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
 
 import cv2
@@ -19,19 +19,26 @@ import pytest
 from seg_ros.commands.evaluate.evaluated_camera import EvaluatedCamera
 from seg_ros.commands.evaluate.exact_labels import ExactLabels
 from seg_ros.commands.evaluate.labelled_folder import labelled_pictures
+from seg_ros.commands.evaluate.stop import near as evaluate_near
 from seg_ros.commands.evaluate.stop import task as evaluate_stop
 from seg_ros.commands.evaluate.stop.clips import ClipTally, clip_of
-from seg_ros.commands.evaluate.stop.drives import Moment, crossing_drives
+from seg_ros.commands.evaluate.stop.drills import drill_figures, drills_of
+from seg_ros.commands.evaluate.stop.drives import Moment, crossing_drives, moments_of
 from seg_ros.commands.evaluate.stop.figures import Bar, Tally, bars_for, missed_bars, table_of
 from seg_ros.commands.evaluate.stop.folder import CAMVID_LABEL_MAP, FolderTally
 from seg_ros.commands.evaluate.stop.processes import Judge
-from seg_ros.commands.evaluate.stop.task import evaluate_drives
+from seg_ros.commands.evaluate.stop.task import (
+    evaluate_drives,
+    evaluate_folders,
+    evaluate_videos,
+)
 from seg_ros.commands.shared.progress import Progress
 from seg_ros.core.errors import ConfigurationError, SegRosError
 from seg_ros.core.parameters.node_config import NodeConfig
 from seg_ros.core.stop.config import StopConfig
 from seg_ros.core.stop.zones import stopping_distance_m
 from seg_ros.inference.canned_backend import CannedBackend
+from seg_ros.sim.labels.renderer import LabelWorld
 from test.core.stop.street_pictures import street
 
 PEDESTRIAN, ROAD = 9, 3
@@ -211,6 +218,77 @@ def test_an_engine_that_is_not_there_is_named() -> None:
         evaluate_drives(StopConfig(), 1, 0.0, 5, Progress(io.StringIO()), Judge('no-such-engine'))
 
 
+def test_drills_tell_what_is_hard_for_the_stop_one_thing_at_a_time() -> None:
+    config = StopConfig()
+    drills = drills_of(1, config, 7, (320, 180), exact=True)
+    parts = [(drill.figure, drill.part) for drill in drills]
+    bars = bars_for('exact', 1.0)
+    assert all(f'{figure}.{part}' in bars for figure, part in parts)
+    assert {figure for figure, _ in parts} == {'who', 'by_fps', 'runner', 'flicker'}
+    some = [drill for drill in drills if drill.part in {'4', '5 m/s at 7 fps'}]
+    judged = (
+        list(moments_of(drill.drive, config, ExactLabels((320, 180)), LabelWorld))
+        for drill in some
+    )
+    figures = drill_figures(some, judged)
+    assert missed_bars(figures, bars) == []
+    assert {*figures} == {'by_fps', 'runner'}
+    assert drills_of(0, config, 7, (320, 180), exact=True) == []
+    network = drills_of(1, config, 7, (320, 180), exact=False)
+    assert {drill.figure for drill in network} == {'who'}
+
+
+def test_a_camera_of_few_frames_gives_no_decision_between_them() -> None:
+    config = StopConfig()
+    (drill,) = (d for d in drills_of(1, config, 7, (320, 180), exact=True) if d.part == '4')
+    moments = list(
+        islice(moments_of(drill.drive, config, ExactLabels((320, 180)), LabelWorld), 31)
+    )
+    kinds = [moment.kind for moment in moments]
+    assert [kinds[index : index + 5] for index in range(0, 30, 5)] == [
+        [kind] * 5 for kind in kinds[:30:5]
+    ]
+    assert moments[1].stamp_ns - moments[0].stamp_ns == 50_000_000
+
+
+def test_who_never_stops_waits_for_ever() -> None:
+    drills = [d for d in drills_of(1, StopConfig(), 7, (320, 180), exact=True) if d.part == '20']
+    moments = story('.' * 20, '.....##########.....')
+    figures = drill_figures(drills, iter([moments]))
+    assert figures == {'by_fps': {'20': float('inf')}}
+    assert missed_bars(figures, bars_for('exact', 1.0)) == ['by_fps.20']
+
+
+def test_at_the_bumper_everybody_is_seen_whom_the_border_cuts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(evaluate_near, 'AHEAD_M', (0.4,))
+    monkeypatch.setattr(evaluate_near, 'OFFSET_M', (0.8,))
+    figures = evaluate_near.near_figures(StopConfig())
+    assert figures == {'corridor': 1.0, 'image': 1.0, 'places': 6.0}
+
+
+def test_a_video_without_anybody_is_measured_by_its_own_stamps(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for index, picture in enumerate(islice(clip_of(cv2.resize(street(), (480, 360))), 20)):
+        cv2.imwrite(str(tmp_path / f'{index:03}.png'), picture[..., ::-1])
+    backend = CannedBackend(
+        ExactLabels((480, 360), CAMVID_LABEL_MAP).engine, labels=[person_at(220)]
+    )
+    monkeypatch.setattr(
+        evaluate_stop, 'create_backend', lambda *_, **__: argparse.Namespace(backend=backend)
+    )
+    out = io.StringIO()
+    figures = evaluate_videos(StopConfig(), [tmp_path], Judge('roadseg'), Progress(out))
+    assert figures['clip_minutes'] == pytest.approx(20 / 5 / 60)
+    assert figures['stopped_share'] == pytest.approx(19 / 20)
+    assert figures['false_stops_per_min'] == pytest.approx(15.0)
+    (tmp_path / 'note.txt').write_text('no picture')
+    with pytest.raises(ConfigurationError, match='there is no such file'):
+        evaluate_videos(StopConfig(), [tmp_path / 'gone'], Judge('roadseg'), Progress(out))
+
+
 def test_the_command_prints_json(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -302,3 +380,25 @@ def test_a_folder_without_labels_is_refused(tmp_path: Path) -> None:
 def test_another_configuration_changes_the_plan() -> None:
     slow = replace(StopConfig(), deceleration_mps2=1.0)
     assert crossing_drives(12, slow, 3) != crossing_drives(12, StopConfig(), 3)
+
+
+def test_several_folders_are_measured_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = ExactLabels((480, 360), CAMVID_LABEL_MAP).engine
+    nobody = np.full((360, 480), ROAD, np.uint8)
+    for name, labels in (('one', person_at(220)), ('two', nobody)):
+        (tmp_path / name).mkdir()
+        cv2.imwrite(str(tmp_path / name / 'a.png'), cv2.resize(street(), (480, 360)))
+        cv2.imwrite(str(tmp_path / name / 'a.label.png'), labels)
+    monkeypatch.setattr(evaluate_stop, 'load_engine', lambda _: engine)
+    backend = CannedBackend(engine, labels=[person_at(220), nobody])
+    monkeypatch.setattr(
+        evaluate_stop, 'create_backend', lambda *_, **__: argparse.Namespace(backend=backend)
+    )
+    folders = [tmp_path / 'one', tmp_path / 'two']
+    progress = Progress(io.StringIO())
+    figures = evaluate_folders(StopConfig(), folders, Judge('exact'), progress, True)
+    assert (figures['frames'], figures['frames_with_a_stop']) == (2, 1)
+    assert figures['clip_minutes'] == pytest.approx(0.05)
+    assert 'recall_by_px' in figures

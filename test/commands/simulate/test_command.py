@@ -20,6 +20,8 @@ FIGURES = {
     'persons_hit': 0,
     'stops': 3,
     'resumes': 3,
+    'legs_that_end_stopped': 0,
+    'legs_given_up': 0,
     'frames_unanswered': 0,
 }
 
@@ -60,10 +62,16 @@ def test_every_bar_that_is_missed_is_named() -> None:
         'lateral_rms_m': 0.3,
         'persons_hit': 1,
         'resumes': 2,
+        'legs_given_up': 1,
         'frames_unanswered': 7,
     }
     for name, value in worse.items():
         assert len(misses({**FIGURES, name: value}, 1.0)) == 1, name
+
+
+def test_a_stop_in_which_a_leg_ends_is_not_one_without_a_resume() -> None:
+    ends = {'stops': FIGURES['stops'] + 1, 'legs_that_end_stopped': 1}
+    assert misses({**FIGURES, **ends}, 1.0) == []
 
 
 def test_a_course_of_no_length_is_refused(tmp_path: Path) -> None:

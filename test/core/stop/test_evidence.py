@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from seg_ros.core.stop.config import StopConfig
 from seg_ros.core.stop.evidence import Evidence, frames_to_believe
 from seg_ros.core.stop.pedestrian_stop import PedestrianStop
+from seg_ros.core.stop.people import SeenPerson
 from seg_ros.core.stop.zones import Motion
 from test.people_scene import LABEL_MAP, empty_road, frame_with, ground
 
@@ -70,6 +72,53 @@ def test_somebody_in_every_frame_is_believed_after_confirm_frames_at_most(
     found = frames_until_believed([True] * 100, step_s, confirm_frames)
     assert found == frames_to_believe(step_s, confirm_frames)
     assert min(confirm_frames, 2) <= found <= confirm_frames
+
+
+def person(confidence: float, height_px: int = 60) -> SeenPerson:
+    box = (300, 100, 320, 100 + height_px)
+    return SeenPerson(9.0, 0.0, 1.0, 0.3, (310.0, 159.5), box, 500, confidence, 'seen', False)
+
+
+def test_evidence_grows_with_confidence_and_size() -> None:
+    weights = [person(confidence).weight for confidence in (0.2, 0.40, 0.45, 0.5, 0.55, 0.9)]
+    assert weights == pytest.approx([-1.0, -0.5, 0.0, 0.5, 1.0, 1.0])
+    assert person(0.5, 10).extent_px == 20  # somebody who lies is as long as others are high
+    small = replace(person(0.5), bbox=(300, 100, 304, 108))
+    assert small.weight == pytest.approx(0.25)
+
+
+@pytest.mark.parametrize(('weight', 'frames'), [(1.0, 3), (0.7, 4), (0.5, 5), (0.25, 10)])
+def test_who_is_seen_badly_takes_more_frames(weight: float, frames: int) -> None:
+    evidence = Evidence()
+    count = 0
+    while not evidence.is_enough:
+        evidence.seen(0.05, 3, weight)
+        count += 1
+    assert count == frames
+
+
+def test_a_speck_that_the_network_is_unsure_of_is_never_believed() -> None:
+    evidence = Evidence()
+    for index in range(200):
+        evidence.seen(0.1, 3, 0.5 if index % 3 == 0 else -0.5)
+    assert not evidence.is_enough
+
+
+@pytest.mark.parametrize('zone', ['corridor', 'image'])
+@pytest.mark.parametrize(('confidence', 'is_stop'), [(0.42, False), (0.48, True), (0.7, True)])
+def test_only_who_is_seen_with_some_confidence_stops(
+    zone: str, confidence: float, is_stop: bool
+) -> None:
+    config = replace(StopConfig(), zone=zone)
+    stop = PedestrianStop(config, LABEL_MAP)
+    sure = np.full(EMPTY.shape, 255, np.uint8)
+    unsure = np.where(IN_THE_WAY == EMPTY, sure, np.uint8(round(255 * confidence)))
+    for index in range(20):
+        stamp_ns = index * 100 * MS
+        stop.odometry(Motion(stamp_ns, 0.0))
+        shown = (EMPTY, sure) if index < 5 else (IN_THE_WAY, unsure)
+        decision = stop.update(shown[0], stamp_ns, ground=ground(), confidence=shown[1])
+    assert decision.stop is is_stop
 
 
 def stops_of(config: StopConfig, rate_hz: float, frames: list[bool]) -> list[bool]:

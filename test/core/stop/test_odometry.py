@@ -90,6 +90,66 @@ def test_odometry_that_never_made_sense_is_a_stop_unless_it_is_optional() -> Non
     assert monitor.fault(now_ns + 10_000 * MS, optional) is None  # the worst case speed is taken
 
 
+def test_small_steps_within_the_jitter_of_stamps_do_not_add_up_to_a_jump() -> None:
+    monitor = OdometryMonitor(CAR)
+    # 0.5 m/s in 10 ms are possible once, where the stamp may be 50 ms off; ten times they are
+    # 50 m/s^2
+    for index in range(20):
+        speed = min(max(index - 5, 0) * 0.5, 5.0)
+        monitor.take(Motion(index * 10 * MS, speed), CONFIG.clock_jump_s)
+    fault = monitor.fault(190 * MS, CONFIG)
+    assert fault is not None
+    assert 'are possible with vehicle.max_acceleration_mps2 12' in fault.reason
+    believed = monitor.fresh(190 * MS, 0.5)
+    assert believed is not None
+    assert believed.speed_mps < 2.0
+
+
+@given(
+    lateness_ms=st.lists(st.integers(0, 50), min_size=2, max_size=30),
+    brakes=st.floats(-12.0, 12.0),
+    period_ms=st.integers(10, 60),
+)
+def test_a_true_drive_with_stamps_of_arrival_is_never_a_fault(
+    lateness_ms: list[int], brakes: float, period_ms: int
+) -> None:
+    monitor = OdometryMonitor(CAR)
+    stamp_ns = -1
+    for index, late_ms in enumerate(lateness_ms):
+        true_s = 1e-3 * period_ms * index
+        stamp_ns = max(stamp_ns + 1, (period_ms * index + late_ms) * MS)
+        monitor.take(Motion(stamp_ns, 1.0 + brakes * true_s), CONFIG.clock_jump_s)
+        assert monitor.fault(stamp_ns, CONFIG) is None
+
+
+def test_no_step_of_the_clock_keeps_odometry_fresh() -> None:
+    monitor = OdometryMonitor(CAR)
+    start_ns = 100_000 * MS
+    monitor.take(Motion(start_ns, 5.0), CONFIG.clock_jump_s)
+    # The clock goes 300 ms and back again, for a second by the watch on the wall
+    for beat in range(21):
+        now_ns = start_ns + beat % 7 * BEAT_NS
+        monitor.look(now_ns, beat * BEAT_NS)
+    fault = monitor.fault(start_ns, CONFIG)
+    assert fault is not None
+    assert fault.kind is StopKind.NO_ODOMETRY
+    assert fault.reason == 'the newest odometry is 1.50 s old'
+    assert monitor.fresh(start_ns, 0.5) is None
+    monitor.take(Motion(start_ns, 5.0), CONFIG.clock_jump_s)
+    monitor.look(start_ns, 21 * BEAT_NS)
+    assert monitor.fault(start_ns, CONFIG) is None
+
+
+def test_the_clock_that_stands_still_does_not_keep_odometry_fresh() -> None:
+    stop = PedestrianStop(CONFIG, LABEL_MAP)
+    stop.odometry(Motion(0, 5.0))
+    stop.check(0, 0)
+    decision = stop.check(0, 700 * MS)
+    stop.update(EMPTY, 0, ground=ground())
+    decision = stop.check(0, 750 * MS)
+    assert decision.kind is StopKind.NO_ODOMETRY
+
+
 FLOATS = st.one_of(
     st.floats(),
     st.floats(-45.0, 45.0),

@@ -132,6 +132,19 @@ def test_what_is_smaller_than_anybody_where_it_stands_is_nobody(known: bool) -> 
             assert finder.find(labels, None, scale) != ()
 
 
+@pytest.mark.parametrize('scale', [ground(), None], ids=['calibrated', 'not'])
+@pytest.mark.parametrize(('height', 'count'), [(49, 0), (140, 1)])
+def test_a_low_piece_of_a_cyclist_at_the_lower_border_is_the_bonnet(
+    scale: GroundScale | None, height: int, count: int
+) -> None:
+    labels = empty_road()
+    labels[-height:, 366:429] = CYCLIST
+    assert len(PeopleFinder(LABEL_MAP).find(labels, None, scale)) == count
+    labels[-75:, 366:429] = CYCLIST  # the same on foot may be a child
+    labels[labels == CYCLIST] = PERSON
+    assert len(PeopleFinder(LABEL_MAP).find(labels, None, scale)) == 1
+
+
 def test_what_is_flat_at_the_lower_border_is_the_bonnet() -> None:
     bonnet = empty_road()
     bonnet[-20:, 200:440] = PERSON

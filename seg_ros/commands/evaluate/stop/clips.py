@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Clips made of stills without anybody: how much of the time does the stop see somebody?
+"""Clips and videos without anybody: how much of the time does the stop see somebody?
 
-A clip is 3 s at 10 Hz of one picture: 1 % of zoom a second, 1 px of shake, 1 grey level of noise.
+A clip is made of a still, 3 s at 10 Hz of one picture: 1 % of zoom a second, 1 px of shake, 1
+grey level of noise.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 import cv2
@@ -46,7 +47,7 @@ def clip_of(image: RgbImage) -> Iterator[RgbImage]:
 
 
 class ClipTally:
-    """Counts the time in which clips without anybody are stopped for a person.
+    """Counts the time in which clips or videos without anybody are stopped for a person.
 
     Args:
         stop: As the node has it; there is no calibration, so that the image zone judges.
@@ -59,26 +60,37 @@ class ClipTally:
         self.frames = 0
         self.stopped = 0
         self.stops = 0
+        self.seconds = 0.0
 
     def add(self, image: RgbImage) -> None:
         """Books the clip of a picture in which nobody is."""
+        self.add_frames(
+            (frame, round(index * NS_PER_S / RATE_HZ))
+            for index, frame in enumerate(clip_of(image))
+        )
+
+    def add_frames(self, frames: Iterable[tuple[RgbImage, int]]) -> None:
+        """Books a video in which nobody is in the way: its pictures and their stamps."""
         self._camera.reset()
-        was_stopped = False
-        for index, frame in enumerate(clip_of(image)):
-            stamp_ns = round(index * NS_PER_S / RATE_HZ)
+        was_stopped, stamps_ns = False, []
+        for frame, stamp_ns in frames:
             decision = self._camera.process(frame, stamp_ns, self._wanted).decisions.stop
             is_stopped = decision is not None and decision.kind.cause is Cause.PERSON
             self.frames += 1
             self.stopped += is_stopped
             self.stops += is_stopped and not was_stopped
             was_stopped = is_stopped
+            stamps_ns.append(stamp_ns)
+        if len(stamps_ns) > 1:
+            span_s = (stamps_ns[-1] - stamps_ns[0]) / NS_PER_S
+            self.seconds += span_s * len(stamps_ns) / (len(stamps_ns) - 1)
 
     def figures(self) -> dict[str, float | dict[str, float]]:
         """Returns the figures under their names; none without a clip."""
         if not self.frames:
             return {}
         return {
-            'clip_minutes': self.frames / (60.0 * RATE_HZ),
+            'clip_minutes': self.seconds / 60.0,
             'stopped_share': self.stopped / self.frames,
-            'false_stops_per_min': 60.0 * RATE_HZ * self.stops / self.frames,
+            'false_stops_per_min': 60.0 * self.stops / max(self.seconds, 1.0 / RATE_HZ),
         }

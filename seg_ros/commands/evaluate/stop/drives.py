@@ -20,11 +20,12 @@ from seg_ros.core.geometry.camera import Camera
 from seg_ros.core.parameters.node_config import NodeConfig
 from seg_ros.core.stop.config import StopConfig
 from seg_ros.core.stop.zones import CorridorZone, Motion, stopping_distance_m
+from seg_ros.core.types import LabelImage
 from seg_ros.core.units import NS_PER_S
 from seg_ros.core.vehicle import CAR
 from seg_ros.decisions import needs_of_stop
 from seg_ros.inference.base import InferenceBackend
-from seg_ros.sim import WEATHERS, CrossingEvent, SceneConfig, SimFrame, World
+from seg_ros.sim import WEATHERS, CrossingEvent, SceneConfig, SimFrame, World, classes
 from seg_ros.sim.encounters import SEEN_SHARE, ids_inside, somebody_near
 from seg_ros.sim.profile import profile_for
 from seg_ros.sim.vehicle import FRONT_M
@@ -89,12 +90,18 @@ class PlannedDrive:
         events: How many.
         length_m: Along the road.
         limit_s: The drive ends then, wherever the vehicle is.
+        every: The camera gives every so many-th frame of ``RATE_HZ``.
+        shown: A letter a frame of the camera, again and again: 0 where the labels lose everybody.
+        anticipates: Whether who is on the way into the zone stops the vehicle, too.
     """
 
     scene: SceneConfig
     events: int
     length_m: float
     limit_s: float
+    every: int = 1
+    shown: str = '1'
+    anticipates: bool = True
 
 
 def crossing_drives(
@@ -185,21 +192,28 @@ def moments_of(
         make_world: Makes the world of a scene.
     """
     world = make_world(drive.scene)
+    if not drive.anticipates:
+        config = replace(config, anticipate_s=0.0)
     node_config = NodeConfig(stop=config)
     if isinstance(backend, ExactLabels):
         node_config = without_pictures(node_config)
     camera = EvaluatedCamera(backend, node_config, Camera(world.camera, world.mount))
     wanted = needs_of_stop(config)
     yaw_rad = world.ego.yaw_rad
+    number = 0
     while world.ego.road_s_m < drive.length_m and world.stamp_ns < drive.limit_s * NS_PER_S:
         frame = world.render()
         ego = frame.ego
         turn = math.remainder(ego.yaw_rad - yaw_rad, math.tau)
         yaw_rad = ego.yaw_rad
         camera.moved(Motion(frame.stamp_ns, ego.speed_mps, turn * RATE_HZ))
-        perceived = camera.process(frame.image, frame.stamp_ns, wanted, exact=frame.labels)
-        decision = perceived.decisions.stop
-        assert decision is not None
+        if number % drive.every == 0:
+            is_shown = drive.shown[number // drive.every % len(drive.shown)] == '1'
+            labels = frame.labels if is_shown else _without_people(frame.labels)
+            perceived = camera.process(frame.image, frame.stamp_ns, wanted, exact=labels)
+            decision = perceived.decisions.stop
+            assert decision is not None
+        number += 1
         yield Moment(
             stamp_ns=frame.stamp_ns,
             stop=decision.stop,
@@ -213,11 +227,22 @@ def moments_of(
 
 
 def with_crossings(
-    scene: SceneConfig, count: int, config: StopConfig, generator: np.random.Generator
+    scene: SceneConfig,
+    count: int,
+    config: StopConfig,
+    generator: np.random.Generator,
+    walking_mps: tuple[float, float] = WALKING_MPS,
 ) -> PlannedDrive:
     """Returns a drive with people who cross, each in front of the corridor's end.
 
     They leave the kerb so early that they reach the corridor as far away as planned.
+
+    Args:
+        scene: The road.
+        count: How many cross.
+        config: Whose corridor it is.
+        generator: Draws where from, how fast and how far away.
+        walking_mps: The slowest and the fastest.
     """
     profile = profile_for(scene)
     lane_d_m = profile.lane_centre_m(profile.lanes_per_direction - 1)
@@ -232,7 +257,7 @@ def with_crossings(
         from_left = bool(generator.random() < 0.5)
         kerb_m = profile.side(1 if from_left else -1).asphalt_m + 0.2
         way_m = abs((kerb_m if from_left else -kerb_m) - lane_d_m) - config.corridor_half_width_m
-        walking = float(generator.uniform(*WALKING_MPS))
+        walking = float(generator.uniform(*walking_mps))
         walking = max(walking, way_m * speed / GREATEST_LEAD_M)
         distance_m = float(generator.uniform(nearest_m, furthest_m))
         trigger_m = FRONT_M + distance_m + speed * way_m / walking
@@ -254,6 +279,12 @@ def with_crossings(
         length_m=length_m,
         limit_s=20.0 * count + 2.0 * length_m / speed,
     )
+
+
+def _without_people(labels: LabelImage) -> LabelImage:
+    """The labels of a network that loses everybody in a frame: they are road."""
+    is_somebody = (labels == classes.PEDESTRIAN) | (labels == classes.CYCLIST)
+    return np.where(is_somebody, np.uint8(classes.ROAD), labels)
 
 
 def last_moment_braking(frame: SimFrame) -> float | None:

@@ -13,8 +13,17 @@ import numpy as np
 from seg_ros.commands.evaluate.stop.drives import Moment
 from seg_ros.core.stop.decision import Cause, StopKind
 from seg_ros.core.units import NS_PER_S
+from seg_ros.sim import WHO
 
-__all__ = ['Bar', 'Figures', 'Tally', 'bars_for', 'missed_bars', 'table_of']
+__all__ = [
+    'Bar',
+    'Figures',
+    'Tally',
+    'bars_for',
+    'missed_bars',
+    'table_of',
+    'times_to_stop_s',
+]
 
 LEAST_EVENT_S = 0.2  # shorter, somebody brushes a corner of the zone
 GAP_S = 1.0  # out of sight for less is still the same event
@@ -22,6 +31,15 @@ FLAP_S = 1.0
 CROWD = 10  # people
 NEAR_S = 0.5  # who was near so long before is why it stops
 EXCUSED_S = 3.0  # so long after the last one was near a stop may end
+
+# Shares of those in the zone who stop, by what is hard about them (drills.py)
+DRILL_SHARES = (
+    *(f'who.{who}' for who in WHO),
+    'runner.5 m/s at 7 fps',
+    'runner.7 m/s at 10 fps',
+    'flicker.every second',
+    'flicker.two of three',
+)
 
 Figures = dict[str, float | dict[str, float]]
 
@@ -43,8 +61,9 @@ class Bar(NamedTuple):
 
 def bars_for(labels: str, hold_s: float) -> dict[str, Bar]:
     """The bars of a run, by the names of the figures."""
+    recall = Bar(0.99 if labels == 'exact' else 0.95, True)
     return {
-        'event_recall': Bar(0.99 if labels == 'exact' else 0.95, True),
+        'event_recall': recall,
         'time_to_stop_s.p50': Bar(0.2, False),
         'false_stops_per_10min': Bar(1.0, False),
         'hold_share': Bar(0.99, True),
@@ -53,6 +72,14 @@ def bars_for(labels: str, hold_s: float) -> dict[str, Bar]:
         'cost_crowded_ms.p50': Bar(2.0, False),
         'frame_recall': Bar(0.9, True),
         'frame_precision': Bar(0.85, True),
+        'by_fps.20': Bar(0.2, False),
+        'by_fps.10': Bar(0.35, False),
+        'by_fps.7': Bar(0.35, False),
+        'by_fps.4': Bar(0.6, False),
+        'near.corridor': recall,
+        'near.image': recall,
+        **dict.fromkeys(DRILL_SHARES, recall),
+        'stopped_share': Bar(0.02, False),
     }
 
 
@@ -75,8 +102,7 @@ class Tally:
     def add_crossings(self, moments: Sequence[Moment]) -> None:
         """Books a drive in which people cross."""
         self._add_any(moments)
-        for first, last in _events(moments):
-            time_s = _time_to_stop_s(moments, first, last)
+        for time_s in times_to_stop_s(moments):
             if time_s is None:
                 self.missed += 1
             else:
@@ -156,6 +182,14 @@ def missed_bars(figures: Figures, bars: Mapping[str, Bar]) -> list[str]:
         if number is not None and not bar.holds(number):
             missed.append(key)
     return missed
+
+
+def times_to_stop_s(moments: Sequence[Moment]) -> list[float | None]:
+    """Returns from the entry to the stop of everybody in the zone, negative where it came before.
+
+    None where it never came.
+    """
+    return [_time_to_stop_s(moments, first, last) for first, last in _events(moments)]
 
 
 def _events(moments: Sequence[Moment]) -> Iterator[tuple[int, int]]:

@@ -7,14 +7,18 @@ import argparse
 import json
 import sys
 import time
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 from seg_ros.commands.evaluate.labelled_folder import labelled_pictures
 from seg_ros.commands.evaluate.stop.clips import ClipTally
+from seg_ros.commands.evaluate.stop.drills import drill_figures, drills_of
 from seg_ros.commands.evaluate.stop.drives import (
     RATE_HZ,
+    Moment,
     PlannedDrive,
     crossing_drives,
     crowded_drive,
@@ -22,6 +26,7 @@ from seg_ros.commands.evaluate.stop.drives import (
 )
 from seg_ros.commands.evaluate.stop.figures import Figures, Tally, bars_for, missed_bars, table_of
 from seg_ros.commands.evaluate.stop.folder import FolderTally, is_anybody_in
+from seg_ros.commands.evaluate.stop.near import near_figures
 from seg_ros.commands.evaluate.stop.processes import Judge, judged_drives
 from seg_ros.commands.shared.node_parameters import (
     add_parameter_arguments,
@@ -29,16 +34,20 @@ from seg_ros.commands.shared.node_parameters import (
 )
 from seg_ros.commands.shared.numbers import positive_or_zero, zero_or_more
 from seg_ros.commands.shared.progress import Progress
-from seg_ros.core.errors import ConfigurationError
+from seg_ros.core.errors import ConfigurationError, FrameError
 from seg_ros.core.parameters.node_config import NodeConfig
 from seg_ros.core.stop.config import StopConfig
+from seg_ros.core.types import RgbImage
 from seg_ros.inference.engine import load_engine
 from seg_ros.inference.registry import create_backend
+from seg_ros.recordings.opening import open_recording
+from seg_ros.recordings.recording import IMAGES, Recording
 
-__all__ = ['add_arguments', 'evaluate_drives', 'evaluate_folder', 'main']
+__all__ = ['add_arguments', 'evaluate_drives', 'evaluate_folders', 'evaluate_videos', 'main']
 
 EVENTS = 216
 QUIET_MINUTES = 10.5
+DRILL_EVENTS = 6
 SEED = 7
 
 
@@ -72,12 +81,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=QUIET_MINUTES,
         help=f'of drives without crossings ({QUIET_MINUTES:g})',
     )
+    parser.add_argument(
+        '--drill-events',
+        type=int,
+        default=DRILL_EVENTS,
+        metavar='N',
+        help='crossings for each rate of frames, each kind of people, runners and flickering '
+        f'labels ({DRILL_EVENTS}); 0: none of these',
+    )
     parser.add_argument('--seed', type=int, default=SEED, help=f'of the drives ({SEED})')
     parser.add_argument(
         '--dataset',
         type=Path,
+        nargs='+',
         metavar='DIR',
-        help='instead of drives: NAME.avif (png, jpg) with NAME.label.png, ids as in CamVid',
+        help='instead of drives: folders of NAME.avif (png, jpg) with NAME.label.png, ids as in '
+        'CamVid',
     )
     parser.add_argument(
         '--image-polygon',
@@ -88,9 +107,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         '--clips',
-        action='store_true',
+        action=argparse.BooleanOptionalAction,
+        default=True,
         help='with --dataset: also make a clip of 3 s of each picture in which nobody is '
-        'labelled, and tell how much of the time it is stopped',
+        'labelled, and tell how much of the time it is stopped (yes)',
+    )
+    parser.add_argument(
+        '--video',
+        type=Path,
+        nargs='+',
+        metavar='PATH',
+        help='instead of drives: videos, bags or folders of pictures in which nobody is in the '
+        'way, and how much of the time they are stopped, without a calibration',
     )
     add_parameter_arguments(parser)
     parser.add_argument('--json', action='store_true', help='print the figures as JSON')
@@ -101,15 +129,21 @@ def main(arguments: argparse.Namespace) -> int:
     given = config_from_arguments(arguments)
     config = given.stop
     if arguments.image_polygon:
-        config = replace(config, image_polygon=tuple(arguments.image_polygon))
+        polygon = tuple(arguments.image_polygon)
+        config = replace(config, image_polygon=polygon, image_zone_adapts=False)
     if arguments.jobs < 1:
         msg = f'--jobs is {arguments.jobs}. At least one drive at a time, please.'
         raise ConfigurationError(msg)
-    labels = 'network' if arguments.dataset else arguments.labels
+    if arguments.dataset and arguments.video:
+        msg = '--dataset and --video: one of them at a time, please.'
+        raise ConfigurationError(msg)
+    labels = 'network' if arguments.dataset or arguments.video else arguments.labels
     judge = judge_of(arguments, given)
     with Progress(sys.stderr) as progress:
         if arguments.dataset:
-            figures = evaluate_folder(config, arguments.dataset, judge, progress, arguments.clips)
+            figures = evaluate_folders(config, arguments.dataset, judge, progress, arguments.clips)
+        elif arguments.video:
+            figures = evaluate_videos(config, arguments.video, judge, progress)
         else:
             figures = evaluate_drives(
                 config,
@@ -119,6 +153,7 @@ def main(arguments: argparse.Namespace) -> int:
                 progress,
                 judge if labels == 'network' else None,
                 arguments.jobs,
+                arguments.drill_events,
             )
     bars = bars_for(labels, config.hold_s)
     print(json.dumps(figures) if arguments.json else table_of(figures, bars))
@@ -139,6 +174,7 @@ def evaluate_drives(
     progress: Progress,
     judge: Judge | None = None,
     jobs: int = 1,
+    drill_events: int = 0,
 ) -> Figures:
     """Returns the figures over synthetic drives, by their exact labels unless a network judges."""
     size_wh = 640, 360
@@ -152,21 +188,29 @@ def evaluate_drives(
         *[Tally.add_quiet] * len(quiet),
         Tally.add_crowded,
     ]
+    drills = drills_of(drill_events, config, seed, size_wh, exact=judge is None)
+    drives += [drill.drive for drill in drills]
     tally = Tally()
     clock = _Clock(progress, drives)
-    judged = judged_drives(drives, config, judge, jobs)
-    for add, moments in zip(adders, judged, strict=True):
+    judged = clock.counted(judged_drives(drives, config, judge, jobs))
+    for add, moments in zip(adders, islice(judged, len(adders)), strict=True):
         add(tally, moments)
-        clock.drive_ends()
-    return tally.figures()
+    figures = {**tally.figures(), **drill_figures(drills, judged)}
+    if drill_events and judge is None:
+        figures['near'] = near_figures(config)
+    return figures
 
 
-def evaluate_folder(
-    config: StopConfig, folder: Path, judge: Judge, progress: Progress, with_clips: bool = False
+def evaluate_folders(
+    config: StopConfig,
+    folders: Sequence[Path],
+    judge: Judge,
+    progress: Progress,
+    with_clips: bool = False,
 ) -> Figures:
-    """Returns the figures over a folder of labelled pictures, with the image zone."""
+    """Returns the figures over folders of labelled pictures, with the image zone."""
     engine = load_engine(judge.engine)
-    pictures = list(labelled_pictures(folder))
+    pictures = [picture for folder in folders for picture in labelled_pictures(folder)]
     with closing(create_backend(judge.backend, engine, threads=judge.threads).backend) as backend:
         tally = FolderTally(config, backend)
         clips = ClipTally(config, backend)
@@ -179,6 +223,36 @@ def evaluate_folder(
     return {**tally.figures(), **clips.figures()}
 
 
+def evaluate_videos(
+    config: StopConfig, paths: Sequence[Path], judge: Judge, progress: Progress
+) -> Figures:
+    """Returns how much of the time recordings are stopped, in which nobody is in the way."""
+    engine = load_engine(judge.engine)
+    with closing(create_backend(judge.backend, engine, threads=judge.threads).backend) as backend:
+        tally = ClipTally(config, backend)
+        for path in paths:
+            recording = open_recording(path)
+            topics = [name for name, row in recording.topics.items() if row.type_name in IMAGES]
+            for topic in topics:
+                tally.add_frames(_frames_of(recording, topic, progress))
+            if not topics:
+                raise ConfigurationError(f'{path} has no pictures. Name a recording of a camera.')
+            for sentence in recording.trouble:
+                progress.say(sentence)
+    return {**tally.figures()}
+
+
+def _frames_of(
+    recording: Recording, topic: str, progress: Progress
+) -> Iterator[tuple[RgbImage, int]]:
+    for count, message in enumerate(recording.messages([topic]), 1):
+        progress.show(f'{recording.path.name} {topic}: picture {count}')
+        try:
+            yield recording.picture(message), message.recorded_ns
+        except FrameError as error:
+            recording.tell(f'{recording.place(message)} was left out: {error}')
+
+
 class _Clock:
     """Says how far it is and how long it will take."""
 
@@ -189,7 +263,13 @@ class _Clock:
         self._started_s = time.monotonic()
         progress.say(f'  {len(drives)} drives')
 
-    def drive_ends(self) -> None:
+    def counted(self, judged: Iterator[list[Moment]]) -> Iterator[list[Moment]]:
+        """Yields what is judged, and tells of each."""
+        for moments in judged:
+            self._drive_ends()
+            yield moments
+
+    def _drive_ends(self) -> None:
         self._done += 1
         driven_s = sum(self._expected_s[: self._done])
         rest_s = sum(self._expected_s[self._done :])

@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The zone of a camera that nobody has calibrated."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from seg_ros.core.geometry.camera import Camera, Mount
+from seg_ros.core.geometry.intrinsics import CameraIntrinsics
+from seg_ros.core.labels import LabelClass, LabelMap
+from seg_ros.core.stop.config import StopConfig
+from seg_ros.core.stop.guessed_zone import LEAST_LOOKS, GuessedZone
+from seg_ros.core.stop.pedestrian_stop import PedestrianStop
+from seg_ros.core.stop.zones import ImageZone, Motion
+from test.people_scene import LABEL_MAP, MS, PERSON, ROAD, SIZE_WH, SKY
+
+LANE = 11
+WITH_LANE = LabelMap(
+    (*LABEL_MAP.classes, LabelClass(LANE, 'lane', (1, 1, 1), ('lane', 'drivable')))
+)
+# Field of view in degrees, height of the lens, pitch
+CAMERAS = {
+    'car': (62.0, 1.45, 0.06),
+    'level': (62.0, 1.45, 0.0),
+    'wide': (90.0, 1.3, 0.05),
+    'widest': (118.0, 1.3, 0.05),
+    'tele': (45.0, 1.6, 0.03),
+    'bus': (80.0, 2.4, 0.12),
+}
+STOPPING_M = 20.0
+
+
+def camera_of(name: str) -> Camera:
+    fov_deg, z, pitch = CAMERAS[name]
+    lens = CameraIntrinsics.from_field_of_view(SIZE_WH, math.radians(fov_deg))
+    return Camera(lens, Mount(z=z, pitch=pitch))
+
+
+def lane_labels(camera: Camera, offset_m: float = 0.3, width_m: float = 3.5) -> NDArray[np.uint8]:
+    """A straight lane; the vehicle is so far left of its middle."""
+    table = camera.ground_table(SIZE_WH)
+    labels = np.where(np.isfinite(table[..., 0]), ROAD, SKY).astype(np.uint8)
+    for line_m in (0.5 * width_m - offset_m, -0.5 * width_m - offset_m):
+        near = (np.abs(table[..., 1] - line_m) < 0.12) & (table[..., 0] < 40.0)
+        labels[near] = LANE
+    return labels
+
+
+def looked(labels: NDArray[np.uint8], looks: int = LEAST_LOOKS) -> ImageZone | None:
+    guessed = GuessedZone((LANE,), 1.5)
+    for index in range(looks):
+        guessed.look(labels, index * 200 * MS)
+    return guessed.zone(STOPPING_M, SIZE_WH)
+
+
+@pytest.mark.parametrize('name', CAMERAS)
+def test_the_sides_of_the_zone_are_those_of_the_corridor_along_the_lane(name: str) -> None:
+    camera, offset_m = camera_of(name), 0.3
+    zone = looked(lane_labels(camera, offset_m))
+    assert zone is not None
+    for x_m in (8.0, 12.0, 18.0):
+        for inside, sides_m in ((True, (-1.35, 1.35)), (False, (-1.65, 1.65))):
+            points = np.array([[x_m, side - offset_m, 0.0] for side in sides_m])
+            pixels = camera.project(points)[0]
+            in_picture = (pixels[:, 1] < SIZE_WH[1]) & (np.abs(pixels[:, 0] - 320.0) < 320.0)
+            assert (zone.contains(pixels, SIZE_WH)[in_picture] == inside).all(), (x_m, sides_m)
+
+
+@pytest.mark.parametrize('name', CAMERAS)
+def test_no_lens_sees_the_stopping_distance_beyond_the_zone(name: str) -> None:
+    camera = camera_of(name)
+    zone = looked(lane_labels(camera))
+    assert zone is not None
+    ((_, at_stopping_distance),) = camera.project([[STOPPING_M, -0.3, 0.0]])[0]
+    far_row = zone.outline()[:, 1].min() * SIZE_WH[1]
+    assert far_row <= at_stopping_distance + 1.0
+    horizon = camera.project([[1e5, 0.0, 0.0]])[0][0, 1]
+    assert far_row > horizon + 2.0
+
+
+def test_without_a_lane_or_with_too_few_looks_nobody_knows() -> None:
+    labels = lane_labels(camera_of('car'))
+    assert looked(labels, LEAST_LOOKS - 1) is None
+    assert looked(np.where(labels == LANE, np.uint8(ROAD), labels)) is None
+    one_line = labels.copy()
+    one_line[:, 320:][one_line[:, 320:] == LANE] = ROAD
+    assert looked(one_line) is None
+
+
+def test_pictures_that_disagree_about_the_horizon_tell_nothing() -> None:
+    guessed = GuessedZone((LANE,), 1.5)
+    for index in range(10):
+        pitched = replace(camera_of('car').mount, pitch=0.02 + 0.02 * (index % 5))
+        labels = lane_labels(Camera(camera_of('car').intrinsics, pitched))
+        guessed.look(labels, index * 200 * MS)
+    assert guessed.zone(STOPPING_M, SIZE_WH) is None
+
+
+@pytest.mark.parametrize(('adapts', 'kind'), [(True, 'person'), (False, 'clear')])
+def test_a_camera_that_looks_down_is_stopped_by_who_is_above_the_given_zone(
+    adapts: bool, kind: str
+) -> None:
+    config = replace(StopConfig(), image_zone_adapts=adapts)
+    stop = PedestrianStop(config, WITH_LANE)
+    fov_deg, z, _ = CAMERAS['car']
+    lens = CameraIntrinsics.from_field_of_view(SIZE_WH, math.radians(fov_deg))
+    empty = lane_labels(Camera(lens, Mount(z=z, pitch=0.15)), offset_m=0.0)
+    someone = empty.copy()
+    someone[86:184, 305:335] = PERSON  # 9 m ahead; the given zone begins at row 202
+    for index in range(40):
+        stop.odometry(Motion(index * 50 * MS, 8.0))
+        shown = someone if index > 30 else empty
+        decision = stop.update(shown, index * 50 * MS, no_ground='the mounting is not known')
+    assert decision.kind == kind
+    assert decision.guess == 'the mounting is not known'
+    named = 'image zone by the lane markings' if adapts else 'image zone'
+    assert decision.zone == named
