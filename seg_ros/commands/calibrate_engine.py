@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import itertools
 import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -30,6 +31,7 @@ from numpy.typing import NDArray
 
 from seg_ros.commands.evaluate.evaluated_camera import EvaluatedCamera
 from seg_ros.commands.evaluate.sight.blindness import FAMILIES
+from seg_ros.commands.evaluate.sight.clips import HARD, HARD_NS, hard_clip
 from seg_ros.commands.evaluate.sight.pictures import clean_pictures
 from seg_ros.commands.evaluate.sight.task import wilson
 from seg_ros.commands.shared.progress import Progress
@@ -113,6 +115,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='pictures of the simulator, in every weather, so that its demo is known as well',
     )  # fmt: skip
     parser.add_argument(
+        '--hard', type=int, default=20, metavar='N',
+        help='clean pictures in each kind of hard light, such as at the exit of a tunnel',
+    )  # fmt: skip
+    parser.add_argument(
         '--spoilt', type=int, default=80, metavar='N',
         help='pictures of each kind of blindness',
     )  # fmt: skip
@@ -150,8 +156,9 @@ def main(arguments: argparse.Namespace) -> int:
         )
     backend = create_backend(arguments.backend, engine, threads=arguments.threads).backend
     kinds = _kinds(arguments.families)
-    images = _shown(clean, elsewhere, kinds, arguments.spoilt)
-    total = len(clean) + len(elsewhere) + len(kinds) * arguments.spoilt
+    images = _shown(clean, elsewhere, kinds, arguments.hard, arguments.spoilt)
+    total = len(clean) + len(elsewhere)
+    total += len(HARD) * arguments.hard + len(kinds) * arguments.spoilt
     with contextlib.closing(backend):
         rows = statistics_of(backend, images, total)
     domain = measured_domain(rows, arguments.refused)
@@ -183,6 +190,7 @@ def _shown(
     clean: Sequence[_Scene],
     elsewhere: Sequence[_Scene],
     kinds: Mapping[str, tuple[str, float | None]],
+    hard: int,
     spoilt: int,
 ) -> Iterator[_Shown]:
     for picture in clean:
@@ -193,6 +201,12 @@ def _shown(
         dataset = datasets[index % len(datasets)]
         yield _Shown(picture.rgb(), dataset, '', ELSEWHERE, ELSEWHERE)
     random = np.random.default_rng(SEED)
+    for light, change in HARD.items():
+        for picture in _scenes(clean, hard, random):
+            clip = hard_clip(picture.rgb(), change, random)
+            image = next(itertools.islice(clip, int(random.integers(len(HARD_NS))), None))[1]
+            # A camera of its own in each light: few count as much as many of the same
+            yield _Shown(image, picture.dataset, light)
     for kind, (name, strength) in kinds.items():
         for picture in _scenes(clean, spoilt, random):
             family = FAMILIES[name]

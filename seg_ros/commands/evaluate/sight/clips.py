@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from seg_ros.core.types import RgbImage
 
-__all__ = ['HARD', 'STUCK', 'hard_clip', 'moving', 'stuck_clip']
+__all__ = ['HARD', 'HARD_NS', 'STUCK', 'STUCK_FROM_NS', 'hard_clip', 'moving', 'stuck_clip',
+           'with_noise']  # fmt: skip
 
 FloatImage = NDArray[np.float32]
 Random = np.random.Generator
@@ -24,6 +25,8 @@ Random = np.random.Generator
 SENSOR_NOISE = 1.0  # grey levels, so that no two frames of a still scene are the same
 ZOOM_PER_S = 0.01
 SHAKE_PX = 1.0
+STUCK_STEP_NS = 100_000_000
+STUCK_FROM_NS = 4 * STUCK_STEP_NS  # the first frame that was there before
 HARD_NS = tuple(200_000_000 * index for index in range(11))
 
 
@@ -82,13 +85,14 @@ STUCK: Mapping[str, Mapping[str, Stuck]] = {
 """By family and strength."""
 
 
-def stuck_clip(
-    picture: RgbImage, stuck: Stuck, stamps_ns: tuple[int, ...], random: Random
-) -> Iterator[RgbImage]:
-    """Yields the frames of a camera that is stuck from the first of them on."""
-    old = [moving(picture, -0.05 * age, random) for age in range(4)]
-    for index, stamp_ns in enumerate(stamps_ns):
-        yield stuck(old, index, moving(picture, stamp_ns / 1e9, random))
+def stuck_clip(picture: RgbImage, stuck: Stuck, random: Random) -> Iterator[tuple[int, RgbImage]]:
+    """Yields stamps and frames of a camera at 10 Hz that is stuck from ``STUCK_FROM_NS`` on."""
+    old: list[RgbImage] = []
+    for index, stamp_ns in enumerate(range(0, STUCK_FROM_NS + 1_500_000_000, STUCK_STEP_NS)):
+        new = moving(picture, stamp_ns / 1e9, random)
+        if stamp_ns < STUCK_FROM_NS:
+            old.append(new)
+        yield stamp_ns, new if stamp_ns < STUCK_FROM_NS else stuck(old, index, new)
 
 
 # Light that is hard: a picture of floats at a time of a clip of two seconds

@@ -33,6 +33,7 @@ from seg_ros.commands.evaluate.sight.blindness import FAMILIES
 from seg_ros.commands.evaluate.sight.clips import (
     HARD,
     STUCK,
+    STUCK_FROM_NS,
     hard_clip,
     moving,
     stuck_clip,
@@ -62,7 +63,6 @@ FRAME_NS = 50_000_000
 # less than stop.stale_timeout_s, after which every stream is a stop
 BLIND_NS = tuple(ms * 1_000_000 for ms in (0, 400, 800, 1000, 1200, 1400))
 KNOWN_NS = NS_PER_S
-STUCK_NS = tuple(ms * 1_000_000 for ms in range(0, 1500, 100))
 Z_95 = 1.96  # of a confidence interval of 95 %
 
 
@@ -221,6 +221,7 @@ def _blind_figures(
     rows: dict[str, dict[str, float]] = {}
     for place, name in enumerate(names):
         strengths = STUCK.get(name) or dict.fromkeys(map(str, FAMILIES[name].strengths))
+        known_ns = KNOWN_NS + (STUCK_FROM_NS if name in STUCK else 0)
         rows[name] = {}
         for index, strength in enumerate(strengths):
             progress.show(f'{name}: {index} of {len(strengths)} strengths')
@@ -230,7 +231,7 @@ def _blind_figures(
                 stream = _blind_stream(scene.rgb(), name, strength, random)
                 said = judge.goes_on(began[number], stream)
                 false_clear.append(
-                    any(kind is StopKind.CLEAR for ns, kind in said if ns >= KNOWN_NS)
+                    any(kind is StopKind.CLEAR for ns, kind in said if ns >= known_ns)
                 )
             rows[name][strength] = round(float(np.mean(false_clear)), 4)
     shares = {name: float(np.mean(list(row.values()))) for name, row in rows.items()}
@@ -256,8 +257,7 @@ def _blind_stream(
     picture: RgbImage, name: str, strength: str, random: np.random.Generator
 ) -> Iterator[tuple[int, RgbImage]]:
     if name in STUCK:
-        stuck = STUCK[name][strength]
-        yield from zip(STUCK_NS, stuck_clip(picture, stuck, STUCK_NS, random), strict=True)
+        yield from stuck_clip(picture, STUCK[name][strength], random)
         return
     spoilt = FAMILIES[name].spoil(picture, float(strength), random)
     for stamp_ns in BLIND_NS:
