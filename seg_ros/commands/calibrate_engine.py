@@ -161,8 +161,8 @@ def main(arguments: argparse.Namespace) -> int:
     total += len(HARD) * arguments.hard + len(kinds) * arguments.spoilt
     with contextlib.closing(backend):
         rows = statistics_of(backend, images, total)
-    domain = measured_domain(rows, arguments.refused)
-    figures = figures_of(rows, arguments.refused)
+    domain, left_out = measured_domain(rows, arguments.refused)
+    figures = figures_of(rows, domain, left_out, arguments.refused)
     if not arguments.dry_run:
         path = engine.folder / SPEC_FILE
         path.write_text(with_domain(path.read_text(encoding='utf-8'), domain), encoding='utf-8')
@@ -260,19 +260,29 @@ def statistics_of(
 # What follows from it
 
 
-def measured_domain(rows: Sequence[Measured], refused: float) -> Domain:
-    """Returns the domain of pictures, with the limits that refuse a share of those left out."""
+def measured_domain(rows: Sequence[Measured], refused: float) -> tuple[Domain, Float64Array]:
+    """Returns the domain of pictures, and how each fares that is left out with its data set.
+
+    Args:
+        rows: The pictures.
+        refused: The share of clean ones that are left out and shall be refused.
+
+    Returns:
+        The domain with its limits, and ``(N,)`` shares of the limit.
+    """
     whole = _fitted(rows)
-    return whole.limited(_limits(rows, whole, refused))
+    kinds = tuple(whole.weights)
+    scores = _scores_left_out(rows, kinds)
+    limits = _limits(rows, scores, whole, refused)
+    domain = whole.limited(dict(zip(kinds, limits.tolist(), strict=True)))
+    return domain, (scores / limits).max(axis=1)
 
 
-def figures_of(rows: Sequence[Measured], refused: float) -> dict[str, Any]:
-    """Returns what the domain of these pictures would do, and how far that can be trusted."""
-    domain = measured_domain(rows, refused)
-    kinds = tuple(domain.weights)
-    whole = _fitted(rows)
-    limits = _limits(rows, whole, refused)
-    out = (_scores_left_out(rows, kinds) / [limits[kind] for kind in kinds]).max(axis=1) > 1.0
+def figures_of(
+    rows: Sequence[Measured], domain: Domain, left_out: Float64Array, refused: float
+) -> dict[str, Any]:
+    """Returns what the domain of these pictures does, and how far that can be trusted."""
+    out = left_out > 1.0
     known = domain.scores(_values(rows)).max(axis=1) > 1.0
     is_clean = np.array([not row.kind for row in rows])
     datasets = np.array([row.dataset for row in rows])
@@ -301,7 +311,7 @@ def _of_other_half(rows: Sequence[Measured], names: list[Any], refused: float) -
         if not measured or not asked:
             continue
         known = [row for row in rows if not row.kind or row.family in measured]
-        domain = measured_domain(known, refused)
+        domain, _ = measured_domain(known, refused)
         for name in asked:
             values = _values([row for row in rows if row.family == name])
             shares[str(name)] = round(float((domain.scores(values).max(axis=1) <= 1.0).mean()), 4)
@@ -315,15 +325,16 @@ def _fitted(rows: Sequence[Measured]) -> Domain:
     return Domain.fitted(_values(clean), [row.camera for row in clean], blind)
 
 
-def _limits(rows: Sequence[Measured], whole: Domain, refused: float) -> dict[str, float]:
-    """Returns the score of each kind that all but a share of the pictures left out keep."""
-    kinds = tuple(whole.weights)
-    is_clean = np.array([not row.kind for row in rows])
-    scores = _scores_left_out(rows, kinds)[is_clean]
+def _limits(
+    rows: Sequence[Measured], left_out: Float64Array, whole: Domain, refused: float
+) -> Float64Array:
+    """Returns ``(kinds,)`` what all but a share of the clean pictures keep."""
+    scores = left_out[np.array([not row.kind for row in rows])]
+    kinds = scores.shape[1]
     share = _shares([row.camera for row in rows if not row.kind])
     # No kind refuses much more than its part; then all of them together what was asked for
     limits = np.array([
-        _quantile(column, share, 1.0 - 2.0 * refused / len(kinds)) for column in scores.T
+        _quantile(column, share, 1.0 - 2.0 * refused / kinds) for column in scores.T
     ])  # fmt: skip
     limits = np.maximum(limits, 1e-6)
     known = whole.scores(_values([row for row in rows if not row.kind]))
@@ -331,7 +342,7 @@ def _limits(rows: Sequence[Measured], whole: Domain, refused: float) -> dict[str
         _quantile((scores / limits).max(axis=1), share, 1.0 - refused),
         _quantile((known / limits).max(axis=1), None, 1.0 - KNOWN_REFUSED * refused),
     )
-    return dict(zip(kinds, limits.tolist(), strict=True))
+    return np.asarray(limits)
 
 
 def _scores_left_out(rows: Sequence[Measured], kinds: tuple[str, ...]) -> Float64Array:
