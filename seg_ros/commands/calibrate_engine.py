@@ -1,12 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``seg_ros calibrate-engine``: measures which pictures an engine knows.
+"""``seg_ros calibrate-engine``: measures by what an engine's pictures are told from blind ones.
 
-    seg_ros calibrate-engine roadseg --dataset camvid --dataset bdd100k
+    seg_ros calibrate-engine roadseg --dataset camvid/train --dataset bdd100k
 
-Takes clean pictures of as many cameras as there are, and writes their statistics (``domain``) into
-the engine's ``spec.yaml``; the stop refuses pictures that are unlike them (``out_of_domain``). The
-limit is what pictures of cameras keep that were left out in turn, so that a new camera is not
-refused for being new.
+Takes clean pictures of as many cameras as there are, spoils them in every way that
+``evaluate --task sight`` knows, and writes what tells the ones from the others (``domain``) into
+the engine's ``spec.yaml``; the stop refuses pictures that are like the spoilt ones
+(``out_of_domain``). The limits are what pictures of data sets keep that were left out in turn, so
+that a new camera is not refused for being new. What would stay clear in a data set, or of a family
+of blindness, that was left out is told as well. An engine that was trained on the simulator alone
+is measured with that alone: each weather is a data set of its own.
+
+    seg_ros calibrate-engine roadsynth --simulated 300
 """
 
 from __future__ import annotations
@@ -16,15 +21,19 @@ import contextlib
 import itertools
 import json
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import yaml
 from numpy.typing import NDArray
 
 from seg_ros.commands.evaluate.evaluated_camera import EvaluatedCamera
+from seg_ros.commands.evaluate.sight.blindness import FAMILIES
+from seg_ros.commands.evaluate.sight.clips import HARD, HARD_NS, hard_clip
 from seg_ros.commands.evaluate.sight.pictures import clean_pictures
+from seg_ros.commands.evaluate.sight.task import wilson
 from seg_ros.commands.shared.numbers import zero_or_more
 from seg_ros.commands.shared.progress import Progress
 from seg_ros.core.errors import ConfigurationError
@@ -38,31 +47,90 @@ from seg_ros.inference.registry import BACKENDS, create_backend
 from seg_ros.inference.spec import SPEC_FILE
 from seg_ros.sim import SURROUNDINGS, WEATHERS, SceneConfig, World
 
-__all__ = ['add_arguments', 'distances_left_out', 'main', 'measured_domain', 'with_domain']
+__all__ = ['ELSEWHERE', 'Measured', 'add_arguments', 'figures_of', 'main', 'measured_domain',
+           'with_domain']  # fmt: skip
 
 Float64Array = NDArray[np.float64]
 KEY = 'domain:'
 # Fewer pictures than statistics say nothing of how these go together
 LEAST_PICTURES = 2 * len(STATISTICS)
+ELSEWHERE = 'another place'
+SIMULATED = 'simulated'
+SIMULATED_STEPS, SIMULATED_STEP_S = 8, 0.25  # from picture to picture, so that no two are alike
+KNOWN_REFUSED = 0.2  # of the share that is refused of data sets left out, of those that are known
+SEED = 14
+
+
+class Measured(NamedTuple):
+    """Statistics of a picture, and what it is.
+
+    Attributes:
+        values: ``(K,)``.
+        dataset: Where it is from: what is left out in turn.
+        camera: Of which camera.
+        kind: Of what kind of blindness; empty of a clean picture.
+        family: The family of this kind.
+    """
+
+    values: Float64Array
+    dataset: str
+    camera: str
+    kind: str = ''
+    family: str = ''
+
+
+class _Scene(NamedTuple):
+    """A clean picture, read when it is needed."""
+
+    rgb: Callable[[], RgbImage]
+    dataset: str
+    camera: str
+
+
+class _Shown(NamedTuple):
+    """A picture to be measured, and what it is (see ``Measured``)."""
+
+    image: RgbImage
+    dataset: str
+    camera: str
+    kind: str = ''
+    family: str = ''
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the command line."""
     parser.add_argument('engine', help='name or folder of an engine')
     parser.add_argument(
-        '--dataset', type=Path, action='append', required=True, metavar='FOLDER',
+        '--dataset', type=Path, action='append', default=[], metavar='FOLDER',
         help='clean pictures of one or more cameras; may be given several times',
     )  # fmt: skip
     parser.add_argument(
-        '--pictures', type=int, default=80, metavar='N', help='at most so many of each folder'
+        '--elsewhere', type=Path, action='append', default=[], metavar='FOLDER',
+        help='pictures of places that the engine was not made for, such as rooms',
+    )  # fmt: skip
+    parser.add_argument(
+        '--pictures', type=int, default=120, metavar='N', help='at most so many of each folder'
     )
     parser.add_argument(
-        '--simulated', type=int, default=120, metavar='N',
+        '--simulated', type=int, default=60, metavar='N',
         help='pictures of the simulator, in every weather, so that its demo is known as well',
     )  # fmt: skip
     parser.add_argument(
+        '--hard', type=int, default=20, metavar='N',
+        help='clean pictures in each kind of hard light, such as at the exit of a tunnel',
+    )  # fmt: skip
+    parser.add_argument(
+        '--spoilt', type=int, default=80, metavar='N',
+        help='pictures of each kind of blindness',
+    )  # fmt: skip
+    parser.add_argument(
+        '--families', nargs='+', choices=FAMILIES, default=list(FAMILIES),
+        help='of blindness (default: all)',
+    )  # fmt: skip
+    parser.add_argument(
         '--refused', type=float, default=0.01, metavar='SHARE',
-        help='of the pictures of cameras that were left out (default: 0.01)',
+        help='of the pictures of data sets that were left out (default: 0.01); of those that '
+        'were not, at most a fifth of it',
     )  # fmt: skip
     parser.add_argument('--backend', choices=['auto', *BACKENDS], default='auto')
     parser.add_argument('--threads', type=zero_or_more, default=0, help='0: one per free core')
@@ -72,34 +140,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(arguments: argparse.Namespace) -> int:
     """Measures and writes; returns the exit code."""
-    engine = load_engine(arguments.engine)
-    pictures = [
-        picture for folder in arguments.dataset
-        for picture in clean_pictures(folder, arguments.pictures)
-    ]  # fmt: skip
-    count = len(pictures) + arguments.simulated
-    if count < LEAST_PICTURES:
+    engine = load_engine(arguments.engine, reads_domain=False)
+    clean, elsewhere = (
+        [
+            _Scene(picture.rgb, picture.dataset, picture.camera)
+            for folder in folders
+            for picture in clean_pictures(folder, arguments.pictures)
+        ]
+        for folders in (arguments.dataset, arguments.elsewhere)
+    )
+    clean += simulated_scenes(arguments.simulated)
+    if len(clean) < LEAST_PICTURES:
         raise ConfigurationError(
-            f'{count} pictures are too few for {len(STATISTICS)} statistics. Give at least '
-            f'{LEAST_PICTURES}, of several cameras.'
+            f'{len(clean)} pictures are too few for {len(STATISTICS)} statistics. Give at least '
+            f'{LEAST_PICTURES}, of several cameras: --dataset, --simulated.'
         )
     backend = create_backend(arguments.backend, engine, threads=arguments.threads).backend
-    images = itertools.chain(
-        ((picture.camera, picture.rgb()) for picture in pictures),
-        simulated_pictures(arguments.simulated),
-    )
+    kinds = _kinds(arguments.families)
+    images = _shown(clean, elsewhere, kinds, arguments.hard, arguments.spoilt)
+    total = len(clean) + len(elsewhere)
+    total += len(HARD) * arguments.hard + len(kinds) * arguments.spoilt
     with contextlib.closing(backend):
-        cameras, values = statistics_of(backend, images, count)
-    domain = measured_domain(engine.network_size_wh, values, cameras, arguments.refused)
-    figures = {
-        'pictures': count,
-        'cameras': len(set(cameras)),
-        'limit': round(domain.limit, 3),
-        'refused': round(
-            float(np.mean([domain.distance(row) > domain.limit for row in values])), 4
-        ),
-        'refused_left_out': arguments.refused,
-    }
+        rows = statistics_of(backend, images, total)
+    domain, left_out = measured_domain(rows, arguments.refused)
+    figures = figures_of(rows, domain, left_out, arguments.refused)
     if not arguments.dry_run:
         path = engine.folder / SPEC_FILE
         path.write_text(with_domain(path.read_text(encoding='utf-8'), domain), encoding='utf-8')
@@ -108,58 +172,231 @@ def main(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def statistics_of(
-    backend: InferenceBackend, images: Iterable[tuple[str, RgbImage]], count: int
-) -> tuple[list[str], Float64Array]:
-    """Returns the camera of each image, and ``(N, K)`` their statistics."""
-    seen_by = EvaluatedCamera(backend, NodeConfig())
-    take = StatisticsOfPictures(backend.engine.label_map)
-    cameras, rows = [], []
-    with Progress(sys.stderr) as progress:
-        for index, (camera, image) in enumerate(images):
-            progress.show(f'{index} of {count} pictures')
-            cameras.append(camera)
-            rows.append(take.of(seen_by.see(image, index + 1, {'stop'}).view).values)
-    return cameras, np.array(rows)
+# What is shown to the network
 
 
-def simulated_pictures(count: int) -> Iterator[tuple[str, RgbImage]]:
-    """Yields so many pictures of drives through every weather, with a camera for each."""
+def _kinds(families: Iterable[str]) -> dict[str, tuple[str, float | None]]:
+    """Returns the kinds of blindness: their family, and their strength where there is but one."""
+    kinds: dict[str, tuple[str, float | None]] = {}
+    for name in families:
+        if FAMILIES[name].has_kinds:
+            for strength in FAMILIES[name].strengths:
+                kinds[f'{name} {strength:.0f}'] = name, strength
+        else:
+            kinds[name] = name, None
+    return kinds
+
+
+def _shown(
+    clean: Sequence[_Scene],
+    elsewhere: Sequence[_Scene],
+    kinds: Mapping[str, tuple[str, float | None]],
+    hard: int,
+    spoilt: int,
+) -> Iterator[_Shown]:
+    for picture in clean:
+        yield _Shown(picture.rgb(), picture.dataset, picture.camera)
+    datasets = sorted({picture.dataset for picture in clean})
+    for index, picture in enumerate(elsewhere):
+        # They are of no camera; a part of them is left out with each data set
+        dataset = datasets[index % len(datasets)]
+        yield _Shown(picture.rgb(), dataset, '', ELSEWHERE, ELSEWHERE)
+    random = np.random.default_rng(SEED)
+    for light, change in HARD.items():
+        for picture in _scenes(clean, hard, random):
+            clip = hard_clip(picture.rgb(), change, random)
+            image = next(itertools.islice(clip, int(random.integers(len(HARD_NS))), None))[1]
+            # A camera of its own in each light: few count as much as many of the same
+            yield _Shown(image, picture.dataset, light)
+    for kind, (name, strength) in kinds.items():
+        for picture in _scenes(clean, spoilt, random):
+            family = FAMILIES[name]
+            # The weakest are the hardest to find: they come more often
+            weakest, strongest = family.strengths[0], family.strengths[-1]
+            chosen = weakest + (strongest - weakest) * float(random.random()) ** 2
+            image = family.spoil(
+                picture.rgb(), chosen if strength is None else strength, random
+            )  # fmt: skip
+            yield _Shown(image, picture.dataset, picture.camera, kind, name)
+
+
+def _scenes(pictures: Sequence[_Scene], count: int, random: np.random.Generator) -> list[_Scene]:
+    """Returns random pictures; every camera has the same chance, by the root of its pictures."""
+    share = _shares([picture.camera for picture in pictures])
+    chosen = random.choice(len(pictures), size=count, replace=count > len(pictures), p=share)
+    return [pictures[index] for index in chosen.tolist()]
+
+
+def simulated_scenes(count: int) -> list[_Scene]:
+    """Returns so many pictures of drives through every weather, each a data set of its own."""
+    scenes = []
     for place, weather in enumerate(WEATHERS):
         wanted = count * (place + 1) // len(WEATHERS) - count * place // len(WEATHERS)
         surroundings = SURROUNDINGS[place % len(SURROUNDINGS)]
-        # Two seconds from picture to picture, so that no two show the same
-        world = World(
-            SceneConfig(seed=place, weather=weather, surroundings=surroundings, rate_hz=0.5)
-        )
+        world = World(SceneConfig(seed=place, weather=weather, surroundings=surroundings))
+        name = f'{SIMULATED} {weather}'
         for _ in range(wanted):
-            yield f'simulated/{weather}', world.render().image
+            image = world.render().image
+            scenes.append(_Scene(lambda image=image: image, name, name))  # type: ignore[misc]
+            for _ in range(SIMULATED_STEPS):
+                world.step(SIMULATED_STEP_S)
+    return scenes
 
 
-def measured_domain(
-    size_wh: tuple[int, int], values: Float64Array, cameras: list[str], refused: float
-) -> Domain:
-    """Returns the domain of pictures, with the limit that refuses a share of those left out."""
-    whole = Domain.fitted(size_wh, values, cameras)
-    limit = float(np.quantile(distances_left_out(size_wh, values, cameras), 1.0 - refused))
-    return Domain(size_wh, whole.mean, whole.deviation, whole.correlation, limit)
+def statistics_of(
+    backend: InferenceBackend, images: Iterable[_Shown], count: int
+) -> list[Measured]:
+    """Returns the statistics of each image as this backend's network sees it."""
+    seen_by = EvaluatedCamera(backend, NodeConfig())
+    take = StatisticsOfPictures(backend.engine.label_map)
+    rows = []
+    with Progress(sys.stderr) as progress:
+        for index, (image, *what) in enumerate(images):
+            progress.show(f'{index} of {count} pictures')
+            values = take.of(seen_by.see(image, index + 1, {'stop'}).view).values
+            rows.append(Measured(values, *what))
+    return rows
 
 
-def distances_left_out(
-    size_wh: tuple[int, int], values: Float64Array, cameras: list[str]
+# What follows from it
+
+
+def measured_domain(rows: Sequence[Measured], refused: float) -> tuple[Domain, Float64Array]:
+    """Returns the domain of pictures, and how each fares that is left out with its data set.
+
+    Args:
+        rows: The pictures.
+        refused: The share of clean ones that are left out and shall be refused.
+
+    Returns:
+        The domain with its limits, and ``(N,)`` shares of the limit.
+    """
+    whole = _fitted(rows)
+    kinds = tuple(whole.weights)
+    scores = _scores_left_out(rows, kinds)
+    limits = _limits(rows, scores, whole, refused)
+    domain = whole.limited(dict(zip(kinds, limits.tolist(), strict=True)))
+    return domain, (scores / limits).max(axis=1)
+
+
+def figures_of(
+    rows: Sequence[Measured], domain: Domain, left_out: Float64Array, refused: float
+) -> dict[str, Any]:
+    """Returns what the domain of these pictures does, and how far that can be trusted."""
+    out = left_out > 1.0
+    known = domain.scores(_values(rows)).max(axis=1) > 1.0
+    is_clean = np.array([not row.kind for row in rows])
+    datasets = np.array([row.dataset for row in rows])
+    families = np.array([row.family for row in rows])
+    names = [name for name in dict.fromkeys(families) if name]
+    return {
+        'pictures': len(rows),
+        'cameras': len({row.camera for row in rows if not row.kind}),
+        'clean_refused_share': _share_with_interval(known[is_clean]),
+        'clean_refused_share_left_out': {
+            str(name): _share_with_interval(out[is_clean & (datasets == name)])
+            for name in dict.fromkeys(datasets[is_clean])
+        },
+        'false_clear_share_left_out': {
+            str(name): round(1.0 - float(out[families == name].mean()), 4) for name in names
+        },
+        'false_clear_share_of_other_half': _of_other_half(rows, names, refused),
+    }
+
+
+def _of_other_half(rows: Sequence[Measured], names: list[Any], refused: float) -> dict[str, float]:
+    """Returns what stays clear of each family if only the other half of them is known."""
+    shares = {}
+    for half in (0, 1):
+        measured, asked = names[half::2], names[1 - half :: 2]
+        if not measured or not asked:
+            continue
+        known = [row for row in rows if not row.kind or row.family in measured]
+        domain, _ = measured_domain(known, refused)
+        for name in asked:
+            values = _values([row for row in rows if row.family == name])
+            shares[str(name)] = round(float((domain.scores(values).max(axis=1) <= 1.0).mean()), 4)
+    return shares
+
+
+def _fitted(rows: Sequence[Measured]) -> Domain:
+    clean = [row for row in rows if not row.kind]
+    kinds = dict.fromkeys(row.kind for row in rows if row.kind)
+    blind = {kind: _values([row for row in rows if row.kind == kind]) for kind in kinds}
+    return Domain.fitted(_values(clean), [row.camera for row in clean], blind)
+
+
+def _limits(
+    rows: Sequence[Measured], left_out: Float64Array, whole: Domain, refused: float
 ) -> Float64Array:
-    """Returns ``(N,)`` how unlike the pictures of all other cameras each picture is."""
-    names = np.array(cameras)
-    distances = np.empty(len(values))
-    for camera in set(cameras):
-        is_out = names == camera
-        if is_out.all():
+    """Returns ``(kinds,)`` what all but a share of the clean pictures keep."""
+    scores = left_out[np.array([not row.kind for row in rows])]
+    kinds = scores.shape[1]
+    share = _shares([row.camera for row in rows if not row.kind])
+    # No kind refuses much more than its part; then all of them together what was asked for
+    limits = np.array([
+        _quantile(column, share, 1.0 - 2.0 * refused / kinds) for column in scores.T
+    ])  # fmt: skip
+    limits = np.maximum(limits, 1e-6)
+    known = whole.scores(_values([row for row in rows if not row.kind]))
+    limits *= max(
+        _quantile((scores / limits).max(axis=1), share, 1.0 - refused),
+        _quantile((known / limits).max(axis=1), None, 1.0 - KNOWN_REFUSED * refused),
+    )
+    return np.asarray(limits)
+
+
+def _scores_left_out(rows: Sequence[Measured], kinds: tuple[str, ...]) -> Float64Array:
+    """Returns ``(N, kinds)`` what a domain without its data set says of each picture."""
+    datasets = np.array([row.dataset for row in rows])
+    scores = np.empty((len(rows), len(kinds)))
+    for dataset in dict.fromkeys(datasets):
+        is_out = datasets == dataset
+        others = [row for row, out in zip(rows, is_out, strict=True) if not out]
+        if not any(not row.kind for row in others):
             raise ConfigurationError(
-                f'All pictures are of one camera, {camera}. Give pictures of another one as well.'
+                f'All pictures are of one data set, {dataset}. Give another one as well: each is '
+                'left out in turn, to see how pictures of a new camera fare.'
             )
-        others = Domain.fitted(size_wh, values[~is_out], names[~is_out].tolist())
-        distances[is_out] = [others.distance(row) for row in values[is_out]]
-    return distances
+        domain = _fitted(others)
+        missing = [kind for kind in kinds if kind not in domain.weights]
+        if missing:
+            raise ConfigurationError(
+                f'Without {dataset} there is no picture of {", ".join(missing)}. Give more: '
+                '--spoilt, --elsewhere.'
+            )
+        found = domain.scores(_values([row for row, out in zip(rows, is_out, strict=True) if out]))
+        order = [tuple(domain.weights).index(kind) for kind in kinds]
+        scores[is_out] = found[:, order]
+    return scores
+
+
+def _values(rows: Sequence[Measured]) -> Float64Array:
+    return np.array([row.values for row in rows]).reshape(-1, len(STATISTICS))
+
+
+def _shares(cameras: Sequence[str]) -> Float64Array:
+    """Returns how much each picture counts, its camera by the root of the number of its own."""
+    _, index, counts = np.unique(cameras, return_inverse=True, return_counts=True)
+    share = 1.0 / np.sqrt(counts[index])
+    return np.asarray(share / share.sum())
+
+
+def _quantile(values: Float64Array, share: Float64Array | None, below: float) -> float:
+    """Returns the value that so large a share lies below; all count the same without shares."""
+    if share is None:
+        return float(np.quantile(values, below))
+    order = np.argsort(values)
+    return float(np.interp(below, np.cumsum(share[order]), values[order]))
+
+
+def _share_with_interval(hits: NDArray[np.bool_]) -> dict[str, Any]:
+    low, high = wilson(int(hits.sum()), len(hits))
+    return {
+        'share': round(float(hits.mean()), 4),
+        'interval_95': [round(low, 4), round(high, 4)],
+        'pictures': len(hits),
+    }
 
 
 def with_domain(spec: str, domain: Domain) -> str:

@@ -73,7 +73,11 @@ class Engine:
 
 
 def load_engine(
-    name_or_path: str | Path, search_path: Sequence[Path] | None = None, network_size: str = ''
+    name_or_path: str | Path,
+    search_path: Sequence[Path] | None = None,
+    network_size: str = '',
+    *,
+    reads_domain: bool = True,
 ) -> Engine:
     """Returns an engine whose files were read and found to fit each other.
 
@@ -81,6 +85,8 @@ def load_engine(
         name_or_path: A folder's name on the search path, or the path of a folder.
         search_path: Folders of engines, the first one wins; ``engine_search_path()`` by default.
         network_size: Width and height that it shall run at, '480x272'; empty for its own.
+        reads_domain: False for whoever is about to measure it, because the old one may be of
+            another version.
 
     Raises:
         ConfigurationError: A network size that is none.
@@ -107,7 +113,7 @@ def load_engine(
         description=spec.get('description', ''),
         training=spec.get('training', {}),
         metrics=spec.get('metrics', {}),
-        domain=domain_of(spec, spec_path),
+        domain=domain_of(spec, spec_path) if reads_domain else None,
     )
 
 

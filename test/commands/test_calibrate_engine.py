@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -11,16 +12,42 @@ import pytest
 import yaml
 
 from seg_ros.cli import main
-from seg_ros.commands.calibrate_engine import distances_left_out, measured_domain, with_domain
+from seg_ros.commands.calibrate_engine import (
+    Measured,
+    figures_of,
+    measured_domain,
+    simulated_scenes,
+    with_domain,
+)
 from seg_ros.commands.evaluate.sight.pictures import clean_pictures
-from seg_ros.core.errors import ConfigurationError
+from seg_ros.core.errors import ConfigurationError, EngineError
 from seg_ros.core.stop.picture_statistics import STATISTICS
 from seg_ros.inference.engine import load_engine
 from test.tiny_onnx import write_engine
 
 RANDOM = np.random.default_rng(3)
-CAMERAS = [f'camera {index % 5}' for index in range(200)]
-VALUES = RANDOM.normal(0.0, 1.0, (200, len(STATISTICS)))
+
+
+def rows_of(*kinds: str, datasets: int = 4, count: int = 50) -> list[Measured]:
+    """Clean pictures of some data sets, and blind ones that differ in a tenth of statistics."""
+    rows = []
+    for index in range(datasets * count):
+        values = RANDOM.normal(0.0, 1.0, len(STATISTICS))
+        dataset = f'set {index % datasets}'
+        rows.append(Measured(values, dataset, f'{dataset}/{index % (2 * datasets)}'))
+    for place, kind in enumerate(kinds):
+        for index in range(datasets * count // 4):
+            values = RANDOM.normal(0.0, 1.0, len(STATISTICS))
+            values[place::10] += 2.5
+            rows.append(Measured(values, f'set {index % datasets}', '', kind, kind))
+    return rows
+
+
+ROWS = rows_of('fog', 'frost')
+
+
+def figures(rows: list[Measured], refused: float = 0.05) -> dict[str, Any]:
+    return figures_of(rows, *measured_domain(rows, refused), refused)
 
 
 def write_pictures(folder: Path, count: int) -> Path:
@@ -32,19 +59,47 @@ def write_pictures(folder: Path, count: int) -> Path:
     return folder
 
 
-def test_the_limit_refuses_as_many_of_the_cameras_left_out_as_was_asked() -> None:
-    domain = measured_domain((640, 360), VALUES, CAMERAS, 0.05)
-    distances = distances_left_out((640, 360), VALUES, CAMERAS)
-    assert (distances > domain.limit).mean() == pytest.approx(0.05, abs=0.01)
+def test_as_many_pictures_of_data_sets_left_out_are_refused_as_was_asked() -> None:
+    refused = figures(ROWS)['clean_refused_share_left_out']
+    assert set(refused) == {f'set {index}' for index in range(4)}
+    assert np.mean([row['share'] for row in refused.values()]) == pytest.approx(0.05, abs=0.015)
+    low, high = refused['set 0']['interval_95']
+    assert low <= refused['set 0']['share'] <= high
 
 
-def test_one_camera_alone_cannot_be_left_out() -> None:
-    with pytest.raises(ConfigurationError, match='Give pictures of another one'):
-        measured_domain((640, 360), VALUES, ['the same'] * len(VALUES), 0.01)
+def test_blind_pictures_of_a_data_set_that_was_left_out_are_found() -> None:
+    assert figures(ROWS)['false_clear_share_left_out'] == {'fog': 0.0, 'frost': 0.0}
+
+
+def test_how_a_kind_fares_that_was_not_measured_is_told() -> None:
+    alike = rows_of('fog') + [
+        row._replace(kind='frost', family='frost') for row in rows_of('fog') if row.kind
+    ]
+    assert figures(alike)['false_clear_share_of_other_half']['frost'] < 0.05
+    # Two that have nothing in common do not find each other
+    assert figures(ROWS)['false_clear_share_of_other_half']['frost'] > 0.5
+
+
+def test_one_data_set_alone_cannot_be_left_out() -> None:
+    with pytest.raises(ConfigurationError, match='Give another one as well'):
+        measured_domain(rows_of('fog', datasets=1), 0.01)
+
+
+def test_a_kind_that_one_data_set_alone_shows_is_refused() -> None:
+    rows = [row for row in ROWS if row.kind != 'fog' or row.dataset == 'set 2']
+    with pytest.raises(ConfigurationError, match='Without set 2 there is no picture of fog'):
+        measured_domain(rows, 0.01)
+
+
+def test_no_two_simulated_pictures_are_alike() -> None:
+    scenes = simulated_scenes(7)
+    pictures = {scene.rgb().tobytes() for scene in scenes}
+    assert len(pictures) == len(scenes) == 7
+    assert len({scene.dataset for scene in scenes}) > 1
 
 
 def test_the_domain_replaces_the_old_one_and_all_else_stays_as_it_was() -> None:
-    domain = measured_domain((640, 360), VALUES, CAMERAS, 0.01)
+    domain, _ = measured_domain(ROWS, 0.01)
     spec = '# of us\nname: a\nclasses:\n- id: 0  # first\nlicence: free\n'
     once = with_domain(spec, domain)
     assert once.startswith(spec)
@@ -65,13 +120,46 @@ def test_label_images_are_no_pictures_and_a_camera_is_known_by_its_names(tmp_pat
         clean_pictures(tmp_path / 'empty')
 
 
+def test_a_split_is_called_after_its_data_set(tmp_path: Path) -> None:
+    (tmp_path / 'camvid').mkdir()
+    found = clean_pictures(write_pictures(tmp_path / 'camvid' / 'train', 3))
+    assert {row.dataset for row in found} == {'camvid'}
+
+
 def test_the_command_writes_what_the_engine_then_knows(tmp_path: Path) -> None:
     engine = write_engine(tmp_path / 'tiny')
     assert load_engine(engine).domain is None
-    folder = str(write_pictures(tmp_path / 'set', 90))
-    command = ['calibrate-engine', str(engine), '--dataset', folder, '--backend', 'canned']
-    assert main([*command, '--simulated', '0', '--pictures', '0']) == 0
+    command = ['calibrate-engine', str(engine), '--backend', 'canned']
+    for name in ('one', 'two'):
+        command += ['--dataset', str(write_pictures(tmp_path / name, 100))]
+    command += [
+        '--simulated',
+        '0',
+        '--hard',
+        '1',
+        '--spoilt',
+        '6',
+        '--families',
+        'fog',
+        'wrong channels',
+    ]
+    assert main([*command, '--pictures', '20']) != 0  # too few
+    assert main([*command, '--pictures', '0']) == 0
     domain = load_engine(engine).domain
     assert domain is not None
-    assert domain.size_wh == load_engine(engine).network_size_wh
-    assert main([*command, '--simulated', '0', '--pictures', '20']) != 0  # too few
+    assert list(domain.weights) == [
+        'fog', 'wrong channels 0', 'wrong channels 1', 'wrong channels 2'
+    ]  # fmt: skip
+
+
+def test_a_domain_of_another_version_is_measured_again(tmp_path: Path) -> None:
+    engine = write_engine(tmp_path / 'tiny')
+    spec = engine / 'spec.yaml'
+    spec.write_text(spec.read_text() + 'domain: {statistics: [sharpness], limit: 1.0}\n')
+    with pytest.raises(EngineError, match='Measure it again: seg_ros calibrate-engine'):
+        load_engine(engine)
+    command = ['calibrate-engine', str(engine), '--backend', 'canned', '--simulated', '0']
+    for name in ('one', 'two'):
+        command += ['--dataset', str(write_pictures(tmp_path / name, 100))]
+    assert main([*command, '--hard', '1', '--spoilt', '4', '--families', 'fog']) == 0
+    assert load_engine(engine).domain is not None

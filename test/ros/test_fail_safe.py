@@ -10,7 +10,6 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
@@ -372,21 +371,27 @@ def test_the_vehicle_stops_when(name: str, scene: Scene) -> None:
     wait_for(scene.goes, 'the way is clear again')
 
 
+def foggy(pictures: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return (pictures * 0.6 + 50.0).astype(np.uint8)
+
+
 def engine_that_knows(pictures: NDArray[np.uint8], like: Path, folder: Path) -> Path:
     """Returns a copy of an engine that was measured on these pictures."""
     engine = Path(shutil.copytree(like, folder))
     backend = CannedBackend(load_engine(engine))
-    size_wh = backend.engine.network_size_wh
     take = StatisticsOfPictures(backend.engine.label_map)
     camera = EvaluatedCamera(backend, NodeConfig())
-    values = np.array([
-        take.of(camera.see(picture, index + 1, {'stop'}).view).values
-        for index, picture in enumerate(pictures)
-    ])  # fmt: skip
-    domain = Domain.fitted(size_wh, values, ['one'] * len(values))
-    limit = 2.0 * max(domain.distance(row) for row in values)
+    clean, blind = (
+        np.array([
+            take.of(camera.see(picture, index + 1, {'stop'}).view).values
+            for index, picture in enumerate(shown)
+        ])
+        for shown in (pictures, foggy(pictures))
+    )  # fmt: skip
+    domain = Domain.fitted(clean, ['one'] * len(clean), {'fog': blind})
+    limit = 2.0 * float(domain.scores(clean).max())
     spec = engine / SPEC_FILE
-    spec.write_text(with_domain(spec.read_text(), replace(domain, limit=limit)))
+    spec.write_text(with_domain(spec.read_text(), domain.limited({'fog': limit})))
     return engine
 
 
@@ -408,10 +413,10 @@ def test_the_vehicle_stops_where_the_engine_knows_no_such_pictures(
 
     try:
         wait_for(lambda: is_now('clear'), 'the way is clear')
-        drive.image = (road * 0.6 + 50.0).astype(np.uint8)  # fog
+        drive.image = foggy(road)
         wait_for(lambda: is_now('out_of_domain'), 'a stop because of fog')
         wait_for(lambda: stops[-1].data, 'the stop')
-        assert 'as unlike those that the engine knows' in status[-1].message
+        assert 'times as much of "fog" as one that the engine knows may have' in status[-1].message
         drive.image = road
         wait_for(lambda: is_now('clear'), 'the way is clear again')
     finally:

@@ -261,8 +261,8 @@ class StopConfig:
     )
     domain_limit: float = option(
         1.0,
-        'How unlike the pictures that the engine knows (domain in its spec.yaml) a picture may '
-        "be, as a multiple of the engine's own limit; 0 takes any.",
+        'How much like blind pictures (domain in the spec.yaml of the engine) one may be, as a '
+        "multiple of the engine's own limit; 0 takes any.",
         low=0.0,
         high=100.0,
         live=True,

@@ -11,7 +11,7 @@ from seg_ros.core.labels import LabelMap
 from seg_ros.core.stop.config import StopConfig
 from seg_ros.core.stop.decision import Fault, StopKind
 from seg_ros.core.stop.domain import Domain
-from seg_ros.core.stop.picture_statistics import PictureStatistics, StatisticsOfPictures
+from seg_ros.core.stop.picture_statistics import StatisticsOfPictures
 from seg_ros.core.types import NetworkView
 from seg_ros.core.units import NS_PER_S
 
@@ -55,42 +55,35 @@ class PictureSight:
 
     def judge(self, view: NetworkView, config: StopConfig) -> Fault | None:
         """Returns why a picture by itself shows nothing, None if it does."""
-        asks_domain = self._knows_size(view) and config.domain_limit > 0.0
-        if not asks_domain and config.max_noise <= 0.0 and config.max_white_share >= 1.0:
-            return None
+        if self._domain is None or view.confidence is None or config.domain_limit <= 0.0:
+            if config.max_noise <= 0.0 and config.max_white_share >= 1.0:
+                return None
+            return _blindness(*self._statistics.glance(view), config)
         statistics = self._statistics.of(view)
-        if fault := _blindness(statistics, config):
+        if fault := _blindness(statistics.noise, statistics.saturated, config):
             return fault
-        if self._domain is None or not asks_domain:
-            return None
-        limit = self._domain.limit * config.domain_limit
-        distance = self._domain.distance(statistics.values)
-        if distance <= limit:
+        likeness = self._domain.likeness(statistics.values)
+        if likeness.share <= config.domain_limit:
             return None
         return Fault(
             StopKind.OUT_OF_DOMAIN,
-            f'the picture is {distance / self._domain.limit:.1f} times as unlike those that the '
-            f'engine knows as one may be, more than {config.domain_limit:.1f}: nothing can be '
+            f'the picture has {likeness.share:.1f} times as much of "{likeness.kind}" as one that '
+            f'the engine knows may have, more than {config.domain_limit:.1f}: nothing can be '
             'seen, or the network was not made for such a place',
         )
 
-    def _knows_size(self, view: NetworkView) -> bool:
-        height, width = view.labels.shape
-        has_all = self._domain is not None and view.confidence is not None
-        return has_all and self._domain is not None and self._domain.size_wh == (width, height)
 
-
-def _blindness(statistics: PictureStatistics, config: StopConfig) -> Fault | None:
-    if 0.0 < config.max_noise < statistics.noise:
+def _blindness(noise: float, saturated: float, config: StopConfig) -> Fault | None:
+    if 0.0 < config.max_noise < noise:
         return Fault(
             StopKind.PICTURE_BLIND,
-            f'neighbouring pixels of the zone differ by {statistics.noise:.0f} grey levels, more '
-            f'than {config.max_noise:.0f}, as noise does',
+            f'neighbouring pixels of the zone differ by {noise:.0f} grey levels, more than '
+            f'{config.max_noise:.0f}, as noise does',
         )
-    if statistics.saturated > config.max_white_share:
+    if saturated > config.max_white_share:
         return Fault(
             StopKind.PICTURE_BLIND,
-            f'{statistics.saturated:.0%} of the zone is white, more than '
-            f'{config.max_white_share:.0%}: over-exposed, or blinded by the sun',
+            f'{saturated:.0%} of the zone is white, more than {config.max_white_share:.0%}: '
+            'over-exposed, or blinded by the sun',
         )
     return None

@@ -1,15 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """Picture statistics: numbers that tell a picture of a road from one in which nothing is seen.
 
-Each is cheap, and is taken in two regions: the upper half, and the part of the lower half in
-which the zone lies for nearly every camera. Sharpness is taken at three scales, because noise
-hides in the finest one and defocus in the coarser ones; direction shows motion blur and torn rows;
-the labels show whether the network still finds things with outlines, and how sure it is of them.
+All but the noise are taken of a picture of one size, so that they mean the same at every network
+size, and most are of the picture alone, so that they mean the same for every network. A kind of
+blindness shows in few of them: defocus in the differences of neighbours, torn rows in rows that do
+not go on in the next one, a wrong stride in rows that go on better when shifted, wrong channels in
+colours, a picture that is upside down in where light, sky and ground are, and mud in how sure the
+network still is.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import cv2
@@ -17,41 +20,42 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seg_ros.core.labels import LabelMap
-from seg_ros.core.types import LabelImage, NetworkView
+from seg_ros.core.types import ConfidenceImage, LabelImage, NetworkView, RgbImage
 
 __all__ = ['STATISTICS', 'PictureStatistics', 'StatisticsOfPictures']
 
 GreyImage = NDArray[np.uint8]
+FloatImage = NDArray[np.float32]
+Box = tuple[float, float, float, float]
 
-# Top, bottom, left and right as shares of the picture
-REGIONS = {'upper': (0.0, 0.5, 0.0, 1.0), 'zone': (0.56, 1.0, 0.22, 0.78)}
-SCALES = (1, 2, 4)  # pixels that are averaged to one
+SIZE_WH = 320, 180  # of the picture that is looked at
+HALF_WH, QUARTER_WH = (160, 90), (80, 45)
+# Top, bottom, left and right as shares of the picture. The zone of nearly every camera is there
+REGIONS: dict[str, Box] = {'upper': (0.0, 0.5, 0.0, 1.0), 'zone': (0.56, 1.0, 0.22, 0.78)}
+FAR: Box = (0.28, 0.66, 0.0, 1.0)  # around the horizon, where a network finds the most things
 FLOOR = 0.3  # grey levels, below the rounding to whole ones: keeps logarithms finite
-# Of all rows, the one that begins with a larger step than these; torn rows come every dozen
-JUMP_QUANTILE = 0.96
-LEAST_CLASS_SHARE = 0.005  # of the picture: a class with less is a speck
-WHITE = 248  # grey level from which on a pixel counts as saturated
+SHARE_FLOOR = 0.01  # the same for shares of pixels
+DARK, WHITE = 12, 248  # grey levels up to and from which on a pixel counts as black and saturated
+UNSURE = 153  # confidence below 0.6
+# Of all rows, those that go on worst in the next one: torn rows come every dozen
+WORST_ROWS = (0.5, 0.8, 0.9, 0.96)
+SHIFTS = (-3, -2, -1, 1, 2, 3)  # pixels from row to row
+BLACK_OFFSET = 20.0  # grey levels: the colour of what is black is noise
+LEAST_CLASS_SHARE = 0.01  # of the picture, at which half of what its colour says counts
+# Differences of neighbours spread by 0.756 of their mean where all is Gaussian noise (the half
+# normal distribution), by 0.71 for uniform noise; by 1.2 and more where things have outlines.
+NOISE_TAIL = math.log(0.9)
+OPPONENTS = np.array([[1, -1, 0], [0, -1, 1], [0, 1, 0]], np.float32)  # R - G, B - G, G
 
-STATISTICS = (
-    *(
-        f'{region}.{name}_{scale}'
-        for scale in SCALES
-        for region in REGIONS
-        for name in ('gradient', 'direction', 'tail')
-    ),
-    *(
-        f'{region}.{name}'
-        for region in REGIONS
-        for name in ('brightness', 'contrast', 'confidence', 'confidence_spread',
-                     'outlines_across', 'outlines_down')
-    ),
-    'row_jump',
-    'column_jump',
-    'zone.ground',
-    'upper.sky',
-    'classes',
-)  # fmt: skip
-"""Names of the numbers, in their order."""
+SKY, GROUND, WALKABLE, STATIC, MOVING, OTHER = range(6)
+GROUP_NAMES = ('sky', 'ground', 'walkable', 'static', 'moving')
+# The last of its roles decides about a class
+GROUP_OF_ROLE = {
+    'static': STATIC, 'vehicle': MOVING, 'pedestrian': MOVING, 'cyclist': MOVING,
+    'walkable': WALKABLE, 'lane': GROUND, 'drivable': GROUND, 'sky': SKY,
+}  # fmt: skip
+BANDS = {'top': slice(0, 30), 'middle': slice(30, 60), 'bottom': slice(60, 90)}  # of HALF_WH
+COLOURED = {'sky': SKY, 'ground': GROUND, 'static': STATIC}  # groups whose colour is asked
 
 
 class PictureStatistics(NamedTuple):
@@ -69,85 +73,225 @@ class PictureStatistics(NamedTuple):
     saturated: float
 
 
+class _Seen(NamedTuple):
+    """A picture at the sizes at which it is looked at.
+
+    Attributes:
+        greys: At ``SIZE_WH``, ``HALF_WH`` and ``QUARTER_WH``.
+        opponents: ``(90, 160)`` each: red less green, blue less green, and green.
+        colours: ``(90, 160, 3)`` the first two as shares of the brightness, and green.
+        labels: ``(90, 160)`` class ids, and the groups of these.
+        confidence: ``(90, 160)``, 255 where nobody knows it.
+    """
+
+    greys: tuple[GreyImage, GreyImage, GreyImage]
+    opponents: tuple[FloatImage, FloatImage, FloatImage]
+    colours: FloatImage
+    labels: LabelImage
+    groups: LabelImage
+    confidence: ConfidenceImage
+
+
 class StatisticsOfPictures:
-    """Takes the statistics of one camera's pictures.
+    """Takes the statistics of pictures.
 
     Args:
         label_map: Of the label images.
     """
 
     def __init__(self, label_map: LabelMap) -> None:
-        self._ground = label_map.role_mask_lut('drivable') | label_map.role_mask_lut('lane')
-        self._sky = label_map.role_mask_lut('sky')
+        self._group = np.full(256, OTHER, np.uint8)
+        for role, group in GROUP_OF_ROLE.items():
+            self._group[list(label_map.ids_with_role(role))] = group
 
     def of(self, view: NetworkView) -> PictureStatistics:
         """Returns the statistics of a picture with its labels and confidence."""
-        grey = cv2.cvtColor(view.picture, cv2.COLOR_RGB2GRAY)
-        half = _shrunk(grey)
-        half_labels, half_confidence = _thinned(view.labels), _thinned(view.confidence)
-        values: list[float] = []
-        noise = 0.0
-        for scale, scaled in zip(SCALES, (grey, half, _shrunk(half)), strict=True):
-            for name, box in REGIONS.items():
-                gradient, direction, tail = _gradients(_part(scaled, box))
-                values += [math.log(gradient + FLOOR), direction, tail]
-                if scale == 1 and name == 'zone' and tail < NOISE_TAIL:
-                    noise = gradient
-        for box in REGIONS.values():
-            brightness, contrast = _mean_and_deviation(_part(half, box))
-            sure, spread = _mean_and_deviation(_part(half_confidence, box))
-            labels = _part(half_labels, box)
-            values += [brightness, math.log(contrast + 1.0), sure / 255.0, spread / 255.0]
-            values += [_changes(labels[:, 1:], labels[:, :-1]), _changes(labels[1:], labels[:-1])]
-        values += [_jump(half[1:], half[:-1], 1), _jump(half[:, 1:], half[:, :-1], 0)]
-        zone, upper = (_part(half_labels, REGIONS[name]) for name in ('zone', 'upper'))
-        counts = np.bincount(half_labels[::2, ::2].reshape(-1), minlength=256)[:255]
-        values += [
-            cv2.mean(cv2.LUT(zone, self._ground))[0] / 255.0,
-            cv2.mean(cv2.LUT(upper, self._sky))[0] / 255.0,
-            float((counts > LEAST_CLASS_SHARE * counts.sum()).sum()),
-        ]
-        white = _part(half, REGIONS['zone']) >= WHITE
-        saturated = float(white.mean()) if white.size else 0.0
-        return PictureStatistics(np.array(values), noise, saturated)
+        seen = self._seen(view)
+        values = np.fromiter((value for _, value in _named(seen)), np.float64, len(STATISTICS))
+        return PictureStatistics(values, _noise(view.picture), _white_share(seen))
+
+    def glance(self, view: NetworkView) -> tuple[float, float]:
+        """Returns the noise and the saturated share alone."""
+        return _noise(view.picture), _white_share(self._seen(view))
+
+    def _seen(self, view: NetworkView) -> _Seen:
+        picture = cv2.resize(view.picture, SIZE_WH, interpolation=cv2.INTER_AREA)
+        half = cv2.resize(picture, HALF_WH, interpolation=cv2.INTER_AREA)
+        grey = _uint8(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY))
+        half_grey = _uint8(cv2.resize(grey, HALF_WH, interpolation=cv2.INTER_AREA))
+        quarter_grey = _uint8(cv2.resize(half_grey, QUARTER_WH, interpolation=cv2.INTER_AREA))
+        red, blue, green = map(
+            _float32, cv2.split(cv2.transform(half.astype(np.float32), OPPONENTS))
+        )
+        light = green + BLACK_OFFSET
+        labels = _thinned(view.labels)
+        if view.confidence is None:
+            confidence = np.full_like(labels, 255)
+        else:
+            confidence = _thinned(view.confidence)
+        return _Seen(
+            (grey, half_grey, quarter_grey),
+            (red, blue, green),
+            _float32(cv2.merge((red / light, blue / light, green))),
+            labels,
+            _uint8(cv2.LUT(labels, self._group)),
+            confidence,
+        )
 
 
-# Differences of neighbours spread by 0.756 of their mean where all is Gaussian noise (the half
-# normal distribution), by 0.71 for uniform noise; by 1.2 and more where things have outlines.
-NOISE_TAIL = math.log(0.9)
+# The statistics, each with its name
+
+Named = Iterator[tuple[str, float]]
 
 
-def _shrunk(grey: GreyImage) -> GreyImage:
-    """Half the size, the mean of four pixels each."""
-    size_wh = max(1, grey.shape[1] // 2), max(1, grey.shape[0] // 2)
-    return np.asarray(cv2.resize(grey, size_wh, interpolation=cv2.INTER_AREA), np.uint8)
+def _named(seen: _Seen) -> Named:
+    """Yields all statistics; ``STATISTICS`` are their names."""
+    yield from _sharpness(seen)
+    for name, box in REGIONS.items():
+        yield from _light(name, _part(seen.greys[0], box))
+        yield from _colours(name, box, seen)
+    yield from _rows_and_columns(seen)
+    yield from _layout(seen.greys[2])
+    yield from _places_of_groups(seen.groups)
+    yield from _sureness(seen)
+    yield from _colours_of_groups(seen)
 
 
-def _thinned(image: GreyImage | None) -> GreyImage:
-    """Every other pixel of every other row; one of 255 where there is nothing."""
-    if image is None:
-        return np.full((1, 1), 255, np.uint8)
-    return np.ascontiguousarray(image[::2, ::2])
+def _sharpness(seen: _Seen) -> Named:
+    for scale, grey in zip((2, 4, 8), seen.greys, strict=True):
+        for name, box in REGIONS.items():
+            gradient, direction, tail = _gradients(_part(grey, box))
+            yield f'{name}.gradient_{scale}', math.log(gradient + FLOOR)
+            yield f'{name}.direction_{scale}', direction
+            yield f'{name}.tail_{scale}', tail
 
 
-def _part(image: GreyImage, box: tuple[float, float, float, float]) -> GreyImage:
-    height, width = image.shape
+def _light(name: str, grey: NDArray[np.generic]) -> Named:
+    brightness, contrast = _mean_and_deviation(grey)
+    yield f'{name}.brightness', brightness / 255.0
+    yield f'{name}.contrast', math.log(contrast + 1.0)
+    yield f'{name}.white', _log_share(cv2.compare(grey, WHITE, cv2.CMP_GE))
+    yield f'{name}.black', _log_share(cv2.compare(grey, DARK, cv2.CMP_LE))
+
+
+def _colours(name: str, box: Box, seen: _Seen) -> Named:
+    """Colour, and how much finer detail there is in it than in the brightness."""
+    mean, spread = cv2.meanStdDev(_part(seen.colours, box))
+    coloured = [_energy_across(_part(image, box)) for image in seen.opponents]
+    for channel, colour in enumerate(('red', 'blue')):
+        yield f'{name}.{colour}', float(mean[channel, 0])
+        yield f'{name}.{colour}_spread', math.log(float(spread[channel, 0]) + 0.01)
+        detail = (coloured[channel] + 0.5) / (coloured[2] + 0.5)
+        yield f'{name}.{colour}_detail', math.log(detail)
+
+
+def _rows_and_columns(seen: _Seen) -> Named:
+    """How badly rows go on in the next row, and columns in the next column."""
+    grey = seen.greys[0]
+    for name, image in (('row', grey[:, ::2]), ('column', _uint8(cv2.transpose(seen.greys[1])))):
+        breaks = _breaks(image)
+        for share in WORST_ROWS:
+            yield f'{name}.break_{share:.0%}', math.log(breaks[int(share * len(breaks))] + 0.01)
+    most, width = max(SHIFTS), grey.shape[1]
+    rows = grey[:-1, most : width - most]
+    straight, *shifted = (
+        _step(rows, grey[1:, most + shift : width - most + shift])[0] for shift in (0, *SHIFTS)
+    )
+    yield 'shear', math.log((straight + FLOOR) / (min(shifted) + FLOOR))
+
+
+def _layout(grey: GreyImage) -> Named:
+    """Where it is bright."""
+    light = cv2.resize(grey, (2, 4), interpolation=cv2.INTER_AREA).astype(float)
+    contrast = _mean_and_deviation(grey)[1] + 10.0
+    first, second, third, last = (0.5 * light.sum(axis=1)).tolist()
+    left, right = light.mean(axis=0).tolist()
+    yield 'light.upwards', (first + second - third - last) / contrast
+    yield 'light.aside', abs(left - right) / contrast
+    yield 'light.middle', (second + third - first - last) / contrast
+    yield 'light.bottom', (last - third) / contrast
+
+
+def _places_of_groups(groups: LabelImage) -> Named:
+    for band, rows in BANDS.items():
+        part = groups[rows]
+        counts = np.bincount(part.reshape(-1), minlength=OTHER)
+        for group, name in enumerate(GROUP_NAMES):
+            yield f'{band}.{name}', counts[group] / part.size
+    ground = _uint8(cv2.compare(groups, GROUND, cv2.CMP_EQ))
+    sky = _uint8(cv2.compare(groups, SKY, cv2.CMP_EQ))
+    middle, quarter = groups.shape[0] // 2, groups.shape[1] // 4
+    yield 'ground.left', _share(ground[middle:, :quarter])
+    yield 'ground.right', _share(ground[middle:, -quarter:])
+    # In percent, which they seldom are more than one of
+    yield 'sky.under', 100.0 * _share(cv2.bitwise_and(sky[1:], cv2.bitwise_not(sky[:-1])))
+    yield (
+        'ground.over',
+        100.0 * _share(cv2.bitwise_and(ground[:-1], cv2.bitwise_not(ground[1:]))),
+    )
+    yield 'ground.sides', 100.0 * _share(cv2.bitwise_xor(ground[:, 1:], ground[:, :-1]))
+
+
+def _sureness(seen: _Seen) -> Named:
+    counts = np.bincount(seen.labels.reshape(-1), minlength=256)[:255]
+    shares = counts[counts > 0] / max(1, counts.sum())
+    yield 'classes', -float((shares * np.log(shares)).sum())
+    for name, box in (*REGIONS.items(), ('far', FAR)):
+        confidence, labels = _part(seen.confidence, box), _part(seen.labels, box)
+        sure, spread = _mean_and_deviation(confidence)
+        yield f'{name}.confidence', sure / 255.0
+        yield f'{name}.confidence_spread', spread / 255.0
+        yield f'{name}.unsure', _log_share(cv2.compare(confidence, UNSURE, cv2.CMP_LT))
+        yield f'{name}.outlines_across', _changes(labels[:, 1:], labels[:, :-1])
+        yield f'{name}.outlines_down', _changes(labels[1:], labels[:-1])
+
+
+def _colours_of_groups(seen: _Seen) -> Named:
+    """Light and colour of what is called sky, ground and so on; neutral where there is none."""
+    for name, group in COLOURED.items():
+        mask = _uint8(cv2.compare(seen.groups, group, cv2.CMP_EQ))
+        share = _share(mask)
+        part = share / (share + LEAST_CLASS_SHARE)
+        red, blue, green, _ = cv2.mean(seen.colours, mask)
+        yield f'{name}.light', green / 255.0 * part + 0.5 * (1.0 - part)
+        yield f'{name}.red', red * part
+        yield f'{name}.blue', blue * part
+
+
+# What the picture alone says, in grey levels and shares that mean the same for every engine
+
+
+def _noise(picture: RgbImage) -> float:
+    part = _part(picture, REGIONS['zone'])
+    if min(part.shape[:2]) < 2:
+        return 0.0
+    gradient, _, tail = _gradients(_uint8(cv2.cvtColor(part, cv2.COLOR_RGB2GRAY)))
+    return gradient if tail < NOISE_TAIL else 0.0
+
+
+def _white_share(seen: _Seen) -> float:
+    return _share(cv2.compare(_part(seen.greys[0], REGIONS['zone']), WHITE, cv2.CMP_GE))
+
+
+# Arithmetic
+
+
+def _part(image: NDArray[np.generic], box: Box) -> NDArray[np.generic]:
+    height, width = image.shape[:2]
     top, bottom, left, right = box
     return image[
         int(top * height) : int(bottom * height), int(left * width) : int(right * width)
     ]  # fmt: skip
 
 
-def _gradients(image: GreyImage) -> tuple[float, float, float]:
-    """Mean difference of neighbours; logarithms of across by down, and of spread by mean.
+def _thinned(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return _uint8(cv2.resize(image, HALF_WH, interpolation=cv2.INTER_NEAREST))
 
-    Every other row is enough.
-    """
-    if min(image.shape) < 2:
-        return 0.0, 0.0, 0.0
-    rows, below = image[:-1:2], image[1::2]
-    across, across_spread = _mean_and_deviation(cv2.absdiff(rows[:, 1:], rows[:, :-1]))
-    down, down_spread = _mean_and_deviation(cv2.absdiff(rows, below[: len(rows)]))
+
+def _gradients(image: NDArray[np.generic]) -> tuple[float, float, float]:
+    """Mean difference of neighbours; logarithms of across by down, and of spread by mean."""
+    across, across_spread = _step(image[:, 1:], image[:, :-1])
+    down, down_spread = _step(image[1:], image[:-1])
     return (
         across + down,
         math.log((across + FLOOR) / (down + FLOOR)),
@@ -155,27 +299,65 @@ def _gradients(image: GreyImage) -> tuple[float, float, float]:
     )
 
 
-def _mean_and_deviation(image: GreyImage) -> tuple[float, float]:
-    if image.size == 0:  # of a picture of a few pixels
-        return 0.0, 0.0
+def _step(one: NDArray[np.generic], other: NDArray[np.generic]) -> tuple[float, float]:
+    """Mean of the absolute differences, and their standard deviation; makes no image."""
+    mean = cv2.norm(one, other, cv2.NORM_L1) / one.size
+    square = cv2.norm(one, other, cv2.NORM_L2SQR) / one.size
+    return mean, math.sqrt(max(0.0, square - mean * mean))
+
+
+def _energy_across(image: NDArray[np.generic]) -> float:
+    return float(cv2.norm(image[:, 1:], image[:, :-1], cv2.NORM_L2SQR)) / image.size
+
+
+def _breaks(image: GreyImage) -> NDArray[np.float32]:
+    """``(H-1,)`` how unlike the next row each is, the least first: 0 the same, 1 of another kind.
+
+    Two rows without anything in them are alike.
+    """
+    rows = image.astype(np.float32)
+    rows -= rows.mean(axis=1, keepdims=True)
+    steps = rows[1:] - rows[:-1]
+    energy = np.einsum('ij,ij->i', rows, rows)
+    broken = np.einsum('ij,ij->i', steps, steps)
+    breaks = broken / (energy[1:] + energy[:-1] + 8.0 * image.shape[1])
+    breaks.sort()
+    return np.asarray(breaks, np.float32)
+
+
+def _mean_and_deviation(image: NDArray[np.generic]) -> tuple[float, float]:
     mean, deviation = cv2.meanStdDev(image)
     return float(mean[0, 0]), float(deviation[0, 0])
 
 
-def _changes(one: LabelImage, other: LabelImage) -> float:
+def _changes(one: NDArray[np.generic], other: NDArray[np.generic]) -> float:
     """How many labels differ from their neighbour, as a logarithm of the share."""
-    if one.size == 0:
-        return 0.0
-    share = cv2.countNonZero(cv2.compare(one, other, cv2.CMP_NE)) / one.size
-    return math.log(share + 1e-3)
+    return math.log(_share(cv2.compare(one, other, cv2.CMP_NE)) + 1e-3)
 
 
-def _jump(one: GreyImage, other: GreyImage, axis: int) -> float:
-    """How much larger the largest steps from row to row are than the usual one, logarithm."""
-    if one.size == 0:
-        return 0.0
-    steps = np.sort(
-        cv2.reduce(cv2.absdiff(one, other), axis, cv2.REDUCE_AVG, dtype=cv2.CV_32F).reshape(-1)
-    )
-    large, usual = steps[int(JUMP_QUANTILE * len(steps))], steps[len(steps) // 2]
-    return math.log((float(large) + FLOOR) / (float(usual) + FLOOR))
+def _share(mask: NDArray[np.generic]) -> float:
+    return cv2.countNonZero(mask) / mask.size
+
+
+def _log_share(mask: NDArray[np.generic]) -> float:
+    return math.log(_share(mask) + SHARE_FLOOR)
+
+
+def _uint8(image: NDArray[np.generic]) -> NDArray[np.uint8]:
+    return np.asarray(image, np.uint8)
+
+
+def _float32(image: NDArray[np.generic]) -> FloatImage:
+    return np.asarray(image, np.float32)
+
+
+def _names() -> tuple[str, ...]:
+    full, half, quarter = (np.zeros(wh[::-1], np.uint8) for wh in (SIZE_WH, HALF_WH, QUARTER_WH))
+    flat = np.zeros(half.shape, np.float32)
+    colours = np.zeros((*half.shape, 3), np.float32)
+    seen = _Seen((full, half, quarter), (flat, flat, flat), colours, half, half, half)
+    return tuple(name for name, _ in _named(seen))
+
+
+STATISTICS = _names()
+"""Names of the numbers, in their order."""

@@ -9,11 +9,20 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from seg_ros.cli import main
 from seg_ros.commands.evaluate.sight.blindness import FAMILIES
+from seg_ros.commands.evaluate.sight.clips import (
+    HARD,
+    HARD_NS,
+    STUCK,
+    STUCK_FROM_NS,
+    hard_clip,
+    stuck_clip,
+)
 from seg_ros.commands.evaluate.sight.task import wilson
-from test.core.stop.street_pictures import street
+from test.core.stop.street_pictures import Picture, street
 from test.tiny_onnx import COLOURS, write_engine
 
 
@@ -29,6 +38,37 @@ def test_a_family_spoils_a_picture_in_every_strength_and_the_same_way_again(name
         assert np.abs(spoiled.astype(int) - clean).mean() > 5.0
         again = family.spoil(clean, strength, np.random.default_rng(1))
         assert (spoiled == again).all()
+
+
+@pytest.mark.parametrize(
+    ('family', 'strength'), [(name, strength) for name, row in STUCK.items() for strength in row]
+)
+def test_a_stuck_camera_shows_parts_again_that_were_new_before(family: str, strength: str) -> None:
+    clip = list(stuck_clip(street(), STUCK[family][strength], np.random.default_rng(1)))
+    before = [frame for stamp_ns, frame in clip if stamp_ns < STUCK_FROM_NS]
+    after = [frame for stamp_ns, frame in clip if stamp_ns >= STUCK_FROM_NS]
+    assert len(before) == 4
+    assert clip[-1][0] - STUCK_FROM_NS >= 1_400_000_000
+    for frame in after:
+        is_old = np.any([(frame == old).all(axis=2) for old in before], axis=0)
+        assert is_old.mean() >= (1.0 if family == 'stuck ring' else 0.5)
+
+
+def outlines(picture: Picture) -> NDArray[np.float64]:
+    grey = cv2.GaussianBlur(picture.mean(axis=2), (0, 0), 2.0)
+    return np.abs(np.diff(grey, axis=1)).ravel() / (grey[:, 1:].ravel() + 1.0)
+
+
+@pytest.mark.parametrize('name', HARD)
+def test_a_clip_in_hard_light_shows_the_road_for_two_seconds(name: str) -> None:
+    clip = list(hard_clip(street(), HARD[name], np.random.default_rng(1)))
+    assert [stamp_ns for stamp_ns, _ in clip] == list(HARD_NS)
+    assert HARD_NS[-1] == 2_000_000_000
+    for _, frame in clip:
+        assert frame.shape == street().shape
+        alike = np.corrcoef(outlines(frame), outlines(street()))[0, 1]
+        assert alike > 0.3
+        assert (frame[200:] > 250).mean() < 0.3
 
 
 def test_there_are_a_dozen_families() -> None:

@@ -31,13 +31,18 @@ class Family(NamedTuple):
 
     Attributes:
         change: Takes a picture of floats from 0 to 255, a strength and a source of randomness.
-        strengths: What it is called with, the weakest first.
+        strengths: What it is called with, the weakest first; or the numbers of its kinds.
         unit: Of the strengths, for people.
     """
 
     change: Change
     strengths: tuple[float, ...]
     unit: str
+
+    @property
+    def has_kinds(self) -> bool:
+        """Whether its strengths are kinds, which have nothing between them."""
+        return self.unit == KIND
 
     def spoil(self, picture: RgbImage, strength: float, random: Random) -> RgbImage:
         """Returns ``(H, W, 3)``, the picture as such a camera would give it."""
@@ -73,7 +78,9 @@ def _glare(image: FloatImage, gain: float, random: Random) -> FloatImage:
 
 
 def _over_exposed(image: FloatImage, gain: float, random: Random) -> FloatImage:  # noqa: ARG001
-    return np.asarray(image * gain + 60.0)
+    """So many times too much light; at night a picture would only become a good one before."""
+    to_daylight = max(1.0, DAYLIGHT / max(1.0, float(image.mean())))
+    return np.asarray(image * to_daylight * gain + 60.0)
 
 
 def _dark_noise(image: FloatImage, share: float, random: Random) -> FloatImage:
@@ -147,6 +154,38 @@ def _wrong_stride(image: FloatImage, off_px: float, random: Random) -> FloatImag
     return np.stack(rows)
 
 
+def _rolled(image: FloatImage, share: float, random: Random) -> FloatImage:
+    """The picture begins somewhere in the middle of the buffer, and goes on at its start."""
+    across = int(random.uniform(0.2, 0.8) * image.shape[1])
+    return np.roll(image, (int(share * image.shape[0]), across), axis=(0, 1))
+
+
+def _broken_blocks(image: FloatImage, share: float, random: Random) -> FloatImage:
+    """A decoder that lost data: blocks of 16 pixels that belong elsewhere, or to nothing."""
+    changed = image.copy()
+    size = 16
+    rows, columns = image.shape[0] // size, image.shape[1] // size
+    for row in range(rows):
+        for column in np.flatnonzero(random.random(columns) < share).tolist():
+            from_row, from_column = int(random.integers(rows)), int(random.integers(columns))
+            block = image[from_row * size :, from_column * size :][:size, :size]
+            if random.random() < 0.3:
+                block = block.mean(axis=(0, 1), keepdims=True) + np.zeros_like(block)
+            changed[row * size :, column * size :][:size, :size] = block
+    return changed
+
+
+def _water(image: FloatImage, bend_px: float, random: Random) -> FloatImage:
+    """Water runs down the glass: everything is bent, and nothing is sharp."""
+    height, width = image.shape[:2]
+    y, x = np.mgrid[0:height, 0:width].astype(np.float32)
+    bent = [_cloud(image, random, 28)[..., 0] * bend_px for _ in range(2)]
+    soft = cv2.GaussianBlur(image, (0, 0), 0.15 * bend_px)
+    return np.asarray(
+        cv2.remap(soft, x + bent[0], y + bent[1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
+    )
+
+
 def _wrong_channels(image: FloatImage, kind: float, random: Random) -> FloatImage:  # noqa: ARG001
     """0: chroma read as grey, 1: the negative, 2: bytes of the wrong half of 16-bit values."""
     if kind == 0.0:
@@ -175,6 +214,8 @@ def _cloud(image: FloatImage, random: Random, cells: int) -> FloatImage:
 
 
 ONES = np.ones(3, np.float32)
+KIND = 'kind'
+DAYLIGHT = 90.0  # grey levels, the mean of a picture by day
 
 FAMILIES: Mapping[str, Family] = {
     'cover': Family(_covered, (90.0, 55.0, 25.0), 'grey level'),
@@ -191,6 +232,9 @@ FAMILIES: Mapping[str, Family] = {
     'zone covered': Family(_zone_covered, (0.5, 0.4, 0.25), 'share of the height'),
     'torn rows': Family(_torn, (120.0, 200.0, 320.0), 'px'),
     'wrong stride': Family(_wrong_stride, (3.0, 17.0, 101.0), 'px a row'),
-    'wrong channels': Family(_wrong_channels, (0.0, 1.0, 2.0), 'kind'),
-    'upside down': Family(_upside_down, (0.0, 1.0, 2.0), 'kind'),
+    'wrong channels': Family(_wrong_channels, (0.0, 1.0, 2.0), KIND),
+    'upside down': Family(_upside_down, (0.0, 1.0, 2.0), KIND),
+    'rolled': Family(_rolled, (0.35, 0.5, 0.65), 'share of the height'),
+    'broken blocks': Family(_broken_blocks, (0.4, 0.6, 0.9), 'share of the blocks'),
+    'water': Family(_water, (24.0, 36.0, 60.0), 'px'),
 }  # fmt: skip

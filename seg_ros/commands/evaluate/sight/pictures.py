@@ -17,6 +17,7 @@ __all__ = ['CleanPicture', 'clean_pictures']
 
 NO_PICTURES = ('.label', '.lane')  # label images that lie beside
 NO_FOLDERS = ('masks', 'labels')
+SPLITS = ('train', 'val', 'test')  # a folder of this name is called after the one around it
 LAST_NUMBER = re.compile(r'\d+(?=\D*$)')
 
 
@@ -25,7 +26,7 @@ class CleanPicture(NamedTuple):
 
     Attributes:
         path: Where it lies.
-        dataset: The folder that was asked for.
+        dataset: The name of the folder that was asked for.
         camera: Pictures whose names differ in their last number only are of one camera.
     """
 
@@ -48,8 +49,10 @@ def clean_pictures(folder: Path, most: int = 0) -> list[CleanPicture]:
     Raises:
         ConfigurationError: There is none.
     """
+    resolved = folder.resolve()
+    name = resolved.parent.name if resolved.name in SPLITS else resolved.name
     found = [
-        CleanPicture(path, folder.name, f'{folder.name}/{LAST_NUMBER.sub("", path.stem)}')
+        CleanPicture(path, name, f'{name}/{LAST_NUMBER.sub("", path.stem)}')
         for path in sorted(_pictures(folder))
     ]
     if not found:
