@@ -37,7 +37,7 @@ from seg_ros.inference.tensorrt.backend import GpuStack, TensorrtBackend, gpu_st
 from seg_ros.inference.tensorrt.plan_build import (
     PLAN_PRECISIONS,
     BuildOptions,
-    network_data,
+    network_of_plan,
     possible_batch,
 )
 from seg_ros.inference.tensorrt.plan_cache import PlanCache
@@ -159,8 +159,7 @@ def check_plan_of(
             f'{title} {cycles} times', drift <= MOST_DRIFT_BYTES, f'{drift} bytes are gone after'
         )
     )
-    typed = not stack.api.has_precision_flags
-    cost = network_cost(network_data(engine, options.precision, typed=typed))
+    cost = network_cost(network_of_plan(engine, options))
     least = roofline(cost, stack.gpu, gpu_clocks(), options.precision)
     execute_ms = stages['batch 1']['execute_ms']['p50']
     share = least.least_ms / execute_ms if least.least_ms else None

@@ -4,18 +4,19 @@
 from __future__ import annotations
 
 import itertools
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from seg_ros.core.errors import BackendError, EngineError
+from seg_ros.core.errors import BackendError, DeviceLost, EngineError
 from seg_ros.core.types import RgbBatch
 from seg_ros.inference.base import ConfidenceBatch, LabelBatch
 from seg_ros.inference.cuda.device_memory import DeviceMemory
 from seg_ros.inference.onnx.contract import CONFIDENCE, IMAGE, LABEL
+from seg_ros.inference.onnx.plan_network import HEALTH
 from seg_ros.inference.tensorrt.api import TensorrtApi
-from seg_ros.inference.tensorrt.plan_build import HEALTH
 
 __all__ = ['CAPTURE_AFTER', 'PlanOutputs', 'PlanRunner', 'StageTimes']
 
@@ -63,7 +64,7 @@ class PlanRunner:
         uses_graph: Whether runs are launched as a CUDA graph of ours.
 
     Raises:
-        EngineError: TensorRT refuses the plan.
+        EngineError: TensorRT refuses the plan, or the plan gives scores that are no numbers.
         BackendError: The GPU fails, or has too little memory.
     """
 
@@ -91,12 +92,15 @@ class PlanRunner:
         self.max_batch = 0
         try:
             with memory.current():
+                memory.keep(self._free_tensorrt)
                 self._load(plan, kernels)
                 self._allocate()
                 for _ in range(1 + CAPTURE_AFTER):  # the last run captures
                     self._run(1, with_confidence=False)
+                self._check_health()
         except BaseException:
-            self.close()
+            with suppress(BackendError):  # what went wrong first is what is told
+                self.close()
             raise
 
     @property
@@ -144,20 +148,28 @@ class PlanRunner:
         """Returns what was compiled on this GPU so far, for the next time."""
         return b'' if self._kernels is None else bytes(memoryview(self._kernels.serialize()))
 
-    def close(self, *, reset: bool = False) -> None:
-        """Frees everything; a second call does nothing.
+    def probe(self) -> None:
+        """Asks whether this process can still use the GPU; TensorRT's own errors do not say.
 
-        Args:
-            reset: Throws the device's context away too, as an error that sticks needs it.
+        Raises:
+            DeviceLost: It cannot.
+            BackendError: Something else is wrong.
         """
         with self._memory.current():
-            # TensorRT's own memory first, from the inside out
-            self._context = self._kernels = self._engine = self._runtime = None
+            self._memory.synchronise()
+
+    def close(self) -> None:
+        """Frees everything; a second call does nothing.
+
+        Raises:
+            BackendError: The first thing that could not be freed; the rest was.
+        """
         self._graph = None
-        if reset:
-            self._memory.reset()
-        else:
-            self._memory.close()
+        self._memory.close()
+
+    def _free_tensorrt(self) -> None:
+        """Frees TensorRT's own memory, from the inside out."""
+        self._context = self._kernels = self._engine = self._runtime = None
 
     def _load(self, plan: bytes, kernels: bytes) -> None:
         api = self._api
@@ -206,7 +218,10 @@ class PlanRunner:
             self._device[name] = (
                 memory.mapped_address(array) if self._is_mapped else memory.allocate(array.nbytes)
             )
-            self._context.set_tensor_address(name, self._device[name])
+            if not self._context.set_tensor_address(name, self._device[name]):
+                raise BackendError(
+                    f"{self._api.title} refuses the memory of '{name}': {self._api.why()}."
+                )
 
     def _run(self, count: int, with_confidence: bool) -> None:
         memory = self._memory
@@ -216,6 +231,8 @@ class PlanRunner:
         elif self._graph is None and self._may_capture and self._runs >= CAPTURE_AFTER:
             try:
                 self._graph = memory.capture(lambda: self._queue(count, with_confidence))
+            except DeviceLost:
+                raise
             except BackendError:  # some layers cannot be captured; they run without
                 self._may_capture = False
         if self._graph is None:
@@ -227,11 +244,23 @@ class PlanRunner:
 
     def _shape(self, count: int) -> None:
         """Prepares another batch size; a graph that was captured with the old one is stale."""
-        if self._graph is not None:
-            self._memory.free_graph(self._graph)
-        self._asked = self._graph = None
+        self._free_graph()
+        self._asked = None
         if not self._context.set_input_shape(IMAGE, (count, *self._shape_hwc)):
             raise BackendError(f'{self._api.title} refuses {count} images: {self._api.why()}.')
+
+    def _free_graph(self) -> None:
+        graph, self._graph = self._graph, None
+        if graph is not None:
+            self._memory.free_graph(graph)
+
+    def _check_health(self) -> None:
+        """Refuses a plan that says of a black image what is no number: it would stop for good."""
+        if not np.isfinite(self._host[HEALTH][0]):
+            raise EngineError(
+                f'the plan of {self._api.title} gives scores that are no numbers (NaN or '
+                'infinite), of a black image already'
+            )
 
     def _queue(self, count: int, with_confidence: bool) -> None:
         self._upload(count, with_confidence)

@@ -26,7 +26,7 @@ from seg_ros.inference.tensorrt import plan_maker
 from seg_ros.inference.tensorrt.plan_build import BuildOptions
 from seg_ros.inference.tensorrt.plan_cache import PlanCache
 from seg_ros.inference.tensorrt.plan_key import plan_key
-from test.fake_tensorrt import MAGIC, Counter, FakeMachine
+from test.fake_tensorrt import Counter, FakeMachine, plan_for
 from test.tiny_onnx import network, write_engine
 
 ROW_KEYS = [
@@ -185,7 +185,7 @@ def test_programs_get_json_lines(
         ('onnx', 'has changed since'),
         ('gone', 'is gone'),
         ('version', 'it was built by tensorrt 10.3.0, this is tensorrt 10.16.1.11'),
-        ('gpu', 'it is for no GPU (recording fake) sm_86, this is RTX 4090 sm_89'),
+        ('gpu', 'it is for no GPU (recording fake) (0 SMs) sm_86, this is RTX 4090 (0 SMs) sm_89'),
         ('', ''),
     ],
 )
@@ -246,7 +246,7 @@ def test_the_check_of_a_plan_runs_on_the_fake(
 ) -> None:
     engine = load_engine(folder)
     machine = FakeMachine(max_batch=2)
-    plan = MAGIC + engine.onnx_path.read_bytes()
+    plan = plan_for(engine, 2)
     monkeypatch.setattr(plan_maker, 'build_plan', Counter(plan))
     monkeypatch.setattr(gpu_check, 'gpu_clocks', lambda: GpuClocks(1_000_000, 10, 1_000_000, 64))
     monkeypatch.setattr(gpu_check, 'RUNS', 3)
@@ -269,7 +269,7 @@ def test_the_whole_check_writes_its_evidence(
 ) -> None:
     """On the fake, and so none of its figures means anything."""
     machine = FakeMachine()
-    plan = MAGIC + load_engine(folder).onnx_path.read_bytes()
+    plan = plan_for(load_engine(folder))
     monkeypatch.setattr(plan_maker, 'build_plan', Counter(plan))
     monkeypatch.setattr(gpu_memory_check, 'COPY_BYTES', 1 << 16)
     for name, value in (
