@@ -10,10 +10,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from launch import LaunchContext, LaunchDescription
-from launch.actions import DeclareLaunchArgument, OpaqueFunction
+from launch.actions import DeclareLaunchArgument, OpaqueFunction, TimerAction
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import LifecycleNode
 from launch_ros.substitutions import FindPackageShare
+
+from seg_ros.ros.device_lost import EXIT_DEVICE_LOST, RESTART_AFTER_S
 
 __all__ = ['Argument', 'Cameras', 'segmentation_launch']
 
@@ -57,6 +59,12 @@ def segmentation_launch(
     """
     arguments = (*own_arguments, *ARGUMENTS)
 
+    def again(event: Any, context: LaunchContext) -> list[TimerAction]:
+        """Starts the node again where it ended because only a new process can use the GPU."""
+        if event.returncode != EXIT_DEVICE_LOST:
+            return []
+        return [TimerAction(period=RESTART_AFTER_S, actions=node(context))]
+
     def node(context: LaunchContext) -> list[LifecycleNode]:
         words = {row.name: LaunchConfiguration(row.name).perform(context) for row in arguments}
         chosen = cameras(words)
@@ -77,6 +85,7 @@ def segmentation_launch(
                 arguments=['--ros-args', '--log-level', words['log_level']],
                 output='screen',
                 emulate_tty=True,
+                on_exit=again,
             )
         ]
 

@@ -8,6 +8,7 @@ network and publishes, so that a slow network never blocks the graph.
 from __future__ import annotations
 
 import functools
+import os
 import sys
 import time
 import traceback
@@ -29,7 +30,7 @@ from rclpy.timer import Timer
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
-from seg_ros.core.errors import ConfigurationError, SegRosError
+from seg_ros.core.errors import ConfigurationError, DeviceLost, SegRosError
 from seg_ros.core.parameters.node_config import NodeConfig
 from seg_ros.core.parameters.text import parameters_help
 from seg_ros.core.stop.decision import Fault, StopDecision, StopKind
@@ -44,6 +45,7 @@ from seg_ros.inference.tensorrt.plan_build import possible_batch
 from seg_ros.messages.outputs import decision_outputs
 from seg_ros.perception import Perception
 from seg_ros.ros.camera_input import CameraInput
+from seg_ros.ros.device_lost import EXIT_DEVICE_LOST
 from seg_ros.ros.diagnostics import CameraStatistics, camera_status
 from seg_ros.ros.middleware import prepare_process
 from seg_ros.ros.outputs import CameraOutputs, DecisionOutputs
@@ -64,6 +66,7 @@ __all__ = ['SegmentationNode', 'main', 'main_process']
 
 NODE_NAME = 'segmentation'
 WATCH_PERIOD_S = 0.25  # how soon the node follows a publisher's QoS and type
+LAST_WORDS_S = 0.25  # some heartbeats that say why, before there is none
 SWITCH_INTERVAL_S = 0.0005  # a due heartbeat or image waits this long for another thread, not 5 ms
 
 NodeT = TypeVar('NodeT', bound='SegmentationNode')
@@ -83,6 +86,8 @@ def reported(transition: Transition[NodeT]) -> Transition[NodeT]:
         except SegRosError as error:
             reason = f'{transition.__name__} refused: {error}'
             self.get_logger().error(reason)
+            if isinstance(error, DeviceLost):
+                self.lose(str(error))
         except Exception as error:
             reason = f'{transition.__name__} failed: {error}'
             if self.context.ok():  # else the process was told to end meanwhile
@@ -99,10 +104,14 @@ def reported(transition: Transition[NodeT]) -> Transition[NodeT]:
 class SegmentationNode(LifecycleNode):
     """Segments the images of one or several cameras with one engine.
 
+    Attributes:
+        lost: Why only a new process can go on, and this one should end; empty while it can.
+
     Raises:
         ConfigurationError: A parameter given at start cannot be declared.
     """
 
+    lost = ''
     _heartbeat: StopHeartbeat | None = None  # until the node is whole
 
     def __init__(self, **node_arguments: object) -> None:
@@ -329,8 +338,12 @@ class SegmentationNode(LifecycleNode):
 
     def _start_worker(self, perception: Perception) -> FrameWorker:
         return FrameWorker(
-            self, perception, self._ports, lambda: self.config, self._is_stop_wanted
+            self, perception, self._ports, lambda: self.config, self._is_stop_wanted, self.lose
         )
+
+    def lose(self, reason: str) -> None:
+        """Notes that only a new process can go on; the stop stays true until this one ends."""
+        self.lost = reason
 
     def _is_stop_wanted(self) -> bool:
         return self._heartbeat is not None and self._heartbeat.is_wanted()
@@ -444,6 +457,7 @@ def main(argv: Sequence[str]) -> int:
 
     Returns:
         0 when it ended as told, 1 when it could not start, 2 when the arguments are wrong.
+        ``EXIT_DEVICE_LOST`` ends the process at once, when only a new one can use the GPU.
     """
     if {'-h', '--help'} & set(argv):
         print(HELP + parameters_help(), end='')
@@ -459,10 +473,16 @@ def main(argv: Sequence[str]) -> int:
             node = SegmentationNode()
             for sentence in prepared:
                 node.get_logger().info(sentence)
-            if node.config.autostart and not autostart(node) and rclpy.ok():
+            if node.config.autostart and not autostart(node) and rclpy.ok() and not node.lost:
                 return 1
             executor.add_node(node)
-            spin_while(rclpy.ok, executor, node.get_logger().error)
+            serving = node
+            spin_while(
+                lambda: bool(rclpy.ok() and not serving.lost), executor, node.get_logger().error
+            )
+            if node.lost:
+                node.get_logger().fatal(f'The process ends: {node.lost}')
+                time.sleep(LAST_WORDS_S)
     except ConfigurationError as error:
         print(f'seg_ros run: {error}', file=sys.stderr)
         return 1
@@ -470,6 +490,10 @@ def main(argv: Sequence[str]) -> int:
         if node is not None:
             node.destroy_node()
         rclpy.try_shutdown()
+    if node.lost:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(EXIT_DEVICE_LOST)  # Python would free what TensorRT has there, which may hang
     return 0
 
 
