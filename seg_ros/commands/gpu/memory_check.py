@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -25,6 +26,7 @@ CYCLES = 100  # times; so a leak of more than 10 KiB each time is seen
 WARM_UP_CYCLES = 5  # libraries keep something of their first ones
 MOST_DRIFT_BYTES = 1 << 20  # over all cycles; the driver's own books come and go
 COPY_BYTES = 64 << 20  # milliseconds on the bus: longer than what a call costs
+SMALL_BYTES, ROUND_TRIPS, LONG_WAITS = 256, 1000, 20
 GIGA = 1e9
 
 
@@ -83,8 +85,7 @@ def check_memory(
             keep(CheckRow('too much memory', False, 'it was given'))
         except BackendError as error:
             keep(CheckRow('too much memory', 'no memory left' in str(error), str(error)))
-        both()
-        memory.synchronise()
+        wait = _wait_figures(memory, there, address, both)
     memory.close()
     drift = drift_bytes(open_memory, lambda: _open_and_close(open_memory), cycles)
     keep(
@@ -97,6 +98,29 @@ def check_memory(
         'upload_gb_s': COPY_BYTES / GIGA / up_ms * 1e3,
         'download_gb_s': COPY_BYTES / GIGA / down_ms * 1e3,
         'drift_bytes': drift,
+        **wait,
+    }
+
+
+def _wait_figures(
+    memory: Any, there: Any, address: int, queue: Callable[[], None]
+) -> dict[str, float]:
+    """Returns what waiting costs: the way there and back of a word, and processor time."""
+    small = there[:SMALL_BYTES]
+    trips_us = []
+    for _ in range(ROUND_TRIPS):
+        start_s = time.perf_counter()
+        memory.upload(small, address)
+        memory.synchronise()
+        trips_us.append((time.perf_counter() - start_s) * 1e6)
+    wall_s, cpu_s = time.perf_counter(), time.thread_time()
+    for _ in range(LONG_WAITS):
+        queue()
+        memory.synchronise()
+    return {
+        'round_trip_us': float(np.median(trips_us)),
+        'wait_ms': (time.perf_counter() - wall_s) / LONG_WAITS * 1e3,
+        'wait_cpu_ms': (time.thread_time() - cpu_s) / LONG_WAITS * 1e3,
     }
 
 
