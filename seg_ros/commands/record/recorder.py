@@ -27,8 +27,8 @@ from seg_ros.commands.shared.recorded_qos import recorded_qos
 from seg_ros.commands.shared.stop_request import StopRequest
 from seg_ros.core.errors import SegRosError
 from seg_ros.recordings.new_bag import begin_bag
-from seg_ros.ros.middleware import prepare_process
 from seg_ros.ros.message_info import MessageInfo, received_time_ns, with_info
+from seg_ros.ros.middleware import prepare_process
 
 __all__ = ['BagWriter', 'Recorder', 'add_arguments', 'main']
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
 
@@ -124,19 +125,53 @@ class PlanRunner:
         labels, confidence, health = (self._host[name][:count] for name in OUTPUTS)
         return PlanOutputs(labels, confidence, health)
 
-    def timed(self, count: int) -> StageTimes:
-        """Returns what the parts of a run with confidence take, one after the other."""
+    def timed(self, count: int, runs: int) -> list[StageTimes]:
+        """Returns what the parts of a run with confidence take, one after the other, each time.
+
+        Each part is launched as it runs in the node: as a CUDA graph, where there can be one.
+        """
         memory = self._memory
         with memory.current():
             self._shape(count)
-            events = [memory.record_event()]
-            for part in (self._upload, self._execute, self._download):
-                part(count, True)
-                events.append(memory.record_event())
+            self._queue(count, with_confidence=True)  # what TensorRT does once, it does now
             memory.synchronise()
-            times = [memory.elapsed_ms(*pair) for pair in itertools.pairwise(events)]
-            for event in events:
-                memory.free_event(event)
+            parts = [self._launching(part, count) for part in self._parts()]
+            times = [self._timed_once([launch for launch, _ in parts]) for _ in range(runs)]
+            for _, graph in parts:
+                if graph is not None:
+                    memory.free_graph(graph)
+        return times
+
+    def _parts(self) -> tuple[Callable[[int, bool], None], ...]:
+        return self._upload, self._execute, self._download
+
+    def _launching(
+        self, part: Callable[[int, bool], None], count: int
+    ) -> tuple[Callable[[], None], int | None]:
+        """Returns what launches a part of a run, and the graph that it launches."""
+        memory = self._memory
+        is_empty = self._is_mapped and part != self._execute  # an empty graph is none
+        if self._may_capture and not is_empty:
+            try:
+                graph = memory.capture(lambda: part(count, True))
+            except DeviceLost:
+                raise
+            except BackendError:
+                self._may_capture = False
+            else:
+                return lambda: memory.launch(graph), graph
+        return lambda: part(count, True), None
+
+    def _timed_once(self, launches: Sequence[Callable[[], None]]) -> StageTimes:
+        memory = self._memory
+        events = [memory.record_event()]
+        for launch in launches:
+            launch()
+            events.append(memory.record_event())
+        memory.synchronise()
+        times = [memory.elapsed_ms(*pair) for pair in itertools.pairwise(events)]
+        for event in events:
+            memory.free_event(event)
         return StageTimes(*times)
 
     def layers(self) -> list[str]:
@@ -263,9 +298,8 @@ class PlanRunner:
             )
 
     def _queue(self, count: int, with_confidence: bool) -> None:
-        self._upload(count, with_confidence)
-        self._execute(count, with_confidence)
-        self._download(count, with_confidence)
+        for part in self._parts():
+            part(count, with_confidence)
 
     def _upload(self, count: int, _: bool) -> None:
         if not self._is_mapped:
