@@ -82,7 +82,7 @@ setup(
     entry_points={
         'console_scripts': [
             'seg_ros = seg_ros.cli:main',
-            'segmentation_node = seg_ros.ros.segmentation_node:main_process',
+            'segmentation_node = seg_ros.ros.process:main_process',
         ],
     },
     options={

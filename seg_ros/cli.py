@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 from seg_ros import __version__
 from seg_ros.core.errors import SegRosError
+from seg_ros.ros.process import ONE_THREAD
 
 __all__ = ['COMMANDS', 'main']
 
@@ -80,12 +81,6 @@ COMMANDS = {
         'seg_ros.commands.wrap.command', "put the engine contract around a third party's network"
     ),
 }
-
-
-# numpy multiplies matrices of a few hundred rows here. OpenBLAS would do that with a thread a
-# core, which wait for each other in loops: on a busy machine the synthetic road costs three times
-# as much, and inference loses its cores.
-ONE_THREAD = ('OPENBLAS_NUM_THREADS', '1')
 
 
 def main(argv: Sequence[str] | None = None) -> int:

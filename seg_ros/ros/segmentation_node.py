@@ -62,7 +62,7 @@ from seg_ros.ros.vehicle_geometry import (
 )
 from seg_ros.ros.worker import CameraPort, FrameWorker
 
-__all__ = ['SegmentationNode', 'main', 'main_process']
+__all__ = ['SegmentationNode', 'main']
 
 NODE_NAME = 'segmentation'
 WATCH_PERIOD_S = 0.25  # how soon the node follows a publisher's QoS and type
@@ -501,8 +501,3 @@ def autostart(node: SegmentationNode) -> bool:
     """Configures and activates; returns whether both succeeded."""
     success = TransitionCallbackReturn.SUCCESS
     return bool(node.trigger_configure() == success and node.trigger_activate() == success)
-
-
-def main_process() -> None:
-    """Entry point of ``ros2 run seg_ros segmentation_node``."""
-    sys.exit(main(sys.argv[1:]))

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from seg_ros.commands.doctor.check import CheckResult
 from seg_ros.commands.doctor.machine import (
     backend_rows,
+    cuda_rows,
     engine_rows,
     gpu_rows,
     library_rows,
@@ -50,6 +51,7 @@ def _look() -> Iterator[CheckResult]:
     yield from discovery_rows()
     yield from shared_memory_rows(finding)
     yield from gpu_rows()
+    yield from cuda_rows()
     yield from tensorrt_rows()
     yield from backend_rows()
     yield from engine_rows()
