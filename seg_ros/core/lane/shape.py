@@ -28,7 +28,7 @@ __all__ = [
 ]
 
 Float64Array = NDArray[np.float64]
-FloatArray = NDArray[np.floating[Any]]
+FloatArray = NDArray['np.floating[Any]']  # numpy 1.21, Ubuntu 22.04's, cannot subscript it
 
 PARALLEL_SAMPLES = 16  # four for each of the coefficients that are fitted to them
 
