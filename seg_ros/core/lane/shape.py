@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple  # noqa: F401  Any stands in a string below
 
 import numpy as np
 from numpy.typing import NDArray
