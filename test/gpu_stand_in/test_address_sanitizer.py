@@ -14,7 +14,7 @@ from test.gpu_stand_in.conftest import REPORTS
 from test.gpu_stand_in.stand_in import build, environment
 from test.paths import REPOSITORY
 
-TIMEOUT_S = 120.0
+TIMEOUT_S = 300.0
 TESTS = 'test/gpu_stand_in/test_memory.py'
 BEYOND = """
 import ctypes

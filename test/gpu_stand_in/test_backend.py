@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
-import threading
 from pathlib import Path
 
 import pytest
 
 from seg_ros.core.errors import BackendError, BackendUnavailable, DeviceLost
 from seg_ros.inference.registry import PlanOptions, create_backend
+from seg_ros.inference.tensorrt import plan_runner
 from seg_ros.inference.tensorrt.plan_build import BuildOptions
 from seg_ros.inference.tensorrt.plan_maker import build_stack, make_plan
 from test.gpu_stand_in.stand_in import StandIn
@@ -82,7 +82,7 @@ def swept(plan: TinyPlan, gpu: StandIn, error: int, sticks: bool, at: int) -> tu
     except BackendError as first:
         failures.append(first)
     if backend is not None:
-        for index in range(14):  # enough for a graph, again after a failure
+        for index in range(7):  # enough for a graph, again after a failure
             try:
                 plan.check(backend, index)
             except BackendError as failure:
@@ -107,22 +107,22 @@ def swept(plan: TinyPlan, gpu: StandIn, error: int, sticks: bool, at: int) -> tu
 @GPUS
 @pytest.mark.parametrize(('error', 'sticks'), ERRORS)
 def test_whatever_call_fails_it_goes_on_or_asks_for_a_new_process(
-    error: int, sticks: bool, is_integrated: bool, careless_gpu: StandIn, tmp_path: Path
+    error: int,
+    sticks: bool,
+    is_integrated: bool,
+    careless_gpu: StandIn,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    """One that hangs is ended by the time of its process."""
+    monkeypatch.setattr(plan_runner, 'CAPTURE_AFTER', 2)  # all ways of a run in fewer runs
     gpu = careless_gpu
     gpu.be(is_integrated=is_integrated)
     plan = TinyPlan(tmp_path)
     swept(plan, gpu, error, sticks, 1 << 20)  # none fails
     calls = gpu.calls
-    assert calls > 60
-    ends: list[tuple[bool, str]] = []
-    hung = threading.Event()
-    watch = threading.Timer(60.0, hung.set)
-    watch.start()
-    for at in range(1, calls + 1):
-        ends.append(swept(plan, gpu, error, sticks, at))
-        assert not hung.is_set()
-    watch.cancel()
+    assert calls > 50
+    ends = [swept(plan, gpu, error, sticks, at) for at in range(1, calls + 1)]
     failed = sum(row[0] for row in ends)
     assert failed > 0.8 * calls  # the others are what may fail: a capture, what frees
     assert ('lost' in {row[1] for row in ends}) == sticks
