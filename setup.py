@@ -64,10 +64,14 @@ setup(
         'cpu': ['onnxruntime>=1.17', 'opencv-python-headless>=4.6'],
         'openvino': ['openvino>=2025.0'],
         'wrap': ['onnx>=1.15'],
-        # GPU memory; on a Jetson TensorRT itself is JetPack's. JetPack 6: cuda-bindings<13
-        'cuda': ['cuda-bindings>=12.6'],
+        # GPU memory, and what rewrites the network for a plan; TensorRT itself is JetPack's on a
+        # Jetson. Before 12.9 cuda-bindings hold Python's lock while they wait for the GPU.
+        'cuda': ['cuda-bindings>=12.9.10', 'onnx>=1.15'],
+        'jetpack6': ['cuda-bindings==12.9.10', 'onnx>=1.15'],
+        'jetpack7': ['cuda-bindings==13.4.4', 'onnx>=1.15'],
         'rtx': [
             'cuda-bindings>=13',
+            'onnx>=1.15',
             'tensorrt-rtx-cu13-bindings==1.7.1.116',
             'tensorrt-rtx-cu13-libs==1.7.1.116',
         ],
@@ -79,7 +83,7 @@ setup(
     entry_points={
         'console_scripts': [
             'seg_ros = seg_ros.cli:main',
-            'segmentation_node = seg_ros.ros.segmentation_node:main_process',
+            'segmentation_node = seg_ros.ros.process:main_process',
         ],
     },
     options={

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 
 from seg_ros import __version__
 from seg_ros.core.errors import SegRosError
+from seg_ros.ros.process import ONE_THREAD
 
 __all__ = ['COMMANDS', 'main']
 
@@ -105,12 +106,6 @@ INSTALL = (
     'Source ROS (source /opt/ros/<distribution>/setup.bash), or: pip install ".[jazzy,cpu]" in '
     'the repository; seg_ros doctor says what is missing.'
 )
-
-# numpy multiplies matrices of a few hundred rows here. OpenBLAS would do that with a thread a
-# core, which wait for each other in loops: on a busy machine the synthetic road costs three times
-# as much, and inference loses its cores.
-ONE_THREAD = ('OPENBLAS_NUM_THREADS', '1')
-
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 COMPLETING = '_ARGCOMPLETE'

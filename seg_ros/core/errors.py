@@ -5,7 +5,8 @@
     ├── ConfigurationError    a parameter, calibration or option that cannot work
     ├── EngineError           an engine folder, spec or ONNX file that cannot be used
     ├── BackendError          a backend that failed while it worked
-    │   └── BackendUnavailable    a backend that cannot run on this machine
+    │   ├── BackendUnavailable    a backend that cannot run on this machine
+    │   └── DeviceLost            a device that this process cannot use any more
     └── FrameError            one broken camera frame; the next one may be good
 
 Each message says what was asked, what came, and what to do.
@@ -15,6 +16,7 @@ __all__ = [
     'BackendError',
     'BackendUnavailable',
     'ConfigurationError',
+    'DeviceLost',
     'EngineError',
     'FrameError',
     'SegRosError',
@@ -39,6 +41,10 @@ class BackendError(SegRosError):
 
 class BackendUnavailable(BackendError):
     """A backend that cannot run on this machine."""
+
+
+class DeviceLost(BackendError):
+    """A device that this process cannot use any more, whatever it does: a new process can."""
 
 
 class FrameError(SegRosError):

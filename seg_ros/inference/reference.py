@@ -4,16 +4,16 @@
 from __future__ import annotations
 
 from importlib import import_module
+from typing import NamedTuple
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from seg_ros.core.types import RgbBatch
-from seg_ros.inference.base import LabelBatch
-from seg_ros.inference.onnx.contract import IMAGE, LABEL
+from seg_ros.inference.base import ConfidenceBatch, LabelBatch
+from seg_ros.inference.onnx.contract import CONFIDENCE, IMAGE, LABEL
 
-__all__ = ['check_images', 'reference_labels']
+__all__ = ['ReferenceOutputs', 'check_images', 'reference_labels', 'reference_outputs']
 
 IMAGES = 3  # more than one, so that there is another for the negative control
 SEED = 20  # any
@@ -32,8 +32,20 @@ def check_images(size_wh: tuple[int, int], count: int = IMAGES) -> RgbBatch:
     return np.clip(images, 0, 255).astype(np.uint8)
 
 
+class ReferenceOutputs(NamedTuple):
+    """What ONNX Runtime says of images."""
+
+    labels: LabelBatch
+    confidence: ConfidenceBatch
+
+
 def reference_labels(model: bytes, images: RgbBatch) -> LabelBatch:
-    """Returns the labels that ONNX Runtime computes in the whole graph.
+    """Returns the labels of ``reference_outputs``."""
+    return reference_outputs(model, images).labels
+
+
+def reference_outputs(model: bytes, images: RgbBatch) -> ReferenceOutputs:
+    """Returns what ONNX Runtime computes in the whole graph, image by image.
 
     Raises:
         ImportError: It is not installed.
@@ -42,6 +54,6 @@ def reference_labels(model: bytes, images: RgbBatch) -> LabelBatch:
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     session = onnxruntime.InferenceSession(model, options, providers=['CPUExecutionProvider'])
-    rows = [session.run([LABEL], {IMAGE: image[np.newaxis]})[0][0] for image in images]
-    labels: NDArray[np.uint8] = np.stack(rows)
-    return labels
+    rows = [session.run([LABEL, CONFIDENCE], {IMAGE: image[np.newaxis]}) for image in images]
+    labels, confidence = (np.concatenate(column) for column in zip(*rows, strict=True))
+    return ReferenceOutputs(labels, confidence)

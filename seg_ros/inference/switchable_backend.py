@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import NamedTuple, Protocol
 
 from seg_ros.core.errors import SegRosError
@@ -118,11 +119,13 @@ class SwitchableBackend:
             result = better.infer(images, with_confidence=with_confidence)
         except SegRosError as error:
             self._fail(str(error))
-            better.close()
+            with suppress(SegRosError):  # of what has just failed
+                better.close()
             return self._serving.infer(images, with_confidence=with_confidence)
         old, self._serving = self._serving, better
         self.name, self.detail, self._state = better.name, better.detail, READY
-        old.close()
+        with suppress(SegRosError):  # the frame is served, whatever becomes of the old one
+            old.close()
         return result
 
     def close(self) -> None:

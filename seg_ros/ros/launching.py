@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from launch import LaunchContext, LaunchDescription
-from launch.actions import DeclareLaunchArgument, OpaqueFunction
+from launch.actions import DeclareLaunchArgument, OpaqueFunction, TimerAction
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import LifecycleNode
 from launch_ros.substitutions import FindPackageShare
@@ -28,6 +28,7 @@ from seg_ros.parameter_files import (
     given_parameters,
     values_of_mapping,
 )
+from seg_ros.ros.device_lost import EXIT_DEVICE_LOST, RESTART_AFTER_S
 
 __all__ = ['IMAGE_TOPIC', 'Argument', 'Cameras', 'existing_file', 'is_true', 'segmentation_launch']
 
@@ -61,6 +62,7 @@ class Cameras(NamedTuple):
 
 Words = Mapping[str, str]
 Neighbours = Callable[[LaunchContext, Words], list[Any]]
+OnExit = Callable[[Any, LaunchContext], list[TimerAction]]
 
 PARAMS_FILE = PathJoinSubstitution([FindPackageShare('seg_ros'), 'config', 'segmentation.yaml'])
 ARGUMENTS = (
@@ -97,7 +99,15 @@ def segmentation_launch(
     def everything(context: LaunchContext) -> list[Any]:
         _check_names(file, [row.name for row in arguments])
         words = {row.name: LaunchConfiguration(row.name).perform(context) for row in arguments}
-        node = _node(words, cameras(words))
+
+        def again(event: Any, _context: LaunchContext) -> list[TimerAction]:
+            """Starts the node again where it ended because only a new process can use the GPU."""
+            if event.returncode != EXIT_DEVICE_LOST:
+                return []
+            actions = [_node(words, cameras(words), again)]
+            return [TimerAction(period=RESTART_AFTER_S, actions=actions)]
+
+        node = _node(words, cameras(words), again)
         return [node, *neighbours(context, words)]
 
     declared = [
@@ -137,7 +147,7 @@ def existing_file(words: Words, name: str) -> Path:
     return path
 
 
-def _node(words: Words, chosen: Cameras) -> LifecycleNode:
+def _node(words: Words, chosen: Cameras, on_exit: OnExit) -> LifecycleNode:
     """Returns the node, with everything that it is given looked at."""
     parameters = {
         **chosen.parameters,
@@ -165,6 +175,7 @@ def _node(words: Words, chosen: Cameras) -> LifecycleNode:
         ],
         output='screen',
         emulate_tty=True,
+        on_exit=on_exit,
     )
 
 

@@ -7,12 +7,13 @@ was sent, its number) for callbacks that take two arguments.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from rclpy.subscription import Subscription
 
-__all__ = ['MessageInfo', 'source_time_ns', 'with_info']
+__all__ = ['MessageInfo', 'received_time_ns', 'source_time_ns', 'with_info']
 
 MessageInfo = Mapping[str, Any]
 
@@ -32,3 +33,8 @@ def takes_info() -> bool:
 def source_time_ns(info: MessageInfo) -> int | None:
     """Returns when a message was sent, by its sender's system clock; None where nobody knows."""
     return int(info.get('source_timestamp', 0)) or None
+
+
+def received_time_ns(info: MessageInfo) -> int:
+    """Returns when a message came, by this machine's system clock; now where nobody knows."""
+    return int(info.get('received_timestamp', 0)) or time.time_ns()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import gc
+import os
 import sys
 import time
 import traceback
@@ -31,7 +32,7 @@ from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 from std_srvs.srv import SetBool
 
-from seg_ros.core.errors import ConfigurationError, SegRosError
+from seg_ros.core.errors import ConfigurationError, DeviceLost, SegRosError
 from seg_ros.core.parameters.node_config import NodeConfig
 from seg_ros.core.parameters.text import parameters_help
 from seg_ros.core.stop.decision import Fault, StopDecision, StopKind
@@ -46,6 +47,7 @@ from seg_ros.inference.tensorrt.plan_build import possible_batch
 from seg_ros.messages.outputs import decision_outputs
 from seg_ros.perception import Perception
 from seg_ros.ros.camera_input import CameraInput
+from seg_ros.ros.device_lost import EXIT_DEVICE_LOST
 from seg_ros.ros.diagnostics import CameraStatistics, camera_status
 from seg_ros.ros.middleware import prepare_process
 from seg_ros.ros.outputs import CameraOutputs, DecisionOutputs
@@ -70,10 +72,11 @@ from seg_ros.ros.vehicle_geometry import (
 )
 from seg_ros.ros.worker import CameraPort, FrameWorker
 
-__all__ = ['SegmentationNode', 'main', 'main_process']
+__all__ = ['SegmentationNode', 'main']
 
 NODE_NAME = 'segmentation'
 WATCH_PERIOD_S = 0.25  # how soon the node follows a publisher's QoS and type
+LAST_WORDS_S = 0.25  # some heartbeats that say why, before there is none
 SWITCH_INTERVAL_S = 0.0005  # a due heartbeat or image waits this long for another thread, not 5 ms
 
 NodeT = TypeVar('NodeT', bound='SegmentationNode')
@@ -93,6 +96,8 @@ def reported(transition: Transition[NodeT]) -> Transition[NodeT]:
         except SegRosError as error:
             reason = f'{transition.__name__} refused: {error}'
             self.get_logger().error(reason)
+            if isinstance(error, DeviceLost):
+                self.lose(str(error))
         except Exception as error:
             reason = f'{transition.__name__} failed: {error}'
             if self.context.ok():  # else the process was told to end meanwhile
@@ -111,6 +116,7 @@ class SegmentationNode(LifecycleNode):
 
     Attributes:
         owns_process: Whether nothing else runs in the process.
+        lost: Why only a new process can go on, and this one should end; empty while it can.
 
     Raises:
         ConfigurationError: A parameter given at start cannot be declared, or the process of the
@@ -118,6 +124,7 @@ class SegmentationNode(LifecycleNode):
     """
 
     owns_process = False  # then the garbage collector is the node's to settle
+    lost = ''
     _heartbeat: StopHeartbeat | None = None  # until the node is whole
 
     def __init__(self, **node_arguments: object) -> None:
@@ -390,8 +397,12 @@ class SegmentationNode(LifecycleNode):
 
     def _start_worker(self, perception: Perception) -> FrameWorker:
         return FrameWorker(
-            self, perception, self._ports, lambda: self.config, self._is_stop_wanted
+            self, perception, self._ports, lambda: self.config, self._is_stop_wanted, self.lose
         )
+
+    def lose(self, reason: str) -> None:
+        """Notes that only a new process can go on; the stop stays true until this one ends."""
+        self.lost = reason
 
     def _is_stop_wanted(self) -> bool:
         return self._heartbeat is not None and self._heartbeat.is_wanted()
@@ -539,6 +550,7 @@ def main(argv: Sequence[str]) -> int:
 
     Returns:
         0 when it ended as told, 1 when it could not start.
+        ``EXIT_DEVICE_LOST`` ends the process at once, when only a new one can use the GPU.
 
     Raises:
         ConfigurationError: An argument, parameter or setting with which it cannot start.
@@ -561,14 +573,24 @@ def main(argv: Sequence[str]) -> int:
                 node.get_logger().info(sentence)
             for sentence in given.warnings:
                 node.get_logger().warning(sentence)
-            if node.config.autostart and not autostart(node) and rclpy.ok():
+            if node.config.autostart and not autostart(node) and rclpy.ok() and not node.lost:
                 return 1
             executor.add_node(node)
-            spin_while(rclpy.ok, executor, node.get_logger().error)
+            serving = node
+            spin_while(
+                lambda: bool(rclpy.ok() and not serving.lost), executor, node.get_logger().error
+            )
+            if node.lost:
+                node.get_logger().fatal(f'The process ends: {node.lost}')
+                time.sleep(LAST_WORDS_S)
     finally:
         if node is not None:
             node.destroy_node()
         rclpy.try_shutdown()
+    if node.lost:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(EXIT_DEVICE_LOST)  # Python would free what TensorRT has there, which may hang
     return 0
 
 
@@ -576,11 +598,3 @@ def autostart(node: SegmentationNode) -> bool:
     """Configures and activates; returns whether both succeeded."""
     success = TransitionCallbackReturn.SUCCESS
     return bool(node.trigger_configure() == success and node.trigger_activate() == success)
-
-
-def main_process() -> None:
-    """Entry point of ``ros2 run seg_ros segmentation_node``."""
-    try:
-        sys.exit(main(sys.argv[1:]))
-    except SegRosError as error:
-        sys.exit(f'{NODE_NAME}: {error}')

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from rclpy.node import Node
 from sensor_msgs.msg import CompressedImage, Image
 
-from seg_ros.core.errors import BackendError, FrameError
+from seg_ros.core.errors import BackendError, DeviceLost, FrameError
 from seg_ros.core.parameters.node_config import NodeConfig
 from seg_ros.core.timing import StageTimer
 from seg_ros.core.types import RgbImage
@@ -84,6 +84,7 @@ class FrameWorker:
         ports: One per camera.
         config: Returns the parameters as they are now.
         is_stop_wanted: Returns whether anybody listens to the stop.
+        on_lost: Takes the reason why only a new process can go on.
     """
 
     def __init__(
@@ -93,7 +94,9 @@ class FrameWorker:
         ports: Mapping[str, CameraPort],
         config: Callable[[], NodeConfig],
         is_stop_wanted: Callable[[], bool],
+        on_lost: Callable[[str], None],
     ) -> None:
+        self._on_lost = on_lost
         self._node = node
         self._perception = perception
         self._ports = ports
@@ -181,6 +184,8 @@ class FrameWorker:
             self._log(camera, error.kind, f'frame left out: {error}', received)
         elif isinstance(error, BackendError):
             self._fail(camera, f'Inference failed: {error}', received)
+            if isinstance(error, DeviceLost):
+                self._on_lost(str(error))
         elif self._node.context.ok():  # else the process ends
             self._fail(camera, f'{type(error).__name__}: {error}', received)
             text = ''.join(traceback.format_exception(type(error), error, error.__traceback__))

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -144,3 +145,25 @@ def test_an_argument_that_the_file_does_not_have_is_refused_where_it_was_launche
         launched('segmentation.launch.py')
     monkeypatch.setattr(sys, 'argv', [*words[:3], 'robot.launch.py', 'lidar:=true'])
     assert launched('segmentation.launch.py')
+
+
+@pytest.mark.parametrize('file', ['segmentation.launch.py', 'multi_camera.launch.py'])
+def test_a_node_that_ends_because_its_gpu_is_lost_is_started_again_and_no_other(file: str) -> None:
+    from seg_ros.ros.device_lost import EXIT_DEVICE_LOST
+
+    keywords = launched(file, name='eyes')
+    from launch import LaunchContext
+
+    context = LaunchContext()
+    words = ('cameras', 'engine', 'backend', 'autostart', 'namespace', 'log_level', 'name')
+    context.launch_configurations = {
+        **dict.fromkeys((*words, 'image_topic', 'params_file'), ''),
+        'use_sim_time': 'false',
+    }
+    for code in (0, 1, 2, -2, -9):
+        assert not keywords['on_exit'](SimpleNamespace(returncode=code), context)
+    (later,) = keywords['on_exit'](SimpleNamespace(returncode=EXIT_DEVICE_LOST), context)
+    (node,) = later.actions
+    assert later.period > 0.0
+    assert node.keywords['executable'] == 'segmentation_node'
+    assert node.keywords['on_exit'] is not None  # and the next time, too

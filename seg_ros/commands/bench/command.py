@@ -18,6 +18,7 @@ from types import FrameType
 from typing import Any
 
 from seg_ros.commands.bench.figures import FIGURES, figures_of, labels_per_s, table_of
+from seg_ros.commands.bench.host import host_ms, host_table, measure_host
 from seg_ros.commands.bench.parts import (
     Settings,
     measure_cameras,
@@ -32,7 +33,7 @@ from seg_ros.inference.registry import BACKENDS
 
 __all__ = ['add_arguments', 'main']
 
-PARTS = ('speed', 'cameras', 'memory', 'transport')
+PARTS = ('speed', 'cameras', 'memory', 'transport', 'host')
 
 QUICK = Settings(
     rounds=1,
@@ -93,11 +94,15 @@ def main(arguments: argparse.Namespace) -> int:
         raw.update(measure_memory(settings))
     if 'transport' in arguments.only:
         raw.update(measure_transport(settings))
-    values, rate = figures_of(raw), labels_per_s(raw)
-    document = json.dumps({**values, 'labels_per_s': rate, 'raw': raw})
+    if 'host' in arguments.only:
+        raw.update(measure_host())
+    values, rate, host = figures_of(raw), labels_per_s(raw), host_ms(raw)
+    document = json.dumps({**values, **host, 'labels_per_s': rate, 'raw': raw})
     if arguments.output:
         arguments.output.write_text(document)
     print(document if arguments.json else table_of(values, raw.get('no_textbook', '')))
+    if host and not arguments.json:
+        print(host_table(host))
     if rate is not None and not arguments.json:
         width, height = settings.camera_wh
         print(f'{rate:.1f} labels a second of {width}x{height} images, in saturation.')

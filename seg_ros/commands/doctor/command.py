@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from seg_ros.commands.doctor.check import CheckResult
 from seg_ros.commands.doctor.machine import (
     backend_rows,
+    cuda_rows,
     engine_rows,
     gpu_rows,
     library_rows,
@@ -56,6 +57,7 @@ def _look(show: Callable[[str], object]) -> Iterator[CheckResult]:
     yield from shared_memory_rows(finding)
     show('Looking at GPU and backends')
     yield from gpu_rows()
+    yield from cuda_rows()
     yield from tensorrt_rows()
     yield from backend_rows()
     show('Running every engine')

@@ -17,13 +17,16 @@ from statistics import median
 import numpy as np
 
 from seg_ros.commands.doctor.check import CheckResult
-from seg_ros.core.errors import SegRosError
+from seg_ros.core.errors import BackendError, BackendUnavailable, SegRosError
 from seg_ros.inference.cpu_backend import available_cores, bf16_instructions, inference_threads
+from seg_ros.inference.cuda.device_memory import memory_version, open_device_memory
+from seg_ros.inference.cuda.gpu import driver_version, find_gpu
 from seg_ros.inference.engine import engine_search_path, find_engines, load_engine
 from seg_ros.inference.registry import AUTO_ORDER, create_backend, probe_backends
 
 __all__ = [
     'backend_rows',
+    'cuda_rows',
     'engine_rows',
     'gpu_rows',
     'library_rows',
@@ -47,6 +50,8 @@ LIBRARIES = (
 )
 # Each with the name that its bindings have when they are installed alone
 TENSORRT_MODULES = (('tensorrt', 'tensorrt_bindings'), ('tensorrt_rtx', 'tensorrt_rtx_bindings'))
+
+WAITS_WITHOUT_LOCK = (12, 9)  # cuda-bindings from which a wait lets Python go on
 
 RUNS = 5  # the median leaves out the first, which is slower
 
@@ -110,6 +115,29 @@ def gpu_rows() -> Iterable[CheckResult]:
         title = ctypes.create_string_buffer(100)
         cuda.cuDeviceGetName(title, len(title), index)
         yield CheckResult('GPU', True, f'{title.value.decode()}, {version}')
+
+
+def cuda_rows() -> Iterable[CheckResult]:
+    """Yields the library for GPU memory, tried, where there is a GPU. It is an option."""
+    try:
+        find_gpu()
+    except BackendUnavailable:
+        return
+    try:
+        name, version = memory_version()
+        open_device_memory().close()
+    except BackendError as error:
+        yield CheckResult('GPU memory', True, 'cannot be used', str(error))
+        return
+    numbers = tuple(int(part) for part in version.split()[-1].split('.')[:2] if part.isdigit())
+    fix = ''
+    if name == 'cuda-bindings' and numbers < WAITS_WITHOUT_LOCK:
+        fix = (
+            "It holds Python's lock while it waits for the GPU, and all else waits with it: "
+            "pip install 'cuda-bindings==12.9.10' (CUDA 12) or 'cuda-bindings==13.4.4' (CUDA 13)."
+        )
+    driver = '.'.join(map(str, driver_version()))
+    yield CheckResult('GPU memory', True, f'{version} on a driver of CUDA {driver}', fix)
 
 
 def tensorrt_rows() -> Iterable[CheckResult]:

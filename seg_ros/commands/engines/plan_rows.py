@@ -106,7 +106,7 @@ def _foreign(plan: CachedPlan, machine: Machine) -> str:
     if api is not None and (api.flavour, api.version) != (key.flavour, key.version):
         return f'it was built by {key.flavour} {key.version}, this is {api.flavour} {api.version}'
     if gpu is not None:
-        here = f'{gpu.name} {gpu.architecture}'
+        here = gpu.target
         if key.target != here and gpu.architecture not in key.target.split(','):
             return f'it is for {key.target}, this is {here}'
     return ''

@@ -2,6 +2,7 @@
 """The least time that a network can take on a GPU: by its arithmetic, and by its memory.
 
 Nominal figures: a real engine reaches a part of them, and how large a part says how good it is.
+Small maps stay in the caches, so that the memory's figure can be beaten.
 """
 
 from __future__ import annotations
@@ -38,12 +39,14 @@ class Cost(NamedTuple):
     Attributes:
         multiply_adds: Of convolutions and matrix products.
         weights: How many numbers they hold.
+        activations: How many numbers they read and write.
         pixels: Of the image.
         unknown: Layers whose size could not be inferred, and that are not counted.
     """
 
     multiply_adds: int
     weights: int
+    activations: int
     pixels: int
     unknown: int
 
@@ -72,7 +75,8 @@ def network_cost(data: bytes) -> Cost:
     shapes = {row.name: _shape(row) for row in (*inferred.value_info, *inferred.output)}
     weights = {row.name: tuple(row.dims) for row in graph.initializer}
     made_by = {output: node for node in graph.node for output in node.output}
-    total = unknown = numbers = 0
+    shapes[IMAGE] = _shape(image)
+    total = unknown = numbers = activations = 0
     for node in graph.node:
         if node.op_type not in ('Conv', 'ConvTranspose', 'Gemm', 'MatMul'):
             continue
@@ -83,11 +87,13 @@ def network_cost(data: bytes) -> Cost:
             unknown += 1
             continue
         numbers += math.prod(kernel)
+        ends = (node.input[0], node.output[0])
+        activations += sum(math.prod(row or 0 for row in shapes.get(end, (0,))) for end in ends)
         # Each number of the kernel is used once per position; only channels are not positions.
         positions = math.prod(sizes[2:]) if len(sizes) == 4 else math.prod(sizes[:-1])
         total += math.prod(kernel) * positions
     _, height, width, _ = _shape(image)
-    return Cost(total, numbers, int((height or 0) * (width or 0)), unknown)
+    return Cost(total, numbers, activations, int((height or 0) * (width or 0)), unknown)
 
 
 def roofline(cost: Cost, gpu: GpuInfo, clocks: GpuClocks, precision: str) -> Roofline:
@@ -104,9 +110,10 @@ def roofline(cost: Cost, gpu: GpuInfo, clocks: GpuClocks, precision: str) -> Roo
             per_clock * clocks.multiprocessors * clocks.clock_khz
         )
     per_ms = clocks.memory_clock_khz * DATA_RATE * clocks.bus_bits / 8
-    if per_ms:
-        # The weights, the image, and labels with confidence: what cannot stay in the caches
-        memory_ms = (cost.weights * BYTES_OF[precision] + cost.pixels * (3 + 2)) / per_ms
+    if per_ms and not gpu.is_integrated:  # whose driver tells a clock that is not the memory's
+        # What each layer reads and writes, as if no cache kept it; the image, and what comes out
+        numbers = cost.weights + cost.activations
+        memory_ms = (numbers * BYTES_OF[precision] + cost.pixels * (3 + 2)) / per_ms
     return Roofline(arithmetic_ms, memory_ms)
 
 

@@ -27,6 +27,7 @@ from seg_ros.commands.shared.recorded_qos import recorded_qos
 from seg_ros.commands.shared.stop_request import StopRequest
 from seg_ros.core.errors import SegRosError
 from seg_ros.recordings.new_bag import begin_bag
+from seg_ros.ros.message_info import MessageInfo, received_time_ns, with_info
 from seg_ros.ros.middleware import prepare_process
 from seg_ros.ros.starting import start_ros
 
@@ -163,15 +164,16 @@ class Recorder:
         except SegRosError as error:
             self._node.get_logger().error(f'{topic} is not recorded. {error}')
             return
-        self._node.create_subscription(kind, heard, self._receiver(topic, latched), qos, raw=True)
+        receive = with_info(self._receiver(topic, latched))
+        self._node.create_subscription(kind, heard, receive, qos, raw=True)
 
-    def _receiver(self, topic: str, latched: bool) -> Callable[[bytes, dict[str, int]], None]:
+    def _receiver(self, topic: str, latched: bool) -> Callable[[bytes, MessageInfo], None]:
         write = self._writer.write
 
-        def receive(data: bytes, info: dict[str, int]) -> None:
+        def receive(data: bytes, info: MessageInfo) -> None:
             self._started = self._started or topic == self._start
             if self._started or latched:
-                write(topic, info['received_timestamp'], data)
+                write(topic, received_time_ns(info), data)
 
         return receive
 

@@ -120,7 +120,8 @@ def _high_bytes(plane: NDArray[Any]) -> NDArray[np.uint8]:
     """Returns the high byte of each 16-bit value."""
     height, width = plane.shape[:2]
     channels = plane.shape[2] if plane.ndim == 3 else 1
-    pairs = plane.view(np.uint8).reshape(height, width * channels, 2)
+    # Of padded rows a copy: numpy before 1.23, as on Ubuntu 22.04, has no such view of them.
+    pairs = np.ascontiguousarray(plane).view(np.uint8).reshape(height, width * channels, 2)
     high: NDArray[np.uint8] = cv2.extractChannel(pairs, 0 if plane.dtype.str[0] == '>' else 1)
     return high.reshape(plane.shape)
 

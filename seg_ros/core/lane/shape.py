@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple  # noqa: F401  Any stands in a string below
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +28,7 @@ __all__ = [
 ]
 
 Float64Array = NDArray[np.float64]
-FloatArray = NDArray[np.floating[Any]]
+FloatArray = NDArray['np.floating[Any]']  # numpy 1.21, Ubuntu 22.04's, cannot subscript it
 
 PARALLEL_SAMPLES = 16  # four for each of the coefficients that are fitted to them
 

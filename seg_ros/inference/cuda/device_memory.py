@@ -14,14 +14,14 @@ from __future__ import annotations
 import itertools
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from seg_ros.core.errors import BackendError, BackendUnavailable
+from seg_ros.core.errors import BackendError, BackendUnavailable, DeviceLost
 from seg_ros.inference.cuda.gpu import GpuInfo, find_gpu
 
 __all__ = [
@@ -40,8 +40,8 @@ MEMORIES: dict[str, str] = {
 """Name → where its class is; the first that can be imported is taken."""
 
 INSTALL = (
-    "Install one: pip install 'cuda-bindings==13.4.4' (CUDA 13), pip install 'cuda-bindings<13' "
-    '(CUDA 12, JetPack 6), or pip install pycuda'
+    "Install one: pip install 'cuda-bindings==13.4.4' (CUDA 13, JetPack 7), pip install "
+    "'cuda-bindings==12.9.10' (CUDA 12, JetPack 6), or pip install pycuda"
 )
 
 MEBI = 1 << 20
@@ -56,12 +56,32 @@ NO_MEMORY = (
 
 # What people can do about an error, by a part of its name
 REMEDIES = (
-    ('MemoryAllocation', NO_MEMORY),
     ('OUT_OF_MEMORY', NO_MEMORY),
-    ('InsufficientDriver', 'Install a driver for this CUDA version, or an older cuda-bindings.'),
     ('ECC', "The GPU's memory is damaged: look at dmesg and nvidia-smi -q -d ECC."),
 )
 ELSE = 'Look at dmesg for an NVRM or Xid line; if it stays, restart the machine.'
+
+# Errors after which cuda.h says "the process must be terminated and relaunched", and those after
+# which the context, which the whole process shares, is gone: by name, and as pycuda words them
+LOST = {
+    'ECC_UNCORRECTABLE': 'uncorrectable ECC error',
+    'NVLINK_UNCORRECTABLE': 'uncorrectable NVLink error',
+    'CONTAINED': 'invalid access of peer GPU memory',
+    'ILLEGAL_ADDRESS': 'illegal memory access',
+    'LAUNCH_TIMEOUT': 'the launch timed out',
+    'CONTEXT_IS_DESTROYED': 'context is destroyed',
+    'ASSERT': 'device-side assert',
+    'HARDWARE_STACK_ERROR': 'hardware stack error',
+    'ILLEGAL_INSTRUCTION': 'illegal instruction',
+    'MISALIGNED_ADDRESS': 'misaligned address',
+    'INVALID_ADDRESS_SPACE': 'global/shared address space',
+    'INVALID_PC': 'invalid program counter',
+    'LAUNCH_FAILED': 'unspecified launch failure',
+    'TENSOR_MEMORY_LEAK': 'tensor memory',
+    'MPS_CLIENT_TERMINATED': 'MPS client terminated',
+    'EXTERNAL_DEVICE': 'external device',
+}
+NEW_PROCESS = 'This process cannot use the GPU any more; a new one can: start it again.'
 
 
 class DeviceMemory(ABC):
@@ -89,8 +109,14 @@ class DeviceMemory(ABC):
         self._numbers = itertools.count(1)
         self._open: dict[tuple[str, int], Free] = {}
         self._is_closed = False
-        with self.current():
-            self.stream, self._open['stream', 0] = self._make_stream()
+        self._retain()
+        try:
+            with self.current():
+                self.stream, self._open['stream', 0] = self._make_stream()
+        except BaseException:
+            with suppress(BackendError):  # what went wrong first is what is told
+                self.close()
+            raise
 
     @property
     def open_count(self) -> int:
@@ -103,8 +129,15 @@ class DeviceMemory(ABC):
         self._enter()
         try:
             yield
-        finally:
-            self._leave()
+        except BaseException:
+            with suppress(BackendError):  # the same here
+                self._leave()
+            raise
+        self._leave()
+
+    def keep(self, free: Free) -> None:
+        """Calls what frees something of another library when its turn comes: see ``close``."""
+        self._open['kept', next(self._numbers)] = free
 
     def allocate(self, size: int) -> int:
         """Returns the address of new device memory."""
@@ -168,27 +201,44 @@ class DeviceMemory(ABC):
     def free_bytes(self) -> int:
         """Returns the device memory that nobody uses."""
 
-    def reset(self) -> None:
-        """Frees all and throws the device's context away, as after an error that sticks."""
-        self.close()
-        self._reset()
-
     def close(self) -> None:
-        """Frees all that is still open; a second call does nothing."""
+        """Frees all that is still open, the latest first; a second call does nothing.
+
+        Raises:
+            BackendError: The first thing that went wrong; the rest was freed all the same.
+        """
         if self._is_closed:
             return
         self._is_closed = True
-        failure: BackendError | None = None
-        with self.current():
-            for key in reversed(list(self._open)):
-                try:
-                    self._open.pop(key)()
-                except BackendError as error:  # the context is gone, and all of it with it
-                    failure = error
-        if failure is not None:
-            raise failure
+        failures: list[BackendError] = []
+
+        def attempt(free: Free) -> None:
+            try:
+                free()
+            except BackendError as error:
+                failures.append(error)
+
+        def free_all() -> None:
+            with self.current():
+                if self._open:
+                    attempt(self.synchronise)  # what is still queued uses what is freed next
+                for key in reversed(list(self._open)):
+                    attempt(self._open.pop(key))
+
+        attempt(free_all)
+        if self._open:  # it could not enter: once more, or all of it is left behind
+            attempt(free_all)
+        attempt(self._release)
+        if failures:
+            raise failures[0]
 
     # Hooks of the libraries: each returns a handle or array, and how to free it.
+
+    def _retain(self) -> None:  # noqa: B027  a library may have nothing to do
+        """Asks for the context, before anything else."""
+
+    def _release(self) -> None:  # noqa: B027
+        """Lets go of the context, after everything else."""
 
     @abstractmethod
     def _enter(self) -> None:
@@ -214,10 +264,6 @@ class DeviceMemory(ABC):
 
     @abstractmethod
     def _capture(self, queue: Callable[[], None]) -> tuple[int, Free]: ...
-
-    @abstractmethod
-    def _reset(self) -> None:
-        """Throws the device's context away."""
 
 
 def open_device_memory(index: int = 0) -> DeviceMemory:
@@ -251,15 +297,18 @@ def memory_version() -> tuple[str, str]:
 
 
 def device_failure(what: str, name: str, text: str, gpu: GpuInfo, free: int = -1) -> BackendError:
-    """Returns the error for a CUDA call that failed.
+    """Returns the error of a CUDA call; ``DeviceLost`` where only a new process helps.
 
     Args:
         what: The call.
-        name: The error's name, such as cudaErrorMemoryAllocation.
+        name: The error's name, such as CUDA_ERROR_OUT_OF_MEMORY.
         text: What the library says about it.
         gpu: The device.
         free: Bytes of device memory that are left, where that is known.
     """
     remedy = next((fix for part, fix in REMEDIES if part in name), ELSE)
     left = f', {free // MEBI} of {gpu.total_bytes // MEBI} MB are free' if free >= 0 else ''
-    return BackendError(f'{what} failed on {gpu.name} with {name} ({text}{left}). {remedy}')
+    said = f'{what} failed on {gpu.name} with {name} ({text}{left}).'
+    if any(name == f'CUDA_ERROR_{row}' or words in text for row, words in LOST.items()):
+        return DeviceLost(f'{said} {NEW_PROCESS} {remedy}')
+    return BackendError(f'{said} {remedy}')

@@ -4,11 +4,11 @@
 from __future__ import annotations
 
 import ctypes
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from seg_ros.core.errors import BackendUnavailable
 
-__all__ = ['GpuClocks', 'GpuInfo', 'find_gpu', 'gpu_clocks']
+__all__ = ['GpuClocks', 'GpuInfo', 'driver_version', 'find_gpu', 'gpu_clocks']
 
 LIBRARY_NAMES = ('libcuda.so.1', 'libcuda.so')
 
@@ -31,17 +31,24 @@ class GpuInfo(NamedTuple):
         capability: Compute capability, (8, 7) for an Orin.
         is_integrated: Whether it shares the memory of the processor, as on a Jetson.
         total_bytes: Its memory.
+        multiprocessors: How many it has; every Orin is called "Orin" and is another GPU.
     """
 
     name: str
     capability: tuple[int, int]
     is_integrated: bool
     total_bytes: int
+    multiprocessors: int = 0
 
     @property
     def architecture(self) -> str:
         """'sm_87' for an Orin."""
         return f'sm_{self.capability[0]}{self.capability[1]}'
+
+    @property
+    def target(self) -> str:
+        """'Orin (16 SMs) sm_87': what a plan that is built here is for; architecture last."""
+        return f'{self.name} ({self.multiprocessors} SMs) {self.architecture}'
 
 
 class GpuClocks(NamedTuple):
@@ -70,23 +77,34 @@ def find_gpu(index: int = 0) -> GpuInfo:
             f'{CONTAINER_FIX}'
         )
     count = ctypes.c_int()
-    cuda.cuDeviceGetCount(ctypes.byref(count))
+    _ask(cuda.cuDeviceGetCount, ctypes.byref(count))
     if index >= count.value:
         raise BackendUnavailable(
             f'it needs an NVIDIA GPU: number {index} was asked for, {count.value} are visible. '
             'Look at CUDA_VISIBLE_DEVICES.'
         )
     device = ctypes.c_int()
-    cuda.cuDeviceGet(ctypes.byref(device), index)
+    _ask(cuda.cuDeviceGet, ctypes.byref(device), index)
     title = ctypes.create_string_buffer(256)
-    cuda.cuDeviceGetName(title, len(title), device)
+    _ask(cuda.cuDeviceGetName, title, len(title), device)
     total = ctypes.c_size_t()
-    cuda.cuDeviceTotalMem_v2(ctypes.byref(total), device)
-    major, minor, integrated = (
-        _attribute(cuda, device, which)
-        for which in (CAPABILITY_MAJOR, CAPABILITY_MINOR, INTEGRATED)
+    _ask(cuda.cuDeviceTotalMem_v2, ctypes.byref(total), device)
+    which = (CAPABILITY_MAJOR, CAPABILITY_MINOR, INTEGRATED, MULTIPROCESSORS)
+    major, minor, integrated, multiprocessors = (_attribute(cuda, device, row) for row in which)
+    return GpuInfo(
+        title.value.decode(), (major, minor), bool(integrated), total.value, multiprocessors
     )
-    return GpuInfo(title.value.decode(), (major, minor), bool(integrated), total.value)
+
+
+def driver_version() -> tuple[int, int]:
+    """Returns the newest CUDA that the driver of this machine knows: (12, 6) on JetPack 6.1.
+
+    Raises:
+        BackendUnavailable: There is no driver.
+    """
+    version = ctypes.c_int()
+    _ask(_library().cuDriverGetVersion, ctypes.byref(version))
+    return version.value // 1000, version.value % 1000 // 10
 
 
 def gpu_clocks(index: int = 0) -> GpuClocks:
@@ -97,7 +115,7 @@ def gpu_clocks(index: int = 0) -> GpuClocks:
     """
     cuda = _library()
     device = ctypes.c_int()
-    cuda.cuDeviceGet(ctypes.byref(device), index)
+    _ask(cuda.cuDeviceGet, ctypes.byref(device), index)
     which = (CLOCK_KHZ, MULTIPROCESSORS, MEMORY_CLOCK_KHZ, BUS_BITS)
     return GpuClocks(*(_attribute(cuda, device, row) for row in which))
 
@@ -113,5 +131,13 @@ def _library() -> ctypes.CDLL:
 
 def _attribute(cuda: ctypes.CDLL, device: ctypes.c_int, which: int) -> int:
     value = ctypes.c_int()
-    cuda.cuDeviceGetAttribute(ctypes.byref(value), which, device)
+    _ask(cuda.cuDeviceGetAttribute, ctypes.byref(value), which, device)
     return value.value
+
+
+def _ask(function: Any, *arguments: Any) -> None:
+    """Calls the driver, which fails here only when it is broken."""
+    if error := function(*arguments):
+        raise BackendUnavailable(
+            f'it needs an NVIDIA GPU: {function.__name__} gives error {error}. {CONTAINER_FIX}'
+        )

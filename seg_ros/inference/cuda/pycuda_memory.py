@@ -43,8 +43,7 @@ def _primary_context(index: int) -> Any:
 class PycudaMemory(DeviceMemory):
     """The memory of one GPU in CUDA's primary context; see ``DeviceMemory``.
 
-    pycuda has no capture of CUDA graphs, and no way to throw a context away: after an error that
-    sticks the process must be started again.
+    pycuda has no capture of CUDA graphs.
 
     Args:
         gpu: What is known of the device.
@@ -134,9 +133,6 @@ class PycudaMemory(DeviceMemory):
         queue: Callable[[], None],  # noqa: ARG002  the base's signature
     ) -> tuple[int, Free]:
         raise self._no_graphs()
-
-    def _reset(self) -> None:
-        pass  # see above
 
     def _no_graphs(self) -> BackendError:
         return BackendError('pycuda has no CUDA graphs. Install cuda-bindings to have them.')

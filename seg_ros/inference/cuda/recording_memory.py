@@ -47,7 +47,6 @@ class RecordingMemory(DeviceMemory):
         self.threads: set[int] = set()
         self.failing: tuple[str, str] | None = None
         self.capacity = capacity
-        self.resets = 0
         self._used = 0
         self._next_address = FIRST_ADDRESS
         self._memory: dict[int, NDArray[np.uint8]] = {}
@@ -124,7 +123,7 @@ class RecordingMemory(DeviceMemory):
         if size > self.free_bytes():
             raise device_failure(
                 'allocate',
-                'cudaErrorMemoryAllocation',
+                'CUDA_ERROR_OUT_OF_MEMORY',
                 'out of memory',
                 self.gpu,
                 self.free_bytes(),
@@ -164,7 +163,3 @@ class RecordingMemory(DeviceMemory):
         graph = next(self._numbers)
         self._graphs[graph], self._queue = self._queue, waiting
         return graph, partial(self._record, 'free_graph')
-
-    def _reset(self) -> None:
-        self._record('reset')
-        self.resets += 1

@@ -3,7 +3,6 @@
 
 |                     | 10 (JetPack 6)  | 11              | for RTX                      |
 |---------------------|-----------------|-----------------|------------------------------|
-| reduced precision   | builder flags   | in the graph    | in the graph                 |
 | a plan is for       | the GPU here    | the GPU here    | a list of architectures      |
 | timing cache        | yes             | yes             | a no-op                      |
 | CUDA graph          | captured by us  | captured by us  | by the library itself        |
@@ -80,11 +79,6 @@ class TensorrtApi:
         return f'{TITLES[self.flavour]} {self.version}'
 
     @property
-    def has_precision_flags(self) -> bool:
-        """Whether fp16 and int8 are asked of the builder; else the graph itself must say them."""
-        return hasattr(self.module.BuilderFlag, 'FP16')
-
-    @property
     def has_timing_cache(self) -> bool:
         """Whether measured kernels of one build help the next."""
         return self.flavour == FULL
@@ -108,11 +102,13 @@ class TensorrtApi:
         return self.module.Builder(self._logger)
 
     def network(self, builder: Any) -> Any:
-        """Returns an empty network, strongly typed where there are no precision flags."""
-        flags = 0
-        if not self.has_precision_flags:
-            flags |= 1 << int(self.module.NetworkDefinitionCreationFlag.STRONGLY_TYPED)
-        return builder.create_network(flags)
+        """Returns an empty network that takes its types from the graph, on every TensorRT.
+
+        A builder that may choose them adds up in halves what only a float can hold.
+        """
+        return builder.create_network(
+            1 << int(self.module.NetworkDefinitionCreationFlag.STRONGLY_TYPED)
+        )
 
     def parser(self, network: Any) -> Any:
         return self.module.OnnxParser(network, self._logger)
@@ -121,16 +117,13 @@ class TensorrtApi:
         return self.module.Runtime(self._logger)
 
     def set_precision(self, config: Any, precision: str) -> None:
-        """Allows a precision by flag; where there are none, the graph has it already."""
-        flags = self.module.BuilderFlag
+        """Says what the graph cannot: that fp32 means all of its bits."""
         if precision == 'fp32':
-            config.clear_flag(flags.TF32)  # 10 bits of mantissa are not what was asked for
-        if not self.has_precision_flags:
-            return
-        if precision in ('fp16', 'int8'):  # what int8 leaves out is faster in half than in float
-            config.set_flag(flags.FP16)
-        if precision == 'int8':
-            config.set_flag(flags.INT8)
+            config.clear_flag(self.module.BuilderFlag.TF32)  # which has 10 bits of mantissa
+
+    def set_workspace(self, config: Any, size: int) -> None:
+        """Bounds the scratch memory of a layer, in bytes; without, it is all of the device's."""
+        config.set_memory_pool_limit(self.module.MemoryPoolType.WORKSPACE, size)
 
     def check_targets(self, targets: Sequence[str]) -> None:
         """Checks that plans can be made for GPUs that are not here.
@@ -186,11 +179,16 @@ class TensorrtApi:
             config.set_compute_capability(getattr(capability, f'SM{target[3:]}'), index)
 
     def set_timing_cache(self, config: Any, data: bytes) -> None:
-        """Gives a build what earlier builds measured; foreign data are left out by TensorRT."""
-        if self.has_timing_cache:
-            cache = config.create_timing_cache(data)
-            if not config.set_timing_cache(cache, False):  # of another TensorRT or GPU
-                config.set_timing_cache(config.create_timing_cache(b''), False)
+        """Gives a build what earlier builds measured; what is foreign or damaged is left out."""
+        if not self.has_timing_cache:
+            return
+        for content in (data, b''):
+            try:
+                cache = config.create_timing_cache(content)
+            except (RuntimeError, TypeError):  # as pybind11 words a damaged one
+                continue
+            if cache is not None and config.set_timing_cache(cache, False):
+                return
 
     def timing_cache(self, config: Any) -> bytes:
         """Returns what builds measured so far; empty where it means nothing."""
@@ -198,21 +196,6 @@ class TensorrtApi:
             return b''
         cache = config.get_timing_cache()
         return b'' if cache is None else bytes(cache.serialize())
-
-    def add_health(self, network: Any, logits_name: str, health_name: str) -> None:
-        """Replaces the output of the scores by their sum per image, as float32.
-
-        An arg-max cannot see a NaN; a sum cannot miss one, and it costs one number per image.
-        """
-        outputs = [network.get_output(index) for index in range(network.num_outputs)]
-        logits = next(row for row in outputs if row.name == logits_name)
-        numbers = network.add_cast(logits, self.module.DataType.FLOAT).get_output(0)
-        axes = 0b1110  # channels, rows, columns
-        total = network.add_reduce(numbers, self.module.ReduceOperation.SUM, axes, False)
-        health = total.get_output(0)
-        health.name = health_name
-        network.unmark_output(logits)
-        network.mark_output(health)
 
     def progress_monitor(self, report: Callable[[str, str, int, int], bool]) -> Any:
         """Returns a monitor for a builder's configuration.
@@ -273,6 +256,7 @@ class TensorrtApi:
     def _make_logger(self) -> Any:
         base: Any = self.module.ILogger
         errors = (base.ERROR, base.INTERNAL_ERROR)
+        serious = (*errors, base.WARNING)
         api = self
 
         class Log(base):  # type: ignore[misc]
@@ -280,15 +264,27 @@ class TensorrtApi:
                 base.__init__(self)
 
             def log(self, severity: Any, text: str) -> None:
-                if text.startswith(('Engine Layer Information', 'Layer(')):
+                if severity in serious:  # first: a build says thousands of other lines
+                    api.log.append(Problem(severity in errors, text))
+                    del api.log[:-LOG_LINES]
+                elif text.startswith(('Engine Layer Information', 'Layer(')):
                     api.layer_lines += [
                         line for line in text.splitlines() if line.startswith('Layer(')
                     ]
-                if severity in (*errors, base.WARNING):
-                    api.log.append(Problem(severity in errors, text))
-                    del api.log[:-LOG_LINES]
 
         return Log()
+
+
+_made: list[TensorrtApi] = []  # TensorRT keeps the first logger of a process, and warns of others
+
+
+def _api_of(module: Any, flavour: str) -> TensorrtApi:
+    """Returns the one of this process."""
+    for api in _made:
+        if api.module is module and api.flavour == flavour:
+            return api
+    _made.append(TensorrtApi(module, flavour))
+    return _made[-1]
 
 
 def load_tensorrt() -> TensorrtApi:
@@ -309,7 +305,7 @@ def load_tensorrt() -> TensorrtApi:
         if flavour == FULL and int(version.split('.')[0] or 0) < OLDEST_MAJOR:
             reasons.append(f'{name} {version} is too old, {OLDEST_MAJOR} or newer is needed')
             continue
-        return TensorrtApi(module, flavour)
+        return _api_of(module, flavour)
     raise BackendUnavailable(
         f'it needs TensorRT, which is not installed{": " if reasons else ""}{"; ".join(reasons)}. '
         f'{FIX}'

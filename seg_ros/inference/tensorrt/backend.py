@@ -8,13 +8,20 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from seg_ros.core.errors import BackendError, BackendUnavailable, ConfigurationError, EngineError
+from seg_ros.core.errors import (
+    BackendError,
+    BackendUnavailable,
+    ConfigurationError,
+    DeviceLost,
+    EngineError,
+)
 from seg_ros.core.types import RgbBatch
 from seg_ros.inference.base import InferenceResult, check_batch
 from seg_ros.inference.cuda.device_memory import DeviceMemory, memory_version, open_device_memory
@@ -40,6 +47,8 @@ __all__ = [
 MOST_RESTARTS = 3  # in a row; a GPU that fails more often is broken
 GOOD_RUNS = 300  # after which an old failure is forgotten
 
+_left_behind: list[PlanRunner] = []
+
 
 class PlanMissing(BackendUnavailable):
     """A plan that must be built first; everything else is there.
@@ -56,13 +65,17 @@ class PlanMissing(BackendUnavailable):
         self.why = why
 
 
+class _LeftAlone(BackendError):
+    """The GPU is not started again."""
+
+
 class GpuStack(NamedTuple):
     """All that TensorRT needs of a machine.
 
     Attributes:
         api: TensorRT itself.
         gpu: The device.
-        open_memory: Opens the device's memory; called again after a failure.
+        open_memory: Opens the device's memory; called again after a failure that it survived.
     """
 
     api: TensorrtApi
@@ -168,6 +181,7 @@ class TensorrtBackend:
         if why:
             raise PlanMissing(engine, options, why)
         self._restarts = self._good_runs = 0
+        self._lost: DeviceLost | None = None
         try:
             self._runner: PlanRunner | None = self._start(cache.hint('kernels', key))
         except EngineError as error:
@@ -185,7 +199,13 @@ class TensorrtBackend:
         self.detail = f'{gpu.name} {options.precision}, {api.title}{graph}{shared}'
 
     def infer(self, images: RgbBatch, *, with_confidence: bool = False) -> InferenceResult:
-        """Returns labels, and confidence if asked for; see ``InferenceBackend.infer``."""
+        """Returns labels, and confidence if asked for; see ``InferenceBackend.infer``.
+
+        Raises:
+            DeviceLost: Only a new process can use the GPU again; so does every call after it.
+            BackendError: The GPU failed and is started again with the next call, a few times; or
+                the network gave what is no number.
+        """
         with self._lock:
             if self._is_closed:
                 raise BackendError(
@@ -193,11 +213,13 @@ class TensorrtBackend:
                     'one.'
                 )
             check_batch(images, self.engine)
-            runner = self._runner or self._start_again()
+            if self._lost is not None:
+                raise DeviceLost(str(self._lost))
             try:
+                runner = self._runner or self._start_again()
                 result, is_healthy = self._run(runner, images, with_confidence)
             except BackendError as error:
-                raise self._failed(runner, error) from error
+                raise self._failed(error) from error
         self._good_runs += 1
         if self._good_runs >= GOOD_RUNS:
             self._restarts = 0
@@ -210,42 +232,59 @@ class TensorrtBackend:
         return result
 
     def close(self) -> None:
-        """Frees everything, the arrays of the latest result too; a second call does nothing."""
+        """Frees everything, the arrays of the latest result too; a second call does nothing.
+
+        Of a GPU that is lost nothing is freed: that may hang, and the end of the process does it.
+        """
         with self._lock:
             self._is_closed = True
-            if self._runner is not None:
-                self._runner.close()
-                self._runner = None
+            runner, self._runner = self._runner, None
+            if runner is None:
+                return
+            if self._lost is None:
+                runner.close()
+            else:
+                _left_behind.append(runner)  # or Python would free it
 
     def _start(self, kernels: bytes = b'') -> PlanRunner:
         stack = self._stack
         memory = stack.open_memory()
-        try:
-            return PlanRunner(stack.api, memory, self._plan, self.engine.network_size_wh, kernels)
-        except BackendError:
-            if self._restarts:  # the device's context is still broken
-                memory.reset()
-            raise
+        return PlanRunner(stack.api, memory, self._plan, self.engine.network_size_wh, kernels)
 
     def _start_again(self) -> PlanRunner:
         """Returns a new runner after a failure of the GPU, a few times."""
         if self._restarts >= MOST_RESTARTS:
-            raise BackendError(
+            raise _LeftAlone(
                 f'The GPU failed {self._restarts + 1} times in a row and is left alone now. Look '
                 'at dmesg for an NVRM or Xid line, then restart the node or the machine.'
             )
         self._restarts += 1
         self._good_runs = 0
-        self._runner = self._start()
+        try:
+            self._runner = self._start()
+        except EngineError as error:  # a plan that ran before: the GPU is what has changed
+            raise BackendError(str(error)) from error
         return self._runner
 
-    def _failed(self, runner: PlanRunner, error: BackendError) -> BackendError:
-        """Throws the runner away with the device's context; returns what to say."""
+    def _failed(self, error: BackendError) -> BackendError:
+        """Frees the runner, or leaves it where the GPU is lost; returns what to say."""
+        if isinstance(error, _LeftAlone):
+            return error
+        runner = self._runner
+        if runner is not None and not isinstance(error, DeviceLost):
+            try:
+                runner.probe()
+            except DeviceLost as lost:
+                error = DeviceLost(f'{error} {lost}')
+            except BackendError:
+                pass
+        if isinstance(error, DeviceLost):
+            self._lost = error
+            return error
         self._runner = None
-        try:
-            runner.close(reset=True)
-        except BackendError as second:  # what cannot be freed is gone with the context
-            error = BackendError(f'{error} Its memory could not be freed: {second}')
+        if runner is not None:
+            with suppress(BackendError):  # an error of before, told again by what frees
+                runner.close()
         left = MOST_RESTARTS - self._restarts
         plan = f'It is started again with the next frame, {left} more times.' if left else ''
         return BackendError(f'{error} {plan}'.rstrip())

@@ -11,14 +11,13 @@ from typing import Any, NamedTuple
 
 from seg_ros.core.errors import BackendError, ConfigurationError, EngineError
 from seg_ros.inference.engine import Engine, model_of, network_path
-from seg_ros.inference.onnx.contract import CONFIDENCE, IMAGE, LABEL, LOGITS, read_model
-from seg_ros.inference.onnx.half_precision import half_precision
-from seg_ros.inference.onnx.model_file import cut_to_outputs, read_inputs_and_outputs
+from seg_ros.inference.onnx.contract import IMAGE, read_model
+from seg_ros.inference.onnx.model_file import read_inputs_and_outputs
+from seg_ros.inference.onnx.plan_network import plan_network
 from seg_ros.inference.tensorrt.api import TensorrtApi
 
 __all__ = [
     'BUILD_REVISION',
-    'HEALTH',
     'PLAN_PRECISIONS',
     'BuildCancelled',
     'BuildOptions',
@@ -26,17 +25,14 @@ __all__ = [
     'BuiltPlan',
     'LayerReport',
     'build_plan',
-    'network_data',
+    'network_of_plan',
     'possible_batch',
 ]
-
-HEALTH = 'health'
-"""The output ``float32 [N]`` that is no number when a score of that image is none."""
 
 PLAN_PRECISIONS = ('fp16', 'fp32', 'int8')
 """What a plan can be built in; the first is what 'auto' means."""
 
-BUILD_REVISION = '1'
+BUILD_REVISION = '2'
 """Changes when this module, or one that it uses, makes another plan of the same network."""
 
 LARGEST_BATCH = 64  # images; far above the cameras of a vehicle, and what a GPU has memory for
@@ -124,22 +120,17 @@ class BuiltPlan:
     timing_cache: bytes = b''
 
 
-def network_data(engine: Engine, precision: str, *, typed: bool) -> bytes:
-    """Returns the ONNX model that a plan is built from.
-
-    Args:
-        engine: Whose network.
-        precision: One of ``PLAN_PRECISIONS``.
-        typed: Whether the model itself must say its precision.
+def network_of_plan(engine: Engine, options: BuildOptions) -> bytes:
+    """Returns the ONNX model that a plan is built from; ``plan_network`` says what is in it.
 
     Raises:
+        ConfigurationError: The onnx package is not installed.
         EngineError: INT8 without its file, or a network that cannot be converted.
     """
-    path = network_path(engine, precision)
-    data = model_of(engine, path)
-    if precision == 'fp16' and typed:
-        return half_precision(data, str(path))
-    return data
+    path = network_path(engine, options.precision)
+    return plan_network(
+        model_of(engine, path), str(path), options.precision, one_image=options.max_batch == 1
+    )
 
 
 def possible_batch(engine: Engine, wanted: int) -> int:
@@ -153,6 +144,7 @@ def build_plan(
     options: BuildOptions,
     *,
     timing_cache: bytes = b'',
+    workspace_bytes: int = 0,
     progress: Callable[[BuildStep], bool] = lambda _: True,
 ) -> BuiltPlan:
     """Returns a plan; takes seconds for TensorRT for RTX, and minutes for TensorRT on a Jetson.
@@ -162,6 +154,7 @@ def build_plan(
         engine: Its network, at the size that the engine runs at.
         options: What to build it for.
         timing_cache: What an earlier build of the same TensorRT on the same GPU measured.
+        workspace_bytes: Scratch memory that a layer may take on the GPU; 0 for all that there is.
         progress: Is told how far it is; False cancels.
 
     Raises:
@@ -172,14 +165,13 @@ def build_plan(
     """
     start_s = time.monotonic()
     api.check_targets(options.targets)
-    model = network_data(engine, options.precision, typed=not api.has_precision_flags)
-    model = cut_to_outputs(model, [LOGITS, LABEL, CONFIDENCE])
-    batch = _batch(model)
+    batch = _batch(engine.onnx_path.read_bytes())
     if batch is not None and options.max_batch > batch:
         raise ConfigurationError(
             f"Engine '{engine.name}' was exported for {batch} image at a time, asked was "
             f'max_batch {options.max_batch}. Export it with an open batch size, or take 1.'
         )
+    model = network_of_plan(engine, options)
     api.forget()
     builder = api.builder()
     if builder is None:
@@ -193,15 +185,21 @@ def build_plan(
             f'{" ".join(" / ".join(errors).split()) or api.why()}. Export it with opset 17, or '
             "take backend 'onnxruntime'."
         )
-    api.add_health(network, LOGITS, HEALTH)
     layers = _layers(network)
 
     config = builder.create_builder_config()
     api.set_precision(config, options.precision)
     api.set_targets(config, options.targets)
     api.set_timing_cache(config, timing_cache)
-    if batch is None:
-        config.add_optimization_profile(_optimisation_profile(builder, engine, options.max_batch))
+    if workspace_bytes:
+        api.set_workspace(config, workspace_bytes)
+    if options.max_batch > 1:
+        profile = _optimisation_profile(builder, engine, options.max_batch)
+        if config.add_optimization_profile(profile) < 0:
+            raise EngineError(
+                f"{api.title} refuses 1 to {options.max_batch} images for engine '{engine.name}': "
+                f'{api.why()}.'
+            )
     watcher = _Watcher(progress)
     config.progress_monitor = api.progress_monitor(watcher.report)
     plan = builder.build_serialized_network(network, config)
@@ -269,7 +267,8 @@ def _optimisation_profile(builder: Any, engine: Engine, max_batch: int) -> Any:
     width, height = engine.network_size_wh
     one, most = (1, height, width, 3), (max_batch, height, width, 3)
     profile = builder.create_optimization_profile()
-    profile.set_shape(IMAGE, one, one, most)
+    # Cameras of a vehicle run together: the full batch is what its kernels are chosen for.
+    profile.set_shape(IMAGE, one, most, most)
     return profile
 
 

@@ -27,7 +27,7 @@ class PlanKey:
         onnx_sha256: Of the file that it is built from.
         flavour: 'tensorrt' or 'tensorrt_rtx'.
         version: Its full version.
-        target: GPU and architecture ('Orin sm_87'), or a list ('sm_86,sm_89').
+        target: GPU and architecture ('Orin (16 SMs) sm_87'), or a list ('sm_86,sm_89').
         precision: fp32, fp16 or int8.
         network_size: '640x360'.
         max_batch: Images that run together at most.
@@ -126,7 +126,7 @@ def plan_key(
     target = ','.join(sorted(options.targets))
     if not target:
         assert gpu is not None
-        target = f'{gpu.name} {gpu.architecture}'
+        target = gpu.target
     width, height = engine.network_size_wh
     return PlanKey(
         engine=engine.name,

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from seg_ros.core.errors import BackendUnavailable
-from seg_ros.inference.engine import Engine, model_of, network_path
+from seg_ros.inference.cuda.gpu import GpuInfo
+from seg_ros.inference.engine import Engine, network_path
 from seg_ros.inference.tensorrt.api import TensorrtApi, load_tensorrt
 from seg_ros.inference.tensorrt.backend import GpuStack, gpu_stack
 from seg_ros.inference.tensorrt.plan_build import (
@@ -26,6 +27,7 @@ __all__ = ['BuildStack', 'build_stack', 'make_plan']
 
 Progress = Callable[[BuildStep], bool]
 
+SHARED_WORKSPACE_BYTES = 1 << 30  # of a Jetson: enough for any layer here, and Ubuntu lives on
 EXPECTED_PLAN_SHARE = 4  # a plan is at most about so many times its network (platform-facts, 1)
 SHARE_OF_BUILD = 0.95  # the rest is the check
 
@@ -103,11 +105,13 @@ def make_plan(
             found, _ = cache.find(key)
             if found is not None and not force and not found.read()[1]:
                 return found
+            _check_memory(stack.gpu_stack)
             built = build_plan(
                 stack.api,
                 engine,
                 options,
                 timing_cache=cache.hint('timing', key),
+                workspace_bytes=_workspace_bytes(gpu),
                 progress=lambda row: progress(BuildStep(row.phase, row.share * SHARE_OF_BUILD)),
             )
             progress(BuildStep('comparing with ONNX Runtime', SHARE_OF_BUILD))
@@ -119,6 +123,19 @@ def make_plan(
             return cache.store(key, built.data, built.build_s, notes)
     except LockBusy as error:
         raise BuildCancelled(str(error)) from error
+
+
+def _check_memory(stack: GpuStack | None) -> None:
+    """Opens and closes the GPU's memory: what cannot be used should not be built for minutes."""
+    if stack is not None:
+        stack.open_memory().close()
+
+
+def _workspace_bytes(gpu: GpuInfo | None) -> int:
+    """Returns how much a layer may take; 0, for all, where the GPU has a memory of its own."""
+    if gpu is None or not gpu.is_integrated:
+        return 0
+    return min(SHARED_WORKSPACE_BYTES, gpu.total_bytes // 4)
 
 
 def _notes(built: BuiltPlan, engine: Engine, options: BuildOptions) -> dict[str, Any]:
@@ -138,8 +155,7 @@ def _checked(stack: BuildStack, engine: Engine, options: BuildOptions, built: Bu
     here = stack.gpu_stack.gpu.architecture
     if options.targets and here not in options.targets:
         return f'not compared with ONNX Runtime: this machine has {here}'
-    model = model_of(engine, network_path(engine, options.precision))
     try:
-        return str(check_plan(stack.gpu_stack, engine, options, built.data, model))
+        return str(check_plan(stack.gpu_stack, engine, options, built.data))
     except ImportError as error:
         return f'not compared: ONNX Runtime cannot be imported ({error})'

@@ -4,18 +4,20 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from seg_ros.core.errors import BackendError, EngineError
+from seg_ros.core.errors import BackendError, DeviceLost, EngineError
 from seg_ros.core.types import RgbBatch
 from seg_ros.inference.base import ConfidenceBatch, LabelBatch
 from seg_ros.inference.cuda.device_memory import DeviceMemory
 from seg_ros.inference.onnx.contract import CONFIDENCE, IMAGE, LABEL
+from seg_ros.inference.onnx.plan_network import HEALTH
 from seg_ros.inference.tensorrt.api import TensorrtApi
-from seg_ros.inference.tensorrt.plan_build import HEALTH
 
 __all__ = ['CAPTURE_AFTER', 'PlanOutputs', 'PlanRunner', 'StageTimes']
 
@@ -63,7 +65,7 @@ class PlanRunner:
         uses_graph: Whether runs are launched as a CUDA graph of ours.
 
     Raises:
-        EngineError: TensorRT refuses the plan.
+        EngineError: TensorRT refuses the plan, or the plan gives scores that are no numbers.
         BackendError: The GPU fails, or has too little memory.
     """
 
@@ -91,12 +93,15 @@ class PlanRunner:
         self.max_batch = 0
         try:
             with memory.current():
+                memory.keep(self._free_tensorrt)
                 self._load(plan, kernels)
                 self._allocate()
                 for _ in range(1 + CAPTURE_AFTER):  # the last run captures
                     self._run(1, with_confidence=False)
+                self._check_health()
         except BaseException:
-            self.close()
+            with suppress(BackendError):  # what went wrong first is what is told
+                self.close()
             raise
 
     @property
@@ -120,19 +125,53 @@ class PlanRunner:
         labels, confidence, health = (self._host[name][:count] for name in OUTPUTS)
         return PlanOutputs(labels, confidence, health)
 
-    def timed(self, count: int) -> StageTimes:
-        """Returns what the parts of a run with confidence take, one after the other."""
+    def timed(self, count: int, runs: int) -> list[StageTimes]:
+        """Returns what the parts of a run with confidence take, one after the other, each time.
+
+        Each part is launched as it runs in the node: as a CUDA graph, where there can be one.
+        """
         memory = self._memory
         with memory.current():
             self._shape(count)
-            events = [memory.record_event()]
-            for part in (self._upload, self._execute, self._download):
-                part(count, True)
-                events.append(memory.record_event())
+            self._queue(count, with_confidence=True)  # what TensorRT does once, it does now
             memory.synchronise()
-            times = [memory.elapsed_ms(*pair) for pair in itertools.pairwise(events)]
-            for event in events:
-                memory.free_event(event)
+            parts = [self._launching(part, count) for part in self._parts()]
+            times = [self._timed_once([launch for launch, _ in parts]) for _ in range(runs)]
+            for _, graph in parts:
+                if graph is not None:
+                    memory.free_graph(graph)
+        return times
+
+    def _parts(self) -> tuple[Callable[[int, bool], None], ...]:
+        return self._upload, self._execute, self._download
+
+    def _launching(
+        self, part: Callable[[int, bool], None], count: int
+    ) -> tuple[Callable[[], None], int | None]:
+        """Returns what launches a part of a run, and the graph that it launches."""
+        memory = self._memory
+        is_empty = self._is_mapped and part != self._execute  # an empty graph is none
+        if self._may_capture and not is_empty:
+            try:
+                graph = memory.capture(lambda: part(count, True))
+            except DeviceLost:
+                raise
+            except BackendError:
+                self._may_capture = False
+            else:
+                return lambda: memory.launch(graph), graph
+        return lambda: part(count, True), None
+
+    def _timed_once(self, launches: Sequence[Callable[[], None]]) -> StageTimes:
+        memory = self._memory
+        events = [memory.record_event()]
+        for launch in launches:
+            launch()
+            events.append(memory.record_event())
+        memory.synchronise()
+        times = [memory.elapsed_ms(*pair) for pair in itertools.pairwise(events)]
+        for event in events:
+            memory.free_event(event)
         return StageTimes(*times)
 
     def layers(self) -> list[str]:
@@ -144,20 +183,28 @@ class PlanRunner:
         """Returns what was compiled on this GPU so far, for the next time."""
         return b'' if self._kernels is None else bytes(memoryview(self._kernels.serialize()))
 
-    def close(self, *, reset: bool = False) -> None:
-        """Frees everything; a second call does nothing.
+    def probe(self) -> None:
+        """Asks whether this process can still use the GPU; TensorRT's own errors do not say.
 
-        Args:
-            reset: Throws the device's context away too, as an error that sticks needs it.
+        Raises:
+            DeviceLost: It cannot.
+            BackendError: Something else is wrong.
         """
         with self._memory.current():
-            # TensorRT's own memory first, from the inside out
-            self._context = self._kernels = self._engine = self._runtime = None
+            self._memory.synchronise()
+
+    def close(self) -> None:
+        """Frees everything; a second call does nothing.
+
+        Raises:
+            BackendError: The first thing that could not be freed; the rest was.
+        """
         self._graph = None
-        if reset:
-            self._memory.reset()
-        else:
-            self._memory.close()
+        self._memory.close()
+
+    def _free_tensorrt(self) -> None:
+        """Frees TensorRT's own memory, from the inside out."""
+        self._context = self._kernels = self._engine = self._runtime = None
 
     def _load(self, plan: bytes, kernels: bytes) -> None:
         api = self._api
@@ -206,7 +253,10 @@ class PlanRunner:
             self._device[name] = (
                 memory.mapped_address(array) if self._is_mapped else memory.allocate(array.nbytes)
             )
-            self._context.set_tensor_address(name, self._device[name])
+            if not self._context.set_tensor_address(name, self._device[name]):
+                raise BackendError(
+                    f"{self._api.title} refuses the memory of '{name}': {self._api.why()}."
+                )
 
     def _run(self, count: int, with_confidence: bool) -> None:
         memory = self._memory
@@ -216,6 +266,8 @@ class PlanRunner:
         elif self._graph is None and self._may_capture and self._runs >= CAPTURE_AFTER:
             try:
                 self._graph = memory.capture(lambda: self._queue(count, with_confidence))
+            except DeviceLost:
+                raise
             except BackendError:  # some layers cannot be captured; they run without
                 self._may_capture = False
         if self._graph is None:
@@ -227,16 +279,27 @@ class PlanRunner:
 
     def _shape(self, count: int) -> None:
         """Prepares another batch size; a graph that was captured with the old one is stale."""
-        if self._graph is not None:
-            self._memory.free_graph(self._graph)
-        self._asked = self._graph = None
+        self._free_graph()
+        self._asked = None
         if not self._context.set_input_shape(IMAGE, (count, *self._shape_hwc)):
             raise BackendError(f'{self._api.title} refuses {count} images: {self._api.why()}.')
 
+    def _free_graph(self) -> None:
+        graph, self._graph = self._graph, None
+        if graph is not None:
+            self._memory.free_graph(graph)
+
+    def _check_health(self) -> None:
+        """Refuses a plan that says of a black image what is no number: it would stop for good."""
+        if not np.isfinite(self._host[HEALTH][0]):
+            raise EngineError(
+                f'the plan of {self._api.title} gives scores that are no numbers (NaN or '
+                'infinite), of a black image already'
+            )
+
     def _queue(self, count: int, with_confidence: bool) -> None:
-        self._upload(count, with_confidence)
-        self._execute(count, with_confidence)
-        self._download(count, with_confidence)
+        for part in self._parts():
+            part(count, with_confidence)
 
     def _upload(self, count: int, _: bool) -> None:
         if not self._is_mapped:

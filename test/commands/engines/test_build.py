@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnx
 import pytest
 
@@ -16,7 +17,7 @@ from seg_ros.commands.engines.plan_rows import Machine, plan_row
 from seg_ros.commands.gpu import command as gpu_check
 from seg_ros.commands.gpu import memory_check as gpu_memory_check
 from seg_ros.commands.gpu.command import check_plan_of
-from seg_ros.commands.gpu.memory_check import CheckRow, check_memory
+from seg_ros.commands.gpu.memory_check import CheckRow, check_memory, drift_of
 from seg_ros.commands.gpu.roofline import Cost, network_cost, roofline
 from seg_ros.core.errors import BackendUnavailable
 from seg_ros.inference.cuda.gpu import GpuClocks, GpuInfo
@@ -26,7 +27,7 @@ from seg_ros.inference.tensorrt import plan_maker
 from seg_ros.inference.tensorrt.plan_build import BuildOptions
 from seg_ros.inference.tensorrt.plan_cache import PlanCache
 from seg_ros.inference.tensorrt.plan_key import plan_key
-from test.fake_tensorrt import MAGIC, Counter, FakeMachine
+from test.fake_tensorrt import Counter, FakeMachine, plan_for
 from test.tiny_onnx import network, write_engine
 
 ROW_KEYS = [
@@ -185,7 +186,7 @@ def test_programs_get_json_lines(
         ('onnx', 'has changed since'),
         ('gone', 'is gone'),
         ('version', 'it was built by tensorrt 10.3.0, this is tensorrt 10.16.1.11'),
-        ('gpu', 'it is for no GPU (recording fake) sm_86, this is RTX 4090 sm_89'),
+        ('gpu', 'it is for no GPU (recording fake) (0 SMs) sm_86, this is RTX 4090 (0 SMs) sm_89'),
         ('', ''),
     ],
 )
@@ -225,7 +226,7 @@ def test_the_check_of_the_memory_runs_on_the_fake_and_finds_a_leak(
     assert {'pinned copies', 'events', 'CUDA graph', 'mapped memory', 'too much memory'} <= {
         row.check for row in rows
     }
-    assert figures['drift_bytes'] == 0
+    assert figures['drift']['left_open'] == figures['drift']['bytes_per_cycle'] == 0
 
     shrinking = iter(range(1 << 30, 0, -(1 << 22)))  # the negative control
     rows.clear()
@@ -246,7 +247,7 @@ def test_the_check_of_a_plan_runs_on_the_fake(
 ) -> None:
     engine = load_engine(folder)
     machine = FakeMachine(max_batch=2)
-    plan = MAGIC + engine.onnx_path.read_bytes()
+    plan = plan_for(engine, 2)
     monkeypatch.setattr(plan_maker, 'build_plan', Counter(plan))
     monkeypatch.setattr(gpu_check, 'gpu_clocks', lambda: GpuClocks(1_000_000, 10, 1_000_000, 64))
     monkeypatch.setattr(gpu_check, 'RUNS', 3)
@@ -256,7 +257,8 @@ def test_the_check_of_a_plan_runs_on_the_fake(
     )
     assert [row.check for row in rows if not row.ok] == []
     assert set(figures['stages']) == {'batch 1', 'batch 2'}
-    assert figures['drift_bytes'] == 0
+    assert figures['drift']['left_open'] == 0
+    assert figures['activations'] == 64 * 32 * 3 + 16 * 32 * 8 * 2 + 8 * 16 * 5
     assert figures['layers_of_engine'] == 2
     assert json.loads(json.dumps(figures)) == figures
 
@@ -269,7 +271,7 @@ def test_the_whole_check_writes_its_evidence(
 ) -> None:
     """On the fake, and so none of its figures means anything."""
     machine = FakeMachine()
-    plan = MAGIC + load_engine(folder).onnx_path.read_bytes()
+    plan = plan_for(load_engine(folder))
     monkeypatch.setattr(plan_maker, 'build_plan', Counter(plan))
     monkeypatch.setattr(gpu_memory_check, 'COPY_BYTES', 1 << 16)
     for name, value in (
@@ -296,24 +298,59 @@ def test_the_whole_check_writes_its_evidence(
     assert main(words) == 1
     figures = json.loads(output.read_text())
     assert [row['check'] for row in figures['checks'] if not row['ok']] == ['TensorRT']
-    assert figures['memory']['drift_bytes'] == 0
+    assert figures['memory']['drift']['bytes_per_cycle'] == 0
+
+
+@pytest.mark.parametrize(
+    ('step', 'noise', 'ok'),
+    [(0, 0, True), (0, 20 << 20, True), (1 << 16, 1 << 16, False), (1 << 22, 20 << 20, False)],
+    ids=['still', 'a busy Jetson', 'a leak', 'a leak on a busy Jetson'],
+)
+def test_a_leak_is_told_from_what_the_rest_of_a_jetson_does(
+    step: int, noise: int, ok: bool
+) -> None:
+    """There the free memory is the whole system's, and 1 MB of it is nothing."""
+    random = np.random.default_rng(1)
+    cycles = 0
+
+    def memory() -> RecordingMemory:
+        taken = int(random.normal(0.0, noise)) if noise else 0
+        return RecordingMemory(capacity=(8 << 30) - step * cycles - taken)
+
+    def cycle(open_memory: Any) -> None:
+        nonlocal cycles
+        cycles += 1
+        open_memory().close()
+
+    assert drift_of(memory, cycle, 100).ok == ok
+
+
+def test_what_is_left_open_is_a_leak_whatever_the_free_memory_says() -> None:
+    drift = drift_of(RecordingMemory, lambda open_memory: open_memory().allocate(8), 3)
+    assert drift.left_open == 2 * 3  # with its stream
+    assert not drift.ok
 
 
 def test_the_cost_of_a_network_is_what_its_convolutions_multiply() -> None:
     cost = network_cost(network().SerializeToString())
     first = 8 * 3 * 9 * (16 * 32)
     second = 5 * 8 * 9 * (8 * 16)
-    assert cost == Cost(first + second, 8 * 3 * 9 + 5 * 8 * 9, 64 * 32, 0)
+    moved = 64 * 32 * 3 + 16 * 32 * 8 * 2 + 8 * 16 * 5
+    assert cost == Cost(first + second, 8 * 3 * 9 + 5 * 8 * 9, moved, 64 * 32, 0)
 
 
 def test_the_roofline_is_the_larger_of_arithmetic_and_memory() -> None:
     clocks = GpuClocks(1_000_000, 10, 1_000_000, 64)
-    cost = Cost(multiply_adds=512 * 10 * 1_000_000, weights=1000, pixels=0, unknown=0)
+    cost = Cost(
+        multiply_adds=512 * 10 * 1_000_000, weights=500, activations=500, pixels=0, unknown=0
+    )
     least = roofline(cost, FAKE_GPU, clocks, 'fp16')
     assert least.arithmetic_ms == pytest.approx(1.0)
     assert roofline(cost, FAKE_GPU, clocks, 'int8').arithmetic_ms == pytest.approx(0.5)
     assert least.memory_ms == pytest.approx(2000 / (1_000_000 * 2 * 8))
     assert least.least_ms == pytest.approx(1.0)
+    orin = FAKE_GPU._replace(is_integrated=True)  # its driver tells another clock
+    assert roofline(cost, orin, clocks, 'fp16').memory_ms is None
     unknown = FAKE_GPU._replace(capability=(99, 0))
     assert roofline(cost, unknown, GpuClocks(0, 0, 0, 0), 'fp16').least_ms is None
 

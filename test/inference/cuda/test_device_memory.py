@@ -7,13 +7,12 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
 from seg_ros.commands.gpu.memory_check import CheckRow, check_memory
-from seg_ros.core.errors import BackendError, BackendUnavailable
+from seg_ros.core.errors import BackendError, BackendUnavailable, DeviceLost
 from seg_ros.inference.cuda import gpu
 from seg_ros.inference.cuda.cuda_bindings_memory import CudaBindingsMemory
 from seg_ros.inference.cuda.device_memory import DeviceMemory, open_device_memory
@@ -129,60 +128,16 @@ def test_without_a_driver_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
         open_device_memory()
 
 
-@pytest.fixture
-def cuda(monkeypatch: pytest.MonkeyPatch) -> CudaBindingsMemory:
-    """A memory whose calls get as far as the missing driver."""
-    pytest.importorskip('cuda.bindings.runtime', reason='cuda-bindings is not installed')
+def test_without_a_driver_cuda_bindings_say_that_it_does_not_fit() -> None:
+    pytest.importorskip('cuda.bindings.driver', reason='cuda-bindings is not installed')
     try:
         find_gpu()
     except BackendUnavailable:
         pass
     else:
         pytest.skip('this machine has a GPU; make gpu-check looks at it')
-    with monkeypatch.context() as patch:
-        patch.setattr(CudaBindingsMemory, '_enter', lambda _: None)
-        patch.setattr(CudaBindingsMemory, '_make_stream', lambda _: (0, lambda: None))
-        return CudaBindingsMemory(FAKE_GPU)
-
-
-PINNED = np.zeros(8, np.uint8)
-
-
-@pytest.mark.parametrize(
-    ('call', 'function'),
-    [
-        (lambda memory: memory._enter(), 'cudaSetDevice'),
-        (lambda memory: memory._make_stream(), 'cudaStreamCreateWithFlags'),
-        (lambda memory: memory.allocate(8), 'cudaMalloc'),
-        (lambda memory: memory.host_array((2, 4), np.uint8), 'cudaHostAlloc'),
-        (lambda memory: memory.host_array((2, 4), np.uint8, mapped=True), 'cudaHostAlloc'),
-        (lambda memory: memory.mapped_address(PINNED), 'cudaHostGetDevicePointer'),
-        (lambda memory: memory.upload(PINNED, 4096), 'cudaMemcpyAsync'),
-        (lambda memory: memory.download(4096, PINNED), 'cudaMemcpyAsync'),
-        (lambda memory: memory.synchronise(), 'cudaStreamSynchronize'),
-        (lambda memory: memory.record_event(), 'cudaEventCreate'),
-        (lambda memory: memory._call('cudaEventRecord', 1, 0), 'cudaEventRecord'),
-        (lambda memory: memory.elapsed_ms(1, 2), 'cudaEventElapsedTime'),
-        (lambda memory: memory._free('cudaEventDestroy', 1), 'cudaEventDestroy'),
-        (lambda memory: memory.capture(lambda: None), 'cudaStreamBeginCapture'),
-        (lambda memory: memory.launch(1), 'cudaGraphLaunch'),
-        (lambda memory: memory._free('cudaGraphExecDestroy', 1), 'cudaGraphExecDestroy'),
-        (lambda memory: memory.free_bytes(), 'cudaMemGetInfo'),
-        (lambda memory: memory._free('cudaFree', 4096), 'cudaFree'),
-        (lambda memory: memory._free('cudaFreeHost', 4096), 'cudaFreeHost'),
-        (lambda memory: memory._free('cudaStreamDestroy', 1), 'cudaStreamDestroy'),
-        (lambda memory: memory._reset(), 'cudaDeviceReset'),
-    ],
-)
-def test_every_call_of_cuda_bindings_reaches_the_driver_and_its_error_is_ours(
-    call: Any, function: str, cuda: CudaBindingsMemory
-) -> None:
-    """Names and argument types are right as far as the library looks before it asks the driver."""
-    with pytest.raises(
-        BackendError,
-        match=rf'{function} failed on no GPU .* with cudaErrorInsufficientDriver .*Install a d',
-    ):
-        call(cuda)
+    with pytest.raises(BackendUnavailable, match=r'has a driver that does not fit cuda-bindings'):
+        CudaBindingsMemory(FAKE_GPU)
 
 
 @pytest.mark.gpu
@@ -243,7 +198,7 @@ def test_all_that_is_open_is_closed_once_the_latest_first() -> None:
     memory.calls.clear()
     memory.close()
     memory.close()
-    assert memory.calls == ['free_graph', 'free_event', 'free_host', 'free']
+    assert memory.calls == ['synchronise', 'free_graph', 'free_event', 'free_host', 'free']
     assert memory.open_count == 0
     assert memory.free_bytes() == memory.capacity
 
@@ -252,8 +207,8 @@ def test_what_cannot_be_freed_does_not_keep_the_rest() -> None:
     memory = RecordingMemory()
     for _ in range(3):
         memory.allocate(8)
-    memory.failing = ('free', 'cudaErrorIllegalAddress')
-    with pytest.raises(BackendError, match='cudaErrorIllegalAddress'):
+    memory.failing = ('free', 'CUDA_ERROR_ILLEGAL_ADDRESS')
+    with pytest.raises(DeviceLost, match='ILLEGAL_ADDRESS'):
         memory.close()
     assert memory.open_count == 0
 
@@ -262,6 +217,6 @@ def test_more_memory_than_there_is_is_refused_as_cuda_does_it() -> None:
     memory = RecordingMemory(capacity=100)
     memory.allocate(60)
     with pytest.raises(
-        BackendError, match=r'cudaErrorMemoryAllocation \(out of memory, 0 of 1024 MB are free\)'
+        BackendError, match=r'CUDA_ERROR_OUT_OF_MEMORY \(out of memory, 0 of 1024 MB are free\)'
     ):
         memory.allocate(60)

@@ -43,30 +43,30 @@ def api_of(flags: Any, flavour: str = 'tensorrt', **more: Any) -> TensorrtApi:
     return TensorrtApi(module, flavour)
 
 
-@pytest.mark.parametrize(
-    ('precision', 'calls'),
-    [
-        ('fp32', [('clear_flag', 'tf32')]),
-        ('fp16', [('set_flag', 'fp16')]),
-        ('int8', [('set_flag', 'fp16'), ('set_flag', 'int8')]),
-    ],
-)
-def test_tensorrt_10_is_told_the_precision_by_flags(
-    precision: str, calls: list[tuple[str, str]]
-) -> None:
-    config = Recorder()
-    api_of(FLAGS_10).set_precision(config, precision)
-    assert config.calls == calls
-    config = Recorder()
-    api_of(FLAGS_11).set_precision(config, precision)
-    assert config.calls == [row for row in calls if row[0] == 'clear_flag']
+@pytest.mark.parametrize('flags', [FLAGS_10, FLAGS_11], ids=['10', '11'])
+@pytest.mark.parametrize('precision', ['fp32', 'fp16', 'int8'])
+def test_the_builder_chooses_no_precision_on_any_tensorrt(precision: str, flags: Any) -> None:
+    api = api_of(flags)
+    builder = Recorder()
+    api.network(builder)
+    assert builder.calls == [('create_network', 1 << 1)]  # STRONGLY_TYPED
+    api.set_precision(config := Recorder(), precision)
+    assert config.calls == ([('clear_flag', 'tf32')] if precision == 'fp32' else [])
 
 
-def test_a_network_is_strongly_typed_where_there_are_no_flags() -> None:
-    for flags, expected in ((FLAGS_10, 0), (FLAGS_11, 2)):
-        builder = Recorder()
-        api_of(flags).network(builder)
-        assert builder.calls == [('create_network', expected)]
+def test_scratch_memory_is_bounded_where_it_is_said() -> None:
+    api = api_of(FLAGS_10, MemoryPoolType=SimpleNamespace(WORKSPACE='workspace'))
+    api.set_workspace(config := Recorder(), 1 << 30)
+    assert config.calls == [('set_memory_pool_limit', 'workspace', 1 << 30)]
+
+
+def test_only_errors_and_warnings_are_kept_of_the_log() -> None:
+    api = api_of(FLAGS_10)
+    for severity in ('verbose', 'info', 'warning', 'error'):
+        api._logger.log(severity, f'an {severity} line')
+    assert [row.text for row in api.log] == ['an warning line', 'an error line']
+    api._logger.log('verbose', 'Engine Layer Information:\nLayer(a): b\nno layer')
+    assert api.layer_lines == ['Layer(a): b']
 
 
 def test_what_was_measured_helps_the_next_build_and_a_foreign_cache_harms_nothing() -> None:
@@ -79,6 +79,16 @@ def test_what_was_measured_helps_the_next_build_and_a_foreign_cache_harms_nothin
     )
     api.set_timing_cache(config, b'of another GPU')
     assert config.calls[-1] == ('set_timing_cache', b'', False)
+
+    def damaged(data: bytes) -> Any:
+        if data:
+            raise RuntimeError('pybind11: unable to parse')
+        return data
+
+    config = Recorder(create_timing_cache=damaged, set_timing_cache=True)
+    api.set_timing_cache(config, b'half a file')
+    assert config.calls[-1] == ('set_timing_cache', b'', False)
+    api.set_timing_cache(Recorder(create_timing_cache=None), b'nobody makes one')
     cache = SimpleNamespace(serialize=lambda: b'more')
     assert api.timing_cache(Recorder(get_timing_cache=lambda: cache)) == b'more'
     assert api.timing_cache(Recorder()) == b''
@@ -130,6 +140,12 @@ def test_full_tensorrt_is_taken_before_that_for_rtx(monkeypatch: pytest.MonkeyPa
     assert load_tensorrt().title == 'TensorRT 10.3.0'
     found(monkeypatch, tensorrt_rtx_bindings=module)
     assert load_tensorrt().title == 'TensorRT for RTX 10.3.0'
+
+
+def test_a_process_has_one_tensorrt_and_so_one_logger(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = SimpleNamespace(__version__='10.3.0', ILogger=Logger, BuilderFlag=FLAGS_10)
+    found(monkeypatch, tensorrt=module)
+    assert load_tensorrt() is load_tensorrt()
 
 
 def test_a_tensorrt_that_is_too_old_or_lacks_its_libraries_is_named(

@@ -29,7 +29,6 @@ from test.paths import REPOSITORY
 WHEELS = REPOSITORY / 'out' / 'tensorrt-wheels'
 DOWNLOAD_TIMEOUT_S = 60
 
-WEAKLY_TYPED = frozenset({'BuilderFlag.FP16', 'BuilderFlag.INT8'})  # until 10
 FOR_RTX = frozenset(
     {
         'ComputeCapability',
@@ -69,10 +68,10 @@ FULL = [
         'tensorrt-cu13-bindings',
         '11.4.0.106',
         'tensorrt_bindings',
-        FOR_RTX | WEAKLY_TYPED,
+        FOR_RTX,
     ),
 ]
-RTX = Bindings('tensorrt-rtx', '', 'tensorrt_rtx_bindings', WEAKLY_TYPED)
+RTX = Bindings('tensorrt-rtx', '', 'tensorrt_rtx_bindings', frozenset())
 
 # Which class a variable of our code holds, file by file
 VARIABLES = {
@@ -83,10 +82,6 @@ VARIABLES = {
         'engine': ['ICudaEngine'],
         'cache': ['ITimingCache', 'IRuntimeCache'],
         'inspector': ['EngineInspector'],
-        'total': ['IReduceLayer'],
-        'health': ['ITensor'],
-        'logits': ['ITensor'],
-        'row': ['ITensor'],
         'base': ['ILogger'],
         'flags': ['BuilderFlag'],
         'capability': ['ComputeCapability'],

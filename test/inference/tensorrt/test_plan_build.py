@@ -23,7 +23,7 @@ from seg_ros.inference.tensorrt.plan_build import (
     BuildOptions,
     BuildStep,
     build_plan,
-    network_data,
+    network_of_plan,
 )
 from seg_ros.inference.tensorrt.plan_runner import PlanRunner
 from test.inference.tensorrt.compile_rtx import TARGETS, compile_rtx, rtx_api
@@ -186,7 +186,7 @@ def test_a_network_for_one_image_takes_no_batch(api: TensorrtApi, tmp_path: Path
 def test_int8_without_its_file_says_how_to_make_it(tmp_path: Path) -> None:
     engine = load_engine(write_engine(tmp_path / 'tiny'))
     with pytest.raises(EngineError, match=r'no model.int8.onnx in .*training.quantize'):
-        network_data(engine, 'int8', typed=True)
+        network_of_plan(engine, BuildOptions('int8'))
 
 
 def test_a_network_that_tensorrt_does_not_take_is_refused_with_its_words(

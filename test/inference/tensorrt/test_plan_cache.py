@@ -15,19 +15,30 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import onnx
 import pytest
+from onnx import helper, numpy_helper
 
-from seg_ros.core.errors import BackendUnavailable, ConfigurationError, EngineError
+from seg_ros.core.errors import (
+    BackendError,
+    BackendUnavailable,
+    ConfigurationError,
+    EngineError,
+)
+from seg_ros.inference.cuda.gpu import GpuInfo
+from seg_ros.inference.cuda.recording_memory import FAKE_GPU, RecordingMemory
 from seg_ros.inference.engine import Engine, load_engine
 from seg_ros.inference.tensorrt import plan_maker
 from seg_ros.inference.tensorrt.plan_build import (
     BuildCancelled,
     BuildOptions,
+    BuiltPlan,
 )
 from seg_ros.inference.tensorrt.plan_cache import PlanCache, cache_folder
 from seg_ros.inference.tensorrt.plan_lock import LockBusy, is_locked, plan_lock
 from seg_ros.inference.tensorrt.plan_maker import BuildStack, make_plan
-from test.fake_tensorrt import MAGIC, Counter, FakeMachine
+from test.fake_tensorrt import MAGIC, Counter, FakeMachine, plan_for
 from test.inference.tensorrt.plans import KEY, PLAN
 from test.paths import REPOSITORY
 from test.tiny_onnx import network, write_engine
@@ -254,14 +265,10 @@ def shop_of(machine: FakeMachine) -> BuildStack:
     return BuildStack(machine.stack.api, machine.stack)
 
 
-def plan_of(engine: Engine) -> bytes:
-    return MAGIC + engine.onnx_path.read_bytes()
-
-
 def test_two_that_want_the_same_plan_build_it_once(
     engine: Engine, cache: PlanCache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    builder = Counter(plan_of(engine), 0.3)
+    builder = Counter(plan_for(engine), 0.3)
     monkeypatch.setattr(plan_maker, 'build_plan', builder)
     made: list[Any] = []
     phases: list[str] = []
@@ -300,12 +307,12 @@ def test_waiting_for_another_build_can_be_cancelled(engine: Engine, cache: PlanC
 def test_a_plan_that_agrees_is_kept_and_says_how_well(
     engine: Engine, cache: PlanCache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(plan_maker, 'build_plan', Counter(plan_of(engine)))
+    monkeypatch.setattr(plan_maker, 'build_plan', Counter(plan_for(engine)))
     machine = FakeMachine()
     plan = make_plan(shop_of(machine), engine, BuildOptions(), cache)
     assert plan.notes['check'].startswith('100.000% of the labels are those of ONNX Runtime on 3')
     assert 'proves little' not in plan.notes['check']
-    assert plan.read() == (plan_of(engine), '')
+    assert plan.read() == (plan_for(engine), '')
     assert machine.memory.open_count == 0
     assert cache.hint('timing', plan.key) == b'measured'  # type: ignore[arg-type]
 
@@ -318,29 +325,105 @@ def test_a_network_that_says_the_same_of_every_image_proves_little(
         if row.name == 'w2':
             row.raw_data = bytes(len(row.raw_data))
     engine = load_engine(write_engine(tmp_path / 'blind', made))
-    monkeypatch.setattr(plan_maker, 'build_plan', Counter(plan_of(engine)))
+    monkeypatch.setattr(plan_maker, 'build_plan', Counter(plan_for(engine)))
     plan = make_plan(shop_of(FakeMachine()), engine, BuildOptions(), cache)
     assert plan.notes['check'] == (
         '100.000% of the labels are those of ONNX Runtime on 3 seeded images, 100.0% those of '
-        'another of these images, which proves little'
+        'another of these images; confidence differs by 0.00 of 255 levels, which proves little'
     )
 
 
 def test_a_plan_that_disagrees_is_not_kept(
-    engine: Engine, cache: PlanCache, monkeypatch: pytest.MonkeyPatch
+    engine: Engine, cache: PlanCache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The negative control: the same size and classes, other weights."""
-    other = MAGIC + network(seed=7).SerializeToString()
-    monkeypatch.setattr(plan_maker, 'build_plan', Counter(other))
+    other = load_engine(write_engine(tmp_path / 'other', network(seed=7)))
+    monkeypatch.setattr(plan_maker, 'build_plan', Counter(plan_for(other)))
     with pytest.raises(EngineError, match=r'disagrees with ONNX Runtime and is not saved: .*99.5'):
         make_plan(shop_of(FakeMachine()), engine, BuildOptions(), cache)
     assert not list(cache.plans())
 
 
+def test_a_plan_whose_labels_agree_and_whose_confidence_does_not_is_not_kept(
+    engine: Engine, cache: PlanCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = onnx.load_from_string(plan_for(engine)[len(MAGIC) :])
+    for node in model.graph.node:
+        if 'confidence' in node.output:
+            node.input[0], was = 'dimmed', node.input[0]
+            half = helper.make_node('Mul', [was, 'half'], ['dimmed'])
+    model.graph.initializer.append(numpy_helper.from_array(np.float32(0.5), 'half'))
+    model.graph.node.insert(len(model.graph.node) - 4, half)
+    last = next(row for row in model.graph.node if 'confidence' in row.output)
+    model.graph.node.remove(last)
+    model.graph.node.append(last)
+    dimmed = MAGIC + model.SerializeToString()
+    monkeypatch.setattr(plan_maker, 'build_plan', Counter(dimmed))
+    with pytest.raises(EngineError, match=r'100.000% of the labels .*confidence differs by [1-9]'):
+        make_plan(shop_of(FakeMachine()), engine, BuildOptions(), cache)
+    assert not list(cache.plans())
+
+
+def test_a_plan_whose_scores_are_no_numbers_is_not_kept(
+    engine: Engine, cache: PlanCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else every frame fails, and every start loads it again."""
+    monkeypatch.setattr(plan_maker, 'build_plan', Counter(plan_for(engine)))
+    machine = FakeMachine()
+    machine.gives_no_numbers = True
+    with pytest.raises(EngineError, match='gives scores that are no numbers'):
+        make_plan(shop_of(machine), engine, BuildOptions(), cache)
+    assert not list(cache.plans())
+
+
+def test_the_memory_is_opened_before_a_plan_is_built(
+    engine: Engine, cache: PlanCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    builder = Counter(plan_for(engine))
+    monkeypatch.setattr(plan_maker, 'build_plan', builder)
+    machine = FakeMachine()
+    machine.failing = ('make_stream', 'CUDA_ERROR_SYSTEM_DRIVER_MISMATCH')
+
+    def refused() -> RecordingMemory:
+        raise BackendError('CUDA_ERROR_SYSTEM_DRIVER_MISMATCH')
+
+    stack = machine.stack._replace(open_memory=refused)
+    with pytest.raises(BackendError, match='DRIVER_MISMATCH'):
+        make_plan(BuildStack(stack.api, stack), engine, BuildOptions(), cache)
+    assert builder.builds == 0
+
+
+@pytest.mark.parametrize(
+    ('gpu', 'expected'),
+    [
+        (FAKE_GPU, 0),
+        (FAKE_GPU._replace(is_integrated=True, total_bytes=8 << 30), 1 << 30),
+        (FAKE_GPU._replace(is_integrated=True, total_bytes=2 << 30), 1 << 29),
+    ],
+    ids=['own memory', 'Orin Nano', 'very small'],
+)
+def test_scratch_memory_is_bounded_where_memory_is_shared(
+    gpu: GpuInfo,
+    expected: int,
+    engine: Engine,
+    cache: PlanCache,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[int] = []
+
+    def build(*_: Any, workspace_bytes: int, **__: Any) -> BuiltPlan:
+        asked.append(workspace_bytes)
+        return Counter(plan_for(engine))()
+
+    monkeypatch.setattr(plan_maker, 'build_plan', build)
+    make_plan(shop_of(FakeMachine(gpu)), engine, BuildOptions(), cache)
+    assert asked == [expected]
+
+
 def test_a_plan_in_the_cache_is_not_built_again_unless_it_is_damaged_or_forced(
     engine: Engine, cache: PlanCache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    builder = Counter(plan_of(engine))
+    builder = Counter(plan_for(engine))
     monkeypatch.setattr(plan_maker, 'build_plan', builder)
 
     def make(**more: Any) -> Any:

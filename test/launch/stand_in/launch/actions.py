@@ -35,3 +35,8 @@ class DeclareLaunchArgument:
 class OpaqueFunction:
     def __init__(self, *, function: Callable[..., Any]) -> None:
         self.function = function
+
+
+class TimerAction:
+    def __init__(self, *, period: float, actions: list[Any]) -> None:
+        self.period, self.actions = period, actions
