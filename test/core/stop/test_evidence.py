@@ -80,10 +80,10 @@ def person(confidence: float, height_px: int = 60) -> SeenPerson:
 
 
 def test_evidence_grows_with_confidence_and_size() -> None:
-    weights = [person(confidence).weight for confidence in (0.2, 0.40, 0.45, 0.5, 0.55, 0.9)]
+    weights = [person(confidence).weight for confidence in (0.2, 0.35, 0.40, 0.45, 0.5, 0.9)]
     assert weights == pytest.approx([-1.0, -0.5, 0.0, 0.5, 1.0, 1.0])
-    assert person(0.5, 10).extent_px == 20  # somebody who lies is as long as others are high
-    small = replace(person(0.5), bbox=(300, 100, 304, 108))
+    assert person(0.45, 10).extent_px == 20  # somebody who lies is as long as others are high
+    small = replace(person(0.45), bbox=(300, 100, 304, 108))
     assert small.weight == pytest.approx(0.25)
 
 
@@ -105,7 +105,7 @@ def test_a_speck_that_the_network_is_unsure_of_is_never_believed() -> None:
 
 
 @pytest.mark.parametrize('zone', ['corridor', 'image'])
-@pytest.mark.parametrize(('confidence', 'is_stop'), [(0.42, False), (0.48, True), (0.7, True)])
+@pytest.mark.parametrize(('confidence', 'is_stop'), [(0.37, False), (0.43, True), (0.7, True)])
 def test_only_who_is_seen_with_some_confidence_stops(
     zone: str, confidence: float, is_stop: bool
 ) -> None:
