@@ -20,6 +20,7 @@ Statuses = tuple[tuple[str, bytes], ...]
 """Topics, and what is to be published there, serialised."""
 
 MOST_BYTES = 1 << 16
+MS_PER_S = 1000.0
 END = b'end'
 
 
@@ -103,7 +104,9 @@ class HeartbeatLink:
         if self.is_over:
             time.sleep(max(0.0, timeout_s))
             return None
-        readable, _, _ = select.select([self._end], [], [], max(0.0, timeout_s))
+        poll = select.poll()  # select takes no descriptor above 1023
+        poll.register(self._end, select.POLLIN)
+        readable = poll.poll(max(0.0, timeout_s) * MS_PER_S)
         newest: HeartbeatVerdict | None = None
         while readable and not self.is_over:
             try:

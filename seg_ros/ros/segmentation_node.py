@@ -587,7 +587,7 @@ def main(argv: Sequence[str]) -> int:
         if node is not None:
             node.destroy_node()
         rclpy.try_shutdown()
-    if node.lost:
+    if node is not None and node.lost:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(EXIT_DEVICE_LOST)  # Python would free what TensorRT has there, which may hang

@@ -45,7 +45,7 @@ def test_a_number_that_cannot_be_is_refused_by_its_name(
         ('simulate --km nan', '--km nan: give more than 0'),
         ('play drive --rate nan', '--rate nan: give more than 0'),
         ('evaluate --task lane --pictures /proc/x', '/proc/x: No such file or directory. Name'),
-        ('golden --seconds 1 -o /proc/x', '/proc/x: No such file or directory. Name what'),
+        ('golden --seconds 1 -o /proc/x', '-o /proc/x/city_crossings: the folder cannot be'),
     ],
 )
 def test_what_cannot_be_done_is_one_sentence(

@@ -221,13 +221,15 @@ def test_other_weights_are_another_network(tmp_path: Path) -> None:
     assert model_of(engine, engine.onnx_path) != before
 
 
-@pytest.mark.parametrize('key', ['limit', 'mean', 'deviation'])
+@pytest.mark.parametrize('key', ['mean', 'deviation', 'weights'])
 def test_a_domain_of_no_numbers_is_refused_for_every_picture_would_be_in_it(
     tmp_path: Path, key: str
 ) -> None:
     real = yaml.safe_load(Path('engines/roadseg/spec.yaml').read_text(encoding='utf-8'))['domain']
     value = real[key]
-    spoilt = [float('nan'), *value[1:]] if isinstance(value, list) else float('nan')
+    lists = value if isinstance(value, dict) else {key: value}
+    lists = {name: [float('nan'), *row[1:]] for name, row in lists.items()}
+    spoilt = lists if isinstance(value, dict) else lists[key]
     folder = write_engine(tmp_path / 'tiny', domain={**real, key: spoilt})
     with pytest.raises(EngineError, match='domain cannot be read'):
         load_engine(folder)

@@ -21,9 +21,14 @@ from rclpy.parameter import Parameter
 from sensor_msgs.msg import Image
 
 from seg_ros.commands.bench.listener import BenchListener
+from seg_ros.commands.calibrate import pictures
+from seg_ros.commands.faults import witness
 from seg_ros.commands.play import command as play
 from seg_ros.commands.record.recorder import Recorder
 from seg_ros.commands.simulate.vehicle_node import VehicleNode
+from seg_ros.commands.soak import listener
+from seg_ros.commands.view.watched_node import WatchedNode
+from seg_ros.core.errors import ConfigurationError
 from seg_ros.core.geometry.camera import CameraIntrinsics
 from seg_ros.ros import message_info
 from seg_ros.ros.gate_node import GateNode
@@ -130,6 +135,15 @@ def test_every_callback_is_called_by_the_rules_of_every_distribution(
         BenchListener(recording).listen(
             {'depth': 1, 'reliability': 'reliable', 'listen': ['/label'], 'need_publisher': False}  # type: ignore[typeddict-item]
         )
+        watched = WatchedNode(recording, '/segmentation', '', with_motion=True)
+        wait_for(lambda: watched._listen_elsewhere() or watched._elsewhere, 'its diagnostics')
+        monkeypatch.setattr(rclpy, 'spin', lambda _node: None)
+        monkeypatch.setenv('ROS_DOMAIN_ID', str(domain_id))
+        for ears in (witness, listener):  # they end at once, and leave what they registered
+            ears.main()
+        moment = SimpleNamespace(seconds=0.1, pictures=1)
+        with pytest.raises(ConfigurationError, match='no picture came'):
+            pictures._live('/nobody', moment, MagicMock())  # type: ignore[arg-type]
         lens = CameraIntrinsics.from_field_of_view((64, 32), 1.0)
         rclpy.init(domain_id=domain_id)  # these two use the context of the process
         ours = Node('ours')
@@ -141,6 +155,7 @@ def test_every_callback_is_called_by_the_rules_of_every_distribution(
             player,
             SimpleNamespace(pressed=lambda: ''),  # type: ignore[arg-type]
             SimpleNamespace(requested=True),  # type: ignore[arg-type]
+            MagicMock(),
         )
         seen = {row.place for row in registered}
         missing = [

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import os
+import resource
 import time
 from collections.abc import Iterator
 
@@ -146,3 +148,20 @@ def test_who_slept_over_beats_does_not_make_up_for_them() -> None:
     heard.at(1001.0, go(1001.0))
     assert [ms for ms, _, _ in heard.words] == [0.0, 1000.0]
     assert heard.mouthpiece.wait_s(int(1001.0 * MS)) == pytest.approx(0.049)
+
+
+def test_a_process_with_many_open_files_is_heard() -> None:
+    """select() takes no descriptor above 1023: a node with many participants has more."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(2048, hard)), hard))
+    files = [os.open(os.devnull, os.O_RDONLY) for _ in range(1100)]
+    ours, theirs = (HeartbeatLink(end) for end in linked_pair())
+    try:
+        assert ours.send(HeartbeatVerdict(1, stop=True, statuses=CLEAR))
+        assert theirs.receive(1.0) == HeartbeatVerdict(1, stop=True, statuses=CLEAR)
+    finally:
+        ours.close()
+        theirs.close()
+        for file in files:
+            os.close(file)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

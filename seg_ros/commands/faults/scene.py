@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import math
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from seg_ros.commands.calibrate_engine import with_domain
 from seg_ros.commands.evaluate.evaluated_camera import EvaluatedCamera
+from seg_ros.commands.evaluate.sight.blindness import FAMILIES
 from seg_ros.core.geometry.camera import Camera, Mount
 from seg_ros.core.geometry.intrinsics import CameraIntrinsics
 from seg_ros.core.labels import LabelMap
@@ -39,7 +40,7 @@ PERSON_SIZE_M = (0.6, 1.75)
 LINES_M = (1.75, -1.75)
 NOISE = 2  # grey levels to either side, as a sensor has: no two pictures are the same
 MEASURED = 40  # pictures that the engine is measured on
-LIMIT = 2.0  # times the most unlike of them
+SPOILT = 4  # of each kind of blindness and strength
 
 
 def painted_road(label_map: LabelMap, *, person: bool = False) -> RgbImage:
@@ -90,13 +91,30 @@ def write_engine(like: Path, folder: Path) -> LabelMap:
     label_map = backend.engine.label_map
     statistics = StatisticsOfPictures(label_map)
     camera = EvaluatedCamera(backend, NodeConfig())
-    road, random = painted_road(label_map), np.random.default_rng(1)
-    values = np.array([
-        statistics.of(camera.see(noisy(road, random), index + 1, {'stop'}).view).values
-        for index in range(MEASURED)
-    ])  # fmt: skip
-    domain = Domain.fitted(SIZE_WH, values, ['road'] * MEASURED)
-    limit = LIMIT * max(domain.distance(row) for row in values)
+    random = np.random.default_rng(1)
+    roads = [painted_road(label_map, person=person) for person in (False, True)]
+
+    def measured(pictures: list[RgbImage]) -> NDArray[np.float64]:
+        return np.array([
+            statistics.of(camera.see(picture, stamp + 1, {'stop'}).view).values
+            for stamp, picture in enumerate(pictures)
+        ])  # fmt: skip
+
+    clean = measured([noisy(roads[index % 2], random) for index in range(MEASURED)])
+    blind = {
+        name: measured([
+            family.spoil(noisy(roads[0], random), strength, random)
+            for strength in family.strengths
+            for _ in range(SPOILT)
+        ])
+        for name, family in FAMILIES.items()
+    }  # fmt: skip
+    domain = Domain.fitted(clean, ['road'] * MEASURED, blind)
+    most_clean = domain.scores(clean).max(axis=0)
+    limits = {
+        kind: 0.5 * (most_clean[index] + domain.scores(blind[kind])[:, index].min())
+        for index, kind in enumerate(domain.weights)
+    }
     spec = folder / SPEC_FILE
-    spec.write_text(with_domain(spec.read_text(), replace(domain, limit=limit)))
+    spec.write_text(with_domain(spec.read_text(), domain.limited(limits)))
     return label_map

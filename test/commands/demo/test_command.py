@@ -205,7 +205,10 @@ def test_no_child_is_left_behind(
     [
         (('--video', '/nowhere.mp4'), '--video /nowhere.mp4: there is no such file'),
         (('--seconds', '0'), '--seconds 0: give more than 0'),
-        (('--params', '/nowhere.yaml'), '/nowhere.yaml: there is no such file'),
+        (
+            ('--params', '/nowhere.yaml'),
+            '/nowhere.yaml was to be read as a parameter file, but there is no such file',
+        ),
     ],
 )
 def test_what_cannot_be_shown_is_refused_before_anything_starts(
