@@ -51,7 +51,7 @@ def write_moving_picture(
         )
     animation = cv2.Animation()
     animation.frames = pictures
-    animation.durations = np.full(len(pictures), round(1e3 / RATE_HZ), np.int32)
+    animation.durations = [round(1e3 / RATE_HZ)] * len(pictures)
     if not cv2.imwriteanimation(str(picture), animation, [cv2.IMWRITE_WEBP_QUALITY, QUALITY]):
         raise ConfigurationError(f'{picture} cannot be written. Check folder and space.')
     return len(pictures)
