@@ -48,7 +48,7 @@ demo: $(DEMO)/.ready  ## run camera, node and recorder; leave a bag, a video and
 pictures: $(READY)  ## drive the pictures of README and manual anew: a still, and the moving one
 	$(BIN)/seg_ros demo -o out/pictures/demo
 	cp out/pictures/demo/moment.jpg docs/images/moment.jpg
-	-$(BIN)/seg_ros golden --drives city_crossings --seconds 24 -o out/pictures
+	$(BIN)/seg_ros golden --drives city_crossings -o out/pictures
 	rm -rf $(PICTURES)/drive
 	$(BIN)/seg_ros replay $(PICTURES)/recording -o $(PICTURES)/drive \
 	    -p 'mount.x:=[1.6]' -p 'mount.z:=[1.45]' -p 'mount.pitch:=[0.06]' --overlay $(PICTURES)/drive.webm
