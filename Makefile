@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# Everything uses one virtual environment, .venv/, that the first target makes.
+# Everything but demo and docs uses one virtual environment, .venv/, that the first target makes.
 # DISTRO=kilted takes the Kilted wheels instead (in .venv-kilted/).
 
 DISTRO ?= jazzy
@@ -9,10 +9,14 @@ BIN := $(VENV)/bin
 PATIENTLY := @bash .ci/patiently
 READY := $(VENV)/.ready
 TRAINING := .venv-train
+# The demo is what somebody runs first: a third of what developers need, in .venv-demo/
+DEMO := $(if $(filter jazzy,$(DISTRO)),.venv-demo,$(VENV))
+DOCS := .venv-docs
+PICTURES := out/pictures/city_crossings
 ENGINE ?=
 ARGS ?=
 
-.PHONY: help venv demo pictures test test-kilted test-training check format bench faults soak mutants fuzz replay build engine gpu-check clean
+.PHONY: help venv demo pictures docs test test-kilted test-training check format bench faults soak mutants fuzz replay build engine gpu-check clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -28,12 +32,36 @@ $(READY): .ci/requirements-$(DISTRO).txt setup.py
 	    --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	touch $@
 
-demo: $(READY)  ## run camera, node and recorder; leave a bag, a video and pictures in out/demo
-	$(BIN)/seg_ros demo $(if $(VIDEO),--video '$(VIDEO)') $(if $(IMAGES),--images '$(IMAGES)') \
+.venv-demo/.ready: .ci/requirements-demo.txt setup.py
+	$(PATIENTLY) 'Making .venv-demo' $(PYTHON) -m venv .venv-demo
+	$(PATIENTLY) 'Installing what the demo needs, 0.5 GB (this takes a minute or some)' \
+	    .venv-demo/bin/python -m pip install --quiet --disable-pip-version-check --no-cache-dir \
+	    --no-compile --requirement .ci/requirements-demo.txt
+	$(PATIENTLY) 'Installing seg_ros' .venv-demo/bin/python -m pip install --quiet \
+	    --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	touch $@
+
+demo: $(DEMO)/.ready  ## run camera, node and recorder; leave a bag, a video and pictures in out/demo
+	$(DEMO)/bin/seg_ros demo $(if $(VIDEO),--video '$(VIDEO)') $(if $(IMAGES),--images '$(IMAGES)') \
 	    $(if $(BAG),--bag '$(BAG)') $(ARGS)
 
-pictures: demo  ## run the demo and take its picture into the README
-	cp out/demo/moment.jpg docs/images/moment.jpg
+pictures: $(READY)  ## drive the pictures of README and manual anew: a still, and the moving one
+	$(BIN)/seg_ros demo -o out/pictures/demo
+	cp out/pictures/demo/moment.jpg docs/images/moment.jpg
+	$(BIN)/seg_ros golden --drives city_crossings -o out/pictures
+	rm -rf $(PICTURES)/drive
+	$(BIN)/seg_ros replay $(PICTURES)/recording -o $(PICTURES)/drive \
+	    -p 'mount.x:=[1.6]' -p 'mount.z:=[1.45]' -p 'mount.pitch:=[0.06]' --overlay $(PICTURES)/drive.webm
+	$(BIN)/python -m seg_ros.pictures.moving_picture $(PICTURES)/drive.webm docs/images/drive.webp 2 12
+
+$(DOCS)/.ready: .ci/requirements-docs.txt
+	$(PATIENTLY) 'Making $(DOCS)' $(PYTHON) -m venv $(DOCS)
+	$(PATIENTLY) 'Installing mkdocs' $(DOCS)/bin/python -m pip install --quiet \
+	    --disable-pip-version-check --no-cache-dir --requirement $<
+	touch $@
+
+docs: $(DOCS)/.ready  ## make the manual as a site: out/site/index.html
+	$(DOCS)/bin/mkdocs build --strict
 
 test: $(READY)  ## run all tests
 	$(BIN)/python -m pytest $(ARGS)

@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import errno
-import importlib
 import os
 import sys
 from collections.abc import Sequence
@@ -19,7 +18,7 @@ from typing import Any, NamedTuple
 
 from seg_ros import __version__
 from seg_ros.core.errors import SegRosError
-from seg_ros.ros.process import ONE_THREAD
+from seg_ros.ros.process import ONE_THREAD, module_of
 
 __all__ = ['COMMANDS', 'main']
 
@@ -171,9 +170,10 @@ def _module_of(command: Command) -> Any:
 
     Raises:
         MissingPackage: It needs a package that is not installed.
+        SegRosError: numpy and cv2 do not fit each other.
     """
     try:
-        return importlib.import_module(command.module)
+        return module_of(command.module)
     except ModuleNotFoundError as error:
         name = (error.name or '').partition('.')[0]
         if name in ('', 'seg_ros'):

@@ -178,7 +178,7 @@ def survivors(chosen: Sequence[Mutant], workers: int) -> list[Mutant]:
         for number in range(workers):
             folder = Path(temporary) / str(number)
             folder.mkdir()
-            for name in ('seg_ros', 'test', 'engines', 'config', 'pyproject.toml', 'README.md'):
+            for name in ('seg_ros', 'test', 'engines', 'config', 'docs', 'pyproject.toml'):
                 source = REPOSITORY / name
                 copy = shutil.copytree if source.is_dir() else shutil.copy
                 copy(source, folder / name)

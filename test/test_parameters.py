@@ -14,7 +14,12 @@ from seg_ros.core.errors import ConfigurationError
 from seg_ros.core.parameters.node_config import NodeConfig
 from seg_ros.core.parameters.option import config_from_values, option, options_of, values_of
 from seg_ros.core.parameters.renamed import RENAMED, with_new_names
-from seg_ros.core.parameters.text import parameters_help, parameters_table, parameters_yaml
+from seg_ros.core.parameters.text import (
+    parameters_help,
+    parameters_page,
+    parameters_table,
+    parameters_yaml,
+)
 from seg_ros.inference.base import PRECISIONS
 from seg_ros.inference.registry import BACKENDS
 from test.paths import REPOSITORY
@@ -44,8 +49,10 @@ def test_the_parameters_file_parses_to_the_defaults() -> None:
     assert parsed == defaults
 
 
-def test_the_readme_has_the_table_of_parameters() -> None:
-    assert parameters_table() in (REPOSITORY / 'README.md').read_text()
+def test_the_manual_has_the_table_of_parameters() -> None:
+    page = (REPOSITORY / 'docs/parameters.md').read_text()
+    assert page == parameters_page()
+    assert parameters_table() in page
 
 
 def test_help_names_every_parameter() -> None:

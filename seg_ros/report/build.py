@@ -24,7 +24,7 @@ from seg_ros.report.compare import (
 )
 from seg_ros.report.drive import RecordedDrive
 from seg_ros.report.figures import fault_seconds, figures_of, timeline_of
-from seg_ros.report.frame_pictures import pictures_of
+from seg_ros.report.frame_pictures import pictures_of, thumbnails_of
 from seg_ros.report.moments import nearest_frame, worst_moments
 from seg_ros.report.page import Page, Tile, Verdict
 
@@ -57,6 +57,7 @@ def drive_report(drive: RecordedDrive) -> tuple[Page, dict[str, Any]]:
         moments=shown,
         play=f'seg_ros play {shlex.quote(str(drive.path))}',
         legend=_class_legend(drive),
+        thumbnails=thumbnails_of(drive),
     )
     data = {
         **figures,
@@ -94,6 +95,7 @@ def comparison_report(a: RecordedDrive, b: RecordedDrive) -> tuple[Page, dict[st
         moments=shown,
         play=f'seg_ros play {shlex.quote(str(b.path))}',
         legend=(('A', OTHER), ('B', MAIN)),
+        thumbnails=thumbnails_of(b),
         moments_title='Greatest changes',
         table_title='Figures',
         table_head=('', 'A', 'B'),

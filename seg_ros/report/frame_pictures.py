@@ -18,14 +18,33 @@ from seg_ros.recordings.bag import BagRecording
 from seg_ros.recordings.contents import jpeg_pixels, label_pixels, message_stamp_ns
 from seg_ros.report.drive import RecordedDrive
 
-__all__ = ['pictures_of']
+__all__ = ['pictures_of', 'thumbnails_of']
 
 ALPHA = 0.5
 WIDTH = 480
+THUMBNAILS, THUMBNAIL_WIDTH = 60, 200  # a page of some 300 kB more
+AT_ONCE = 15  # of them, which are in memory at the camera's size
 EARLY_S, LATE_S = 2, 15  # how far from its stamp in the bag a frame is looked for
 
 
-def pictures_of(drive: RecordedDrive, stamps_ns: Collection[int]) -> dict[int, RgbImage]:
+def thumbnails_of(drive: RecordedDrive) -> list[tuple[float, RgbImage]]:
+    """Returns small pictures from all over the drive, each with its time in it, in seconds."""
+    count = len(drive.frames)
+    chosen = [
+        drive.frames[index]
+        for index in sorted({round(at) for at in np.linspace(0, count - 1, THUMBNAILS)})
+        if count
+    ]
+    found: dict[int, RgbImage] = {}
+    for first in range(0, len(chosen), AT_ONCE):
+        stamps_ns = [frame.stamp_ns for frame in chosen[first : first + AT_ONCE]]
+        found |= pictures_of(drive, stamps_ns, THUMBNAIL_WIDTH)
+    return [(frame.at_s, found[frame.stamp_ns]) for frame in chosen if frame.stamp_ns in found]
+
+
+def pictures_of(
+    drive: RecordedDrive, stamps_ns: Collection[int], width: int = WIDTH
+) -> dict[int, RgbImage]:
     """Returns what can be shown of frames, by stamp; nothing for those without a picture.
 
     An overlay of the node is taken as it is; else the labels are laid over the camera's image,
@@ -57,7 +76,7 @@ def pictures_of(drive: RecordedDrive, stamps_ns: Collection[int]) -> dict[int, R
             with suppress(FrameError):  # the report says elsewhere that it has no labels
                 images[stamp_ns] = decode_image(message).rgb()
     found = overlays or _laid_over(images, labels, drive.label_map)
-    return {stamp_ns: _small(picture) for stamp_ns, picture in found.items()}
+    return {stamp_ns: _small(picture, width) for stamp_ns, picture in found.items()}
 
 
 def _laid_over(
@@ -75,7 +94,6 @@ def _laid_over(
     return found
 
 
-def _small(picture: RgbImage) -> RgbImage:
-    height, width = picture.shape[:2]
-    size_wh = WIDTH, max(1, round(height * WIDTH / width))
+def _small(picture: RgbImage, width: int) -> RgbImage:
+    size_wh = width, max(1, round(picture.shape[0] * width / picture.shape[1]))
     return np.asarray(cv2.resize(picture, size_wh, interpolation=cv2.INTER_AREA), np.uint8)

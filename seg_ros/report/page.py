@@ -68,6 +68,7 @@ class Page:
         table_title: Over the table at the end.
         table_head: Its columns; none without a table.
         table_rows: Its cells; a row whose cells behind the first differ is marked.
+        thumbnails: What is shown under the pointer: time in seconds, small picture.
     """
 
     title: str
@@ -83,6 +84,7 @@ class Page:
     table_title: str = ''
     table_head: Sequence[str] = ()
     table_rows: Sequence[Sequence[str]] = ()
+    thumbnails: Sequence[tuple[float, RgbImage]] = ()
 
 
 def page_html(page: Page) -> str:
@@ -138,10 +140,7 @@ def _tile(tile: Tile) -> str:
 
 def _moment(index: int, item: tuple[WorstMoment, Sequence[RgbImage]]) -> str:
     moment, pictures = item
-    images = ''.join(
-        f'<img alt="" src="data:image/jpeg;base64,{base64.b64encode(_jpeg(row)).decode()}">'
-        for row in pictures
-    )
+    images = ''.join(f'<img alt="" src="{_data_url(row)}">' for row in pictures)
     return (
         f'<div class="moment sort-{moment.sort}" id="moment-{index + 1}" '
         f'data-at="{moment.at_s:.3f}"><div class="pair">{images}</div><div class="text">'
@@ -151,11 +150,11 @@ def _moment(index: int, item: tuple[WorstMoment, Sequence[RgbImage]]) -> str:
     )
 
 
-def _jpeg(picture: RgbImage) -> bytes:
-    """A picture as a file."""
+def _data_url(picture: RgbImage) -> str:
+    """A picture as a file, inside of the page."""
     bgr = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
     _, data = cv2.imencode('.jpg', bgr, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
-    return data.tobytes()
+    return f'data:image/jpeg;base64,{base64.b64encode(data.tobytes()).decode()}'
 
 
 def _table(page: Page) -> str:
@@ -178,6 +177,9 @@ def _data(page: Page) -> str:
         'play': page.play,
         'rows': [_row(row) for row in page.rows],
         'moments': [moment._asdict() for moment, _ in page.moments],
+        'thumbnails': [
+            {'at_s': at_s, 'picture': _data_url(picture)} for at_s, picture in page.thumbnails
+        ],
     }
     return json.dumps(_plain(data), separators=(',', ':'), allow_nan=False).replace('<', '\\u003c')
 

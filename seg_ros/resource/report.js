@@ -57,7 +57,7 @@ function drawRow(row) {
     }
   });
   if (row.zero) {
-    draw(svg, 'line', { x1: whole.from, x2: whole.to, y1: y(0), y2: y(0), stroke: '#3d4656',
+    draw(svg, 'line', { x1: whole.from, x2: whole.to, y1: y(0), y2: y(0), class: 'zero',
       'vector-effect': 'non-scaling-stroke' });
   }
   for (const tick of row.ticks) {
@@ -111,6 +111,26 @@ function wordsAt(row, t) {
       `${short(value)} ${row.unit}`);
   }
   return words;
+}
+
+// The picture nearest to the pointer, beside it, inside of the timeline
+function peek(event) {
+  const rows = report.thumbnails;
+  const box = timeline.getBoundingClientRect();
+  const x = event.clientX - box.left;
+  thumb.hidden = !rows.length || x < plots[0].getBoundingClientRect().left - box.left;
+  if (thumb.hidden) return;
+  const times = rows.map(row => row.at_s);
+  const before = indexAt(times, pointed);
+  const after = Math.min(before + 1, rows.length - 1);
+  const near = times[after] - pointed < pointed - times[before] ? after : before;
+  if (thumb.dataset.at !== String(rows[near].at_s)) {
+    thumb.src = rows[near].picture;
+    thumb.dataset.at = rows[near].at_s;
+  }
+  const width = thumb.offsetWidth;
+  thumb.style.left = `${x + 16 + width < box.width ? x + 16 : Math.max(0, x - 16 - width)}px`;
+  thumb.style.top = `${event.clientY - box.top + 16}px`;
 }
 
 function pointTo(t) {
@@ -183,10 +203,15 @@ const axis = strip('axis', 'time in the bag');
 const cross = make('div', timeline, 'cross');
 const chosen = make('div', timeline, 'chosen');
 chosen.hidden = true;
+const thumb = make('img', timeline, 'thumb');
+thumb.alt = '';
+thumb.hidden = true;
+timeline.onpointerleave = () => { thumb.hidden = true; };
 
 timeline.onpointermove = event => {
   const t = timeOf(event);
   pointTo(t);
+  peek(event);
   if (pressed === null) return;
   const box = timeline.getBoundingClientRect();
   const [a, b] = [pressed.x, event.clientX].sort((p, q) => p - q);

@@ -96,7 +96,12 @@ def test_one_topic_is_the_default_of_all_that_have_one() -> None:
         f'/a/{IMAGE_TOPIC.rpartition("/")[2]}'
     ]
     assert IMAGE_TOPIC == demo_topics.IMAGE
-    for file in ('config/rviz/segmentation.rviz', 'README.md', 'docs/nav2.md'):
+    for file in (
+        'config/rviz/segmentation.rviz',
+        'README.md',
+        'docs/quickstart.md',
+        'docs/nav2.md',
+    ):
         text = (REPOSITORY / file).read_text()
         assert IMAGE_TOPIC in text
         assert f'{IMAGE_TOPIC}_raw' not in text

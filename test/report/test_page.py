@@ -93,6 +93,57 @@ def test_the_pointer_tells_time_state_and_command(
     assert page.locator('#command').inner_text() == f'seg_ros play {bags[1]} --start 1.30'
 
 
+def test_the_picture_of_the_moment_is_under_the_pointer_and_never_outside_of_the_page(
+    page: Any, tmp_path: Path, bags: tuple[Path, Path]
+) -> None:
+    opened(page, tmp_path, bags[1])
+    assert page.locator('img.thumb').is_hidden()
+    box = page.locator('.row .plot').nth(1).bounding_box()
+    for share in (0.02, 0.5, 0.98):
+        x = box['x'] + share * box['width']
+        page.mouse.move(x, box['y'] + 5)
+        page.wait_for_function('document.querySelector("img.thumb").naturalWidth > 0')
+        at = page.locator('img.thumb').bounding_box()
+        assert at['x'] >= 0
+        assert at['x'] + at['width'] <= 1400
+        assert not at['x'] <= x <= at['x'] + at['width']
+        shown_s = float(page.locator('img.thumb').get_attribute('data-at'))
+        assert shown_s == pytest.approx(page.evaluate('pointed'), abs=0.11)  # 10 images a second
+    page.mouse.move(box['x'] + 50, 5)
+    assert page.locator('img.thumb').is_hidden()
+
+
+@pytest.mark.parametrize('scheme', ['light', 'dark'])
+def test_the_page_is_light_where_the_system_is_and_can_be_read_in_both(
+    page: Any, tmp_path: Path, bags: tuple[Path, Path], scheme: str
+) -> None:
+    page.emulate_media(color_scheme=scheme)
+    opened(page, tmp_path, bags[1])
+    script = (
+        'name => { const s = getComputedStyle(document.querySelector(name));'
+        ' return [s.color, s.backgroundColor].map(c => c.match(/[0-9.]+/g).map(Number)); }'
+    )
+    text, ground = page.evaluate(script, 'body')
+    assert (luminance(ground) > 0.5) == (scheme == 'light')
+    pairs = [(text, ground)]
+    for name in ('.verdict', '.tile', '.bar', 'button'):
+        colour, behind = page.evaluate(script, name)
+        pairs.append((colour, behind))
+        pairs.append((page.evaluate(script, '.muted')[0], behind))
+    assert min(contrast(*pair) for pair in pairs) >= 4.5  # WCAG 2.1, AA
+
+
+def luminance(rgb: list[float]) -> float:
+    parts = [v / 255 for v in rgb[:3]]
+    red, green, blue = (v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4 for v in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def contrast(a: list[float], b: list[float]) -> float:
+    dark, light = sorted((luminance(a), luminance(b)))
+    return (light + 0.05) / (dark + 0.05)
+
+
 def test_dragging_zooms_and_a_double_click_shows_all_again(
     page: Any, tmp_path: Path, bags: tuple[Path, Path]
 ) -> None:

@@ -127,6 +127,7 @@ def main(arguments: argparse.Namespace) -> int:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / 'mount.yaml').write_text(findings.params_file(), encoding='utf-8')
+        (folder / 'camera.yaml').write_text(findings.camera_file(), encoding='utf-8')
         bgr = cv2.cvtColor(drawn, cv2.COLOR_RGB2BGR)
         _, data = cv2.imencode('.jpg', bgr, (cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY))
         (folder / 'mount.jpg').write_bytes(data.tobytes())
@@ -136,7 +137,9 @@ def main(arguments: argparse.Namespace) -> int:
     print('\n'.join(findings.sentences()))
     print(
         f'Look at {folder / "mount.jpg"}: do horizon and lines at 5, 10 and 20 m lie where they '
-        f'belong? Then: seg_ros run --ros-args --params-file {folder / "mount.yaml"}'
+        f'belong? Then: seg_ros run --ros-args --params-file {folder / "mount.yaml"}\n'
+        'A recording without CameraInfo: seg_ros replay RECORDING -o BAG --overlay VIDEO --camera '
+        f'{folder / "camera.yaml"} --params {folder / "mount.yaml"}'
     )
     return int(findings.is_contradicted)
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+import yaml
 from numpy.typing import NDArray
 
 from seg_ros.commands.calibrate.pictures import Lens
@@ -111,6 +112,23 @@ class Findings:
                 '/**:\n  ros__parameters:\n',
                 *(f'    {name}: [{value:.4f}]\n' for name, value in rows.items()),
             ]
+        )
+
+    def camera_file(self) -> str:
+        """Returns the lens as camera_calibration writes one, for recordings without CameraInfo."""
+        lens = self.lens.intrinsics
+        distortion = lens.d.tolist() or [0.0] * 5
+        rows = {
+            'image_width': lens.width,
+            'image_height': lens.height,
+            'camera_name': 'camera',
+            'camera_matrix': {'rows': 3, 'cols': 3, 'data': lens.k.reshape(-1).tolist()},
+            'distortion_model': lens.distortion_model or 'plumb_bob',
+            'distortion_coefficients': {'rows': 1, 'cols': len(distortion), 'data': distortion},
+        }
+        return (
+            '# SPDX-License-Identifier: Apache-2.0\n'
+            f'# Focal length {self.lens.source}.\n{yaml.safe_dump(rows, sort_keys=False)}'
         )
 
     def _without_focal_length(self) -> str:

@@ -23,6 +23,7 @@ from seg_ros.inference.cuda.device_memory import memory_version, open_device_mem
 from seg_ros.inference.cuda.gpu import driver_version, find_gpu
 from seg_ros.inference.engine import engine_search_path, find_engines, load_engine
 from seg_ros.inference.registry import AUTO_ORDER, create_backend, probe_backends
+from seg_ros.ros.process import NUMPY_UNFIT
 
 __all__ = [
     'backend_rows',
@@ -48,6 +49,12 @@ LIBRARIES = (
     ),
     ('yaml', (5, 4), "pip install 'pyyaml>=5.4', or: apt install python3-yaml"),
 )
+TRY_CV2 = """
+import cv2, numpy
+small = cv2.resize(numpy.zeros((4, 4, 3), numpy.uint8), (2, 2))
+assert small.shape == (2, 2, 3)
+print('numpy', numpy.__version__, numpy.__path__[0], 'cv2', cv2.__version__, cv2.__file__)
+"""
 # Each with the name that its bindings have when they are installed alone
 TENSORRT_MODULES = (('tensorrt', 'tensorrt_bindings'), ('tensorrt_rtx', 'tensorrt_rtx_bindings'))
 
@@ -83,6 +90,22 @@ def library_rows() -> Iterable[CheckResult]:
         numbers = tuple(int(part) for part in version.split('.')[:2] if part.isdigit())
         is_new_enough = numbers >= oldest
         yield CheckResult(name, is_new_enough, version, '' if is_new_enough else fix)
+    yield _numpy_row()
+
+
+def _numpy_row() -> CheckResult:
+    """Tells whether what was compiled against numpy takes arrays of the one that is here.
+
+    In a child: what was built for numpy 1 prints pages on numpy 2, raises, or ends the process.
+    """
+    name = 'cv2 with numpy'
+    child = _child([sys.executable, '-c', TRY_CV2])
+    if child is not None and child.returncode == 0:
+        return CheckResult(name, True, 'they fit: ' + child.stdout.strip())
+    said = (child.stderr.strip().splitlines() or ['it crashed'])[-1] if child else 'it hung'
+    return CheckResult(
+        name, False, f'they do not fit (numpy {np.__version__}): {said}', NUMPY_UNFIT
+    )
 
 
 def gpu_rows() -> Iterable[CheckResult]:

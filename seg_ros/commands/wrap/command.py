@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """``seg_ros wrap``: makes an engine folder out of a third party's logits network.
 
+    seg_ros wrap raw.onnx --classes cityscapes -o engines/NAME
     seg_ros wrap raw.onnx --spec spec.yaml -o engines/NAME --mean 0.485,0.456,0.406 \
         --std 0.229,0.224,0.225
 
-The spec names the classes; it may also hold the network size, the normalisation and, for networks
-whose classes come out of several outputs, how they are merged:
+``--classes`` takes the classes of a known set (``class_sets.py``) and, where nothing else is said,
+ImageNet's normalisation. A spec names classes of its own; it may also hold the network size, the
+normalisation and, for networks whose classes come out of several outputs, how they are merged:
 
     normalisation: {scale: 1/255, mean: [0.485, 0.456, 0.406], std: [...], channel_order: rgb}
     merge:                                        # score = output[channel] - output[minus] + bias
@@ -37,6 +39,7 @@ from seg_ros.commands.wrap.check import (
     normalised,
     run,
 )
+from seg_ros.commands.wrap.class_sets import CLASS_SETS, IMAGENET, class_set
 from seg_ros.core.errors import ConfigurationError, EngineError
 from seg_ros.inference.engine import ONNX_FILE, load_engine
 from seg_ros.inference.onnx.contract import read_model
@@ -59,7 +62,7 @@ from seg_ros.inference.spec import (
     read_spec,
 )
 
-__all__ = ['WrapOptions', 'add_arguments', 'main', 'wrap']
+__all__ = ['WrapOptions', 'add_arguments', 'main', 'wrap', 'wrap_spec']
 
 
 class WrapOptions(NamedTuple):
@@ -81,7 +84,14 @@ class WrapOptions(NamedTuple):
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the command line."""
     parser.add_argument('raw', type=Path, metavar='RAW.onnx', help='network with float scores')
-    parser.add_argument('--spec', type=Path, required=True, help='YAML with at least the classes')
+    classes = parser.add_mutually_exclusive_group(required=True)
+    classes.add_argument(
+        '--classes',
+        choices=CLASS_SETS,
+        help="what the network was trained on: that set's classes, and ImageNet's normalisation "
+        'unless another is given',
+    )
+    classes.add_argument('--spec', type=Path, help='YAML with at least the classes')
     parser.add_argument(
         '-o', '--output', type=Path, required=True, help='engine folder to make, engines/NAME'
     )
@@ -112,7 +122,18 @@ def main(arguments: argparse.Namespace) -> int:
         outputs=tuple(arguments.logits),
         are_probabilities=arguments.softmaxed,
     )
-    print(wrap(arguments.raw, arguments.spec, arguments.output, options))
+    if arguments.spec is not None:
+        print(wrap(arguments.raw, arguments.spec, arguments.output, options))
+        return 0
+    spec: Spec = {'classes': class_set(arguments.classes)}
+    if options.normalisation is None:
+        spec['normalisation'] = IMAGENET
+        print(
+            "Nothing says what the network wants its pixels to be: ImageNet's mean and deviation "
+            'are taken. If it was trained otherwise give --scale, --mean, --std or --bgr.'
+        )
+    source = Path(f'--classes {arguments.classes}')  # what errors name
+    print(wrap_spec(arguments.raw, spec, source, arguments.output, options))
     return 0
 
 
@@ -129,9 +150,28 @@ def wrap(raw_path: Path, spec_path: Path, output: Path, options: WrapOptions) ->
         ConfigurationError: Options that contradict each other or the spec.
         EngineError: A network that cannot be wrapped, or that disagrees with its wrapped self.
     """
+    spec = read_spec(spec_path, required=('classes',))
+    return wrap_spec(raw_path, spec, spec_path, output, options)
+
+
+def wrap_spec(
+    raw_path: Path, spec: Spec, spec_path: Path, output: Path, options: WrapOptions
+) -> str:
+    """Does what ``wrap`` does, with a spec that was read already.
+
+    Args:
+        raw_path: The network.
+        spec: Has at least the classes.
+        spec_path: What errors call it.
+        output: The folder to make.
+        options: What files do not say.
+
+    Raises:
+        ConfigurationError: Options that contradict each other or the spec.
+        EngineError: A network that cannot be wrapped, or that disagrees with its wrapped self.
+    """
     if output.exists():
         raise ConfigurationError(f'{output} is there already. Remove it, or take another name.')
-    spec = read_spec(spec_path, required=('classes',))
     label_map = label_map_of(spec, spec_path)
     merge = merge_rows_of(spec['merge'], label_map, str(spec_path)) if 'merge' in spec else ()
     raw = read_model(raw_path)  # with its weights, wherever they lie beside it
@@ -162,6 +202,7 @@ def wrap(raw_path: Path, spec_path: Path, output: Path, options: WrapOptions) ->
         raise EngineError(
             f'{spec_path} names {len(label_map.classes)} classes, but {raw_path.name} gives '
             f'{expected.shape[1]} channels. Name one class per channel, or merge channels.'
+            f'{_other_set(expected.shape[1])}'
         )
 
     with _whole_or_not_at_all(output) as folder:
@@ -181,6 +222,12 @@ def wrap(raw_path: Path, spec_path: Path, output: Path, options: WrapOptions) ->
         f'{output}: {len(label_map.classes)} classes at {size_wh[0]}x{size_wh[1]}; raw and '
         'wrapped network agree on seeded images.'
     )
+
+
+def _other_set(channels: int) -> str:
+    """Names the known set of so many classes, if there is one."""
+    names = [name for name, words in CLASS_SETS.items() if len(words) == channels]
+    return f' Is it --classes {names[0]}?' if names else ''
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every parameter of the node, once: type, default, unit, range, meaning.
 
-The ROS declarations, ``config/segmentation.yaml`` and the table in the README follow from here.
+The ROS declarations, ``config/segmentation.yaml`` and ``docs/parameters.md`` follow from here.
 """
 
 from __future__ import annotations

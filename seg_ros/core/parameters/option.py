@@ -31,7 +31,7 @@ class Option(NamedTuple):
     """What the field of a configuration says beside its default.
 
     Attributes:
-        doc: One sentence for the descriptor, the YAML and the README.
+        doc: One sentence for the descriptor, the YAML and the manual.
         unit: Unit of the value, empty when it has none.
         low: Least allowed value, of numbers.
         high: Greatest allowed value, of numbers.

@@ -1,15 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The parameters as people read them: YAML file, README table, ``--help``."""
+"""The parameters as people read them: YAML file, page of the manual, ``--help``."""
 
 from __future__ import annotations
 
+import sys
 import textwrap
 from typing import Any
 
 from seg_ros.core.parameters.node_config import NodeConfig
 from seg_ros.core.parameters.option import Option, ParameterValue, options_of
 
-__all__ = ['parameters_help', 'parameters_table', 'parameters_yaml']
+__all__ = ['parameters_help', 'parameters_page', 'parameters_table', 'parameters_yaml']
 
 YAML_HEAD = """\
 # SPDX-License-Identifier: Apache-2.0
@@ -26,6 +27,22 @@ YAML_HEAD = """\
 """
 
 
+PAGE_HEAD = """\
+# Parameters
+
+<!-- Written by `python -m seg_ros.core.parameters.text --page`; a test compares it. -->
+
+[`config/segmentation.yaml`](../config/segmentation.yaml) is the same as a file to copy. "Live"
+parameters may change at any time (`ros2 param set`), the others are read at configure.
+
+"""
+
+
+def parameters_page() -> str:
+    """Returns the text of ``docs/parameters.md``."""
+    return PAGE_HEAD + parameters_table()
+
+
 def parameters_yaml() -> str:
     """Returns the text of ``config/segmentation.yaml``."""
     parts = [YAML_HEAD]
@@ -37,7 +54,7 @@ def parameters_yaml() -> str:
 
 
 def parameters_table() -> str:
-    """Returns the table of the README, in Markdown."""
+    """Returns the table of all parameters, in Markdown."""
     rows = ['| parameter | default | meaning |', '|---|---|---|']
     for name, default, rule in options_of(NodeConfig):
         words = f'{rule.doc} {_rule_words(rule, default)}'.replace('|', '\\|')
@@ -76,4 +93,4 @@ def _yaml_value(value: ParameterValue) -> str:
 
 
 if __name__ == '__main__':
-    print(parameters_yaml(), end='')
+    print(parameters_page() if '--page' in sys.argv else parameters_yaml(), end='')

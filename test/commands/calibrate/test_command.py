@@ -16,6 +16,8 @@ from seg_ros.cli import main
 from seg_ros.commands.calibrate.exif import focal_length_px
 from seg_ros.commands.calibrate.findings import people_in_heights
 from seg_ros.core.geometry.camera import Camera, Mount
+from seg_ros.core.geometry.intrinsics import CameraIntrinsics
+from seg_ros.replay.job import read_lens
 from seg_ros.sim.classes import LANE_MARKING
 from test.core.lane.scene import LANE_M, Scene, camera
 from test.recordings.pictures import write_png
@@ -79,6 +81,19 @@ def test_the_mounting_is_written_as_a_params_file_with_a_picture(
     assert '± ' in said
     assert 'scale  agrees' in said
     assert 'scale  agrees' in text
+
+
+def test_the_lens_is_written_as_a_calibration_that_replay_reads(
+    drive: Path, engine: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ('--height', '1.45', '--fov', str(FOV_DEG))
+    assert calibrated(drive, engine, tmp_path, *words) == 0
+    file = tmp_path / 'out/camera.yaml'
+    assert '# Focal length from --fov 62' in file.read_text()
+    lens = read_lens(file).intrinsics((640, 360))
+    expected = CameraIntrinsics.from_field_of_view((640, 360), math.radians(FOV_DEG))
+    assert lens.k == pytest.approx(expected.k)
+    assert f'--camera {file} --params {tmp_path / "out/mount.yaml"}' in capsys.readouterr().out
 
 
 def test_without_a_focal_length_it_says_so_and_marks_what_follows(

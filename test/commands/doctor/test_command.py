@@ -344,9 +344,47 @@ def test_tensorrt_is_asked_in_a_child_that_may_crash(
 def test_an_old_or_missing_library_must_be_fixed(monkeypatch: pytest.MonkeyPatch) -> None:
     rows = (('numpy', (99, 0), 'pip install numpy'), ('moon', (1, 0), 'pip install moon'))
     monkeypatch.setattr(doctor_machine, 'LIBRARIES', rows)
-    old, missing = doctor_machine.library_rows()
+    old, missing, _ = doctor_machine.library_rows()
     assert (old.mark, old.fix) == ('FIX', 'pip install numpy')
     assert missing.value == "cannot be imported: No module named 'moon'"
+
+
+def test_cv2_that_takes_the_arrays_of_numpy_is_told() -> None:
+    row = one(doctor_machine.library_rows(), 'cv2 with numpy')
+    assert row.mark == 'ok'
+    assert row.value.startswith('they fit: numpy ')
+
+
+@pytest.mark.parametrize('command', ['doctor', 'replay', 'run'])
+def test_cv2_of_another_numpy_is_one_sentence_with_what_to_do_in_every_command(
+    command: str, tmp_path: Path
+) -> None:
+    """Ubuntu's cv2 under numpy 2 of pip: a traceback of twenty lines, and nothing to do in it."""
+    (tmp_path / 'cv2.py').write_text("raise ImportError('numpy.core.multiarray failed to import')")
+    path = os.pathsep.join([str(tmp_path), *sys.path])
+    child = subprocess.run(
+        [sys.executable, '-m', 'seg_ros.cli', command],
+        env={**os.environ, 'PYTHONPATH': path},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert child.returncode == 1
+    assert 'Traceback' not in child.stderr
+    assert 'multiarray failed to import. cv2 and cv_bridge of Ubuntu' in child.stderr
+    assert "pip install 'numpy<2'" in child.stderr
+
+
+def test_cv2_that_breaks_at_its_first_call_is_found_in_a_child(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    broken = 'import os; print("Segmentation fault", file=__import__("sys").stderr); os.abort()'
+    monkeypatch.setattr(doctor_machine, 'TRY_CV2', broken)
+    row = one(doctor_machine.library_rows(), 'cv2 with numpy')
+    assert row.mark == 'FIX'
+    assert 'they do not fit' in row.value
+    assert "'numpy<2'" in row.fix
 
 
 def test_one_backend_is_enough_and_the_other_is_a_hint(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,9 @@ import re
 
 import pytest
 
+from seg_ros.core.stop.config import StopConfig
 from seg_ros.core.stop.decision import Cause, StopKind
+from seg_ros.core.stop.zones import stopping_distance_m
 from test.paths import REPOSITORY
 
 NAME = re.compile(r'`([a-z_]+)`')
@@ -16,14 +18,14 @@ KIND = re.compile(r'`([a-z_]+)` as its reason')
 
 
 def documented() -> set[str]:
-    """The kinds that the README's section of the stop names, in its table and below it."""
-    section = (REPOSITORY / 'README.md').read_text().split('## The pedestrian stop\n')[1]
+    """The kinds that the manual's section of the stop names, in its table and below it."""
+    section = (REPOSITORY / 'docs/stop.md').read_text().split('## The pedestrian stop\n')[1]
     table, below = section.split('\n## ')[0].split('| reason (`kind`) |')[1].split('\n\n', 1)
     cells = [row.rsplit('|', 2)[1] for row in table.splitlines()[2:]]
     return {name for text in cells for name in NAME.findall(text)} | set(KIND.findall(below))
 
 
-def test_the_readme_names_every_kind_and_no_other() -> None:
+def test_the_manual_names_every_kind_and_no_other() -> None:
     assert documented() == {str(kind) for kind in StopKind}
 
 
@@ -34,6 +36,16 @@ def test_the_catalogue_has_every_kind_with_its_cause_a_meaning_and_a_remedy() ->
     found = {(kind, cause) for kind, cause, _, _ in rows}
     assert found == {(kind.value, kind.cause.value) for kind in StopKind}
     assert all(len(meaning) > 10 and len(remedy) > 4 for _, _, meaning, remedy in rows)
+
+
+def test_the_worked_example_of_the_manual_is_what_the_stop_computes() -> None:
+    page = (REPOSITORY / 'docs/stop.md').read_text()
+    rows = re.findall(r'^\| ([\d.]+) m/s \| ([\d.]+) m \| ([\d.]+) m \|$', page, re.MULTILINE)
+    assert len(rows) == 3
+    for speed, zone, stand in ((float(a), float(b), float(c)) for a, b, c in rows):
+        length_m = stopping_distance_m(speed, StopConfig())
+        assert zone == pytest.approx(length_m, abs=0.05)
+        assert zone - stand == pytest.approx(stopping_distance_m(0.0, StopConfig()))
 
 
 def test_only_clear_is_no_stop() -> None:

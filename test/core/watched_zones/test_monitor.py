@@ -68,6 +68,20 @@ def test_a_shelf_that_runs_empty() -> None:
     assert state.reason == 'car cover 0.200 of the zone, 0.3 to 1 is right'
 
 
+def test_an_instrument_that_was_left_on_a_tray() -> None:
+    watch = Watch('tray.yaml', classes='car')  # which the instrument is painted as
+    empty = np.full(scene.SIZE_WH[::-1], scene.POLE, np.uint8)
+    left = empty.copy()
+    height, width = left.shape
+    left[height // 2 : height // 2 + height // 10, width // 2 : width // 2 + width // 10] = (
+        scene.CAR
+    )
+    assert not watch.see(empty, seconds=3.0).alarm
+    assert not watch.see(left, seconds=1.5).alarm  # a hand may still take it
+    assert watch.see(left, seconds=1.0).alarm
+    assert not watch.see(empty, seconds=1.5).alarm
+
+
 def test_a_person_in_the_work_cell_of_a_robot() -> None:
     watch = Watch('work_cell.yaml')
     assert not watch.see(scene.frame_with((12.0, 5.0)), seconds=2.5).alarm
