@@ -61,7 +61,7 @@ def restored(data: bytes) -> Any:
     try:
         (length,) = LENGTH.unpack_from(body)
         content = json.loads(bytes(body[LENGTH.size : LENGTH.size + length]))
-        return _Reader(content['nodes'], body[LENGTH.size + length :]).get(content['root'])
+        return _SnapshotReader(content['nodes'], body[LENGTH.size + length :]).get(content['root'])
     except (
         ArithmeticError,
         AttributeError,
@@ -131,7 +131,7 @@ class _Writer:
         return begin, len(data)
 
 
-class _Reader:
+class _SnapshotReader:
     def __init__(self, nodes: list[Any], blob: memoryview) -> None:
         self._nodes = nodes
         self._blob = blob

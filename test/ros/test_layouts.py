@@ -18,7 +18,7 @@ from test.ros.graph import Graph, wait_for
 from test.ros.nodes import canned
 
 CONFIG = REPOSITORY / 'config'
-CAMERA = {'/camera/image_raw': 'sensor_msgs/msg/Image'}  # what the launch files listen to
+CAMERA = {'/camera/image': 'sensor_msgs/msg/Image'}  # what the launch files listen to
 DEMO_CAMERA = {IMAGE_COMPRESSED: 'sensor_msgs/msg/CompressedImage'}
 SHOWN_BY_RVIZ = {
     'Image': 'sensor_msgs/msg/Image',
