@@ -32,7 +32,7 @@ from seg_ros.recordings.recording import CAMERA_INFO, RecordedMessage, RecordedT
 __all__ = ['BagRecording', 'is_bag']
 
 ROS1_SUFFIX = '.bag'
-ALWAYS_LATCHED = '/tf_static'  # also where the bag does not tell
+ALWAYS_LATCHED = '/tf_static'  # under any namespace, also where the bag does not tell
 IDL_BEGIN = '=' * 80 + '\nIDL: '
 
 
@@ -138,7 +138,7 @@ class BagRecording(Recording):
         yield from newest.values()
 
     def _is_latched(self, topic: str) -> bool:
-        return topic == ALWAYS_LATCHED or self.topics[topic].latched
+        return topic.endswith(ALWAYS_LATCHED) or self.topics[topic].latched
 
     def _opened(self) -> Any:
         return self._open_ros1() if self.is_ros1 else self._open_ros2()
