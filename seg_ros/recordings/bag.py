@@ -214,7 +214,8 @@ class BagRecording(Recording):
         for (topic, _), count in counts.items():
             by_topic[topic] += count
         last_ns = max(self.begin_ns, self.end_ns - 1)
-        if others := index.differences(by_topic, (self.begin_ns, last_ns), offers):
+        kinds = {topic: row.type_name for topic, row in self.topics.items()}
+        if others := index.differences(by_topic, (self.begin_ns, last_ns), offers, kinds):
             self.tell(f'{path} says {", ".join(others)}; what its files say counts.')
 
     def _read_ros1(self) -> None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import shutil
 import sqlite3
 import struct
@@ -69,6 +70,15 @@ def set_span(late_s: float, duration_s: float) -> Edit:
     return edit
 
 
+def set_types(kind: str) -> Edit:
+    def edit(bag: dict[str, Any]) -> None:
+        for told in bag['topics_with_message_count']:
+            if told['topic_metadata']['name'] == CHATTER:
+                told['topic_metadata']['type'] = kind
+
+    return edit
+
+
 def set_offers(bag: dict[str, Any]) -> None:
     for topic in bag['topics_with_message_count']:
         topic['topic_metadata']['offered_qos_profiles'] = (
@@ -91,12 +101,27 @@ def set_offers(bag: dict[str, Any]) -> None:
         (lambda bag: bag.update(storage_identifier='sqlite3'), ''),
         (lambda bag: bag.update(compression_mode='MESSAGE', compression_format='lz4'), ''),
         (set_offers, ''),
+        (set_types('std_msgs/msg/Empty'), f'says another type of {CHATTER}'),
+        (set_types('std_msgs/String'), ''),  # an older spelling of the same
     ],
 )
 def test_what_metadata_says_wrong_changes_nothing_but_what_is_told(
     whole: Path, tmp_path: Path, edit: Edit, told: str
 ) -> None:
     assert found_in(edited(whole, tmp_path / 'bag', edit), told) == plain()
+
+
+def test_a_metadata_that_nobody_ends_or_writes_to_is_not_waited_for(
+    whole: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(whole, tmp_path / 'bag')
+    place = tmp_path / 'bag' / METADATA
+    place.unlink()
+    os.mkfifo(place)
+    assert found_in(tmp_path / 'bag', 'it is a pipe, socket or device') == plain()
+    place.unlink()
+    place.symlink_to('/dev/zero')
+    assert found_in(tmp_path / 'bag', 'it is a pipe, socket or device') == plain()
 
 
 @pytest.mark.parametrize('text', ['', '\0' * 200, 'a: [', '- 1', f'{INFORMATION}: 3', '\x80'])
