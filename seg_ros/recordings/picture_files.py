@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from seg_ros.core.errors import ConfigurationError, FrameError
-from seg_ros.core.image.announced import KINDS, announced, is_turned
+from seg_ros.core.image.announced import KINDS, announced, has_more_pictures, is_turned
 from seg_ros.core.types import RgbImage
 from seg_ros.core.units import NS_PER_MS, NS_PER_S
 from seg_ros.messages.conversions import compressed_message, header_of
@@ -205,7 +205,7 @@ class FolderRecording(PictureRecording):
         for file in files:
             if file not in images and file.suffix.lower() in NAMED_AS_IMAGES:
                 self.tell(f'{file} is left out: by its content it is no image.')
-        self._is_turned = False  # whether that was told
+        self._is_turned = self._has_more = False  # whether that was told
 
     def messages(
         self, topics: Collection[str], first_ns: int | None = None, end_ns: int | None = None
@@ -252,6 +252,12 @@ class FolderRecording(PictureRecording):
         if not self._is_turned and is_turned(data):
             self._is_turned = True
             self.tell(f'{file.name}, and maybe others, {TURNED}')
+        if not self._has_more and has_more_pictures(data):
+            self._has_more = True
+            self.tell(
+                f'{file.name}, and maybe others, holds several pictures; the first one is taken. '
+                'Make a video of it to see all: ffmpeg -i FILE new.mp4'
+            )
         return data
 
 
