@@ -17,7 +17,8 @@ from typing import NamedTuple
 from seg_ros.core.errors import FrameError
 
 __all__ = [
-    'KINDS', 'MAX_PIXELS', 'Announced', 'announced', 'check_pixels', 'has_more_pictures', 'is_turned',
+    'KINDS', 'MAX_PIXELS', 'Announced', 'announced', 'check_pixels', 'has_more_pictures',
+    'is_turned',
 ]  # fmt: skip
 
 MAX_PIXELS = 7680 * 4320  # 8K UHD, the largest format of video; cameras of robots have a tenth
