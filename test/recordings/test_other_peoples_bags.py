@@ -359,6 +359,14 @@ def test_messages_outside_of_chunks_come_in_the_order_of_their_times(tmp_path: P
     assert found_in(file) == plain()
 
 
+def test_a_message_that_is_shorter_than_its_head_is_left_out_and_told(tmp_path: Path) -> None:
+    data = _loose_mcap(ROWS)
+    second = data.index(_record(5, b'')[:1], data.index(ROWS[0].data) + len(ROWS[0].data))
+    file = tmp_path / 'a.mcap'
+    file.write_bytes(data[:second] + _record(5, b'\1\0\0') + data[second:])
+    assert found_in(file, 'is too short, and left out') == plain()
+
+
 @pytest.mark.parametrize('profile', ['', 'ros1', 'x'])
 def test_the_profile_of_a_file_does_not_matter(tmp_path: Path, profile: str) -> None:
     file = tmp_path / 'a.mcap'
