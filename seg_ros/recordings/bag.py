@@ -177,7 +177,7 @@ class BagRecording(Recording):
         for row in rows:
             if row.ext.serialization_format != 'cdr':
                 if row.msgcount:
-                    form = row.ext.serialization_format or 'nothing'
+                    form = row.ext.serialization_format
                     self.tell(f'{row.topic} is left out: its messages are in {form}, not in CDR.')
                 continue
             counts[row.topic, row.msgtype] += row.msgcount

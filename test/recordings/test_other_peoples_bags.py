@@ -435,12 +435,36 @@ def test_a_known_type_whose_definition_is_none_is_read_as_ros_defines_it_and_tol
     assert recording.read(message).encoding == 'rgb8'
 
 
-def test_a_type_may_be_spelled_as_ros_1_did(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ('package', 'end'), [('/', ''), ('::msg::', ''), ('::msg::dds_::', '_')], ids=str
+)
+def test_a_type_may_be_spelled_as_ros_1_or_dds_do(tmp_path: Path, package: str, end: str) -> None:
     file = tmp_path / 'a.mcap'
-    rows = [item._replace(type_name=item.type_name.replace('/msg/', '/')) for item in ROWS]
-    file.write_bytes(_loose_mcap(rows))
+    kinds = {item.type_name: item.type_name.replace('/msg/', package) + end for item in ROWS}
+    rows = [item._replace(type_name=kinds[item.type_name]) for item in ROWS]
+    texts = {kinds[kind]: ('ros2msg', _definition(kind)) for kind in kinds}
+    file.write_bytes(_loose_mcap(rows, texts))
     assert found_in(file) == plain()
     assert BagRecording(file).topics[IMAGE].type_name == 'sensor_msgs/msg/Image'
+
+
+@pytest.mark.parametrize('form', ['CDR', ''])
+def test_the_form_of_messages_may_be_spelled_otherwise_or_not_told(
+    tmp_path: Path, form: str
+) -> None:
+    bag = write_bag(tmp_path / 'bag', ROWS, StoragePlugin.SQLITE3)
+    with sqlite3.connect(bag / 'bag.db3') as database:
+        database.execute('UPDATE topics SET serialization_format = ?', (form,))
+    database.close()
+    assert found_in(bag, '' if form else f'in which form {IMAGE} is: CDR is assumed') == plain()
+
+
+@pytest.mark.parametrize('name', ['UP.MCAP', 'drive.mcap.active', 'data', 'x.sqlite3'])
+def test_a_file_of_a_bag_may_be_called_anything(whole: Path, tmp_path: Path, name: str) -> None:
+    shutil.copytree(whole, tmp_path / 'bag')
+    (tmp_path / 'bag/notes.txt').write_text('it rained')
+    (tmp_path / 'bag/drive.mcap').rename(tmp_path / 'bag' / name)
+    assert found_in(tmp_path / 'bag', f'holds {name}, too') == plain()
 
 
 def test_messages_in_another_language_are_left_out_by_name(tmp_path: Path) -> None:
