@@ -336,7 +336,8 @@ def _nothing_for(node: str, file: Path, sections: Sequence[Section]) -> str:
     has = ', '.join(keys[:LISTED]) + (f' and {len(keys) - LISTED} more' * (len(keys) > LISTED))
     name = node.rpartition('/')[2]
     advice = f'Call its section {node} or /**'
-    if same := next((key for key in keys if key.rpartition('/')[2] == name), None):
+    written_out = [key for key in keys if '*' not in key]
+    if same := next((key for key in written_out if key.rpartition('/')[2] == name), None):
         advice += f', or name the node as there (replay: --node {same}; node: -r __ns:=NAMESPACE)'
     elif close := difflib.get_close_matches(node, keys, 1):
         advice = f'Did you mean {node} by {close[0]}? {advice}'

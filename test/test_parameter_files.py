@@ -105,6 +105,7 @@ def test_words_have_the_types_that_rcl_gives_them(text: str, value: object) -> N
         ('', 'has no parameters. Begin it with "/\\*\\*:"'),
         (f'segmentaion: {{{BELOW}}}', 'Did you mean /segmentation by /segmentaion?'),
         (f'/robot1/segmentation: {{{BELOW}}}', 'replay: --node /robot1/segmentation'),
+        (f'/robot*/segmentation: {{{BELOW}}}', r'Call its section /segmentation or /\*\*\.$'),
         (f'/a: {{{BELOW}}}\n/b: {{{BELOW}}}', 'only for /a, /b'),
         ('/**:\n\tros__parameters:\n', 'mine.yaml, line 2: .*Tabs cannot indent: use spaces'),
         ('/**:\n  stop.hold_s: 2.0\n', 'line 2: stop.hold_s must stand below ros__parameters'),
