@@ -42,7 +42,11 @@ LOOK_BEHIND = 256  # tries to find a picture behind one that cannot be decoded
 SHORT_NS = NS_PER_S // 2  # what is missing at the end is no more than rounding
 JPEG_QUALITY = 90  # of the copy of a video's pictures in the bag
 KEPT_AS_THEY_ARE = ('jpeg', 'png')  # whatever reads bags reads these
-NAMED_AS_IMAGES = ('.jpg', '.jpeg', '.png', '.webp', '.avif', '.bmp', '.gif', '.tif', '.tiff')
+NAMED_AS_IMAGES = (
+    '.jpg', '.jpeg', '.jpe', '.jfif', '.png', '.webp', '.avif', '.bmp', '.gif', '.tif', '.tiff',
+    '.ppm', '.pgm', '.pnm', '.heic', '.heif', '.jp2', '.j2k', '.jxl', '.exr', '.hdr', '.dng',
+    '.cr2', '.cr3', '.nef', '.arw', '.raw',
+)  # fmt: skip
 
 
 class PictureRecording(Recording):
@@ -204,7 +208,7 @@ class FolderRecording(PictureRecording):
         images = set(self._files)
         for file in files:
             if file not in images and file.suffix.lower() in NAMED_AS_IMAGES:
-                self.tell(f'{file} is left out: by its content it is no image.')
+                self.tell(f'{file} is left out: by its content it is no image that can be read.')
         self._is_turned = self._has_more = False  # whether that was told
 
     def messages(
