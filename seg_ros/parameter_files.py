@@ -183,7 +183,7 @@ def values_of_mapping(text: str, what: str) -> dict[str, GivenValue]:
         return {}
     if not isinstance(node, yaml.MappingNode):
         raise ConfigurationError(f"{what}:={text}: write it like {what}:='{{stop.hold_s: 2.0}}'.")
-    return dict(_Reader(f'{what}:={text}').values(node, ''))
+    return dict(_YamlReader(f'{what}:={text}').values(node, ''))
 
 
 def did_you_mean(word: str, words: Iterable[str]) -> str:
@@ -227,7 +227,7 @@ def _whole(sign: str, digits: str) -> int | None:
 
 def _sections(file: Path) -> list[Section]:
     """Returns the sections of a file, each name once, in the order in which they first come."""
-    reader = _Reader(file)
+    reader = _YamlReader(file)
     if not file.is_file():
         what = 'it is no file' if file.exists() else 'there is no such file'
         raise ConfigurationError(f'{file} was to be read as a parameter file, but {what}.')
@@ -250,7 +250,7 @@ def _sections(file: Path) -> list[Section]:
     return list(sections.values())
 
 
-class _Reader:
+class _YamlReader:
     """Reads the nodes of a YAML file.
 
     Args:
@@ -382,7 +382,7 @@ def _assigned(text: str, node: str) -> tuple[str, GivenValue]:
         raise ConfigurationError(msg) from error
     if word is None:
         raise ConfigurationError(f'-p {text} has no value. The empty text is {name}:="\'\'".')
-    return name, _Reader(f'-p {text}').value(word, name)
+    return name, _YamlReader(f'-p {text}').value(word, name)
 
 
 def _as_list(value: GivenValue, default: ParameterValue | None) -> GivenValue:
