@@ -23,6 +23,7 @@ from seg_ros.core.errors import ConfigurationError
 from seg_ros.core.parameters.node_config import NodeConfig
 from seg_ros.core.parameters.option import Option, ParameterValue, config_from_values, options_of
 from seg_ros.core.parameters.renamed import RENAMED, with_new_names
+from seg_ros.files import read_bounded
 
 __all__ = [
     'NODE',
@@ -107,7 +108,8 @@ def given_parameters(
 
     Args:
         files: In their order; what comes later wins, within a file, too.
-        assignments: Like ``stop.hold_s:=1.5`` or ``segmentation:stop.hold_s:=1.5``; they win.
+        assignments: Like ``stop.hold_s:=1.5`` or ``segmentation:stop.hold_s:=1.5``; they win. One
+            word is a list of one, where there is to be a list: ``mount.z:=1.25``.
         node: Its full name.
         config: Has its parameters.
 
@@ -115,7 +117,8 @@ def given_parameters(
         ConfigurationError: A file that cannot be read or has nothing for the node, or a name that
             does not exist where this node is meant.
     """
-    names = {name for name, _, _ in options_of(config)}
+    defaults = {name: default for name, default, _ in options_of(config)}
+    names = defaults.keys()
     values: dict[str, GivenValue] = {}
     warnings: list[str] = []
     for file in files:
@@ -134,7 +137,7 @@ def given_parameters(
         name, value = _assigned(text, node)
         if not _exists(name, names):
             raise ConfigurationError(f'{_no_such([name], names)} {_where_all_are(config)}')
-        values[name] = value
+        values[name] = _as_list(value, defaults.get(RENAMED.get(name, name)))
     return Given(values, warnings)
 
 
@@ -180,7 +183,7 @@ def values_of_mapping(text: str, what: str) -> dict[str, GivenValue]:
         return {}
     if not isinstance(node, yaml.MappingNode):
         raise ConfigurationError(f"{what}:={text}: write it like {what}:='{{stop.hold_s: 2.0}}'.")
-    return dict(_Reader(f'{what}:={text}').values(node, ''))
+    return dict(_YamlReader(f'{what}:={text}').values(node, ''))
 
 
 def did_you_mean(word: str, words: Iterable[str]) -> str:
@@ -224,12 +227,12 @@ def _whole(sign: str, digits: str) -> int | None:
 
 def _sections(file: Path) -> list[Section]:
     """Returns the sections of a file, each name once, in the order in which they first come."""
-    reader = _Reader(file)
+    reader = _YamlReader(file)
     if not file.is_file():
         what = 'it is no file' if file.exists() else 'there is no such file'
         raise ConfigurationError(f'{file} was to be read as a parameter file, but {what}.')
     try:
-        documents = list(yaml.compose_all(file.read_bytes(), Loader=yaml.SafeLoader))
+        documents = list(yaml.compose_all(read_bounded(file), Loader=yaml.SafeLoader))
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         place = f', line {mark.line + 1}' if mark else ''
@@ -237,7 +240,8 @@ def _sections(file: Path) -> list[Section]:
         msg = f'{file}{place}: this is no YAML: {error.problem}.{tab}'
         raise ConfigurationError(msg) from error
     except (OSError, yaml.YAMLError, RecursionError, ValueError) as error:
-        msg = f'{file} was to be read as a parameter file, but: {_on_one_line(error)}.'
+        why = getattr(error, 'strerror', None) or _on_one_line(error)
+        msg = f'{file} was to be read as a parameter file, but: {why}.'
         raise ConfigurationError(msg) from error
     sections: dict[str, Section] = {}
     for document in documents:
@@ -246,7 +250,7 @@ def _sections(file: Path) -> list[Section]:
     return list(sections.values())
 
 
-class _Reader:
+class _YamlReader:
     """Reads the nodes of a YAML file.
 
     Args:
@@ -332,7 +336,8 @@ def _nothing_for(node: str, file: Path, sections: Sequence[Section]) -> str:
     has = ', '.join(keys[:LISTED]) + (f' and {len(keys) - LISTED} more' * (len(keys) > LISTED))
     name = node.rpartition('/')[2]
     advice = f'Call its section {node} or /**'
-    if same := next((key for key in keys if key.rpartition('/')[2] == name), None):
+    written_out = [key for key in keys if '*' not in key]
+    if same := next((key for key in written_out if key.rpartition('/')[2] == name), None):
         advice += f', or name the node as there (replay: --node {same}; node: -r __ns:=NAMESPACE)'
     elif close := difflib.get_close_matches(node, keys, 1):
         advice = f'Did you mean {node} by {close[0]}? {advice}'
@@ -377,7 +382,13 @@ def _assigned(text: str, node: str) -> tuple[str, GivenValue]:
         raise ConfigurationError(msg) from error
     if word is None:
         raise ConfigurationError(f'-p {text} has no value. The empty text is {name}:="\'\'".')
-    return name, _Reader(f'-p {text}').value(word, name)
+    return name, _YamlReader(f'-p {text}').value(word, name)
+
+
+def _as_list(value: GivenValue, default: ParameterValue | None) -> GivenValue:
+    """Returns one word as a list, where the parameter is one of such words."""
+    is_word_of_list = isinstance(default, tuple) and type(value) is type(default[0])
+    return (value,) if is_word_of_list else value  # type: ignore[return-value]  # no tuple then
 
 
 def _checked(

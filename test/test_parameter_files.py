@@ -105,6 +105,7 @@ def test_words_have_the_types_that_rcl_gives_them(text: str, value: object) -> N
         ('', 'has no parameters. Begin it with "/\\*\\*:"'),
         (f'segmentaion: {{{BELOW}}}', 'Did you mean /segmentation by /segmentaion?'),
         (f'/robot1/segmentation: {{{BELOW}}}', 'replay: --node /robot1/segmentation'),
+        (f'/robot*/segmentation: {{{BELOW}}}', r'Call its section /segmentation or /\*\*\.$'),
         (f'/a: {{{BELOW}}}\n/b: {{{BELOW}}}', 'only for /a, /b'),
         ('/**:\n\tros__parameters:\n', 'mine.yaml, line 2: .*Tabs cannot indent: use spaces'),
         ('/**:\n  stop.hold_s: 2.0\n', 'line 2: stop.hold_s must stand below ros__parameters'),
@@ -213,6 +214,31 @@ def test_what_every_node_of_ros_has_passes_without_a_word(tmp_path: Path) -> Non
 def test_an_assignment_that_cannot_be_meant_is_refused(assignment: str, sentence: str) -> None:
     with pytest.raises(ConfigurationError, match=sentence):
         given_parameters([], [assignment])
+
+
+@pytest.mark.parametrize(
+    ('assignment', 'value'),
+    [('mount.z:=1.25', (1.25,)), ('camera_names:=front', ('front',)), ('mount.z:=[1.4]', (1.4,))],
+)
+def test_one_word_of_the_command_line_is_a_list_of_one(
+    assignment: str, value: tuple[object, ...]
+) -> None:
+    name = assignment.partition(':=')[0]
+    assert given_parameters([], [assignment]).values[name] == value
+
+
+def test_a_whole_number_is_no_word_of_a_list_of_numbers_with_a_point() -> None:
+    with pytest.raises(ConfigurationError, match=r'mount.z is 1. Give .* like \[1.0\]'):
+        config_of_given(given_parameters([], ['mount.z:=1']), NodeConfig())
+
+
+def test_a_file_that_is_larger_than_anybody_writes_is_refused_unread(tmp_path: Path) -> None:
+    file = tmp_path / 'huge.yaml'
+    file.write_text('# nothing\n' * 20_000)
+    with pytest.raises(
+        ConfigurationError, match=r'huge.yaml .* but: it has 200000 bytes, read are'
+    ):
+        given_parameters([file])
 
 
 def test_no_number_of_any_parameter_may_be_nan_or_infinite() -> None:

@@ -160,7 +160,8 @@ def replay_fleet(arguments: argparse.Namespace) -> int:
         raise ConfigurationError(f'--jobs {workers}: give 1 or more.')
     if arguments.overlay is not None:
         raise ConfigurationError('--overlay is for one recording, without --jobs and --ray.')
-    jobs = fleet_jobs(job_of(arguments), 0 if arguments.ray else workers)
+    job = job_of(arguments)
+    jobs = fleet_jobs(job, 0 if arguments.ray else workers)
     outcomes: list[ReplayOutcome] = []
     with Progress(sys.stderr) as progress:
         progress.show(f'0 of {len(jobs)} recordings')
@@ -169,8 +170,11 @@ def replay_fleet(arguments: argparse.Namespace) -> int:
             outcomes.append(outcome)
             progress.show(f'{len(outcomes)} of {len(jobs)} recordings')
     outcomes.sort(key=lambda outcome: outcome.source)
+    for sentence in job.notes:  # once for all of them
+        print(sentence, file=sys.stderr)
     for outcome in outcomes:
-        for sentence in outcome.summary.get('notes', ()):
+        own = [row for row in outcome.summary.get('notes', ()) if row not in job.notes]
+        for sentence in own:
             print(f'{outcome.source}: {sentence}', file=sys.stderr)
     if arguments.json:
         print(json.dumps([outcome.as_json() for outcome in outcomes]))
@@ -207,10 +211,11 @@ def job_of(arguments: argparse.Namespace) -> ReplayJob:
     outputs = arguments.outputs
     if arguments.overlay is not None and outputs:
         outputs = [*outputs, *OVERLAY_TOPICS]  # the video is made of them
+    notes: list[str] = []
     return ReplayJob(
         source=arguments.input,
         output=arguments.output,
-        config=config_from_arguments(arguments),
+        config=config_from_arguments(arguments, notes.append),
         topics=tuple(arguments.topic),
         odometry=arguments.odometry,
         outputs=tuple(outputs),
@@ -223,6 +228,7 @@ def job_of(arguments: argparse.Namespace) -> ReplayJob:
         overlay=arguments.overlay,
         resume=arguments.resume,
         measure=arguments.measure,
+        notes=tuple(notes),
     )
 
 

@@ -41,11 +41,12 @@ def is_rectified(image_topic: str, said: str = 'auto') -> bool:
     Args:
         image_topic: Its name, after remapping.
         said: The parameter image_is_rectified: true, false, or auto, which goes by the name that
-            image_proc gives such a topic, image_rect and what begins with it.
+            image_proc and others give such a topic: image_rect, image_rect_color, color_rect.
     """
     if said != 'auto':
         return said == 'true'
-    return image_topic.removesuffix('/compressed').rpartition('/')[2].startswith('image_rect')
+    words = image_topic.removesuffix('/compressed').rpartition('/')[2].split('_')
+    return not {'rect', 'rectified'}.isdisjoint(words)
 
 
 class Calibration:

@@ -32,7 +32,7 @@ from seg_ros.recordings.recording import CAMERA_INFO, RecordedMessage, RecordedT
 __all__ = ['BagRecording', 'is_bag']
 
 ROS1_SUFFIX = '.bag'
-ALWAYS_LATCHED = '/tf_static'  # also where the bag does not tell
+ALWAYS_LATCHED = '/tf_static'  # under any namespace, also where the bag does not tell
 IDL_BEGIN = '=' * 80 + '\nIDL: '
 
 
@@ -138,7 +138,7 @@ class BagRecording(Recording):
         yield from newest.values()
 
     def _is_latched(self, topic: str) -> bool:
-        return topic == ALWAYS_LATCHED or self.topics[topic].latched
+        return topic.endswith(ALWAYS_LATCHED) or self.topics[topic].latched
 
     def _opened(self) -> Any:
         return self._open_ros1() if self.is_ros1 else self._open_ros2()
@@ -177,7 +177,7 @@ class BagRecording(Recording):
         for row in rows:
             if row.ext.serialization_format != 'cdr':
                 if row.msgcount:
-                    form = row.ext.serialization_format or 'nothing'
+                    form = row.ext.serialization_format
                     self.tell(f'{row.topic} is left out: its messages are in {form}, not in CDR.')
                 continue
             counts[row.topic, row.msgtype] += row.msgcount
@@ -214,7 +214,8 @@ class BagRecording(Recording):
         for (topic, _), count in counts.items():
             by_topic[topic] += count
         last_ns = max(self.begin_ns, self.end_ns - 1)
-        if others := index.differences(by_topic, (self.begin_ns, last_ns), offers):
+        kinds = {topic: row.type_name for topic, row in self.topics.items()}
+        if others := index.differences(by_topic, (self.begin_ns, last_ns), offers, kinds):
             self.tell(f'{path} says {", ".join(others)}; what its files say counts.')
 
     def _read_ros1(self) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from seg_ros.files import open_regular
 from seg_ros.recordings.bag_index import BagIndex, read_index
 
 __all__ = ['BagFile', 'begins_as', 'files_in', 'found_files', 'opened', 'ready_to_read']
@@ -23,6 +24,7 @@ BEGINNINGS = {
     ZSTD_MAGIC: 'zstd',
 }
 SQLITE_HEAD_BYTES = 100  # https://sqlite.org/fileformat.html
+STORED = ('mcap', 'sqlite3')
 PLAIN = ('.mcap', '.db3')
 PACKED = ('.zstd', '.zst')
 
@@ -48,7 +50,7 @@ class BagFile(NamedTuple):
 def begins_as(path: Path) -> str:
     """Returns what a file is by its first bytes, empty if nothing of a bag."""
     try:
-        with path.open('rb') as file:
+        with open_regular(path) as file:
             head = file.read(max(map(len, BEGINNINGS)))
     except OSError:
         return ''
@@ -62,7 +64,8 @@ def files_in(folder: Path) -> list[Path]:
 
 def is_named_so(path: Path) -> bool:
     """Returns whether a file is called like one of a rosbag2."""
-    name = Path(path.stem) if path.suffix in PACKED else path
+    name = Path(path.name.lower())
+    name = Path(name.stem) if name.suffix in PACKED else name
     return name.suffix in PLAIN
 
 
@@ -76,10 +79,12 @@ def found_files(path: Path, tell: Tell) -> tuple[list[Path], BagIndex | None]:
     index = read_index(path)
     listed = () if index is None else index.files
     there = files_in(path)
-    there += [
-        path / name for name in dict.fromkeys(listed)
-        if (path / name).is_file() and path / name not in there
-    ]  # fmt: skip
+    # A recorder that was killed leaves .mcap.active, and people rename files as they like
+    there += sorted(
+        file for file in path.iterdir()
+        if file not in there and file.is_file()
+        and (file.name in listed or (index is not None and begins_as(file) in STORED))
+    )  # fmt: skip
     names = {_unpacked_name(file.name) for file in there}
     if missing := [name for name in listed if _unpacked_name(name) not in names]:
         tell(f'{path} lacks {", ".join(missing)}, which its metadata.yaml lists.')
@@ -106,7 +111,7 @@ def ready_to_read(
             place = Path(folder.name, str(number))
             place.mkdir()
             file = _copied(file, place, tell)
-        if file.kind in ('mcap', 'sqlite3'):
+        if file.kind in STORED:
             found.append(file)
         else:
             is_empty = not path.stat().st_size

@@ -15,11 +15,14 @@ from typing import Any
 import yaml
 
 from seg_ros.core.units import NS_PER_S
+from seg_ros.files import read_text
 from seg_ros.recordings.bag_qos_text import LOADER, qos_of
+from seg_ros.recordings.bag_types import normal_name
 
 __all__ = ['METADATA', 'BagIndex', 'read_index']
 
 METADATA = 'metadata.yaml'
+LARGEST = 16 << 20  # bytes: thousands of topics, each with what ten publishers offer
 NEAR_NS = NS_PER_S // 1000  # less is no difference between two clocks of a recorder
 
 
@@ -32,6 +35,7 @@ class BagIndex:
         counts: Messages of each topic; None where it does not tell.
         span_ns: First and last time; None where it does not tell.
         offers: Quality of service of each topic that has one.
+        kinds: Type of each topic.
         trouble: Why it cannot be read, empty if it can.
     """
 
@@ -39,10 +43,15 @@ class BagIndex:
     counts: Mapping[str, int] | None = None
     span_ns: tuple[int, int] | None = None
     offers: Mapping[str, list[Any]] = field(default_factory=dict)
+    kinds: Mapping[str, str] = field(default_factory=dict)
     trouble: str = ''
 
     def differences(
-        self, counts: Mapping[str, int], span_ns: tuple[int, int], offers: Mapping[str, list[Any]]
+        self,
+        counts: Mapping[str, int],
+        span_ns: tuple[int, int],
+        offers: Mapping[str, list[Any]],
+        kinds: Mapping[str, str],
     ) -> list[str]:
         """Returns in which ways the files are something else.
 
@@ -50,6 +59,7 @@ class BagIndex:
             counts: Messages of each topic in the files.
             span_ns: Time of the first and of the last message.
             offers: Quality of service of each topic in the files.
+            kinds: Type of each topic in the files.
         """
         found = []
         there = {topic: count for topic, count in counts.items() if count}
@@ -72,6 +82,10 @@ class BagIndex:
             if rows and self.offers.get(topic, rows) != rows
         ):
             found.append(f'another quality of service of {", ".join(others)}')
+        if others := sorted(
+            topic for topic, kind in kinds.items() if self.kinds.get(topic, kind) != kind
+        ):
+            found.append(f'another type of {", ".join(others)}')
         return found
 
 
@@ -79,22 +93,25 @@ def read_index(folder: Path) -> BagIndex | None:
     """Returns what the metadata.yaml of a folder says, None where there is none."""
     path = folder / METADATA
     try:
-        content = yaml.load(path.read_text(encoding='utf-8'), LOADER)  # noqa: S506  a safe one
+        content = yaml.load(read_text(path, LARGEST), LOADER)  # noqa: S506  a safe one
     except FileNotFoundError:
         return None
-    except (OSError, yaml.YAMLError, ValueError) as error:
-        line = str(error).replace('\n', ' ')
-        return BagIndex(trouble=f'it is no YAML ({line})')
+    except (OSError, yaml.YAMLError, ValueError, OverflowError, RecursionError) as error:
+        why = getattr(error, 'strerror', None) or str(error).replace('\n', ' ')
+        return BagIndex(trouble=f'it is no YAML ({why})')
     bag = _part(content, 'rosbag2_bagfile_information')
     if not bag:
         return BagIndex(trouble='it says nothing about a bag')
     offers: dict[str, list[Any]] = {}
+    kinds: dict[str, str] = {}
     counts: dict[str, int] | None = {}
     for row in _rows(bag, 'topics_with_message_count'):
         topic = _part(row, 'topic_metadata')
         name, count = topic.get('name'), _whole(row, 'message_count')
         if not isinstance(name, str):
             continue
+        if isinstance(kind := topic.get('type'), str):
+            kinds.setdefault(name, normal_name(kind))
         known = None if counts is None or count is None else counts.get(name, 0) + count
         counts = None if counts is None or known is None else {**counts, name: known}
         try:
@@ -115,6 +132,7 @@ def read_index(folder: Path) -> BagIndex | None:
         counts,
         span_ns,
         offers,
+        kinds,
     )
 
 

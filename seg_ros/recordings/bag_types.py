@@ -16,10 +16,13 @@ IDL_RULE = '=' * 80 + '\n'
 def normal_name(name: str) -> str:
     """Returns the name of a type as ROS 2 spells it: ``sensor_msgs/msg/Image``.
 
-    Older recorders, and those of others, write ``sensor_msgs/Image``.
+    Older recorders, and those of others, write ``sensor_msgs/Image``, what listens to DDS
+    ``sensor_msgs::msg::dds_::Image_``.
     """
-    parts = name.split('/')
-    return f'{parts[0]}/msg/{parts[1]}' if len(parts) == 2 else name
+    if name.endswith('_') and '::dds_::' in name:
+        name = name[:-1].replace('::dds_::', '::')
+    parts = name.replace('::', '/').split('/')
+    return f'{parts[0]}/msg/{parts[1]}' if len(parts) == 2 else '/'.join(parts)
 
 
 def typestore_of(definitions: Mapping[str, Any]) -> tuple[Any, dict[str, str]]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from seg_ros.core.errors import FrameError
 from seg_ros.core.image.decoding import decode_image
 from seg_ros.core.labels import LabelClass, LabelMap
 from seg_ros.core.types import LabelImage, RgbImage
@@ -79,8 +80,12 @@ def label_map_of(classes: Mapping[str, Any]) -> LabelMap:
 
 
 def json_of(recording: Recording, topic: str) -> dict[str, Any] | None:
-    """Returns the first message of a topic of JSON strings, None without any."""
+    """Returns the first message of a topic of JSON strings that can be read, None without any."""
     for message in recording.messages([topic]):
-        found: dict[str, Any] = json.loads(recording.read(message).data)
+        try:
+            found: dict[str, Any] = json.loads(recording.read(message).data)
+        except (FrameError, ValueError) as error:
+            recording.tell(f'{recording.place(message)} is left out: {error}')
+            continue
         return found
     return None

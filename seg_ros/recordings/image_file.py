@@ -28,6 +28,7 @@ __all__ = [
     'TURNED',
     'in_natural_order',
     'is_image',
+    'kind_of',
     'labels_of_file',
     'picture_of',
     'read_image',
@@ -47,12 +48,17 @@ NUMBER = re.compile(r'(\d+)')
 
 def is_image(path: Path) -> bool:
     """Returns whether a file begins as an image that can be read here."""
+    return bool(kind_of(path))
+
+
+def kind_of(path: Path) -> str:
+    """Returns which kind of image a file begins as, one of ``KINDS``; empty if as none."""
     try:
         with open_regular(path) as file:
             said = announced(file.read(HEAD))
     except OSError:
-        return False
-    return said is not None
+        return ''
+    return '' if said is None else said.kind
 
 
 def read_image(path: Path) -> bytes:

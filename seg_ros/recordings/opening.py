@@ -9,7 +9,7 @@ import cv2
 
 from seg_ros.core.errors import ConfigurationError
 from seg_ros.recordings.bag import BagRecording, is_bag
-from seg_ros.recordings.image_file import is_image
+from seg_ros.recordings.image_file import is_image, kind_of
 from seg_ros.recordings.picture_files import FolderRecording, VideoRecording
 from seg_ros.recordings.recording import Recording
 
@@ -30,7 +30,7 @@ def open_recording(path: Path, rate_hz: float | None = None) -> Recording:
         raise ConfigurationError(f'{path}: there is no such file or folder. Check the path.')
     if is_bag(path):
         return BagRecording(path)
-    if path.suffix.lower() == '.gif' and _moves(path):
+    if kind_of(path) == 'gif' and _moves(path):
         return VideoRecording(path, rate_hz)
     if path.is_dir() or is_image(path):
         return FolderRecording(path, rate_hz)

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from seg_ros.core.errors import ConfigurationError, FrameError
-from seg_ros.core.image.announced import KINDS, announced, is_turned
+from seg_ros.core.image.announced import KINDS, announced, has_more_pictures, is_turned
 from seg_ros.core.types import RgbImage
 from seg_ros.core.units import NS_PER_MS, NS_PER_S
 from seg_ros.messages.conversions import compressed_message, header_of
@@ -42,7 +42,11 @@ LOOK_BEHIND = 256  # tries to find a picture behind one that cannot be decoded
 SHORT_NS = NS_PER_S // 2  # what is missing at the end is no more than rounding
 JPEG_QUALITY = 90  # of the copy of a video's pictures in the bag
 KEPT_AS_THEY_ARE = ('jpeg', 'png')  # whatever reads bags reads these
-NAMED_AS_IMAGES = ('.jpg', '.jpeg', '.png', '.webp', '.avif', '.bmp', '.gif', '.tif', '.tiff')
+NAMED_AS_IMAGES = (
+    '.jpg', '.jpeg', '.jpe', '.jfif', '.png', '.webp', '.avif', '.bmp', '.gif', '.tif', '.tiff',
+    '.ppm', '.pgm', '.pnm', '.heic', '.heif', '.jp2', '.j2k', '.jxl', '.exr', '.hdr', '.dng',
+    '.cr2', '.cr3', '.nef', '.arw', '.raw',
+)  # fmt: skip
 
 
 class PictureRecording(Recording):
@@ -204,8 +208,8 @@ class FolderRecording(PictureRecording):
         images = set(self._files)
         for file in files:
             if file not in images and file.suffix.lower() in NAMED_AS_IMAGES:
-                self.tell(f'{file} is left out: by its content it is no image.')
-        self._is_turned = False  # whether that was told
+                self.tell(f'{file} is left out: by its content it is no image that can be read.')
+        self._is_turned = self._has_more = False  # whether that was told
 
     def messages(
         self, topics: Collection[str], first_ns: int | None = None, end_ns: int | None = None
@@ -252,6 +256,12 @@ class FolderRecording(PictureRecording):
         if not self._is_turned and is_turned(data):
             self._is_turned = True
             self.tell(f'{file.name}, and maybe others, {TURNED}')
+        if not self._has_more and has_more_pictures(data):
+            self._has_more = True
+            self.tell(
+                f'{file.name}, and maybe others, holds several pictures; the first one is taken. '
+                'Make a video of it to see all: ffmpeg -i FILE new.mp4'
+            )
         return data
 
 

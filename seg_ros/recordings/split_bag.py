@@ -18,6 +18,7 @@ from seg_ros.recordings.zstandard import decompressed
 __all__ = ['SplitBag', 'Stored']
 
 Tell = Callable[[str], None]
+CDR = 'cdr'
 
 # Once this much was given back, glibc keeps up to twice as much for what is allocated next; else
 # every chunk and image comes in fresh pages, which takes longer than the reading (mallopt(3),
@@ -117,12 +118,20 @@ class SplitBag:
             self._tell(f'{file.shown} is cut off; it is read as far as it goes.')
         for sentence in reader.broken:
             self._tell(self._shown(file, sentence))
-        rows = [row._replace(msgtype=normal_name(row.msgtype)) for row in reader.connections]
+        rows = [self._plain(row, file) for row in reader.connections]
         has_messages = reader.metadata.message_count > 0
         begin_ns, end_ns = (
             (reader.metadata.start_time, reader.metadata.end_time) if has_messages else (0, 0)
         )
         return _File((str(file.shown), str(file.path)), reader, rows, begin_ns, end_ns)
+
+    def _plain(self, row: Any, file: BagFile) -> Any:
+        """Returns a topic with its type and the form of its messages as ROS 2 spells them."""
+        form = row.ext.serialization_format
+        if not form and row.msgcount:
+            self._tell(f'{file.shown} does not say in which form {row.topic} is: CDR is assumed.')
+        ext = row.ext._replace(serialization_format=form.lower() or CDR)
+        return row._replace(msgtype=normal_name(row.msgtype), ext=ext)
 
     @staticmethod
     def _shown(file: BagFile, sentence: str) -> str:
@@ -183,4 +192,4 @@ class SplitBag:
 
 
 def _is_cdr(row: Any) -> bool:
-    return bool(row.ext.serialization_format == 'cdr')
+    return bool(row.ext.serialization_format == CDR)

@@ -18,11 +18,12 @@ import heapq
 import struct
 from array import array
 from collections import Counter, defaultdict
-from collections.abc import Collection, Generator, Iterator
+from collections.abc import Collection, Generator, Iterator, Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 from rosbags.rosbag2 import ReaderError
 from rosbags.rosbag2.storage_mcap import (
     MAXSIZE,
@@ -31,7 +32,6 @@ from rosbags.rosbag2.storage_mcap import (
     Statistics,
     decompress,
     read_exact,
-    read_sized,
     read_string,
 )
 
@@ -49,6 +49,7 @@ RECORD_HEAD = struct.Struct('<BQ')
 MESSAGE_HEAD = struct.Struct('<HIQQ')  # channel, sequence, times of recording and publishing
 CHUNK_HEAD = struct.Struct('<QQQI')  # first and last time, size, checksum
 FOOTER_BYTES = 37  # record and magic
+WINDOW_BYTES = 8192  # that are read together where records may be small
 DEFINED = ('ros2msg', 'ros2idl', 'omgidl', '')  # how a type may be told
 QOS, TYPE_HASH = 'offered_qos_profiles', 'topic_type_hash'
 
@@ -111,8 +112,8 @@ class ForgivingMcapReader(McapReader):  # type: ignore[misc]  # rosbags is not f
         self.chunks.clear()
         self.connections.clear()
         self.statistics: Any = None
-        # Messages outside of chunks: their times, places and channels
-        self._loose = array('Q'), array('Q'), array('H')
+        # Messages outside of chunks: their times, the places and sizes of their bytes, channels
+        self._loose = array('Q'), array('Q'), array('Q'), array('H')
         self._rest: tuple[int, bytes] = (0, b'')  # what is whole of a chunk that is not
 
     def _open(self) -> None:
@@ -142,7 +143,8 @@ class ForgivingMcapReader(McapReader):  # type: ignore[misc]  # rosbags is not f
             sources.append(self._from_loose(rows, first_ns, end_ns))
         if self._rest[1]:
             sources.append(_messages_in(*self._rest, rows, first_ns, end_ns))
-        for stored in heapq.merge(*sources):
+        merged = sources[0] if len(sources) == 1 else heapq.merge(*sources)
+        for stored in merged:
             if stored.row is not None:  # else it only says where the chunk begins
                 yield stored.row, stored.recorded_ns, stored.data
 
@@ -163,13 +165,23 @@ class ForgivingMcapReader(McapReader):  # type: ignore[misc]  # rosbags is not f
         yield from _messages_in(offset, data, rows, first_ns, end_ns)
 
     def _from_loose(self, rows: Rows, first_ns: int, end_ns: int) -> Iterator[_Stored]:
-        times, places, channels = self._loose
-        for number in sorted(range(len(times)), key=times.__getitem__):
+        times, places, sizes, channels = self._loose
+        order: Sequence[int] = range(len(times))
+        if (np.diff(np.frombuffer(times, np.uint64).view(np.int64)) < 0).any():
+            order = sorted(order, key=times.__getitem__)
+        window, begin, end = b'', 0, 0
+        for number in order:
             row = rows.get(channels[number])
-            if row is not None and first_ns <= times[number] < end_ns:
-                self.bio.seek(places[number] + 1)
-                data = read_sized(self.bio)[MESSAGE_HEAD.size :]
-                yield _Stored(times[number], places[number], row, data)
+            recorded_ns = times[number]
+            if row is None or not first_ns <= recorded_ns < end_ns:
+                continue
+            place, size = places[number], sizes[number]
+            if place < begin or place + size > end:
+                self.bio.seek(place)
+                window = self.bio.read(max(size, WINDOW_BYTES))
+                begin, end = place, place + len(window)
+            at = place - begin
+            yield _Stored(recorded_ns, place, row, window[at : at + size])
 
     def _content(self, chunk: ChunkInfo) -> bytes:
         """Returns the records of a chunk."""
@@ -223,24 +235,29 @@ class ForgivingMcapReader(McapReader):  # type: ignore[misc]  # rosbags is not f
     def _read_without_index(self) -> None:
         """Makes of the records themselves what the end of the file should have told."""
         self._forget()
-        times, places, channels = self._loose
+        times, places, sizes, channels = self._loose
         counts: Counter[int] = Counter()
         span = [MAXSIZE, 0]
         for opcode, at, end, head in self._records():
-            if opcode in (SCHEMA, CHANNEL):
-                self._scan(self.bio, at, end)
-            elif opcode == MESSAGE:
-                channel, _, recorded_ns, _ = MESSAGE_HEAD.unpack_from(head, RECORD_HEAD.size)
+            place = at + RECORD_HEAD.size + MESSAGE_HEAD.size
+            if opcode == MESSAGE and place <= end:
+                channel, _, recorded_ns, _ = MESSAGE_HEAD.unpack(head)
                 times.append(recorded_ns)
-                places.append(at)
+                places.append(place)
+                sizes.append(end - place)
                 channels.append(channel)
-                counts[channel] += 1
-                span = [min(span[0], recorded_ns), max(span[1], recorded_ns)]
+            elif opcode == MESSAGE:
+                self._tell(f'A message at byte {at} of {self.path} is too short, and left out.')
+            elif opcode in (SCHEMA, CHANNEL):
+                self._scan(self.bio, at, end)
             elif opcode == CHUNK:
                 found = self._read_chunk(at, end)
                 if found is not None and found.message_count:
                     counts.update(found.channel_message_counts)
                     span = [min(span[0], found.start_time), max(span[1], found.end_time)]
+        if times:
+            counts.update(channels)
+            span = [min(span[0], min(times)), max(span[1], max(times))]
         self._count(counts, *span)
 
     def _read_chunk(self, at: int, end: int) -> Statistics | None:
@@ -278,21 +295,27 @@ class ForgivingMcapReader(McapReader):  # type: ignore[misc]  # rosbags is not f
     def _records(self) -> Iterator[tuple[int, int, int, bytes]]:
         """Yields opcode, begin, end and head of every record of the data, as far as it is whole.
 
-        The last one may be a chunk that ends behind the file.
+        The head is what a message begins with. The last record may be a chunk that ends behind the
+        file.
         """
         size: int = self.bio.seek(0, 2)
         at = self.data_start
+        head_bytes = RECORD_HEAD.size + MESSAGE_HEAD.size
+        window, begin, last = b'', 0, -1  # last: the place of the last head that is whole in it
         while at + RECORD_HEAD.size <= size:
-            self.bio.seek(at)
-            head = self.bio.read(RECORD_HEAD.size + MESSAGE_HEAD.size)
-            opcode, length = RECORD_HEAD.unpack_from(head)
+            if not begin <= at <= last:
+                self.bio.seek(at)
+                window = self.bio.read(WINDOW_BYTES)
+                begin, last = at, at + len(window) - head_bytes
+            place = at - begin
+            opcode, length = RECORD_HEAD.unpack_from(window, place)
             end = at + RECORD_HEAD.size + length
             is_cut = end > size
             if not 0 < opcode < DATA_END or opcode == FOOTER or (is_cut and opcode != CHUNK):
                 return
             if is_cut and at + RECORD_HEAD.size + CHUNK_HEAD.size + 16 > size:
                 return
-            yield opcode, at, end, head
+            yield opcode, at, end, window[place + RECORD_HEAD.size : place + head_bytes]
             at = end
 
     def _scan(self, file: Any, begin: int, end: int) -> Statistics:

@@ -44,6 +44,7 @@ class ReplayJob:
         resume: Whether an interrupted run may be gone on with.
         measure: Whether bare inference is timed, too.
         checkpoint_images: So many images lie between two checkpoints.
+        notes: What is to be said of the parameters, in sentences.
     """
 
     source: Path
@@ -62,10 +63,11 @@ class ReplayJob:
     resume: bool = False
     measure: bool = False
     checkpoint_images: int = 250
+    notes: tuple[str, ...] = ()
 
     def work(self, engine: Engine, backend: str, version: str) -> dict[str, Any]:
         """Returns what makes the new bag what it is, as JSON values."""
-        lens = None if self.lens is None else self.lens.read_text(encoding='utf-8')
+        lens = None if self.lens is None else read_text(self.lens)
         files = [
             [str(path.resolve()), path.stat().st_size, path.stat().st_mtime_ns]
             for path in (self.source, *sorted(self.source.glob('*')), engine.onnx_path)

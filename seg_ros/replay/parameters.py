@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from seg_ros.core.parameters.node_config import NodeConfig
@@ -15,13 +15,19 @@ __all__ = ['config_of']
 LOGGER = logging.getLogger(__name__)
 
 
-def config_of(file: Path | None, assignments: Sequence[str], node: str = NODE) -> NodeConfig:
-    """Returns the parameters as the node would have them; logs what it would warn of.
+def config_of(
+    file: Path | None,
+    assignments: Sequence[str],
+    node: str = NODE,
+    warn: Callable[[str], object] = LOGGER.warning,
+) -> NodeConfig:
+    """Returns the parameters as the node would have them.
 
     Args:
         file: A parameter file of ROS, like ``config/segmentation.yaml``; None has the defaults.
         assignments: Like ``mount.z:=[1.4]``; they win.
         node: Full name of the node that the file is read for.
+        warn: Is told what the node would warn of, a sentence each.
 
     Raises:
         ConfigurationError: The file cannot be read or has nothing for the node, or a name or
@@ -29,5 +35,5 @@ def config_of(file: Path | None, assignments: Sequence[str], node: str = NODE) -
     """
     given = given_parameters([] if file is None else [file], assignments, node)
     for sentence in given.warnings:
-        LOGGER.warning(sentence)
-    return config_of_given(given, NodeConfig(), LOGGER.warning)
+        warn(sentence)
+    return config_of_given(given, NodeConfig(), warn)

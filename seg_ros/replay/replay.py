@@ -246,7 +246,7 @@ class _Run:
             peak_rss_mb=round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
             sha256_labels=counts.labels_sha256,
             backend=backend,
-            trouble=tuple(self._recording.trouble),
+            trouble=(*self._job.notes, *self._recording.trouble),
         )
 
     def _begin(

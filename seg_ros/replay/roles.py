@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import fnmatch
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -18,7 +19,7 @@ __all__ = ['USED', 'Roles', 'roles_of']
 
 USED = 'used'
 ODOMETRY = 'nav_msgs/msg/Odometry'
-TRANSFORMS = {'/tf': 'tf', '/tf_static': 'tf_static'}
+TRANSFORMS = ('tf', 'tf_static')  # under the namespace of their robot, too
 TF_MESSAGE = 'tf2_msgs/msg/TFMessage'
 
 
@@ -81,9 +82,11 @@ def roles_of(
         if types.get(info := camera_info_topic(image)) == CAMERA_INFO
     }
     others = dict.fromkeys(lenses, 'lens')
-    if odometry := _odometry_topic(recording, types, config, odometry):
+    if odometry := _odometry_topic(recording, types, config, odometry, images[0]):
         others[odometry] = 'odometry'
-    others.update({t: role for t, role in TRANSFORMS.items() if types.get(t) == TF_MESSAGE})
+    for role in TRANSFORMS:
+        if topic := _transforms_topic(recording, types, role, images[0]):
+            others[topic] = role
     return Roles(cameras, others, lenses, _copied(types, (*cameras, *others), copied))
 
 
@@ -123,7 +126,7 @@ def _image_topics(
 
 
 def _odometry_topic(
-    recording: Recording, types: Mapping[str, str], config: NodeConfig, asked: str
+    recording: Recording, types: Mapping[str, str], config: NodeConfig, asked: str, image: str
 ) -> str:
     there = [name for name, kind in types.items() if kind == ODOMETRY]
     if asked and asked not in there:
@@ -133,10 +136,50 @@ def _odometry_topic(
     wanted = asked or _absolute(config.odometry_topic)
     if wanted in there or not there:
         return wanted if there else ''
-    if len(there) > 1:
-        recording.tell(f'None of {", ".join(there)} is taken as odometry; --odometry takes one.')
+    of_robot = _nearest(there, image)
+    if len(of_robot) > 1:
+        recording.tell(
+            f'None of {", ".join(of_robot)} is taken as odometry; --odometry takes one.'
+        )
         return ''
-    return there[0]
+    recording.tell(f'{of_robot[0]} is taken as odometry; --odometry takes another.')
+    return of_robot[0]
+
+
+def _transforms_topic(
+    recording: Recording, types: Mapping[str, str], role: str, image: str
+) -> str:
+    """Returns ``/tf`` or that of the camera's robot, where each has its own."""
+    there = [
+        name for name, kind in types.items() if kind == TF_MESSAGE and name.endswith(f'/{role}')
+    ]
+    of_robot = _nearest(there, image)
+    if len(of_robot) > 1:
+        recording.tell(
+            f'None of {", ".join(of_robot)} is taken, for they are of other robots than {image}.'
+        )
+        return ''
+    if of_robot and of_robot[0] != f'/{role}':
+        recording.tell(f'Transforms are taken from {of_robot[0]}.')
+    return of_robot[0] if of_robot else ''
+
+
+def _nearest(topics: Sequence[str], image: str) -> list[str]:
+    """Returns those of some topics whose namespace is that of an image, or nearest to it.
+
+    ``/robot1/odom`` is nearer to ``/robot1/camera/image`` than ``/odom``, and that is nearer than
+    ``/robot2/odom``.
+    """
+    parts = image.split('/')[:-1]
+
+    def nearness(topic: str) -> tuple[int, bool]:
+        own = topic.split('/')[:-1]
+        pairs = itertools.takewhile(lambda pair: pair[0] == pair[1], zip(own, parts, strict=False))
+        same = len(list(pairs))
+        return same, same == len(own)
+
+    most = max(map(nearness, topics), default=None)
+    return [topic for topic in topics if nearness(topic) == most]
 
 
 def _copied(

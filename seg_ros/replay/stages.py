@@ -24,7 +24,7 @@ from seg_ros.replay.vehicle import ReplayedVehicle
 __all__ = ['Event', 'Said', 'Stages']
 
 DAY_S = 24 * 3600
-LONG_BACK_S = 1.0  # topics that are recorded together differ by less
+LONG_BACK_S = 1.0  # different topics that are recorded together differ by less
 
 
 class Event(NamedTuple):
@@ -111,6 +111,8 @@ class Stages:
         self._outputs = outputs
         self._perception = perception
         self.inferred_ns = 0
+        self._image_ns: dict[str, int] = {}  # at which the newest image of each topic was judged
+        self._stepped_back: set[str] = set()
 
     def read(self, first: int = 0) -> Iterator[Event]:
         """Yields the messages, decoded as far as they are used.
@@ -204,7 +206,10 @@ class Stages:
     def _records(self, event: Event, vehicle: ReplayedVehicle) -> Iterator[Record]:
         """Yields what is written because of a message."""
         message, outputs, content = event.message, self._outputs, event.content
-        if (back_s := vehicle.steps_back_s(event.now_ns)) > LONG_BACK_S:
+        back_s = vehicle.steps_back_s(event.now_ns)
+        if event.role == 'image':
+            self._tell_step_back(event)
+        if back_s > LONG_BACK_S:
             self._recording.tell(
                 f'The stamps go back by {back_s:.1f} s at message {message.number} of '
                 f'{message.topic}: the way is proven anew from there.'
@@ -238,6 +243,18 @@ class Stages:
             vehicle.counts.count_label(perceived.images.label)
             decided = vehicle.placed(perceived.decisions)
             yield from outputs.frame(content, perceived.images, decided, message.recorded_ns)
+
+    def _tell_step_back(self, event: Event) -> None:
+        """Says the first step back of a camera that is too small to begin anew."""
+        topic, now_ns = event.message.topic, event.now_ns
+        back_s = (self._image_ns.get(topic, now_ns) - now_ns) / NS_PER_S
+        self._image_ns[topic] = now_ns
+        if 0.0 < back_s <= LONG_BACK_S and topic not in self._stepped_back:
+            self._stepped_back.add(topic)
+            self._recording.tell(
+                f'The stamps of {topic} go back, first by {back_s:.3f} s at message '
+                f'{event.message.number}.'
+            )
 
 
 def _length(length_ns: int) -> str:

@@ -62,6 +62,12 @@ class Unfinished:
             self._take_lock()
             self._begin()
             self._keep_room()
+        except OSError as error:
+            self._let_go()
+            raise ConfigurationError(
+                f'{self._folder} cannot be begun: {error.strerror or error}. Make room there, or '
+                'name another output.'
+            ) from error
         except BaseException:
             self._let_go()
             raise

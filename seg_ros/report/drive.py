@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from seg_ros.core.errors import ConfigurationError
+from seg_ros.core.errors import ConfigurationError, FrameError
 from seg_ros.core.labels import LabelMap
 from seg_ros.core.stop.decision import StopKind
 from seg_ros.core.units import NS_PER_MS, NS_PER_S
@@ -128,7 +128,7 @@ def _find_topics(path: Path, types: Mapping[str, str], camera: str = '') -> Driv
 
 def _of_camera(names: Sequence[str], camera: str) -> list[str]:
     """Returns the topics of a camera: one that is called so, else those with it in their name."""
-    exact = [name for name in names if camera in name.split('/')]
+    exact = [name for name in names if f'/{camera.strip("/")}/' in name]
     return exact or [name for name in names if camera in name]
 
 
@@ -261,15 +261,18 @@ def read_drive(path: Path, camera: str = '') -> RecordedDrive:
     statuses = _Statuses(drive)
     for row in bag.messages(wanted):
         at_s = (row.recorded_ns - drive.begin_ns) / NS_PER_S
-        if row.topic in stamps:
-            stamps[row.topic][_header_stamp_ns(row.data)] = at_s
-            continue
-        message = bag.read(row)
-        if row.topic == topics.label:
-            shares = _shares(label_pixels(message), drive.label_map)
-            drive.frames.append(LabelledFrame(at_s, message_stamp_ns(message), shares))
-        else:
-            statuses.add(row.topic, at_s, message)
+        try:
+            if row.topic in stamps:
+                stamps[row.topic][_header_stamp_ns(row.data)] = at_s
+                continue
+            message = bag.read(row)
+            if row.topic == topics.label:
+                shares = _shares(label_pixels(message), drive.label_map)
+                drive.frames.append(LabelledFrame(at_s, message_stamp_ns(message), shares))
+            else:
+                statuses.add(row.topic, at_s, message)
+        except (FrameError, ValueError, IndexError) as error:  # it is cut, or of somebody else
+            bag.tell(f'{bag.place(row)} is left out: {error}')
     drive.broken = ' '.join(bag.trouble)
     drive.notes = list(bag.trouble)
     if not drive.frames and not drive.beats:

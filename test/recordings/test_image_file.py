@@ -188,7 +188,7 @@ def test_the_content_decides_and_the_suffix_does_not(tmp_path: Path) -> None:
     assert len(pictures) == 6
     assert all(np.abs(picture.astype(int) - shade).mean() < 4 for picture in pictures)
     assert recording.trouble == [
-        f'{tmp_path / "img11.png"} is left out: by its content it is no image.'
+        f'{tmp_path / "img11.png"} is left out: by its content it is no image that can be read.'
     ]
 
 

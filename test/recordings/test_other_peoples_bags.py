@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import shutil
 import sqlite3
 import struct
@@ -69,6 +70,15 @@ def set_span(late_s: float, duration_s: float) -> Edit:
     return edit
 
 
+def set_types(kind: str) -> Edit:
+    def edit(bag: dict[str, Any]) -> None:
+        for told in bag['topics_with_message_count']:
+            if told['topic_metadata']['name'] == CHATTER:
+                told['topic_metadata']['type'] = kind
+
+    return edit
+
+
 def set_offers(bag: dict[str, Any]) -> None:
     for topic in bag['topics_with_message_count']:
         topic['topic_metadata']['offered_qos_profiles'] = (
@@ -91,12 +101,27 @@ def set_offers(bag: dict[str, Any]) -> None:
         (lambda bag: bag.update(storage_identifier='sqlite3'), ''),
         (lambda bag: bag.update(compression_mode='MESSAGE', compression_format='lz4'), ''),
         (set_offers, ''),
+        (set_types('std_msgs/msg/Empty'), f'says another type of {CHATTER}'),
+        (set_types('std_msgs/String'), ''),  # an older spelling of the same
     ],
 )
 def test_what_metadata_says_wrong_changes_nothing_but_what_is_told(
     whole: Path, tmp_path: Path, edit: Edit, told: str
 ) -> None:
     assert found_in(edited(whole, tmp_path / 'bag', edit), told) == plain()
+
+
+def test_a_metadata_that_nobody_ends_or_writes_to_is_not_waited_for(
+    whole: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(whole, tmp_path / 'bag')
+    place = tmp_path / 'bag' / METADATA
+    place.unlink()
+    os.mkfifo(place)
+    assert found_in(tmp_path / 'bag', 'it is a pipe, socket or device') == plain()
+    place.unlink()
+    place.symlink_to('/dev/zero')
+    assert found_in(tmp_path / 'bag', 'it is a pipe, socket or device') == plain()
 
 
 @pytest.mark.parametrize('text', ['', '\0' * 200, 'a: [', '- 1', f'{INFORMATION}: 3', '\x80'])
@@ -334,6 +359,14 @@ def test_messages_outside_of_chunks_come_in_the_order_of_their_times(tmp_path: P
     assert found_in(file) == plain()
 
 
+def test_a_message_that_is_shorter_than_its_head_is_left_out_and_told(tmp_path: Path) -> None:
+    data = _loose_mcap(ROWS)
+    second = data.index(_record(5, b'')[:1], data.index(ROWS[0].data) + len(ROWS[0].data))
+    file = tmp_path / 'a.mcap'
+    file.write_bytes(data[:second] + _record(5, b'\1\0\0') + data[second:])
+    assert found_in(file, 'is too short, and left out') == plain()
+
+
 @pytest.mark.parametrize('profile', ['', 'ros1', 'x'])
 def test_the_profile_of_a_file_does_not_matter(tmp_path: Path, profile: str) -> None:
     file = tmp_path / 'a.mcap'
@@ -402,12 +435,36 @@ def test_a_known_type_whose_definition_is_none_is_read_as_ros_defines_it_and_tol
     assert recording.read(message).encoding == 'rgb8'
 
 
-def test_a_type_may_be_spelled_as_ros_1_did(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ('package', 'end'), [('/', ''), ('::msg::', ''), ('::msg::dds_::', '_')], ids=str
+)
+def test_a_type_may_be_spelled_as_ros_1_or_dds_do(tmp_path: Path, package: str, end: str) -> None:
     file = tmp_path / 'a.mcap'
-    rows = [item._replace(type_name=item.type_name.replace('/msg/', '/')) for item in ROWS]
-    file.write_bytes(_loose_mcap(rows))
+    kinds = {item.type_name: item.type_name.replace('/msg/', package) + end for item in ROWS}
+    rows = [item._replace(type_name=kinds[item.type_name]) for item in ROWS]
+    texts = {kinds[kind]: ('ros2msg', _definition(kind)) for kind in kinds}
+    file.write_bytes(_loose_mcap(rows, texts))
     assert found_in(file) == plain()
     assert BagRecording(file).topics[IMAGE].type_name == 'sensor_msgs/msg/Image'
+
+
+@pytest.mark.parametrize('form', ['CDR', ''])
+def test_the_form_of_messages_may_be_spelled_otherwise_or_not_told(
+    tmp_path: Path, form: str
+) -> None:
+    bag = write_bag(tmp_path / 'bag', ROWS, StoragePlugin.SQLITE3)
+    with sqlite3.connect(bag / 'bag.db3') as database:
+        database.execute('UPDATE topics SET serialization_format = ?', (form,))
+    database.close()
+    assert found_in(bag, '' if form else f'in which form {IMAGE} is: CDR is assumed') == plain()
+
+
+@pytest.mark.parametrize('name', ['UP.MCAP', 'drive.mcap.active', 'data', 'x.sqlite3'])
+def test_a_file_of_a_bag_may_be_called_anything(whole: Path, tmp_path: Path, name: str) -> None:
+    shutil.copytree(whole, tmp_path / 'bag')
+    (tmp_path / 'bag/notes.txt').write_text('it rained')
+    (tmp_path / 'bag/drive.mcap').rename(tmp_path / 'bag' / name)
+    assert found_in(tmp_path / 'bag', f'holds {name}, too') == plain()
 
 
 def test_messages_in_another_language_are_left_out_by_name(tmp_path: Path) -> None:

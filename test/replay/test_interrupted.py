@@ -165,7 +165,9 @@ except SegRosError as error:
 
 def test_a_full_disk_leaves_a_readable_bag_and_a_sentence(job: ReplayJob, tmp_path: Path) -> None:
     """No file may grow beyond a limit, as on a full disk; then there is room again."""
-    job = replace(job, outputs=('label', 'overlay', 'pedestrian_stop'))
+    images = 120  # whose bag is larger than the room that is kept for an index
+    bag = write_bag(tmp_path / 'long', drive_rows(images, range(10, 25)), chunk_rows=20)
+    job = replace(job, source=bag, outputs=('label', 'overlay', 'pedestrian_stop'))
     expected = whole(job, tmp_path)
     limit = int(0.7 * len(expected['replay.mcap']))
     run = subprocess.run(
@@ -177,10 +179,26 @@ def test_a_full_disk_leaves_a_readable_bag_and_a_sentence(job: ReplayJob, tmp_pa
     assert run.returncode == 1, said
     assert 'could not be finished: the disk is full' in said
     assert f'can be read in {partial}. Make room, and go on with: --resume' in said
-    assert 0 < len(messages_of(partial, LABEL)) < 40
+    assert 0 < len(messages_of(partial, LABEL)) < images
     assert (partial / 'metadata.yaml').exists()
     replay(replace(job, resume=True))
     assert bytes_of(job.output) == expected
+
+
+def test_a_disk_that_is_full_from_the_beginning_is_one_sentence(
+    job: ReplayJob, tmp_path: Path
+) -> None:
+    run = subprocess.run(
+        [sys.executable, '-c', FULL_DISK, '4096'],
+        input=pickle.dumps(job), capture_output=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert (run.returncode, run.stdout) == (1, b'')
+    assert run.stderr.decode() == (
+        f'{tmp_path / "out.partial"} cannot be begun: File too large. Make room there, or name '
+        'another output.\n'
+    )
+    replay(job)
+    assert job.output.exists()
 
 
 def cut_off(bag: Path, folder: Path, share: float) -> Path:

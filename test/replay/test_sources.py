@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -21,6 +22,7 @@ from rosbags.rosbag1 import Writer as Writer1
 from rosbags.rosbag2 import CompressionMode, StoragePlugin
 from rosbags.typesys import Stores, get_typestore
 
+from seg_ros.cli import main
 from seg_ros.core.errors import ConfigurationError
 from seg_ros.core.geometry.camera import Camera
 from seg_ros.core.parameters.node_config import NodeConfig
@@ -314,6 +316,22 @@ def test_parameters_come_from_the_file_of_the_node_and_from_the_command_line(
     assert (config.stop.hold_s, config.mount.z, config.engine) == (3.5, (1.4,), 'roadsynth')
     assert config_of(REPOSITORY / 'config' / 'segmentation.yaml', ()) == (NodeConfig())
     assert config_of(REPOSITORY / 'config' / 'small_robot.yaml', ()).vehicle.max_speed_mps == 2.0
+
+
+def test_what_the_node_would_warn_of_is_a_note_of_the_replay(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bag = write_bag(tmp_path / 'drive', list(drive_rows(3)))
+    file = tmp_path / 'parameters.yaml'
+    file.write_text(
+        '/**:\n  ros__parameters:\n    planner_hz: 5.0\n    stop.vehicle_front_m: 2.0\n'
+    )
+    words = ['replay', str(bag), '-o', str(tmp_path / 'out'), '--json', '--params', str(file)]
+    assert main([*words, '-p', 'engine:=roadsynth', '-p', 'backend:=canned']) == 0
+    printed = capsys.readouterr()
+    for sentence in ('There is no parameter planner_hz', 'is called vehicle.front_m now'):
+        assert any(sentence in note for note in json.loads(printed.out)['notes'])
+        assert printed.err.count(sentence) == 1
 
 
 def test_old_names_of_parameters_work_and_are_warned_of(

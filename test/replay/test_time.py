@@ -113,6 +113,20 @@ def test_by_the_stamps_there_is_always_a_heartbeat_and_what_is_wrong_is_told(
         assert all(stop for _, stop in found)
 
 
+@pytest.mark.parametrize('back_ms', [20, 150, 900])
+def test_a_camera_whose_stamps_step_back_a_little_is_told_once(
+    tmp_path: Path, config: NodeConfig, back_ms: int
+) -> None:
+    at = [BEGIN_NS + number * PERIOD_NS for number in range(IMAGES)]
+    shift_ns = PERIOD_NS + back_ms * 10**6  # of every image from the sixth on
+    rows = [item for item in drive_rows(IMAGES) if item.topic == IMAGE]
+    rows = stamped(rows, lambda at_ns: at_ns - shift_ns * (at_ns >= at[5]))
+    summary = run(tmp_path, config, rows, by_stamps=True)
+    assert summary.frames == IMAGES
+    (told,) = [sentence for sentence in summary.trouble if 'go back' in sentence]
+    assert f'stamps of {IMAGE} go back, first by {back_ms / 1000:.3f} s at message 5' in told
+
+
 def test_where_nothing_could_be_read_the_known_reason_is_in_the_refusal(
     tmp_path: Path, config: NodeConfig
 ) -> None:

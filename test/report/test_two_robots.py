@@ -87,3 +87,25 @@ def test_the_report_has_notes_in_its_json_and_on_stderr(
     (note,) = json.loads(printed.out)['notes']
     assert 'metadata.yaml is not used' in note
     assert note in printed.err
+
+
+def test_a_name_is_a_whole_name_even_with_slashes(tmp_path: Path, both: Path) -> None:
+    rows = rows_of(both)
+    more = [row._replace(topic=row.topic.replace('/robot1/', '/robot10/')) for row in rows]
+    bag = write_bag(tmp_path / 'three', [*rows, *(row for row in more if row not in rows)])
+    for name in ('/robot1', 'robot1/', '/robot1/segmentation'):
+        assert read_drive(bag, name).topics.label == '/robot1/segmentation/label'
+
+
+def test_a_message_that_is_cut_does_not_spoil_a_report(tmp_path: Path, both: Path) -> None:
+    rows = [row for row in rows_of(both) if row.topic.startswith('/robot1/')]
+    late_ns = rows[-1].recorded_ns + 1
+    last = {row.topic: row for row in rows}
+    cut = [row._replace(recorded_ns=late_ns, data=row.data[:2]) for row in last.values()]
+    first = [row._replace(recorded_ns=rows[0].recorded_ns - 1) for row in cut]
+    drive = read_drive(write_bag(tmp_path / 'cut', [*first, *rows, *cut]))
+    whole = read_drive(write_bag(tmp_path / 'whole', rows))
+    assert [row.stamp_ns for row in drive.frames] == [row.stamp_ns for row in whole.frames]
+    assert len(drive.beats) == len(whole.beats)
+    assert any('/robot1/segmentation/label' in note for note in drive.notes)
+    assert any('/robot1/segmentation/classes' in note for note in drive.notes)

@@ -18,12 +18,15 @@ from seg_ros.commands.evaluate.evaluated_camera import EvaluatedCamera
 from seg_ros.commands.evaluate.label_figures import LabelFigures
 from seg_ros.commands.evaluate.labelled_folder import LabelledPicture, labelled_pictures
 from seg_ros.commands.evaluate.metrics import ConfusionMatrix, confusion_picture
+from seg_ros.commands.shared.node_parameters import (
+    add_parameter_arguments,
+    config_from_arguments,
+)
 from seg_ros.commands.shared.numbers import one_or_more, zero_or_more
 from seg_ros.commands.shared.output_folder import claim
 from seg_ros.commands.shared.progress import Progress
 from seg_ros.core.errors import ConfigurationError
 from seg_ros.core.labels import LabelMap
-from seg_ros.core.parameters.node_config import NodeConfig
 from seg_ros.core.types import LabelImage
 from seg_ros.inference.engine import load_engine
 from seg_ros.inference.registry import BACKENDS, create_backend
@@ -208,13 +211,21 @@ class LabelTally:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the options of the segmentation task."""
-    parser.add_argument('--engine', default='roadseg', help='name or path of an engine')
+    parser.add_argument('--engine', help='name or folder (as the parameters say: roadseg)')
     parser.add_argument(
-        '--network-size', default='', metavar='WxH', help="another size than the engine's own"
+        '--network-size',
+        metavar='WxH',
+        help="another size than the engine's own (as the parameters say)",
     )
-    parser.add_argument('--backend', default='auto', choices=('auto', *BACKENDS))
-    parser.add_argument('--precision', default='auto', help='auto, fp32, bf16 or int8')
-    parser.add_argument('--threads', type=zero_or_more, default=0, help='0: one per free core')
+    parser.add_argument('--backend', choices=('auto', *BACKENDS), help='(as the parameters say)')
+    parser.add_argument(
+        '--precision', help='auto, fp32, bf16 or int8 (as the parameters say: auto)'
+    )
+    parser.add_argument(
+        '--threads',
+        type=zero_or_more,
+        help='of inference; 0: one per core (as the parameters say: 0)',
+    )
     parser.add_argument('--dataset', type=Path, required=True, help='folder of labelled pictures')
     parser.add_argument('--split', default='', help='its sub-folder: train, val, test')
     parser.add_argument(
@@ -230,26 +241,37 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument('--every', type=one_or_more, default=1, help='take every Nth picture')
     parser.add_argument('-o', '--output', type=Path, default=Path('out/evaluate'))
+    add_parameter_arguments(parser)
     parser.add_argument('--json', action='store_true', help='print the figures as JSON only')
 
 
 def main(arguments: argparse.Namespace) -> int:
     """Evaluates, leaves pictures, prints the figures."""
     claim(arguments.output, 'evaluate', WRITTEN, [arguments.dataset / arguments.split])
-    engine = load_engine(arguments.engine, network_size=arguments.network_size)
+    notes: list[str] = []
+    config = config_from_arguments(arguments, notes.append)
+    engine = load_engine(
+        arguments.engine or config.engine,
+        network_size=arguments.network_size or config.network_size,
+    )
     backend = create_backend(
-        arguments.backend, engine, threads=arguments.threads, precision=arguments.precision
+        arguments.backend or config.backend,
+        engine,
+        threads=config.inference_threads if arguments.threads is None else arguments.threads,
+        precision=arguments.precision or config.precision,
     ).backend
     tally = LabelTally(engine.label_map, CAMVID_CLASSES if arguments.ids == 'camvid' else None)
-    camera = EvaluatedCamera(backend, NodeConfig(), clock_ns=time.perf_counter_ns)
+    camera = EvaluatedCamera(backend, config, clock_ns=time.perf_counter_ns)
     folder = arguments.dataset / arguments.split
     pictures = list(labelled_pictures(folder, are_instances=arguments.instances))
     pictures = pictures[:: arguments.every]
-    scores, seconds, notes = [], 0.0, []
+    scores, seconds = [], 0.0
+    is_noted = False
     with Progress(sys.stderr) as progress:
         for count, picture in enumerate(pictures, start=1):
             image, truth = picture.rgb_and_labels()
-            if not notes and (note := picture.note()):
+            if not is_noted and (note := picture.note()):
+                is_noted = True
                 notes.append(note)
             perceived = camera.process(image, 0, images=LABEL)
             labels = perceived.images.label

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 from seg_ros.core.parameters.node_config import NodeConfig
@@ -35,13 +36,20 @@ def add_parameter_arguments(parser: argparse._ActionsContainer) -> None:
     )
 
 
-def config_from_arguments(arguments: argparse.Namespace) -> NodeConfig:
+def config_from_arguments(
+    arguments: argparse.Namespace, warn: Callable[[str], object] | None = None
+) -> NodeConfig:
     """Returns the parameters as a node would have them.
+
+    Args:
+        arguments: Of the command line.
+        warn: Is told what the node would warn of; None logs it.
 
     Raises:
         ConfigurationError: The node would refuse them.
     """
-    return config_of(arguments.params, arguments.assignments, _node(arguments))
+    given = arguments.params, arguments.assignments, _node(arguments)
+    return config_of(*given) if warn is None else config_of(*given, warn)
 
 
 def assignments_from_arguments(arguments: argparse.Namespace) -> list[str]:

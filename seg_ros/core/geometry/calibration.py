@@ -8,6 +8,7 @@ REP 104). Everything that reads a calibration reads it here.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -22,8 +23,16 @@ __all__ = ['RegionOfInterest', 'SensorCalibration']
 
 Float64Array = NDArray[np.float64]
 
-OTHER_NAMES = {'fisheye': 'equidistant'}  # as OpenCV and its users call it
-RATIONAL_COUNTS = (8, 12, 14)  # coefficients of which plumb_bob, with 4 or 5, is the beginning
+OTHER_NAMES = {  # as OpenCV, Kalibr, GenICam and their users call them
+    'fisheye': 'equidistant', 'kannala_brandt': 'equidistant', 'kannala_brandt4': 'equidistant',
+    'radtan': 'plumb_bob', 'radial_tangential': 'plumb_bob', 'brown_conrady': 'plumb_bob',
+    'rational': 'rational_polynomial', 'none': '', 'pinhole': '',
+}  # fmt: skip
+BETWEEN_WORDS = re.compile(r'[\s_-]+')
+PLUMB_BOB_COUNTS, RATIONAL_COUNTS = (
+    (4, 5),
+    (8, 12, 14),
+)  # the former are the beginning of the latter
 
 UNCALIBRATED = (
     'The camera is not calibrated: k and p of its CameraInfo are zero. Calibrate it and publish '
@@ -203,10 +212,14 @@ class SensorCalibration:
 
 def _named(model: str, d: tuple[float, ...]) -> tuple[str, Float64Array]:
     """Returns a distortion model by OpenCV's measure, whatever the driver calls it."""
-    model = OTHER_NAMES.get(model, model)
+    name = BETWEEN_WORDS.sub('_', model.strip().lower())
+    name = OTHER_NAMES.get(name, name)
+    model = name if name in COEFFICIENT_COUNTS else model
     coefficients = np.array(d, np.float64)
     if model == 'plumb_bob' and coefficients.size in RATIONAL_COUNTS:
         model = 'rational_polynomial'
+    elif model == 'rational_polynomial' and coefficients.size in PLUMB_BOB_COUNTS:
+        model = 'plumb_bob'
     counts = COEFFICIENT_COUNTS.get(model, ())
     # Zeros behind the last coefficient that a model has say nothing
     while coefficients.size > max(counts, default=coefficients.size) and not coefficients[-1]:

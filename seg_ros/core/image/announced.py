@@ -16,7 +16,10 @@ from typing import NamedTuple
 
 from seg_ros.core.errors import FrameError
 
-__all__ = ['KINDS', 'MAX_PIXELS', 'Announced', 'announced', 'check_pixels', 'is_turned']
+__all__ = [
+    'KINDS', 'MAX_PIXELS', 'Announced', 'announced', 'check_pixels', 'has_more_pictures',
+    'is_turned',
+]  # fmt: skip
 
 MAX_PIXELS = 7680 * 4320  # 8K UHD, the largest format of video; cameras of robots have a tenth
 
@@ -26,6 +29,8 @@ JPEG_ALONE = {0x01, *range(0xD0, 0xDA)}  # markers without a length: TEM, RST, S
 # Each scan of a progressive JPEG costs a pass over the whole picture, and may have no bytes
 MOST_SCANS = 32  # jpegtran and mozjpeg write up to a dozen
 NEAR = 64  # hits that are looked at where the place of a size is not fixed
+GIF_PICTURE, GIF_END = 0x2C, 0x3B
+WEBP_MOVES = 0x02
 EXIF_ORIENTATION, EXIF_UPRIGHT = 0x0112, 1
 PNM_HEAD = re.compile(rb'P[1-6](?:\s|#[^\n]*\n)+(\d{1,9})(?:\s|#[^\n]*\n)+(\d{1,9})\s')
 
@@ -76,6 +81,50 @@ def check_pixels(width: int, height: int, max_pixels: int, scans: int = 1) -> No
             'size_too_large',
             f'The image is a JPEG of {scans} scans, up to {MOST_SCANS} are read. Save it again.',
         )
+
+
+def has_more_pictures(file: bytes) -> bool:
+    """Returns whether an image file holds more pictures than the one that is read of it.
+
+    That is so of an animation (GIF, WebP, PNG, AVIF) and of a TIFF with several pages.
+    """
+    try:
+        if file.startswith((b'GIF87a', b'GIF89a')):
+            return _gif_has_more(file)
+        if file[:4] == b'RIFF':
+            return file[12:16] == b'VP8X' and bool(file[20] & WEBP_MOVES)
+        if file.startswith(b'\x89PNG'):
+            return 0 <= file.find(b'acTL') < file.find(b'IDAT')  # it must come before
+        if file.startswith((b'II*\0', b'MM\0*')):
+            order = '<' if file[:2] == b'II' else '>'
+            (at,) = struct.unpack_from(f'{order}I', file, 4)
+            (count,) = struct.unpack_from(f'{order}H', file, at)
+            return struct.unpack_from(f'{order}I', file, at + 2 + 12 * count) != (0,)
+        return file[4:12] == b'ftypavis'
+    except (struct.error, IndexError):  # it ends before
+        return False
+
+
+def _gif_has_more(file: bytes) -> bool:
+    at = 13 + _gif_colours(file[10])
+    pictures = 0
+    while file[at] != GIF_END:
+        if file[at] == GIF_PICTURE:
+            pictures += 1
+            if pictures > 1:
+                return True
+            at += 10 + _gif_colours(file[at + 9]) + 1
+        else:
+            at += 2  # an extension and its label
+        while file[at]:  # blocks, each after its length; an empty one is the last
+            at += 1 + file[at]
+        at += 1
+    return False
+
+
+def _gif_colours(flags: int) -> int:
+    """Bytes of a colour table, 0 without one."""
+    return 3 << (flags & 7) + 1 if flags & 0x80 else 0
 
 
 def is_turned(file: bytes) -> bool:

@@ -53,8 +53,8 @@ class NodeConfig:
     image_is_rectified: str = option(
         'auto',
         'Whether the distortion was taken out of the images already, so that P of the CameraInfo '
-        'counts and not K and D; auto goes by the topic, after remapping: image_rect, and what '
-        'begins with it, is rectified.',
+        'counts and not K and D; auto goes by the topic, after remapping: what has rect or '
+        'rectified in its name, like image_rect or image_rect_color, is.',
         choices=('auto', 'true', 'false'),
     )
     qos_reliability: str = option(

@@ -11,6 +11,7 @@ import pytest
 
 from seg_ros.commands.evaluate import navigation as evaluate_navigation
 from seg_ros.commands.evaluate.navigation import NavigationTally
+from seg_ros.core.errors import ConfigurationError
 from seg_ros.core.navigation.instances import Instances
 from seg_ros.core.navigation.navigator import Navigation
 from seg_ros.core.navigation.obstacles import Obstacles
@@ -88,3 +89,25 @@ def test_the_drives_are_measured_and_printed_as_json(
     assert figures['false_marks_per_1000_frames'] == 0.0
     assert figures['panoptic_quality_person'] > 0.75
     assert math.isfinite(figures['cost_ms']['p95'])
+
+
+@pytest.mark.parametrize(
+    ('assignment', 'is_missed'),
+    [('navigation.max_range_m:=3.0', True), ('jpeg_quality:=50', False)],
+)
+def test_it_measures_what_the_parameters_make_of_it(
+    assignment: str, is_missed: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    parser = argparse.ArgumentParser()
+    evaluate_navigation.add_arguments(parser)
+    evaluate_navigation.main(parser.parse_args(['--frames', '4', '--json', '-p', assignment]))
+    figures = json.loads(capsys.readouterr().out)
+    assert (figures['missed_share'] > 0.9) is is_missed
+
+
+def test_zones_of_the_parameters_are_refused_for_the_task_has_its_own() -> None:
+    parser = argparse.ArgumentParser()
+    evaluate_navigation.add_arguments(parser)
+    words = ['-p', 'zones.names:=door', '-p', 'zones.polygons:=ground 1 1 2 1 2 0']
+    with pytest.raises(ConfigurationError, match='a zone of its own'):
+        evaluate_navigation.main(parser.parse_args(words))

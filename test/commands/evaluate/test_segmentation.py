@@ -200,3 +200,31 @@ def test_a_folder_without_labels_is_refused(tmp_path: Path) -> None:
     words = ['--engine', str(engine), '--backend', 'canned', '--ids', 'engine']
     with pytest.raises(ConfigurationError, match='side by side'):
         main([*words, '--dataset', str(tmp_path)])
+
+
+def test_it_goes_by_the_parameters_and_tells_what_they_hold_for_nobody(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    engine = write_engine(tmp_path / 'tiny')
+    (tmp_path / 'data').mkdir()
+    labels = np.zeros(SIZE_WH[::-1], np.uint8)
+    picture = np.full((*labels.shape, 3), COLOURS[0][::-1], np.uint8)
+    cv2.imwrite(str(tmp_path / 'data/a.png'), picture)
+    cv2.imwrite(str(tmp_path / 'data/a.label.png'), labels)
+    file = tmp_path / 'mine.yaml'
+    file.write_text(
+        f'/**:\n  ros__parameters:\n    engine: {engine}\n    backend: canned\n'
+        '    network_size: 96x48\n    planner_hz: 5.0\n'
+    )
+    words = ['--dataset', str(tmp_path / 'data'), '--ids', 'engine', '--json']
+    words += ['--params', str(file), '-o', str(tmp_path / 'out')]
+    assert main(words) == 0
+    printed = capsys.readouterr()
+    figures = json.loads(printed.out)
+    assert figures['network_size'] == [96, 48]
+    assert (figures['engine'], figures['backend']) == ('tiny', 'canned')
+    (note,) = figures['notes']
+    assert 'There is no parameter planner_hz' in note
+    assert note in printed.err
+    assert main([*words, '--network-size', '64x32']) == 0  # an option wins
+    assert json.loads(capsys.readouterr().out)['network_size'] == [64, 32]

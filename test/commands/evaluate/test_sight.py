@@ -94,7 +94,8 @@ def test_the_task_tells_both_shares_and_skips_what_is_not_there(
     for index in range(2):
         cv2.imwrite(str(folder / f'{index}.png'), picture[..., ::-1])
     code = main([
-        'evaluate', '--task', 'sight', '--engine', str(engine), '--backend', 'canned', '--json',
+        'evaluate', '--task', 'sight', '--json',
+        '-p', f'engine:={engine}', '-p', 'backend:=canned',
         '--dataset', str(folder), '--dataset', str(tmp_path / 'gone'), '--scenes', '1',
         '--families', 'white noise', 'over-exposure',
     ])  # fmt: skip
@@ -102,6 +103,7 @@ def test_the_task_tells_both_shares_and_skips_what_is_not_there(
     assert code == 0
     assert 'Skipped: there is no folder' in said.err
     figures = json.loads(said.out)
+    assert figures['notes'] == [f'Skipped: there is no folder {tmp_path / "gone"}.']
     assert figures['clean']['road']['clean_refused_share'] == 0.0
     assert figures['false_clear_share_others'] == 0.0  # over-exposure: white
     assert set(figures['families']) == {'white noise', 'over-exposure'}

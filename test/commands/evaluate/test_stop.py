@@ -298,7 +298,7 @@ def test_the_command_prints_json(
     parser = argparse.ArgumentParser()
     evaluate_stop.add_arguments(parser)
     assert evaluate_stop.main(parser.parse_args(['--json'])) == 1
-    assert json.loads(capsys.readouterr().out) == {'events': 1, 'event_recall': 0.5}
+    assert json.loads(capsys.readouterr().out) == {'events': 1, 'event_recall': 0.5, 'notes': []}
 
 
 def person_at(column: int) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:

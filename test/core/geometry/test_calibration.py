@@ -245,6 +245,13 @@ def test_what_does_not_say_enough_is_refused(
     [
         ('fisheye', (0.1, 0.2, 0.3, 0.4), 'equidistant', (0.1, 0.2, 0.3, 0.4)),
         ('equidistant', (0.1, 0.2, 0.3, 0.4, 0.0), 'equidistant', (0.1, 0.2, 0.3, 0.4)),
+        ('Kannala-Brandt', (0.1, 0.2, 0.3, 0.4), 'equidistant', (0.1, 0.2, 0.3, 0.4)),
+        ('EQUIDISTANT', (0.1, 0.2, 0.3, 0.4), 'equidistant', (0.1, 0.2, 0.3, 0.4)),
+        ('Brown Conrady', WEBCAM, 'plumb_bob', WEBCAM),
+        ('radtan', WEBCAM[:4], 'plumb_bob', WEBCAM[:4]),
+        ('rational_polynomial', WEBCAM, 'plumb_bob', WEBCAM),
+        ('none', (0.0,) * 5, '', ()),
+        ('Pinhole', (), '', ()),
         ('plumb_bob', WIDE, 'rational_polynomial', WIDE),
         ('plumb_bob', (*WIDE, 0.0, 0.0, 0.0, 0.0), 'rational_polynomial', (*WIDE, *(0.0,) * 4)),
         ('plumb_bob', WEBCAM, 'plumb_bob', WEBCAM),
@@ -258,7 +265,10 @@ def test_a_lens_has_one_meaning_whatever_its_driver_calls_it(
     assert tuple(intrinsics.d) == same_d
 
 
-@pytest.mark.parametrize(('model', 'd'), [('plumb_bob', (0.1,) * 6), ('thin_prism', (0.1,))])
+@pytest.mark.parametrize(('model', 'd'), [
+    ('plumb_bob', (0.1,) * 6), ('thin_prism', (0.1,)), ('Inverse Brown Conrady', (0.1,) * 5),
+    ('none', (0.1,) * 5), ('omni', (0.0,) * 4),
+])  # fmt: skip
 def test_a_lens_that_nobody_knows_is_refused(model: str, d: tuple[float, ...]) -> None:
     with pytest.raises(ConfigurationError):
         sensor(640, 360, 320.0, distortion_model=model, d=d).intrinsics((640, 360))

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -101,7 +102,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(arguments: argparse.Namespace) -> int:
     """Evaluates and prints; returns 1 when a figure misses its bar, else 0."""
-    config = config_from_arguments(arguments)
+    notes: list[str] = []
+    config = config_from_arguments(arguments, notes.append)
+    for note in notes:
+        print(note, file=sys.stderr)
     if arguments.pictures:
         arguments.pictures.mkdir(parents=True, exist_ok=True)
     if arguments.dataset:
@@ -117,7 +121,7 @@ def main(arguments: argparse.Namespace) -> int:
             None if arguments.pitch_deg is None else math.radians(arguments.pitch_deg),
             _dataset_writer(arguments.pictures),
         )
-        print(json.dumps(figures) if arguments.json else _lines(figures))
+        print(json.dumps({**figures, 'notes': notes}) if arguments.json else _lines(figures))
         return 0
     network = _network(arguments, config) if arguments.labels == 'network' else None
     figures = evaluate_drives(
@@ -130,7 +134,7 @@ def main(arguments: argparse.Namespace) -> int:
     if arguments.loop_km:
         loop = drive_loop(arguments.loop_km, config=config.lane)
         figures['closed_loop'] = asdict(loop)
-    print(json.dumps(figures) if arguments.json else _table(figures))
+    print(json.dumps({**figures, 'notes': notes}) if arguments.json else _table(figures))
     return 0 if _holds(figures, BARS[arguments.labels]) else 1
 
 

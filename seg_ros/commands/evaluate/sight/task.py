@@ -40,8 +40,12 @@ from seg_ros.commands.evaluate.sight.clips import (
     with_noise,
 )
 from seg_ros.commands.evaluate.sight.pictures import CleanPicture, clean_pictures
+from seg_ros.commands.shared.node_parameters import (
+    add_parameter_arguments,
+    config_from_arguments,
+)
+from seg_ros.commands.shared.numbers import zero_or_more
 from seg_ros.commands.shared.progress import Progress
-from seg_ros.core.parameters.node_config import NodeConfig
 from seg_ros.core.stop.decision import StopKind
 from seg_ros.core.types import RgbImage
 from seg_ros.core.units import NS_PER_S
@@ -68,9 +72,13 @@ Z_95 = 1.96  # of a confidence interval of 95 %
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the command line."""
-    parser.add_argument('--engine', default='roadseg', help='name or folder of an engine')
-    parser.add_argument('--backend', choices=['auto', *BACKENDS], default='auto')
-    parser.add_argument('--threads', type=int, default=0, help='0: one per free core')
+    parser.add_argument('--engine', help='name or folder (as the parameters say: roadseg)')
+    parser.add_argument('--backend', choices=('auto', *BACKENDS), help='(as the parameters say)')
+    parser.add_argument(
+        '--threads',
+        type=zero_or_more,
+        help='of inference; 0: one per core (as the parameters say: 0)',
+    )
     parser.add_argument(
         '--dataset', type=Path, action='append', default=None, metavar='FOLDER',
         help=f'clean pictures; may be given several times, such as {", ".join(DATASETS)}; one '
@@ -83,16 +91,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--families', nargs='+', choices=(*FAMILIES, *STUCK), default=[*FAMILIES, *STUCK]
     )
+    add_parameter_arguments(parser)
     parser.add_argument('--json', action='store_true', help='print one row of JSON')
 
 
 def main(arguments: argparse.Namespace) -> int:
     """Measures; returns the exit code."""
+    notes: list[str] = []
+    config = config_from_arguments(arguments, notes.append)
     folders = arguments.dataset or []
     there = [folder for folder in folders if folder.is_dir()]
-    for folder in folders:
-        if folder not in there:
-            print(f'Skipped: there is no folder {folder}.', file=sys.stderr)
+    notes += [f'Skipped: there is no folder {row}.' for row in folders if row not in there]
+    for note in notes:
+        print(note, file=sys.stderr)
     if not there:
         print(
             'Nothing was measured: give folders with clean pictures, --dataset FOLDER.',
@@ -103,17 +114,19 @@ def main(arguments: argparse.Namespace) -> int:
     for folder in there:
         for picture in clean_pictures(folder, arguments.pictures):
             sets.setdefault(picture.dataset, []).append(picture)
-    engine = load_engine(arguments.engine)
-    backend = create_backend(arguments.backend, engine, threads=arguments.threads).backend
+    engine = load_engine(arguments.engine or config.engine)
+    threads = config.inference_threads if arguments.threads is None else arguments.threads
+    backend = create_backend(arguments.backend or config.backend, engine, threads=threads).backend
     with contextlib.closing(backend), Progress(sys.stderr) as progress:
-        judge = _Judge(EvaluatedCamera(backend, NodeConfig()))
+        judge = _Judge(EvaluatedCamera(backend, config))
         clean = _clean_figures(judge, sets, progress)
         scenes = _clear_scenes(judge, sets, arguments.scenes)
         known = () if engine.domain is None else tuple(engine.domain.weights)
         blind = _blind_figures(judge, scenes, arguments.families, known, progress)
         hard = _hard_figures(judge, scenes, progress)
     figures = {
-        'engine': engine.name, 'knows_domain': engine.domain is not None, **clean, **hard, **blind
+        'engine': engine.name, 'knows_domain': engine.domain is not None, **clean, **hard, **blind,
+        'notes': notes,
     }  # fmt: skip
     print(json.dumps(figures) if arguments.json else _report(figures))
     return 0

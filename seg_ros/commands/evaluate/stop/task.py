@@ -126,7 +126,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(arguments: argparse.Namespace) -> int:
     """Measures and prints; returns 1 when a figure misses its bar, else 0."""
-    given = config_from_arguments(arguments)
+    notes: list[str] = []
+    given = config_from_arguments(arguments, notes.append)
+    for note in notes:
+        print(note, file=sys.stderr)
     config = given.stop
     if arguments.image_polygon:
         polygon = tuple(arguments.image_polygon)
@@ -156,7 +159,7 @@ def main(arguments: argparse.Namespace) -> int:
                 arguments.drill_events,
             )
     bars = bars_for(labels, config.hold_s)
-    print(json.dumps(figures) if arguments.json else table_of(figures, bars))
+    print(json.dumps({**figures, 'notes': notes}) if arguments.json else table_of(figures, bars))
     return 1 if missed_bars(figures, bars) else 0
 
 
