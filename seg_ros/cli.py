@@ -89,6 +89,9 @@ COMMANDS = {
     'gpu-check': Command(
         'seg_ros.commands.gpu.command', "check this machine's GPU, with TensorRT"
     ),
+    'tune': Command(
+        'seg_ros.commands.tune.command', 'measure what runs an engine fastest on this CPU'
+    ),
     'engines': Command(
         'seg_ros.commands.engines.command', 'list, verify and prune TensorRT plans'
     ),
