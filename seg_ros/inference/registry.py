@@ -280,7 +280,7 @@ def _measured_meanwhile(
             raise BackendError(why)
         return chosen.backend
 
-    backend = SwitchableBackend(serving.backend, build, make, 'what was measured', is_tune=True)
+    backend = SwitchableBackend(serving.backend, build, make, 'what is fastest', is_tune=True)
     return ChosenBackend(
         backend, f'what is fastest here is being measured, once; until then {serving.reason}'
     )

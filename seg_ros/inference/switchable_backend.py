@@ -99,13 +99,20 @@ class SwitchableBackend:
 
     def status(self) -> BackendStatus:
         """Returns what is going on; never waits."""
+        if self._state == FAILED and self._is_tune:
+            return BackendStatus(
+                FAILED, 0.0, f'{self.name} serves; what is fastest is not known: {self._failure}'
+            )
         if self._state == FAILED:
             return BackendStatus(
                 FAILED, 0.0, f'{self.name} serves, for {self._better} failed: {self._failure}'
             )
         if self._state == READY:
-            since = 'it was measured' if self._is_tune else 'its plan is built'
-            return BackendStatus(READY, 1.0, f'{self.name} serves since {since}')
+            if self._is_tune:
+                return BackendStatus(
+                    READY, 1.0, f'{self.name} serves, measured to be the fastest: {self.detail}'
+                )
+            return BackendStatus(READY, 1.0, f'{self.name} serves since its plan is built')
         build = self._build.state()
         if self._state == LOADING:
             return BackendStatus(LOADING, 1.0, f'{self.name} serves while {self._better} loads')

@@ -42,6 +42,7 @@ from seg_ros.inference.tuning.memory import IMAGE_HZ, remember, tune_key
 __all__ = ['add_arguments', 'main', 'tuned_rows']
 
 MOST_CAMERAS = 16
+LIMIT_S = 20.0  # that the node waits: something hangs, or the machine is far too slow
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -121,6 +122,9 @@ def main(words: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(words)
     if stat.S_ISFIFO(os.fstat(sys.stdin.fileno()).st_mode):
         threading.Thread(target=_end_with_caller, daemon=True).start()
+        limit = threading.Timer(LIMIT_S, _give_up)
+        limit.daemon = True
+        limit.start()
     try:
         engine = load_engine(arguments.engine, network_size=arguments.network_size)
         pictures = np.ascontiguousarray(seeded_pictures(engine.network_size_wh))
@@ -138,6 +142,13 @@ def _tell_step(text: str, share: float) -> None:
 
 def _tell(row: dict[str, object]) -> None:
     print(json.dumps(row), flush=True)
+
+
+def _give_up() -> None:
+    _tell(
+        {'failed': f'it was not measured within {LIMIT_S:.0f} s. Run seg_ros tune, without haste'}
+    )
+    os._exit(1)
 
 
 def _end_with_caller() -> None:

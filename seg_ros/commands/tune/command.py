@@ -37,7 +37,7 @@ from seg_ros.recordings.image_file import in_natural_order, is_image, rgb_of_fil
 
 __all__ = ['add_arguments', 'main']
 
-PATIENT = Effort(first_runs=8, rounds=24, busy_rounds=12, budget_s=120.0)
+PATIENT = Effort(first_runs=8, rounds=24, busy_rounds=12, budget_s=120.0, turns_s=60.0)
 MOST_PICTURES = 24  # real ones, spread over the folder
 
 

@@ -26,6 +26,7 @@ from seg_ros.inference.tuning.choice import LEAST_AGREEMENT, Candidate, Timing
 __all__ = ['Effort', 'candidates', 'measure', 'seeded_pictures', 'thread_counts']
 
 FINALISTS = 4
+LEAST_ROUNDS = 2
 MS_PER_S = 1e3
 REFERENCE = 'fp32'
 SURE = round(0.7 * 255)  # of a label; below that rounding may decide. bf16 gives 98.2 % of all
@@ -48,15 +49,17 @@ class Effort:
 
     Attributes:
         first_runs: Images of every candidate.
-        rounds: In which the finalists take turns, beside the cameras.
+        rounds: In which the finalists take turns, beside the cameras, at most.
         busy_rounds: The same beside a busy neighbour.
         budget_s: After which no other candidate is begun.
+        turns_s: After which no other round is begun, of both kinds; two there are in any case.
     """
 
     first_runs: int = 5
     rounds: int = 12
     busy_rounds: int = 6
-    budget_s: float = 14.0  # the rounds of the finalists come on top
+    budget_s: float = 8.0
+    turns_s: float = 4.0  # all in all less than the node's 20 s
 
 
 def thread_counts(cores: int) -> list[int]:
@@ -124,7 +127,9 @@ def measure(
                 rows[candidate] = _first_look(candidate, backend, pictures, reference, effort)
                 _drop_slowest(finalists, rows)
             tell('Measuring the fastest in turns', 0.8)
-            for candidate, times_ms in _in_turns(finalists, pictures, effort.rounds).items():
+            for candidate, times_ms in _in_turns(
+                finalists, pictures, effort.rounds, effort
+            ).items():
                 rows[candidate] = replace(
                     rows[candidate],
                     median_ms=_rounded(np.median(times_ms)),
@@ -132,7 +137,9 @@ def measure(
                 )
         tell('Measuring the fastest beside a busy neighbour', 0.9)
         with load(1):
-            for candidate, times_ms in _in_turns(finalists, pictures, effort.busy_rounds).items():
+            for candidate, times_ms in _in_turns(
+                finalists, pictures, effort.busy_rounds, effort
+            ).items():
                 rows[candidate] = replace(rows[candidate], busy_ms=_rounded(np.median(times_ms)))
     finally:
         for backend in finalists.values():
@@ -231,10 +238,16 @@ def _drop_slowest(
 
 
 def _in_turns(
-    finalists: dict[Candidate, InferenceBackend], pictures: RgbBatch, rounds: int
+    finalists: dict[Candidate, InferenceBackend],
+    pictures: RgbBatch,
+    rounds: int,
+    effort: Effort,
 ) -> dict[Candidate, list[float]]:
     times_ms: dict[Candidate, list[float]] = {candidate: [] for candidate in finalists}
+    end_s = time.monotonic() + effort.turns_s
     for run in range(rounds):
+        if run >= LEAST_ROUNDS and time.monotonic() > end_s:
+            break
         for candidate, backend in finalists.items():
             times_ms[candidate].append(_time_ms(backend, pictures, run))
     return times_ms

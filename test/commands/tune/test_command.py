@@ -20,7 +20,7 @@ from test.tiny_onnx import SIZE_WH, seeded_images, write_engine
 
 @pytest.fixture(autouse=True)
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(command, 'PATIENT', Effort(1, 1, 1, 120.0))
+    monkeypatch.setattr(command, 'PATIENT', Effort(1, 1, 1))
 
 
 @pytest.fixture
