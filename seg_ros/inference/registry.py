@@ -35,6 +35,7 @@ __all__ = [
     'PlanOptions',
     'TuneOptions',
     'create_backend',
+    'is_unmeasured',
     'probe_backends',
     'tune_command',
 ]
@@ -284,6 +285,18 @@ def _measured_meanwhile(
     return ChosenBackend(
         backend, f'what is fastest here is being measured, once; until then {serving.reason}'
     )
+
+
+def is_unmeasured(engine: Engine, cameras: int = 1, cache_path: Path | None = None) -> bool:
+    """Returns whether 'auto' would have to measure what is fastest here, or go by its rules."""
+    module = import_module(BACKENDS[WITH_PLANS].split(':')[0])
+    try:
+        module.version()
+        if module.auto_verdict('auto')[0]:
+            return False
+    except BackendError:
+        pass
+    return bool(recall(engine, tune_key(engine, cameras), cache_path).why)
 
 
 def tune_command(engine: Engine, cache_path: Path, cameras: int) -> list[str]:
