@@ -93,7 +93,7 @@ COMMANDS = {
         'seg_ros.commands.tune.command', 'measure what runs an engine fastest on this CPU'
     ),
     'engines': Command(
-        'seg_ros.commands.engines.command', 'list, verify and prune TensorRT plans'
+        'seg_ros.commands.engines.command', 'list engines; list, verify and prune TensorRT plans'
     ),
     'wrap': Command(
         'seg_ros.commands.wrap.command', "put the engine contract around a third party's network"

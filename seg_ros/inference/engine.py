@@ -21,6 +21,7 @@ from seg_ros.inference.spec import (
     domain_of,
     label_map_of,
     network_size_of,
+    origin_of,
     parse_network_size,
     read_spec,
 )
@@ -57,6 +58,7 @@ class Engine:
         training: What it was trained on, as the spec tells it.
         metrics: What was measured, as the spec tells it.
         domain: Which pictures it knows, None where nobody has measured it.
+        origin: Its licence and what it was trained on, in words.
     """
 
     name: str
@@ -70,6 +72,7 @@ class Engine:
     training: Mapping[str, Any] = field(default_factory=dict)
     metrics: Mapping[str, Any] = field(default_factory=dict)
     domain: Domain | None = None
+    origin: str = ''
 
 
 def load_engine(
@@ -114,6 +117,7 @@ def load_engine(
         training=spec.get('training', {}),
         metrics=spec.get('metrics', {}),
         domain=domain_of(spec, spec_path) if reads_domain else None,
+        origin=origin_of(spec),
     )
 
 

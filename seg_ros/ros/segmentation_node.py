@@ -218,7 +218,8 @@ class SegmentationNode(LifecycleNode):
         width, height = engine.network_size_wh
         self.get_logger().info(
             f'Engine {engine.name} ({width}x{height}, {len(engine.label_map.classes)} classes) '
-            f'runs on {backend.name}, {backend.detail}. {self.chosen.in_short}'
+            f'runs on {backend.name}, {backend.detail}. {self.chosen.in_short}; '
+            f'{engine.origin}'
         )
         self.get_logger().debug(self.chosen.reason)
         return TransitionCallbackReturn.SUCCESS

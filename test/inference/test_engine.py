@@ -245,3 +245,26 @@ def test_the_engines_of_this_repository_fit() -> None:
     repository = REPOSITORY / 'engines'
     for path in find_engines([repository]).values():
         assert load_engine(path).label_map.ids_with_role('drivable')
+
+
+UNKNOWN = 'unknown, its spec.yaml names none'
+
+
+@pytest.mark.parametrize(
+    ('changes', 'said'),
+    [
+        (
+            {'licence': 'MIT', 'training_data': 'streets; pretraining: ImageNet'},
+            'licence: MIT; training data: streets; pretraining: ImageNet',
+        ),
+        (
+            {'training': {'data': ['a', 'b'], 'pretraining': 'ImageNet'}},
+            f'licence: {UNKNOWN}; training data: a, b; pretraining: ImageNet',
+        ),
+        ({'training': None}, f'licence: {UNKNOWN}; training data: {UNKNOWN}'),
+    ],
+)
+def test_an_engine_says_its_licence_and_what_it_has_seen(
+    changes: dict[str, Any], said: str, tmp_path: Path
+) -> None:
+    assert load_engine(write_engine(tmp_path / 'tiny', **changes)).origin == said

@@ -78,7 +78,8 @@ def test_no_image_is_looked_at_and_the_stop_is_true_until_it_is_measured(
     finally:
         drive.close()
     said = capfd.readouterr().err
-    assert 'it is being measured\n' in said  # in short, not what was passed over
+    assert 'it is being measured; licence: ' in said  # in short, not what was passed over
+    assert 'training data: none\n' in said
 
 
 def test_a_measurement_that_fails_leaves_the_rules_at_work(

@@ -226,7 +226,7 @@ def test_the_model_card_holds_what_was_measured(tmp_path: Path) -> None:
     assert '| unseen | 3 | 64x48 | 50.00 | 75.00 |' in card
     assert '62.5' in card
     assert '| 90.0 |  | 0.25 |  |' in card
-    assert 'Licence: free for robots.' in card
+    assert 'Licence: free for robots. Training data: road; pretraining: none.' in card
     assert 'A toy.' in card
     assert f'Rows "of {tmp_path.name}": For robots.' in card
     assert '2000,0.5' in card  # the log's last row

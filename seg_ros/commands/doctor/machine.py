@@ -226,6 +226,6 @@ def _engine_row(name: str, folder: Path) -> CheckResult:
         True,
         f'{width}x{height}, {len(engine.label_map.classes)} classes, '
         f'{median(times_s) * 1e3:.1f} ms with {backend.name} ({backend.detail}); {chosen.reason}; '
-        f'{folder}',
+        f'{engine.origin}; {folder}',
         f'What is fastest here was not measured ({why}): seg_ros tune {name}' if why else '',
     )
