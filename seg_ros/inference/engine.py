@@ -27,6 +27,7 @@ from seg_ros.inference.spec import (
 )
 
 __all__ = [
+    'CPU_INT8_FILE',
     'INT8_FILE',
     'ONNX_FILE',
     'Engine',
@@ -39,6 +40,7 @@ __all__ = [
 
 ONNX_FILE = 'model.onnx'
 INT8_FILE = 'model.int8.onnx'
+CPU_INT8_FILE = 'model.int8-cpu.onnx'
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,7 @@ class Engine:
         metrics: What was measured, as the spec tells it.
         domain: Which pictures it knows, None where nobody has measured it.
         origin: Its licence and what it was trained on, in words.
+        cpu_int8_path: The graph with quantisation for OpenVINO on a CPU, or None.
     """
 
     name: str
@@ -73,6 +76,7 @@ class Engine:
     metrics: Mapping[str, Any] = field(default_factory=dict)
     domain: Domain | None = None
     origin: str = ''
+    cpu_int8_path: Path | None = None
 
 
 def load_engine(
@@ -102,9 +106,11 @@ def load_engine(
     size_wh = network_size_of(spec, spec_path)
     class_count = len(label_map.classes)
     check_contract(folder / ONNX_FILE, class_count, size_wh)
-    int8_path = folder / INT8_FILE if (folder / INT8_FILE).exists() else None
-    if int8_path is not None:
-        check_contract(int8_path, class_count, size_wh)
+    int8_path, cpu_int8_path = (
+        folder / name if (folder / name).exists() else None for name in (INT8_FILE, CPU_INT8_FILE)
+    )
+    for path in filter(None, (int8_path, cpu_int8_path)):
+        check_contract(path, class_count, size_wh)
     return Engine(
         name=spec['name'],
         folder=folder,
@@ -118,6 +124,7 @@ def load_engine(
         metrics=spec.get('metrics', {}),
         domain=domain_of(spec, spec_path) if reads_domain else None,
         origin=origin_of(spec),
+        cpu_int8_path=cpu_int8_path,
     )
 
 

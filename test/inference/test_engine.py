@@ -56,6 +56,9 @@ def test_only_name_size_and_classes_must_be_in_a_spec(tmp_path: Path) -> None:
 def test_an_int8_network_beside_the_other_is_found_and_checked(folder: Path) -> None:
     onnx.save(network(), folder / 'model.int8.onnx')
     assert load_engine(folder).int8_path == folder / 'model.int8.onnx'
+    assert load_engine(folder).cpu_int8_path is None
+    onnx.save(network(), folder / 'model.int8-cpu.onnx')
+    assert load_engine(folder).cpu_int8_path == folder / 'model.int8-cpu.onnx'
     onnx.save(network(classes=4), folder / 'model.int8.onnx')
     with pytest.raises(EngineError, match='names 5 classes'):
         load_engine(folder)

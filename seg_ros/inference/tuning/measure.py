@@ -78,6 +78,8 @@ def candidates(engine: Engine, precision: str = 'auto', threads: int = 0) -> lis
     kinds = [('onnxruntime', 'fp32'), ('openvino', 'fp32')]
     if bf16_instructions():
         kinds.append(('openvino', 'bf16'))
+    if engine.cpu_int8_path is not None:
+        kinds.append(('openvino', 'int8'))
     if engine.int8_path is not None:
         kinds.append(('onnxruntime', 'int8'))
     counts = [threads] if threads else thread_counts(available_cores())

@@ -62,7 +62,7 @@ def tune_key(engine: Engine, cameras: int = 1, image_hz: float = IMAGE_HZ) -> di
         EngineError: A file of the engine is gone.
     """
     digest = hashlib.sha256()
-    for path in filter(None, (engine.onnx_path, engine.int8_path)):
+    for path in filter(None, (engine.onnx_path, engine.int8_path, engine.cpu_int8_path)):
         digest.update(hashlib.sha256(read_model(path)).digest())
     width, height = engine.network_size_wh
     model, flags = _processor(CPUINFO)
