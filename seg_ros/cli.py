@@ -88,8 +88,11 @@ COMMANDS = {
     'gpu-check': Command(
         'seg_ros.commands.gpu.command', "check this machine's GPU, with TensorRT"
     ),
+    'tune': Command(
+        'seg_ros.commands.tune.command', 'measure what runs an engine fastest on this CPU'
+    ),
     'engines': Command(
-        'seg_ros.commands.engines.command', 'list, verify and prune TensorRT plans'
+        'seg_ros.commands.engines.command', 'list engines; list, verify and prune TensorRT plans'
     ),
     'wrap': Command(
         'seg_ros.commands.wrap.command', "put the engine contract around a third party's network"

@@ -180,6 +180,7 @@ def write_spec(folder: Path, name: str, size_wh: tuple[int, int], config: dict[s
         ],
         'unlabelled': UNLABELLED,
         'licence': config.get('licence', 'unknown: the config of the training names none'),
+        'training_data': training_data(config),
         'training': {
             'data': [row['name'] for row in config['sources']],
             'pretraining': config.get('pretraining', 'none'),
@@ -190,6 +191,14 @@ def write_spec(folder: Path, name: str, size_wh: tuple[int, int], config: dict[s
     }
     text = yaml.safe_dump(spec, sort_keys=False, default_flow_style=None, width=120)
     (folder / 'spec.yaml').write_text(text)
+
+
+def training_data(config: dict[str, Any]) -> str:
+    """Every set that the network has seen, in words: the config's, or the names of its sources."""
+    if 'training_data' in config:
+        return str(config['training_data'])
+    names = ', '.join(row['name'] for row in config['sources'])
+    return f'{names}; pretraining: {config.get("pretraining", "none")}'
 
 
 def agreement(network: nn.Module, path: Path, images: NDArray[np.uint8]) -> float:

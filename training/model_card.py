@@ -68,6 +68,8 @@ def write_card(
         f'by `{config_path}` (seed {config["seed"]}).'
     )
     licence = f'Licence: {spec.get("licence", "unknown")}.'
+    if seen := spec.get('training_data'):
+        licence += f' Training data: {seen}.'
     parts = [f'# {spec["name"]}', spec['description'], origin, licence]
     if config.get('notes'):
         parts += [str(config['notes']).strip()]

@@ -21,11 +21,13 @@ from seg_ros.inference.spec import (
     domain_of,
     label_map_of,
     network_size_of,
+    origin_of,
     parse_network_size,
     read_spec,
 )
 
 __all__ = [
+    'CPU_INT8_FILE',
     'INT8_FILE',
     'ONNX_FILE',
     'Engine',
@@ -38,6 +40,7 @@ __all__ = [
 
 ONNX_FILE = 'model.onnx'
 INT8_FILE = 'model.int8.onnx'
+CPU_INT8_FILE = 'model.int8-cpu.onnx'
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,8 @@ class Engine:
         training: What it was trained on, as the spec tells it.
         metrics: What was measured, as the spec tells it.
         domain: Which pictures it knows, None where nobody has measured it.
+        origin: Its licence and what it was trained on, in words.
+        cpu_int8_path: The graph with quantisation for OpenVINO on a CPU, or None.
     """
 
     name: str
@@ -70,6 +75,8 @@ class Engine:
     training: Mapping[str, Any] = field(default_factory=dict)
     metrics: Mapping[str, Any] = field(default_factory=dict)
     domain: Domain | None = None
+    origin: str = ''
+    cpu_int8_path: Path | None = None
 
 
 def load_engine(
@@ -99,9 +106,11 @@ def load_engine(
     size_wh = network_size_of(spec, spec_path)
     class_count = len(label_map.classes)
     check_contract(folder / ONNX_FILE, class_count, size_wh)
-    int8_path = folder / INT8_FILE if (folder / INT8_FILE).exists() else None
-    if int8_path is not None:
-        check_contract(int8_path, class_count, size_wh)
+    int8_path, cpu_int8_path = (
+        folder / name if (folder / name).exists() else None for name in (INT8_FILE, CPU_INT8_FILE)
+    )
+    for path in filter(None, (int8_path, cpu_int8_path)):
+        check_contract(path, class_count, size_wh)
     return Engine(
         name=spec['name'],
         folder=folder,
@@ -114,6 +123,8 @@ def load_engine(
         training=spec.get('training', {}),
         metrics=spec.get('metrics', {}),
         domain=domain_of(spec, spec_path) if reads_domain else None,
+        origin=origin_of(spec),
+        cpu_int8_path=cpu_int8_path,
     )
 
 

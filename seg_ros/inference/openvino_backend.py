@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,12 +18,12 @@ from seg_ros.inference.cpu_backend import (
     inference_threads,
     one_line,
 )
-from seg_ros.inference.engine import Engine, model_of
+from seg_ros.inference.engine import CPU_INT8_FILE, Engine, model_of
 from seg_ros.inference.onnx.contract import IMAGE, LOGITS, logits_only
 
 __all__ = ['FIX', 'OpenvinoBackend', 'auto_verdict', 'version']
 
-PRECISIONS = ('auto', 'fp32', 'bf16')
+PRECISIONS = ('auto', 'fp32', 'bf16', 'int8')
 
 FIX = "pip install 'openvino==2026.4.1'"
 
@@ -38,8 +39,8 @@ def version() -> str:
 
 def auto_verdict(precision: str) -> tuple[bool, str]:
     """Returns whether 'auto' takes this backend for a precision, and why."""
-    if precision not in PRECISIONS:
-        return False, 'it computes in fp32 and bf16 only'
+    if precision not in ('auto', 'fp32', 'bf16'):
+        return False, 'of itself it computes in fp32 and bf16 only'
     flags = bf16_instructions()
     if not flags:
         return False, 'the CPU has no bf16 instructions, and without them it is the slower one'
@@ -59,17 +60,18 @@ class OpenvinoBackend(CpuBackend):
         Args:
             engine: What to run.
             threads: Threads of the one stream; 0 takes one per free core.
-            precision: 'fp32', 'bf16', or 'auto': bf16 where the CPU has it, else fp32.
+            precision: 'fp32', 'bf16', 'int8' by its own file of the engine, or 'auto': bf16 where
+                the CPU has it, else fp32.
 
         Raises:
             BackendUnavailable: OpenVINO is not installed, or bf16 was asked of a CPU without it.
             ConfigurationError: Another precision.
-            EngineError: OpenVINO cannot load the network.
+            EngineError: OpenVINO cannot load the network, or there is none in int8 for a CPU.
         """
         if precision not in PRECISIONS:
             raise ConfigurationError(
-                f"Backend 'openvino' computes in fp32 and bf16, asked was '{precision}'. Take one "
-                "of these or 'auto', or backend 'tensorrt' for fp16 and int8."
+                f"Backend 'openvino' computes in fp32, bf16 and int8, asked was '{precision}'. "
+                "Take one of these or 'auto', or backend 'tensorrt' for fp16."
             )
         openvino = _openvino()
         flags = bf16_instructions()
@@ -82,7 +84,8 @@ class OpenvinoBackend(CpuBackend):
             precision = 'bf16' if flags else 'fp32'
         threads = inference_threads(threads)
         width, height = engine.network_size_wh
-        network = logits_only(model_of(engine, engine.onnx_path), engine.onnx_path)
+        path = _path_of(engine, precision)
+        network = logits_only(model_of(engine, path), path)
         try:
             core = openvino.Core()
             model = core.read_model(model=network, weights=b'')
@@ -102,7 +105,7 @@ class OpenvinoBackend(CpuBackend):
             self._request: Any = compiled.create_infer_request()
         except RuntimeError as error:
             raise EngineError(
-                f'OpenVINO {_version_of(openvino)} cannot load {engine.onnx_path}: '
+                f'OpenVINO {_version_of(openvino)} cannot load {path}: '
                 f"{one_line(error)}. Take backend 'onnxruntime', or export the network with "
                 'opset 17.'
             ) from error
@@ -124,6 +127,23 @@ class OpenvinoBackend(CpuBackend):
 
     def _release(self) -> None:
         self._request = None
+
+
+def _path_of(engine: Engine, precision: str) -> Path:
+    """Returns the file that a precision runs.
+
+    Raises:
+        EngineError: INT8 without its file.
+    """
+    if precision != 'int8':
+        return engine.onnx_path
+    if engine.cpu_int8_path is None:
+        raise EngineError(
+            f"Engine '{engine.name}' has no {CPU_INT8_FILE} in {engine.folder}. Make it: python "
+            f'-m training.quantize {engine.folder} --calibration CONFIG, or take another '
+            'precision.'
+        )
+    return engine.cpu_int8_path
 
 
 def _openvino() -> Any:

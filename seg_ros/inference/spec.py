@@ -26,6 +26,7 @@ __all__ = [
     'domain_of',
     'label_map_of',
     'network_size_of',
+    'origin_of',
     'parse_network_size',
     'read_spec',
 ]
@@ -44,6 +45,7 @@ KEYS: dict[str, tuple[type, str]] = {
     'training': (dict, 'a mapping'),
     'metrics': (dict, 'a mapping'),
     'licence': (str, 'a text'),
+    'training_data': (str, 'a text that names every set, that of the pretraining, too'),
     'normalisation': (dict, 'a mapping'),
     'merge': (list, 'a list of rows'),
     'domain': (dict, 'a mapping, as seg_ros calibrate-engine writes it'),
@@ -130,6 +132,19 @@ def domain_of(spec: Spec, path: Path) -> Domain | None:
         return Domain.of_spec(spec['domain']) if 'domain' in spec else None
     except ConfigurationError as error:
         raise EngineError(f'{path}: {error}') from error
+
+
+def origin_of(spec: Spec) -> str:
+    """Returns under which licence an engine is and what it has seen, for people."""
+    training = spec.get('training', {})
+    seen = spec.get('training_data', '')
+    if not seen and training.get('data'):
+        data = training['data']
+        seen = ', '.join(map(str, data)) if isinstance(data, list) else str(data)
+        if training.get('pretraining', 'none') != 'none':
+            seen += f'; pretraining: {training["pretraining"]}'
+    unknown = 'unknown, its spec.yaml names none'
+    return f'licence: {spec.get("licence") or unknown}; training data: {seen or unknown}'
 
 
 def parse_network_size(text: str) -> tuple[int, int]:

@@ -13,19 +13,20 @@ from seg_ros.core.types import RgbBatch
 from seg_ros.inference.base import InferenceBackend, InferenceResult, check_batch
 from seg_ros.inference.tensorrt.background_build import BuildState
 
-__all__ = ['BackendStatus', 'Build', 'SwitchableBackend', 'backend_status']
+__all__ = ['BackendStatus', 'Build', 'SwitchableBackend', 'backend_status', 'is_measuring']
 
 STOP_TIMEOUT_S = 10.0  # a build is killed after 5 s; the rest is a plan that is just loading
 
 BUILDING, LOADING, READY, FAILED = 'building', 'loading', 'ready', 'failed'
+MEASURING = 'measuring'
 
 
 class BackendStatus(NamedTuple):
     """What a backend is about.
 
     Attributes:
-        state: 'ready'; 'building' or 'loading' while another serves meanwhile; 'failed' when
-            that other serves for good.
+        state: 'ready'; 'building', 'measuring' or 'loading' while another serves meanwhile;
+            'failed' when that other serves for good.
         progress: Of the build, 0 to 1.
         reason: A sentence for people; empty where there is nothing to say.
     """
@@ -53,6 +54,8 @@ class SwitchableBackend:
         build: Is waited for, in a thread.
         make: Makes the better backend after that, in the same thread, loaded and warm.
         better: Name of the better backend, for people.
+        is_tune: Whether what is waited for is a measurement of what is the better one; then no
+            image should come before it has ended (``is_measuring``).
 
     Attributes:
         name: Of the backend that serves now.
@@ -65,6 +68,8 @@ class SwitchableBackend:
         build: Build,
         make: Callable[[], InferenceBackend],
         better: str,
+        *,
+        is_tune: bool = False,
     ) -> None:
         self.engine = serving.engine
         self.name = serving.name
@@ -73,6 +78,7 @@ class SwitchableBackend:
         self._build = build
         self._make = make
         self._better = better
+        self._is_tune = is_tune
         self._next: InferenceBackend | None = None
         self._state = BUILDING
         self._failure = ''
@@ -86,17 +92,37 @@ class SwitchableBackend:
         """Of the backend that serves now."""
         return self._serving.max_batch
 
+    @property
+    def is_measuring(self) -> bool:
+        """Whether nobody knows yet what is to serve, and whoever serves would be in the way."""
+        return self._is_tune and self._next is None and self._state in (BUILDING, LOADING)
+
     def status(self) -> BackendStatus:
         """Returns what is going on; never waits."""
+        if self._state == FAILED and self._is_tune:
+            return BackendStatus(
+                FAILED, 0.0, f'{self.name} serves; what is fastest is not known: {self._failure}'
+            )
         if self._state == FAILED:
             return BackendStatus(
                 FAILED, 0.0, f'{self.name} serves, for {self._better} failed: {self._failure}'
             )
         if self._state == READY:
+            if self._is_tune:
+                return BackendStatus(
+                    READY, 1.0, f'{self.name} serves, measured to be the fastest: {self.detail}'
+                )
             return BackendStatus(READY, 1.0, f'{self.name} serves since its plan is built')
         build = self._build.state()
         if self._state == LOADING:
             return BackendStatus(LOADING, 1.0, f'{self.name} serves while {self._better} loads')
+        if self._is_tune:
+            return BackendStatus(
+                MEASURING,
+                build.share,
+                f'it is measured what is fastest here: {build.share:.0%} after '
+                f'{build.elapsed_s:.0f} s ({build.phase})',
+            )
         return BackendStatus(
             BUILDING,
             build.share,
@@ -167,3 +193,8 @@ def backend_status(backend: InferenceBackend) -> BackendStatus:
     if isinstance(backend, SwitchableBackend):
         return backend.status()
     return BackendStatus(READY, 1.0, '')
+
+
+def is_measuring(backend: InferenceBackend) -> bool:
+    """Whether it is still being measured what is to serve, so that nothing should run beside."""
+    return isinstance(backend, SwitchableBackend) and backend.is_measuring

@@ -41,8 +41,8 @@ from seg_ros.core.stop.zones import Motion
 from seg_ros.core.units import NS_PER_MS, NS_PER_S
 from seg_ros.decisions import CameraDecisions
 from seg_ros.inference.engine import engine_search_path, load_engine
-from seg_ros.inference.registry import ChosenBackend, PlanOptions, create_backend
-from seg_ros.inference.switchable_backend import BackendStatus, backend_status
+from seg_ros.inference.registry import ChosenBackend, PlanOptions, TuneOptions, create_backend
+from seg_ros.inference.switchable_backend import BackendStatus, backend_status, is_measuring
 from seg_ros.inference.tensorrt.plan_build import possible_batch
 from seg_ros.messages.outputs import decision_outputs
 from seg_ros.perception import Perception
@@ -154,6 +154,7 @@ class SegmentationNode(LifecycleNode):
             StopDecision.without_frame(StopKind.INACTIVE, self._now_ns()), '', {}
         )
         self._disabled: VehicleDecision | None = None  # while ~/enable says so
+        self._measuring = self._idle  # what is said while it is measured what is to serve
         self.create_service(SetBool, '~/enable', self._on_enable)
         try:
             self._heartbeat = StopHeartbeat(
@@ -188,6 +189,7 @@ class SegmentationNode(LifecycleNode):
                 possible_batch(engine, len(config.camera_names)),
                 build_in_background=True,
             ),
+            tuning=TuneOptions(len(config.camera_names), in_background=config.auto_tune),
         )
         self._backend_state = backend_status(self.chosen.backend).state
         backend = self.chosen.backend
@@ -216,8 +218,10 @@ class SegmentationNode(LifecycleNode):
         width, height = engine.network_size_wh
         self.get_logger().info(
             f'Engine {engine.name} ({width}x{height}, {len(engine.label_map.classes)} classes) '
-            f'runs on {backend.name}, {backend.detail}. {self.chosen.reason}'
+            f'runs on {backend.name}, {backend.detail}. {self.chosen.in_short}; '
+            f'{engine.origin}'
         )
+        self.get_logger().debug(self.chosen.reason)
         return TransitionCallbackReturn.SUCCESS
 
     @reported
@@ -233,6 +237,8 @@ class SegmentationNode(LifecycleNode):
             self.inputs.append(CameraInput(self, camera, topic, self.config, self._on_image))
         self._watch_streams()
         self._watch_timer = self._steady_timer(WATCH_PERIOD_S, self._watch)
+        measuring = StopDecision.without_frame(StopKind.MEASURING, self._now_ns())
+        self._measuring = VehicleDecision(measuring, '', {})
         self._vehicle = VehicleStop({name: row.decisions for name, row in self._ports.items()})
         if self.owns_process:
             # What is there now stays: to look through it takes 25 ms, in which no thread moves
@@ -331,8 +337,9 @@ class SegmentationNode(LifecycleNode):
         return SetParametersResult(successful=True)
 
     def _on_image(self, camera: str, message: Image | CompressedImage, missed: int) -> None:
-        if self._worker is not None and self._disabled is None:
-            self._worker.put(camera, message, missed)
+        if self._worker is None or self._disabled is not None or self._is_measuring():
+            return  # nothing may run beside what is measured but the cameras themselves
+        self._worker.put(camera, message, missed)
 
     def _on_enable(self, request: SetBool.Request, answer: SetBool.Response) -> SetBool.Response:
         """Switches off and on: while it is off no image is looked at, and the stop is true."""
@@ -356,6 +363,8 @@ class SegmentationNode(LifecycleNode):
             return disabled
         if vehicle is None or worker is None:
             return self._idle
+        if self._is_measuring():
+            return self._measuring
         if not worker.is_alive:
             reason = 'the worker thread has ended; it is started again'
             failed = StopDecision.without_frame(StopKind.FAILED, now_ns, reason)
@@ -394,6 +403,10 @@ class SegmentationNode(LifecycleNode):
         """From now on the stop is true for this reason."""
         decision = StopDecision.without_frame(StopKind.INACTIVE, self._now_ns(), reason)
         self._vehicle, self._idle = None, VehicleDecision(decision, '', {})
+
+    def _is_measuring(self) -> bool:
+        chosen = self.chosen
+        return chosen is not None and is_measuring(chosen.backend)
 
     def _start_worker(self, perception: Perception) -> FrameWorker:
         return FrameWorker(
@@ -515,12 +528,12 @@ class SegmentationNode(LifecycleNode):
         return problem
 
     def _log_backend(self, status: BackendStatus) -> None:
-        """Logs once that a plan is built, has taken over, or could not be had."""
+        """Logs once that a better backend is made, has taken over, or could not be had."""
         if status.state == self._backend_state:
             return
         self._backend_state = status.state
         log = self.get_logger()
-        text = f'TensorRT plan, {status.state}: {status.reason}'
+        text = f'Backend, {status.state}: {status.reason}'
         if status.state == 'failed':
             log.warning(text)
         else:

@@ -22,6 +22,8 @@ from seg_ros.inference.cpu_backend import available_cores, bf16_instructions, in
 from seg_ros.inference.engine import load_engine
 from seg_ros.inference.onnxruntime_backend import OnnxruntimeBackend
 from seg_ros.inference.openvino_backend import OpenvinoBackend
+from seg_ros.inference.tuning.choice import LEAST_AGREEMENT
+from seg_ros.inference.tuning.measure import SURE, seeded_pictures
 from test.paths import REPOSITORY
 from test.tiny_onnx import network, seeded_images, write_engine
 
@@ -97,6 +99,29 @@ def test_onnx_runtime_runs_the_int8_network_where_it_is_asked_for(tmp_path: Path
     assert 0.5 < np.mean(whole == quantised) < 1.0
     with pytest.raises(EngineError, match=r'no model\.int8\.onnx'):
         OnnxruntimeBackend(load_engine(write_engine(tmp_path / 'tiny')), precision='int8')
+
+
+def test_openvino_runs_the_int8_network_for_cpus_and_its_labels_are_those_of_fp32(
+    tmp_path: Path,
+) -> None:
+    engine = load_engine(REPOSITORY / 'engines/roadseg')
+    pictures = seeded_pictures(engine.network_size_wh)
+    whole = OnnxruntimeBackend(engine, precision='fp32').infer(pictures, with_confidence=True)
+    assert whole.confidence is not None
+    labels, is_sure = whole.labels.copy(), whole.confidence >= SURE
+    backend = OpenvinoBackend(engine, precision='int8')
+    assert backend.detail.startswith('CPU int8')
+    same = backend.infer(pictures).labels == labels
+    assert not same.all()
+    assert same[is_sure].mean() >= LEAST_AGREEMENT
+    with pytest.raises(EngineError, match=r'no model\.int8-cpu\.onnx.*training\.quantize'):
+        OpenvinoBackend(load_engine(write_engine(tmp_path / 'tiny')), precision='int8')
+
+
+def test_openvino_refuses_a_precision_that_it_does_not_have(tmp_path: Path) -> None:
+    engine = load_engine(write_engine(tmp_path / 'tiny'))
+    with pytest.raises(ConfigurationError, match=r"asked was 'fp16'.*'tensorrt' for fp16"):
+        OpenvinoBackend(engine, precision='fp16')
 
 
 def test_openvino_refuses_bf16_on_a_cpu_without_it_and_takes_fp32_by_itself(

@@ -56,6 +56,9 @@ def test_only_name_size_and_classes_must_be_in_a_spec(tmp_path: Path) -> None:
 def test_an_int8_network_beside_the_other_is_found_and_checked(folder: Path) -> None:
     onnx.save(network(), folder / 'model.int8.onnx')
     assert load_engine(folder).int8_path == folder / 'model.int8.onnx'
+    assert load_engine(folder).cpu_int8_path is None
+    onnx.save(network(), folder / 'model.int8-cpu.onnx')
+    assert load_engine(folder).cpu_int8_path == folder / 'model.int8-cpu.onnx'
     onnx.save(network(classes=4), folder / 'model.int8.onnx')
     with pytest.raises(EngineError, match='names 5 classes'):
         load_engine(folder)
@@ -245,3 +248,26 @@ def test_the_engines_of_this_repository_fit() -> None:
     repository = REPOSITORY / 'engines'
     for path in find_engines([repository]).values():
         assert load_engine(path).label_map.ids_with_role('drivable')
+
+
+UNKNOWN = 'unknown, its spec.yaml names none'
+
+
+@pytest.mark.parametrize(
+    ('changes', 'said'),
+    [
+        (
+            {'licence': 'MIT', 'training_data': 'streets; pretraining: ImageNet'},
+            'licence: MIT; training data: streets; pretraining: ImageNet',
+        ),
+        (
+            {'training': {'data': ['a', 'b'], 'pretraining': 'ImageNet'}},
+            f'licence: {UNKNOWN}; training data: a, b; pretraining: ImageNet',
+        ),
+        ({'training': None}, f'licence: {UNKNOWN}; training data: {UNKNOWN}'),
+    ],
+)
+def test_an_engine_says_its_licence_and_what_it_has_seen(
+    changes: dict[str, Any], said: str, tmp_path: Path
+) -> None:
+    assert load_engine(write_engine(tmp_path / 'tiny', **changes)).origin == said

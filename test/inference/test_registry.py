@@ -8,8 +8,17 @@ import pytest
 from seg_ros.core.errors import BackendUnavailable, ConfigurationError
 from seg_ros.inference import onnxruntime_backend, openvino_backend
 from seg_ros.inference.engine import Engine, load_engine
-from seg_ros.inference.registry import AUTO_ORDER, BACKENDS, create_backend, probe_backends
+from seg_ros.inference.registry import (
+    AUTO_ORDER,
+    BACKENDS,
+    ChosenBackend,
+    PlanOptions,
+    create_backend,
+    probe_backends,
+)
 from seg_ros.inference.tensorrt import backend as tensorrt_backend
+from seg_ros.inference.tuning.choice import Candidate, Timing
+from seg_ros.inference.tuning.memory import remember, tune_key
 from test.tiny_onnx import write_engine
 
 
@@ -112,3 +121,50 @@ def test_a_probe_that_fails_has_its_reason_and_a_fix(monkeypatch: pytest.MonkeyP
 
 def test_auto_never_takes_the_fake() -> None:
     assert 'canned' not in AUTO_ORDER
+
+
+def measured(engine: Engine, cache: Path, *rows: Timing) -> PlanOptions:
+    remember(engine, tune_key(engine), rows, cache)
+    return PlanOptions(cache)
+
+
+def fastest(backend: str, threads: int, ms: float, precision: str = 'fp32') -> Timing:
+    return Timing(Candidate(backend, precision, threads), 1.0, 1.0, ms, ms, ms)
+
+
+def test_auto_takes_what_was_measured_to_be_the_fastest_whatever_the_rules_say(
+    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(openvino_backend, 'bf16_instructions', tuple)
+    rows = fastest('openvino', 1, 65.0), fastest('onnxruntime', 1, 124.0)
+    chosen = create_backend('auto', engine, plans=measured(engine, tmp_path / 'cache', *rows))
+    assert chosen.backend.detail.startswith('CPU fp32, 1 thread, OpenVINO')
+    assert chosen.in_short == (
+        'openvino: measured 65 ms an image; the network is the bottleneck and may have every core'
+    )
+    assert chosen.reason.startswith(f'{chosen.in_short}; not tensorrt: ')
+
+
+def test_auto_goes_by_its_rules_where_what_was_measured_cannot_be_had(
+    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(openvino_backend, 'bf16_instructions', tuple)
+    for index, row in enumerate(
+        (
+            fastest('abacus', 1, 1.0),
+            fastest('tensorrt', 1, 1.0),
+            fastest('openvino', 1, 1.0, 'bf16'),
+            fastest('onnxruntime', 1, 1.0, 'int8'),
+            fastest('onnxruntime', 1, 1.0, 'fp1'),
+        )
+    ):
+        plans = measured(engine, tmp_path / f'cache{index}', row)
+        backend, reason = create_backend('auto', engine, threads=1, plans=plans)
+        assert backend.name == 'onnxruntime'
+        assert reason.startswith('onnxruntime: it runs on every CPU')
+
+
+def test_the_reason_in_short_leaves_out_what_was_passed_over(engine: Engine) -> None:
+    backend = create_backend('canned', engine).backend
+    chosen = ChosenBackend(backend, 'openvino: it is; not tensorrt: no; not onnxruntime: no')
+    assert chosen.in_short == 'openvino: it is'

@@ -137,7 +137,9 @@ def test_without_a_mounting_one_warning_says_what_stays_silent_and_go_names_its_
         drive.close()
     assert logged('Two lines mend it') == 1
     assert 'mount.z is not set and there is no TF, so that nothing is known in metres: ' in said
-    assert 'the stop guesses its zone in the picture (geometry guessed: image, not corridor)' in said
+    assert (
+        'the stop guesses its zone in the picture (geometry guessed: image, not corridor)' in said
+    )
     assert '\n  place: -p mount.z:=[METRES] (the lens above the ground), or TF from ' in said
 
 

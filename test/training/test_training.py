@@ -6,6 +6,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import onnx
 import pytest
 import yaml
 
@@ -22,7 +23,7 @@ from training.export import export_onnx, load_checkpoint, unweight, write_spec  
 from training.labelled_set import LabelledSet  # noqa: E402
 from training.model_card import write_card, write_metrics  # noqa: E402
 from training.models import create  # noqa: E402
-from training.quantize import quantize  # noqa: E402
+from training.quantize import quantize, quantize_for_cpu  # noqa: E402
 from training.slim import slim  # noqa: E402
 
 SIZE_WH = (64, 48)
@@ -105,6 +106,12 @@ def test_own_images_and_masks_become_an_engine_that_finds_the_crate(
     quantize(engine, list(images))
     small = evaluate(OnnxLabels(engine / 'model.int8.onnx'), unseen, CLASSES)
     assert small['iou']['crate'] > plain['iou']['crate'] - 0.1
+
+    quantize_for_cpu(engine, list(images))
+    nodes = onnx.load(engine / 'model.int8-cpu.onnx').graph.node
+    assert 'QuantizeLinear' in {node.op_type for node in nodes}
+    on_cpu = evaluate(OnnxLabels(engine / 'model.int8-cpu.onnx'), unseen, CLASSES)
+    assert on_cpu['iou']['crate'] > plain['iou']['crate'] - 0.05
 
     ways = dict(ways_through(engine))
     assert list(ways) == ['', ' int8', *([' openvino bf16'] if bf16_instructions() else [])]
@@ -226,7 +233,7 @@ def test_the_model_card_holds_what_was_measured(tmp_path: Path) -> None:
     assert '| unseen | 3 | 64x48 | 50.00 | 75.00 |' in card
     assert '62.5' in card
     assert '| 90.0 |  | 0.25 |  |' in card
-    assert 'Licence: free for robots.' in card
+    assert 'Licence: free for robots. Training data: road; pretraining: none.' in card
     assert 'A toy.' in card
     assert f'Rows "of {tmp_path.name}": For robots.' in card
     assert '2000,0.5' in card  # the log's last row

@@ -20,13 +20,16 @@ from typing import Any
 from seg_ros.commands.bench.figures import FIGURES, figures_of, labels_per_s, table_of
 from seg_ros.commands.bench.host import host_ms, host_table, measure_host
 from seg_ros.commands.bench.parts import (
+    CAMERAS,
     Settings,
     measure_cameras,
     measure_memory,
     measure_speed,
     measure_transport,
+    say,
 )
 from seg_ros.commands.bench.stage import HD_WH, NodeOptions
+from seg_ros.commands.shared.tuned_first import tuned_first
 from seg_ros.inference.base import PRECISIONS
 from seg_ros.inference.engine import load_engine
 from seg_ros.inference.registry import BACKENDS
@@ -80,6 +83,10 @@ def main(arguments: argparse.Namespace) -> int:
     options = NodeOptions(
         engine.folder.resolve(), arguments.backend, arguments.precision, arguments.threads
     )
+    if arguments.backend == 'auto':
+        node_cameras = [1, CAMERAS] if 'cameras' in arguments.only else [1]
+        if sentence := tuned_first(engine, node_cameras):
+            say(sentence)
     raw: dict[str, Any] = {
         'settings': asdict(settings),
         'engine': engine.name,

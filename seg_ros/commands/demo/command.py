@@ -42,8 +42,11 @@ from seg_ros.commands.shared.node_parameters import (
 from seg_ros.commands.shared.output_folder import claim, clear
 from seg_ros.commands.shared.own_graph import own_graph
 from seg_ros.commands.shared.progress import Progress
+from seg_ros.commands.shared.tuned_first import tuned_first
 from seg_ros.core.errors import ConfigurationError, SegRosError
 from seg_ros.core.geometry.camera import Mount
+from seg_ros.core.parameters.node_config import NodeConfig
+from seg_ros.inference.engine import engine_search_path, load_engine
 from seg_ros.recordings.sources import (
     SourceOptions,
     add_source_arguments,
@@ -123,6 +126,8 @@ def main(arguments: argparse.Namespace) -> int:
         graph = own_graph(os.environ, os.getpid())
         if graph.warning:
             progress.say(graph.warning)
+        if sentence := _tuned(config_from_arguments(arguments), arguments, progress):
+            progress.say(sentence)
         with Children(folder, graph.environment) as children:
             _perform(children, arguments, options, source.mount, progress)
         progress.show('Reading what was recorded')
@@ -133,6 +138,18 @@ def main(arguments: argparse.Namespace) -> int:
         video = _write_pictures(folder, recording, summary, source.name, progress)
     print(_farewell(folder, video, summary))
     return 0
+
+
+def _tuned(config: NodeConfig, arguments: argparse.Namespace, progress: Progress) -> str:
+    """Measures what the node would else measure while its images come; returns what to say."""
+    if (arguments.backend or config.backend) != 'auto' or not config.auto_tune:
+        return ''
+    ours = [Path(config.engines_path)] if config.engines_path else []
+    engine = load_engine(
+        arguments.engine or config.engine, [*ours, *engine_search_path()], config.network_size
+    )
+    progress.show('Measuring what is fastest on this machine, for up to 20 s')
+    return tuned_first(engine, (1,), Path(config.cache_path) if config.cache_path else None)
 
 
 def _perform(

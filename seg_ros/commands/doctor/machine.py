@@ -23,6 +23,7 @@ from seg_ros.inference.cuda.device_memory import memory_version, open_device_mem
 from seg_ros.inference.cuda.gpu import driver_version, find_gpu
 from seg_ros.inference.engine import engine_search_path, find_engines, load_engine
 from seg_ros.inference.registry import AUTO_ORDER, create_backend, probe_backends
+from seg_ros.inference.tuning.memory import recall, tune_key
 from seg_ros.ros.process import NUMPY_UNFIT
 
 __all__ = [
@@ -230,7 +231,9 @@ def engine_rows() -> Iterable[CheckResult]:
 def _engine_row(name: str, folder: Path) -> CheckResult:
     try:
         engine = load_engine(folder)
-        backend, reason = create_backend('auto', engine)
+        chosen = create_backend('auto', engine)
+        backend = chosen.backend
+        why = '' if backend.name == 'tensorrt' else recall(engine, tune_key(engine)).why
         width, height = engine.network_size_wh
         images = np.zeros((1, height, width, 3), np.uint8)
         times_s = []
@@ -245,6 +248,7 @@ def _engine_row(name: str, folder: Path) -> CheckResult:
         f'engine {name}',
         True,
         f'{width}x{height}, {len(engine.label_map.classes)} classes, '
-        f'{median(times_s) * 1e3:.1f} ms with {backend.name} ({backend.detail}); {reason}; '
-        f'{folder}',
+        f'{median(times_s) * 1e3:.1f} ms with {backend.name} ({backend.detail}); {chosen.reason}; '
+        f'{engine.origin}; {folder}',
+        f'What is fastest here was not measured ({why}): seg_ros tune {name}' if why else '',
     )

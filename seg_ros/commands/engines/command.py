@@ -1,13 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``seg_ros engines``: lists the TensorRT plans in the cache, verifies and prunes them."""
+"""``seg_ros engines``: lists engines, and the TensorRT plans in the cache, which it verifies."""
 
 from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 from seg_ros.commands.engines.plan_rows import PlanRow, plan_row, this_machine
+from seg_ros.core.errors import EngineError
+from seg_ros.inference.engine import find_engines
+from seg_ros.inference.spec import SPEC_FILE, origin_of, read_spec
 from seg_ros.inference.tensorrt.plan_cache import CachedPlan, PlanCache
 
 __all__ = ['add_arguments', 'main']
@@ -48,7 +52,18 @@ def main(arguments: argparse.Namespace) -> int:
         )
     else:
         print(*map(_line, plans, rows), f'In {cache.folder}.', sep='\n')
+    if not arguments.json:
+        print(*_engine_lines(), sep='\n')
     return 0 if all(row.valid for row in rows) else 1
+
+
+def _engine_lines() -> Iterator[str]:
+    """Yields what each engine may be used for, and what it has seen."""
+    for name, folder in find_engines().items():
+        try:
+            yield f'{name}: {origin_of(read_spec(folder / SPEC_FILE, required=()))}; {folder}'
+        except EngineError as error:
+            yield f'{name}: {error}'
 
 
 def _line(plan: CachedPlan, row: PlanRow) -> str:

@@ -165,6 +165,7 @@ def _node_words(arguments: argparse.Namespace) -> Sequence[str]:
         'use_sim_time': 'true',
         'engine': arguments.engine,
         'backend': 'canned' if exact else arguments.backend,
+        'auto_tune': 'false',  # nothing of a drive is lost to it
         'inference_threads': arguments.threads,
         'heartbeat_hz': HEARTBEAT_HZ,
         'stop.anticipate_s': STOP.anticipate_s,

@@ -74,7 +74,8 @@ class NodeConfig:
     )
     backend: str = option(
         'auto',
-        'What runs the network; auto takes the first that this machine can use and says why.',
+        'What runs the network; auto takes TensorRT where it can, else what seg_ros tune has '
+        'found to be the fastest here, and says why.',
         choices=('auto', 'tensorrt', 'onnxruntime', 'openvino', 'canned'),
     )
     cache_path: str = option(
@@ -88,6 +89,12 @@ class NodeConfig:
     )
     inference_threads: int = option(
         0, 'Threads of CPU inference; 0 takes one per free core.', low=0, high=256
+    )
+    auto_tune: bool = option(
+        True,
+        'Whether backend auto measures once, on a CPU that it does not know yet with this engine, '
+        'what is fastest: for up to 20 s no image is looked at, and the stop is true. False goes '
+        'by rules until seg_ros tune has measured.',
     )
     min_confidence: float = option(
         0.0,

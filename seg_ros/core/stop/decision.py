@@ -70,6 +70,7 @@ class StopKind(str, Enum):
         'unproven', 'too few good frames since the start or the last fault', Cause.START, GREY,
     )
     INACTIVE = 'inactive', 'the node is not active', Cause.START, GREY
+    MEASURING = 'measuring', 'it is measured what is fastest here', Cause.START, GREY
     DISABLED = 'disabled', 'somebody switched it off with ~/enable', Cause.START, GREY
     STALE = 'stale', 'the newest frame is too old', Cause.FAULT, PURPLE
     FUTURE_STAMP = (

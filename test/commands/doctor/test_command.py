@@ -23,6 +23,10 @@ from seg_ros.commands.doctor.check import CheckResult
 from seg_ros.commands.doctor.ros import Finding
 from seg_ros.core.errors import BackendUnavailable
 from seg_ros.inference import onnxruntime_backend, openvino_backend
+from seg_ros.inference.engine import load_engine
+from seg_ros.inference.tensorrt import backend as tensorrt_backend
+from seg_ros.inference.tuning.choice import Candidate, Timing
+from seg_ros.inference.tuning.memory import remember, tune_key
 from seg_ros.ros.middleware import FASTDDS_PROFILE as PROFILE
 from seg_ros.ros.middleware import profile_variable
 from test.tiny_onnx import network, write_engine
@@ -424,3 +428,26 @@ def test_the_doctor_itself_never_imports_ros() -> None:
         [sys.executable, '-c', code], capture_output=True, text=True, check=True
     )
     assert child.stdout.strip() == '[]'
+
+
+def test_what_is_fastest_is_shown_where_it_was_measured_and_else_how_to_measure_it(
+    engines: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv('SEG_ROS_CACHE', str(tmp_path / 'cache'))
+    monkeypatch.setattr(tensorrt_backend, 'version', unavailable)
+    row = one(doctor_machine.engine_rows(), 'engine tiny')
+    assert 'licence: unknown, its spec.yaml names none; training data: none' in row.value
+    assert row.mark == 'hint'
+    assert row.fix == (
+        'What is fastest here was not measured (nothing was measured here yet): seg_ros tune tiny'
+    )
+    engine = load_engine(engines / 'tiny')
+    times = Timing(Candidate('openvino', 'fp32', 1), 1.0, 1.0, 65.0, 70.0, 80.0)
+    remember(engine, tune_key(engine), [times])
+    row = one(doctor_machine.engine_rows(), 'engine tiny')
+    assert row.mark == 'ok'
+    assert 'openvino: measured 65 ms an image' in row.value
+
+
+def unavailable() -> str:
+    raise BackendUnavailable('it is not installed.')

@@ -363,3 +363,18 @@ def test_a_machine_without_tensorrt_or_gpu_is_held_against_nothing(
 
     monkeypatch.setattr(plan_rows, 'load_tensorrt', missing)
     assert plan_rows.this_machine() == Machine(None, None)
+
+
+def test_every_engine_is_listed_with_its_licence_and_what_it_has_seen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    engines = tmp_path / 'engines'
+    write_engine(engines / 'ours', licence='MIT', training_data='our street')
+    write_engine(engines / 'broken', licence=['MIT'])
+    monkeypatch.setenv('SEG_ROS_ENGINES', str(engines))
+    assert main(['engines', '--cache', str(tmp_path / 'cache')]) == 0
+    said = capsys.readouterr().out
+    assert f'ours: licence: MIT; training data: our street; {engines / "ours"}\n' in said
+    assert 'broken: ' in said
+    assert "licence is ['MIT']; expected is a text" in said
+    assert 'roadseg: licence: research only; CamVid' in said
