@@ -42,7 +42,7 @@ MOST_PICTURES = 24  # real ones, spread over the folder
 
 
 @dataclass(frozen=True)
-class Pictures:
+class TunePictures:
     """Real pictures at network size, and what is truly on them where that is known."""
 
     images: RgbBatch
@@ -108,7 +108,7 @@ def main(arguments: argparse.Namespace) -> int:
     return 0 if chosen is not None else 1
 
 
-def _pictures_of(folder: Path, engine: Engine) -> Pictures:
+def _pictures_of(folder: Path, engine: Engine) -> TunePictures:
     """Returns up to ``MOST_PICTURES`` of a folder, with their truth where every one has it.
 
     Raises:
@@ -121,13 +121,15 @@ def _pictures_of(folder: Path, engine: Engine) -> Pictures:
         both = [row.rgb_and_labels() for row in _spread(list(labelled_pictures(folder)))]
         images = np.stack([cv2.resize(rgb, size_wh) for rgb, _ in both])
         nearest = cv2.INTER_NEAREST
-        return Pictures(
+        return TunePictures(
             images, tuple(cv2.resize(label, size_wh, interpolation=nearest) for _, label in both)
         )
     files = in_natural_order([path for path in folder.iterdir() if is_image(path)])
     if not files:
         raise ConfigurationError(f'--pictures: {folder} has no picture (jpg, png, avif).')
-    return Pictures(np.stack([cv2.resize(rgb_of_file(path), size_wh) for path in _spread(files)]))
+    return TunePictures(
+        np.stack([cv2.resize(rgb_of_file(path), size_wh) for path in _spread(files)])
+    )
 
 
 def _spread(rows: Sequence) -> list:  # type: ignore[type-arg]
@@ -135,7 +137,7 @@ def _spread(rows: Sequence) -> list:  # type: ignore[type-arg]
     return [rows[index] for index in picks]
 
 
-def _scores(engine: Engine, rows: Sequence[Timing], real: Pictures) -> dict[Candidate, float]:
+def _scores(engine: Engine, rows: Sequence[Timing], real: TunePictures) -> dict[Candidate, float]:
     """Returns the mean IoU of what can run; the number of threads does not change it."""
     scores: dict[tuple[str, str], float] = {}
     for row in rows:
