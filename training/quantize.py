@@ -87,10 +87,10 @@ def quantize_for_cpu(engine: Path, images: Sequence[NDArray[np.uint8]]) -> Path:
     have seven bits.
 
     Left out are what gains little and loses much: depthwise convolutions, and those at the image
-    and before the logits. On ten pictures of CamVid's test split, of the pixels that fp32 is sure
-    of (of all), OpenVINO gave 98.7 % (96.9 %) the label of fp32 with the file for TensorRT, 99.0 %
-    (97.3 %) with all of these quantised, and 99.9 % (99.2 %) so; the latter is the same with AVX2
-    and with VNNI.
+    and before the logits. With the roadseg of the fourth round and ten pictures of CamVid's test
+    split, of the pixels that fp32 is sure of (of all), OpenVINO gave 98.7 % (96.9 %) the label of
+    fp32 with the file for TensorRT, 99.0 % (97.3 %) with all of these quantised, and 99.9 %
+    (99.2 %) so; the latter is the same with AVX2 and with VNNI.
     """
     target = engine / 'model.int8-cpu.onnx'
     with tempfile.TemporaryDirectory() as folder:
