@@ -58,7 +58,7 @@ class Effort:
     first_runs: int = 5
     rounds: int = 12
     busy_rounds: int = 6
-    budget_s: float = 6.0
+    budget_s: float = 8.0
     turns_s: float = 3.0  # all in all less than the node's 20 s
 
 
