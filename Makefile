@@ -66,8 +66,8 @@ docs: $(DOCS)/.ready  ## make the manual as a site: out/site/index.html
 test: $(READY)  ## run all tests
 	$(BIN)/python -m pytest $(ARGS)
 
-test-kilted:  ## run all tests on ROS 2 Kilted
-	$(MAKE) test DISTRO=kilted
+test-kilted:  ## run the node's tests on ROS 2 Kilted, the stand-in for newer rclpy
+	$(MAKE) test DISTRO=kilted ARGS='$(or $(ARGS),test/ros)'
 
 $(TRAINING)/.ready: training/install.sh training/requirements.txt
 	PYTHON=$(PYTHON) training/install.sh $(TRAINING)
