@@ -67,6 +67,6 @@ def test_a_command_whose_package_is_missing_says_how_to_install_it(
     def missing(name: str) -> None:
         raise ModuleNotFoundError(f"No module named 'rclpy' for {name}", name='rclpy')
 
-    monkeypatch.setattr('importlib.import_module', missing)
+    monkeypatch.setattr('seg_ros.ros.process.import_module', missing)
     assert main(['run']) == 1
     assert 'seg_ros run: rclpy is not installed. Source ROS' in capsys.readouterr().err

@@ -141,6 +141,7 @@ def test_every_callback_is_called_by_the_rules_of_every_distribution(
         monkeypatch.setenv('ROS_DOMAIN_ID', str(domain_id))
         for ears in (witness, listener):  # they end at once, and leave what they registered
             ears.main()
+        monkeypatch.setattr('seg_ros.ros.middleware.prepare_process', list)  # it sets variables
         moment = SimpleNamespace(seconds=0.1, pictures=1)
         with pytest.raises(ConfigurationError, match='no picture came'):
             pictures._live('/nobody', moment, MagicMock())  # type: ignore[arg-type]
