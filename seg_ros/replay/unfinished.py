@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import fcntl
 import json
 import os
@@ -140,12 +139,7 @@ class Unfinished:
     def _keep_room(self) -> None:
         """Takes the room of an index while there is some; of a sparse file it would be none."""
         with (self._folder / ROOM).open('wb') as file:
-            try:
-                os.posix_fallocate(file.fileno(), 0, ROOM_BYTES)
-            except OSError as error:
-                if error.errno != errno.EFBIG:
-                    raise
-                # No file may be so large here: what is kept would not be an index's to take
+            os.posix_fallocate(file.fileno(), 0, ROOM_BYTES)
 
     def _take_lock(self) -> None:
         lock = self._folder / 'lock'
