@@ -89,6 +89,8 @@ class SpeedWatch:
             latency_s: From the arrival of a frame until then.
             limit_s: Age at which the newest frame is too old.
         """
+        if not processed:  # a camera that has not begun says nothing of the machine
+            return ''
         self._samples.append(FrameCounts(now_s, arrived, processed))
         while now_s - self._samples[0].at_s > WINDOW_S + 1.0:
             self._samples.popleft()

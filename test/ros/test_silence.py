@@ -88,6 +88,16 @@ def test_a_camera_that_is_too_slow_for_the_stop_is_told_so_and_a_fast_one_is_not
     assert not watch.problem
 
 
+def test_a_camera_that_begins_late_is_no_slow_machine() -> None:
+    watch = SpeedWatch()
+    for at_s in range(12):  # nothing comes, as while a driver starts
+        assert not watch.look(float(at_s), 0, 0, 0.0, 0.5)
+    for at_s in range(12, 30):
+        frames = 10 * (at_s - 11)
+        assert not watch.look(float(at_s), frames, frames, 0.1, 0.5)
+    assert not watch.problem
+
+
 def test_that_nobody_publishes_the_images_is_the_same_sentence_everywhere(
     graph: Graph, engine: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
