@@ -90,7 +90,8 @@ def quantize_for_cpu(engine: Path, images: Sequence[NDArray[np.uint8]]) -> Path:
     and before the logits. With the roadseg of the fourth round and ten pictures of CamVid's test
     split, of the pixels that fp32 is sure of (of all), OpenVINO gave 98.7 % (96.9 %) the label of
     fp32 with the file for TensorRT, 99.0 % (97.3 %) with all of these quantised, and 99.9 %
-    (99.2 %) so; the latter is the same with AVX2 and with VNNI.
+    (99.2 %) so; the latter is the same with AVX2 and with VNNI. A test split is not for choosing:
+    what is left out is to be chosen again on pictures that are for selecting.
     """
     target = engine / 'model.int8-cpu.onnx'
     with tempfile.TemporaryDirectory() as folder:

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seg_ros.core.stop.config import StopConfig
+from seg_ros.core.stop.decision import StopKind
 from seg_ros.core.stop.evidence import Evidence, frames_to_believe
 from seg_ros.core.stop.pedestrian_stop import PedestrianStop
 from seg_ros.core.stop.people import SeenPerson
@@ -80,11 +81,16 @@ def person(confidence: float, height_px: int = 60) -> SeenPerson:
 
 
 def test_evidence_grows_with_confidence_and_size() -> None:
-    weights = [person(confidence).weight for confidence in (0.2, 0.35, 0.40, 0.45, 0.5, 0.9)]
+    weights = [person(confidence, 30).weight for confidence in (0.2, 0.35, 0.40, 0.45, 0.5, 0.9)]
     assert weights == pytest.approx([-1.0, -0.5, 0.0, 0.5, 1.0, 1.0])
     assert person(0.45, 10).extent_px == 20  # somebody who lies is as long as others are high
     small = replace(person(0.45), bbox=(300, 100, 304, 108))
     assert small.weight == pytest.approx(0.25)
+
+
+def test_who_is_large_is_always_worth_something() -> None:
+    assert person(0.1, 40).weight == person(0.1, 200).weight == 0.25
+    assert person(0.1, 39).weight == -1.0
 
 
 @pytest.mark.parametrize(('weight', 'frames'), [(1.0, 3), (0.7, 4), (0.5, 5), (0.25, 10)])
@@ -105,9 +111,9 @@ def test_a_speck_that_the_network_is_unsure_of_is_never_believed() -> None:
 
 
 @pytest.mark.parametrize('zone', ['corridor', 'image'])
-@pytest.mark.parametrize(('confidence', 'is_stop'), [(0.37, False), (0.43, True), (0.7, True)])
-def test_only_who_is_seen_with_some_confidence_stops(
-    zone: str, confidence: float, is_stop: bool
+@pytest.mark.parametrize('confidence', [0.2, 0.37, 0.43, 0.7])
+def test_who_is_large_and_in_the_way_stops_however_unsure_the_network_is(
+    zone: str, confidence: float
 ) -> None:
     config = replace(StopConfig(), zone=zone)
     stop = PedestrianStop(config, LABEL_MAP)
@@ -118,7 +124,7 @@ def test_only_who_is_seen_with_some_confidence_stops(
         stop.odometry(Motion(stamp_ns, 0.0))
         shown = (EMPTY, sure) if index < 5 else (IN_THE_WAY, unsure)
         decision = stop.update(shown[0], stamp_ns, ground=ground(), confidence=shown[1])
-    assert decision.stop is is_stop
+    assert decision.kind is StopKind.PERSON
 
 
 def stops_of(config: StopConfig, rate_hz: float, frames: list[bool]) -> list[bool]:
