@@ -76,7 +76,7 @@ $(TRAINING)/.ready: training/install.sh training/requirements.txt
 test-training: $(READY) $(TRAINING)/.ready  ## install torch, test the training and its networks in the node
 	$(TRAINING)/bin/python -m pytest test/training $(ARGS)
 	SEG_ROS_TRAINING_PYTHON=$(CURDIR)/$(TRAINING)/bin/python $(BIN)/python -m pytest \
-	    test/training/test_zoo.py test/training/test_own_classes.py $(ARGS)
+	    test/training/test_zoo.py test/training/test_own_classes.py test/training/test_uses.py $(ARGS)
 
 check: $(READY)  ## format, lint, types, import contract
 	$(BIN)/ruff format --check .

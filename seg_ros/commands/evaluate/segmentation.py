@@ -144,7 +144,10 @@ class LabelTally:
         return f'Expected are 0 to {len(self.names) - 1} ({self.names[0]} to {self.names[-1]}).'
 
     def figures(self) -> dict[str, Any]:
-        """Returns miou, pixel_accuracy, iou per class of the truth, and those of `LabelFigures`.
+        """Returns miou, pixel_accuracy, iou and dice per class of the truth, and `LabelFigures`'.
+
+        Dice, twice what both have over what either has, is how medicine says the same:
+        2 IoU / (1 + IoU).
 
         What is called by a class that the truth never has counts as the class that it is a kind
         of, as lane markings count as road, and as wrong where there is none.
@@ -177,6 +180,7 @@ class LabelTally:
             'miou': round(miou, 4),
             'pixel_accuracy': round(matrix.pixel_accuracy(), 4),
             'iou': iou,
+            'dice': {name: round(2 * value / (1 + value), 4) for name, value in iou.items()},
             **self._found.rounded(),
         }
 
@@ -319,7 +323,10 @@ def _leave_pictures(
 
 
 def _table(figures: dict[str, Any], folder: Path) -> str:
-    rows = [f'  {name:14}{100 * value:6.1f}' for name, value in figures['iou'].items()]
+    rows = [
+        f'  {name:14}{100 * value:6.1f}{100 * figures["dice"][name]:6.1f}'
+        for name, value in figures['iou'].items()
+    ]
     summary = (
         f'mIoU {100 * figures["miou"]:.1f}, pixel accuracy '
         f'{100 * figures["pixel_accuracy"]:.1f}, {figures["images"]} images, '
@@ -335,4 +342,4 @@ def _table(figures: dict[str, Any], folder: Path) -> str:
             f'Lane markings found: {100 * figures["lane_recall"]:.1f} %, '
             f'painted {figures["lane_painted"]} times as much as there is'
         )
-    return '\n'.join(['IoU in %', *rows, summary, *others, f'Pictures: {folder}'])
+    return '\n'.join(['IoU, Dice in %', *rows, summary, *others, f'Pictures: {folder}'])

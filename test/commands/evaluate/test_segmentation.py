@@ -66,6 +66,7 @@ def test_the_mean_is_over_the_classes_that_the_truth_has() -> None:
     tally.add(truth, said)
     figures = tally.figures()
     assert figures['iou'] == {'road': 1.0, 'pavement': 0.5}
+    assert figures['dice'] == {'road': 1.0, 'pavement': 0.6667}  # 2 · 4 of 4 and 8 pixels
     assert figures['miou'] == 0.75
     assert figures['pixel_accuracy'] == 0.75
 
