@@ -193,6 +193,17 @@ def say_odometry(**values: float) -> Callable[[Scene], None]:
     return apply
 
 
+def disprove_mounting(scene: Scene) -> None:
+    """What some seconds of lines do that meet elsewhere."""
+    scene.node._ports['camera'].decisions._mounting.problem = 'set mount.pitch to 0.06'
+    scene.set(stop__require_geometry=True)
+
+
+def trust_mounting(scene: Scene) -> None:
+    scene.node._ports['camera'].decisions._mounting.problem = ''
+    scene.set(stop__require_geometry=False)
+
+
 def hidden_road() -> NDArray[np.uint8]:
     """The street, all of it behind the side of a lorry."""
     labels = street()[1]
@@ -271,6 +282,9 @@ TABLE = {
     'calibration is required and missing': Row(
         ('no_geometry',), 0.0, lambda s: s.set(stop__require_geometry=True),
         lambda s: s.set(stop__require_geometry=False), by_frame=True,
+    ),
+    'the lines disprove a mounting that is required': Row(
+        ('no_geometry',), 0.0, disprove_mounting, trust_mounting, 'set mount.pitch', by_frame=True,
     ),
     'the CameraInfo is of another image': Row(
         ('no_geometry',), 0.0, change(info=camera_info(height=96)), change(info=camera_info()),

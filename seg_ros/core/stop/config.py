@@ -183,6 +183,16 @@ class StopConfig:
         'Where the own vehicle (a bonnet) is in the picture: u1, v1, u2, v2, … as shares of width '
         'and height. There is neither ground nor a person; fewer than three corners: nowhere.',
     )
+    # A level lens of 62 degrees sees the ground of the lowest fifth from 4 to 7 m: what hides more
+    # of it than a bonnet does is no bonnet
+    max_own_vehicle: float = option(
+        0.2,
+        'Without ego_mask the own vehicle is looked for in the lowest part of the picture, this '
+        'share of the height, by what stands still there while all else moves; 0 does not look.',
+        low=0.0,
+        high=0.4,
+        live=True,
+    )
     refine_pitch_rad: float = option(
         0.0,
         'People are placed with the pitch that the vanishing point of the lane markings shows, '
