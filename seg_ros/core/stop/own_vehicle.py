@@ -143,4 +143,4 @@ def _polygon(rows: Float32Array) -> tuple[float, ...]:
     corners.append(((known[-1] + 1) / width, 1.0))
     corners[1] = (corners[0][0], corners[1][1])
     corners[-2] = (corners[-1][0], corners[-2][1])
-    return tuple(round(value, 3) for corner in corners for value in corner)
+    return tuple(round(float(value), 3) for corner in corners for value in corner)

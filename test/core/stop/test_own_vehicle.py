@@ -62,6 +62,7 @@ def test_a_bonnet_is_found_where_it_is() -> None:
     )
     assert (corners[:, 0].min(), corners[:, 0].max()) == (0.0, 1.0)
     StopConfig(ego_mask=subject.polygon)  # it can be given as that
+    assert {type(value) for value in subject.polygon} == {float}  # and is told so
 
 
 def test_it_must_be_seen_twice() -> None:
