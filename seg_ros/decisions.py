@@ -29,6 +29,7 @@ from seg_ros.core.stop.config import StopConfig
 from seg_ros.core.stop.decision import Fault, StopDecision, StopKind
 from seg_ros.core.stop.domain import Domain
 from seg_ros.core.stop.odometry import OdometryMonitor
+from seg_ros.core.stop.own_vehicle import OwnVehicle
 from seg_ros.core.stop.pedestrian_stop import PedestrianStop
 from seg_ros.core.stop.picture_monitor import PictureMonitor
 from seg_ros.core.stop.picture_sight import PictureSight
@@ -42,6 +43,7 @@ __all__ = ['DECISIONS', 'CameraDecisions', 'FrameDecisions', 'needs_of_stop']
 DECISIONS = ('stop', 'lane', 'zones', 'autoware', 'instances', 'detections', *NAVIGATION)
 """What can be decided about a frame."""
 
+LEAST_MOTION_MPS = 0.5  # a walking pace is 1.5; below, shadows move as much as the ground
 NO_GROUND = 'the camera has no calibration or no mounting'
 NO_GROUND_IN_VIEW = (
     'by its calibration and mounting the camera sees no ground: check mount.pitch or TF'
@@ -125,6 +127,7 @@ class CameraDecisions:
         self._pictures = PictureMonitor()
         self._sight = PictureSight(label_map, domain)
         self._picture_fault: Fault | None = None  # of the newest picture
+        self._own_vehicle = OwnVehicle()
         self._pitch = PitchRefinement(stop.refine_pitch_rad)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -180,6 +183,7 @@ class CameraDecisions:
         self._mounting.reset()
         self._pictures = PictureMonitor()
         self._sight.reset()
+        self._own_vehicle.reset()
 
     def failed(self, reason: str) -> None:
         """Stops until enough good frames have come again."""
@@ -204,6 +208,11 @@ class CameraDecisions:
         """What the lines of the lane say against the mounting; empty where nothing."""
         return self._mounting.problem
 
+    @property
+    def own_vehicle(self) -> tuple[float, ...]:
+        """Where the own vehicle was found in the picture, as ``stop.ego_mask``; empty if not."""
+        return self._own_vehicle.polygon
+
     # The steps of a frame, in the order of ``Perception.finish``
 
     def look(self, view: NetworkView, stamp_ns: int) -> bool:
@@ -220,6 +229,8 @@ class CameraDecisions:
         regions = () if self._stop is None else self._stop.zone_regions
         fault = self._pictures.update(health, stamp_ns, self._stop_config, regions)
         fault = fault or self._sight.update(view, stamp_ns, self._stop_config)
+        if fault is None:
+            self._look_for_vehicle(view, stamp_ns)
         self._picture_fault = self._camera_fault or fault
         return self._picture_fault is None
 
@@ -252,6 +263,8 @@ class CameraDecisions:
         """
         if self._stop is None:
             return FrameDecisions(lane=lane)
+        # A mounting that the lines disprove puts people where they are not: better none
+        disproven = self._mounting.problem
         with self._lock:
             stop = self._stop.update(
                 view.labels,
@@ -259,10 +272,11 @@ class CameraDecisions:
                 now_ns=now_ns,
                 confidence=view.confidence,
                 picture=self._picture_fault or self._geometry_fault,
-                ground=self._ground_now(lane, stamp_ns),
+                ground=None if disproven else self._ground_now(lane, stamp_ns),
                 camera=self._scaled,
-                no_ground='' if self._camera is not None else self._no_camera,
+                no_ground=disproven or ('' if self._camera is not None else self._no_camera),
                 lane=lane.points()[:, :2] if lane is not None and lane.valid else None,
+                own_vehicle=self._own_vehicle.polygon,
             )
             return FrameDecisions(stop, self._stop.people, self._stop.zone, lane)
 
@@ -321,6 +335,15 @@ class CameraDecisions:
             self._navigator = None
             if self._camera_fault is None and not self._ground.is_known:
                 self._camera_fault = Fault(StopKind.NO_GEOMETRY, NO_GROUND_IN_VIEW)
+
+    def _look_for_vehicle(self, view: NetworkView, stamp_ns: int) -> None:
+        """Looks for the own vehicle, but while odometry says that it stands."""
+        stop = self._stop_config
+        if self._stop is None or len(stop.ego_mask) >= 6:
+            return
+        motion = self._odometry.fresh(stamp_ns, stop.odometry_timeout_s)
+        if motion is None or abs(motion.speed_mps) >= LEAST_MOTION_MPS:
+            self._own_vehicle.update(view.picture, stamp_ns, stop.max_own_vehicle)
 
     def _ground_now(self, lane: LaneTrack | None, stamp_ns: int) -> GroundScale | None:
         """The ground with the pitch that the lane shows, where that is wanted."""

@@ -33,12 +33,13 @@ from seg_ros.commands.evaluate.evaluated_camera import EvaluatedCamera
 from seg_ros.commands.evaluate.sight.blindness import FAMILIES
 from seg_ros.commands.evaluate.sight.clips import HARD, HARD_NS, hard_clip
 from seg_ros.commands.evaluate.sight.pictures import clean_pictures
-from seg_ros.commands.evaluate.sight.task import wilson
+from seg_ros.commands.evaluate.sight.task import REASONS_OF_SIGHT, wilson
 from seg_ros.commands.shared.numbers import zero_or_more
 from seg_ros.commands.shared.progress import Progress
 from seg_ros.core.errors import ConfigurationError
 from seg_ros.core.parameters.node_config import NodeConfig
 from seg_ros.core.stop.domain import Domain
+from seg_ros.core.stop.picture_sight import nothing_shown
 from seg_ros.core.stop.picture_statistics import STATISTICS, StatisticsOfPictures
 from seg_ros.core.types import RgbImage
 from seg_ros.inference.base import InferenceBackend
@@ -70,6 +71,7 @@ class Measured(NamedTuple):
         camera: Of which camera.
         kind: Of what kind of blindness; empty of a clean picture.
         family: The family of this kind.
+        is_refused: Whether the stop refuses it for another reason of sight than the domain.
     """
 
     values: Float64Array
@@ -77,6 +79,7 @@ class Measured(NamedTuple):
     camera: str
     kind: str = ''
     family: str = ''
+    is_refused: bool = False
 
 
 class _Scene(NamedTuple):
@@ -247,14 +250,21 @@ def statistics_of(
     backend: InferenceBackend, images: Iterable[_Shown], count: int
 ) -> list[Measured]:
     """Returns the statistics of each image as this backend's network sees it."""
-    seen_by = EvaluatedCamera(backend, NodeConfig())
+    config = NodeConfig()
+    seen_by = EvaluatedCamera(backend, config)
     take = StatisticsOfPictures(backend.engine.label_map)
     rows = []
     with Progress(sys.stderr) as progress:
         for index, (image, *what) in enumerate(images):
             progress.show(f'{index} of {count} pictures')
-            values = take.of(seen_by.see(image, index + 1, {'stop'}).view).values
-            rows.append(Measured(values, *what))
+            seen = seen_by.see(image, index + 1, {'stop'})
+            statistics = take.of(seen.view)
+            is_refused = nothing_shown(statistics, config.stop) is not None
+            if not is_refused:
+                seen_by.reset()
+                stop = seen_by.finish(seen).decisions.stop
+                is_refused = stop is not None and stop.kind in REASONS_OF_SIGHT
+            rows.append(Measured(statistics.values, *what, is_refused=is_refused))
     return rows
 
 
@@ -282,16 +292,36 @@ def measured_domain(rows: Sequence[Measured], refused: float) -> tuple[Domain, F
 def figures_of(
     rows: Sequence[Measured], domain: Domain, left_out: Float64Array, refused: float
 ) -> dict[str, Any]:
-    """Returns what the domain of these pictures does, and how far that can be trusted."""
-    out = left_out > 1.0
+    """Returns what the domain of these pictures does, and how far that can be trusted.
+
+    The same of the whole stop, which has other reasons of sight as well.
+    """
     known = domain.scores(_values(rows)).max(axis=1) > 1.0
+    is_refused = np.array([row.is_refused for row in rows])
+    return {
+        'pictures': len(rows),
+        'cameras': len({row.camera for row in rows if not row.kind}),
+        **_shares_of(rows, known, left_out > 1.0, _of_other_half(rows, refused)),
+        'whole_stop': _shares_of(
+            rows,
+            known | is_refused,
+            (left_out > 1.0) | is_refused,
+            _of_other_half(rows, refused, with_stop=True),
+        ),
+    }
+
+
+def _shares_of(
+    rows: Sequence[Measured],
+    known: NDArray[np.bool_],
+    out: NDArray[np.bool_],
+    other_half: dict[str, float],
+) -> dict[str, Any]:
     is_clean = np.array([not row.kind for row in rows])
     datasets = np.array([row.dataset for row in rows])
     families = np.array([row.family for row in rows])
     names = [name for name in dict.fromkeys(families) if name]
     return {
-        'pictures': len(rows),
-        'cameras': len({row.camera for row in rows if not row.kind}),
         'clean_refused_share': _share_with_interval(known[is_clean]),
         'clean_refused_share_left_out': {
             str(name): _share_with_interval(out[is_clean & (datasets == name)])
@@ -300,12 +330,15 @@ def figures_of(
         'false_clear_share_left_out': {
             str(name): round(1.0 - float(out[families == name].mean()), 4) for name in names
         },
-        'false_clear_share_of_other_half': _of_other_half(rows, names, refused),
+        'false_clear_share_of_other_half': other_half,
     }
 
 
-def _of_other_half(rows: Sequence[Measured], names: list[Any], refused: float) -> dict[str, float]:
+def _of_other_half(
+    rows: Sequence[Measured], refused: float, *, with_stop: bool = False
+) -> dict[str, float]:
     """Returns what stays clear of each family if only the other half of them is known."""
+    names = list(dict.fromkeys(row.family for row in rows if row.kind))
     shares = {}
     for half in (0, 1):
         measured, asked = names[half::2], names[1 - half :: 2]
@@ -314,8 +347,11 @@ def _of_other_half(rows: Sequence[Measured], names: list[Any], refused: float) -
         known = [row for row in rows if not row.kind or row.family in measured]
         domain, _ = measured_domain(known, refused)
         for name in asked:
-            values = _values([row for row in rows if row.family == name])
-            shares[str(name)] = round(float((domain.scores(values).max(axis=1) <= 1.0).mean()), 4)
+            blind = [row for row in rows if row.family == name]
+            is_clear = domain.scores(_values(blind)).max(axis=1) <= 1.0
+            if with_stop:
+                is_clear &= ~np.array([row.is_refused for row in blind])
+            shares[str(name)] = round(float(is_clear.mean()), 4)
     return shares
 
 

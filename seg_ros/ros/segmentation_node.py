@@ -144,6 +144,7 @@ class SegmentationNode(LifecycleNode):
         self._diagnostics_timer: Timer | None = None
         self._backend_state = ''
         self._mounting_problems: dict[str, str] = {}  # by camera, as they were logged
+        self._own_vehicles: dict[str, str] = {}  # the same
         self._odometry: OdometryInput | None = None
         self._clock_watch = ClockWatch()
         self._streams = StreamWatch(self)
@@ -493,6 +494,7 @@ class SegmentationNode(LifecycleNode):
                 'enabled': str(self._disabled is None).lower(),
                 'geometry': port.geometry.reason or 'known',
                 'mounting': self._mounting_problem(camera, port) or 'not contradicted',
+                'own_vehicle': self._own_vehicle(camera, port) or 'not found',
                 'engine': chosen.backend.engine.name,
                 'backend': chosen.backend.name,
                 'backend_detail': chosen.backend.detail,
@@ -526,6 +528,21 @@ class SegmentationNode(LifecycleNode):
             self.get_logger().warning(f'Camera {camera}: {text}.')
         self._mounting_problems[camera] = problem
         return problem
+
+    def _own_vehicle(self, camera: str, port: CameraPort) -> str:
+        """Where the own vehicle was found in the picture; the log says it once."""
+        polygon = port.decisions.own_vehicle
+        text = f'stop.ego_mask: [{", ".join(map(str, polygon))}]' if polygon else ''
+        if bool(polygon) != bool(self._own_vehicles.get(camera)):
+            self.get_logger().info(
+                f'Camera {camera}: the own vehicle stands in the lowest '
+                f'{1.0 - min(polygon[1::2]):.0%} of the picture and is taken out of it; '
+                f'{text} does so from the start.'
+                if polygon
+                else f'Camera {camera}: the own vehicle is not seen in the picture any more.'
+            )
+        self._own_vehicles[camera] = text
+        return text
 
     def _log_backend(self, status: BackendStatus) -> None:
         """Logs once that a better backend is made, has taken over, or could not be had."""

@@ -80,6 +80,17 @@ def test_how_a_kind_fares_that_was_not_measured_is_told() -> None:
     assert figures(ROWS)['false_clear_share_of_other_half']['frost'] > 0.5
 
 
+def test_the_shares_of_the_whole_stop_count_what_else_it_refuses() -> None:
+    # Frost is like nothing that was measured, but the stop sees it by itself
+    rows = [row._replace(is_refused=row.kind == 'frost') for row in ROWS]
+    both = figures(rows)
+    assert both['false_clear_share_of_other_half']['frost'] > 0.5
+    assert both['whole_stop']['false_clear_share_of_other_half']['frost'] == 0.0
+    assert both['whole_stop']['clean_refused_share'] == both['clean_refused_share']
+    strict = [row._replace(is_refused=not row.kind) for row in ROWS]
+    assert figures(strict)['whole_stop']['clean_refused_share']['share'] == 1.0
+
+
 def test_one_data_set_alone_cannot_be_left_out() -> None:
     with pytest.raises(ConfigurationError, match='Give another one as well'):
         measured_domain(rows_of('fog', datasets=1), 0.01)

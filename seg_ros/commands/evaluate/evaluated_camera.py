@@ -104,7 +104,7 @@ def without_pictures(config: NodeConfig) -> NodeConfig:
         min_contrast=0.0,
         max_noise=0.0,
         max_white_share=1.0,
-        domain_limit=0.0,
+        domain_limit=0.0,  # and with it all that is asked of engines that were measured
         frozen_timeout_s=0.0,
     )
     return replace(config, stop=stop)

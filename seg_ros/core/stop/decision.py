@@ -98,6 +98,19 @@ class StopKind(str, Enum):
     OUT_OF_DOMAIN = (
         'out_of_domain', 'the network knows no such pictures', Cause.FAULT, PURPLE, 3, False,
     )
+    NO_DETAIL = 'no_detail', 'the ground ahead has no detail', Cause.FAULT, PURPLE, 3, False
+    COLOURS_DISAGREE = (
+        'colours_disagree', 'the colours of the picture show different things', Cause.FAULT,
+        PURPLE, 3, False,
+    )
+    PICTURE_TURNED = (
+        'picture_turned', 'sky and buildings are not above the ground', Cause.FAULT, PURPLE, 3,
+        False,
+    )
+    ROWS_SHIFTED = (
+        'rows_shifted', 'the rows of the picture do not go on in each other', Cause.FAULT, PURPLE,
+        3, False,
+    )
     FROZEN = 'frozen', 'the same picture comes again and again', Cause.FAULT, PURPLE, 3, False
     NO_ODOMETRY = 'no_odometry', 'odometry is missing', Cause.FAULT, PURPLE
     ODOMETRY_IMPLAUSIBLE = (

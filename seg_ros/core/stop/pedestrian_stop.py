@@ -183,6 +183,7 @@ class PedestrianStop:
         camera: Camera | None = None,
         no_ground: str = '',
         lane: ArrayLike | None = None,
+        own_vehicle: tuple[float, ...] = (),
     ) -> StopDecision:
         """Judges a frame.
 
@@ -196,6 +197,7 @@ class PedestrianStop:
             camera: The same camera; without it nobody asks whether it has the zone in view.
             no_ground: Why there is none, in words.
             lane: ``(N, 2)`` middle of the lane in the base frame, None without one.
+            own_vehicle: Where it was found in the picture, as ``ego_mask`` says it.
 
         Returns:
             The decision of now.
@@ -223,6 +225,7 @@ class PedestrianStop:
             memory.good_frames = 0
             return self._decide(now_ns)
         memory.good_frames += 1
+        self._watch.take_vehicle(own_vehicle)
         labels = self._watch.without_vehicle(labels, self._label_map.unlabelled)
         people = self._finder.find(labels, confidence, ground)
         if config.zone == 'image' or ground is None or not ground.is_known:

@@ -11,11 +11,11 @@ from seg_ros.core.labels import LabelMap
 from seg_ros.core.stop.config import StopConfig
 from seg_ros.core.stop.decision import Fault, StopKind
 from seg_ros.core.stop.domain import Domain
-from seg_ros.core.stop.picture_statistics import StatisticsOfPictures
+from seg_ros.core.stop.picture_statistics import PictureStatistics, StatisticsOfPictures
 from seg_ros.core.types import NetworkView
 from seg_ros.core.units import NS_PER_S
 
-__all__ = ['PictureSight']
+__all__ = ['PictureSight', 'nothing_shown']
 
 
 class PictureSight:
@@ -63,14 +63,61 @@ class PictureSight:
         if fault := _blindness(statistics.noise, statistics.saturated, config):
             return fault
         likeness = self._domain.likeness(statistics.values)
-        if likeness.share <= config.domain_limit:
+        if likeness.share > config.domain_limit:
+            return Fault(
+                StopKind.OUT_OF_DOMAIN,
+                f'the picture has {likeness.share:.1f} times as much of "{likeness.kind}" as one '
+                f'that the engine knows may have, more than {config.domain_limit:.1f}: nothing '
+                'can be seen, or the network was not made for such a place',
+            )
+        if fault := nothing_shown(statistics, config):
+            return fault
+        unsure = self._domain.unsureness(statistics.values)
+        if unsure <= config.max_unsureness:
             return None
         return Fault(
             StopKind.OUT_OF_DOMAIN,
-            f'the picture has {likeness.share:.1f} times as much of "{likeness.kind}" as one that '
-            f'the engine knows may have, more than {config.domain_limit:.1f}: nothing can be '
-            'seen, or the network was not made for such a place',
+            f'of what is around the horizon the network is less sure by {unsure:.1f} standard '
+            'deviations than in pictures that the engine knows, more than '
+            f'{config.max_unsureness:.1f}',
         )
+
+
+def nothing_shown(statistics: PictureStatistics, config: StopConfig) -> Fault | None:
+    """Returns what no camera that sees a road shows, however well the network copes with it.
+
+    Limits were taken from clean pictures alone, so that they hold for kinds of blindness that
+    nobody has measured.
+
+    Args:
+        statistics: Of the picture.
+        config: ``min_detail``, ``max_colour_discord``, ``min_rise`` and ``max_shear`` are asked.
+    """
+    if statistics.detail < config.min_detail:
+        return Fault(
+            StopKind.NO_DETAIL,
+            f'the ground ahead has a detail of {statistics.detail:.1f} grey levels, less than '
+            f'{config.min_detail:.1f}: covered, or out of focus',
+        )
+    if statistics.discord > config.max_colour_discord:
+        return Fault(
+            StopKind.COLOURS_DISAGREE,
+            f'what two colours show differs by {statistics.discord:.2f}, more than '
+            f'{config.max_colour_discord:.2f}: noise, or channels of another encoding',
+        )
+    if statistics.rise < config.min_rise:
+        return Fault(
+            StopKind.PICTURE_TURNED,
+            f'sky and buildings are {statistics.rise:.0%} of the picture above the ground, less '
+            f'than {config.min_rise:.0%}: it is turned, or begins in the middle',
+        )
+    if statistics.shear > config.max_shear:
+        return Fault(
+            StopKind.ROWS_SHIFTED,
+            f'the rows of the picture go on as well when shifted ({statistics.shear:.2f}, '
+            f'more than {config.max_shear:.2f}): smeared, or of another length',
+        )
+    return None
 
 
 def _blindness(noise: float, saturated: float, config: StopConfig) -> Fault | None:

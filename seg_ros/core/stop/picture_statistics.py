@@ -47,6 +47,12 @@ LEAST_CLASS_SHARE = 0.01  # of the picture, at which half of what its colour say
 NOISE_TAIL = math.log(0.9)
 OPPONENTS = np.array([[1, -1, 0], [0, -1, 1], [0, 1, 0]], np.float32)  # R - G, B - G, G
 
+NEAR = 0.7  # of the height: below, the ground is before the vehicle
+PARTS_WH = 16, 3  # in which the detail of that is looked for
+RICHEST = 5  # of these 48, a tenth: a kerb, a line or a patch of the road is in one of them
+LEAST_ENERGY = 0.5  # grey levels squared: rounding; where there is no detail nothing disagrees
+LEAST_OF_BOTH = 0.03  # of the picture, so that what is above and the ground have a place
+
 SKY, GROUND, WALKABLE, STATIC, MOVING, OTHER = range(6)
 GROUP_NAMES = ('sky', 'ground', 'walkable', 'static', 'moving')
 # The last of its roles decides about a class
@@ -66,11 +72,24 @@ class PictureStatistics(NamedTuple):
         noise: Mean difference of neighbouring pixels of the zone in grey levels if they differ as
             noise does and not as things with outlines, else 0.
         saturated: Share of the zone that is white.
+        detail: How much finer detail the richest tenth of the ground before the vehicle has, in
+            grey levels.
+        discord: How unlike the detail of two colours is: 0 the same, 1 unrelated, 2 opposite.
+        rise: How far the middle of sky and buildings is above that of the ground, as a share of
+            the height; NaN where there is next to none of either.
     """
 
     values: NDArray[np.float64]
     noise: float
     saturated: float
+    detail: float
+    discord: float
+    rise: float
+
+    @property
+    def shear(self) -> float:
+        """By how much rows go on better in the next one when shifted, as a logarithm."""
+        return float(self.values[SHEAR])
 
 
 class _Seen(NamedTuple):
@@ -108,7 +127,14 @@ class StatisticsOfPictures:
         """Returns the statistics of a picture with its labels and confidence."""
         seen = self._seen(view)
         values = np.fromiter((value for _, value in _named(seen)), np.float64, len(STATISTICS))
-        return PictureStatistics(values, _noise(view.picture), _white_share(seen))
+        return PictureStatistics(
+            values,
+            _noise(view.picture),
+            _white_share(seen),
+            _detail(seen.greys[1]),
+            _discord(seen.opponents),
+            _rise(seen.groups),
+        )
 
     def glance(self, view: NetworkView) -> tuple[float, float]:
         """Returns the noise and the saturated share alone."""
@@ -273,6 +299,36 @@ def _white_share(seen: _Seen) -> float:
     return _share(cv2.compare(_part(seen.greys[0], REGIONS['zone']), WHITE, cv2.CMP_GE))
 
 
+def _detail(half: GreyImage) -> float:
+    near = half[int(NEAR * half.shape[0]) :]
+    bends = np.abs(cv2.Laplacian(near, cv2.CV_32F))
+    parts = cv2.resize(bends, PARTS_WH, interpolation=cv2.INTER_AREA).reshape(-1)
+    return float(np.partition(parts, -RICHEST)[-RICHEST])
+
+
+def _discord(opponents: tuple[FloatImage, FloatImage, FloatImage]) -> float:
+    red_less, blue_less, green = opponents
+    own = _energy_across(green)
+    return max(
+        _energy_across(less) / (_energy_across(cv2.add(less, green)) + own + LEAST_ENERGY)
+        for less in (red_less, blue_less)
+    )
+
+
+def _rise(groups: LabelImage) -> float:
+    ground = cv2.inRange(groups, GROUND, WALKABLE)
+    above = cv2.bitwise_or(
+        cv2.compare(groups, SKY, cv2.CMP_EQ), cv2.compare(groups, STATIC, cv2.CMP_EQ)
+    )
+    low, high = (
+        cv2.reduce(mask, 1, cv2.REDUCE_SUM, dtype=cv2.CV_32S)[:, 0] for mask in (ground, above)
+    )
+    if min(low.sum(), high.sum()) < LEAST_OF_BOTH * 255 * groups.size:
+        return math.nan
+    rows = np.arange(len(groups)) / len(groups)
+    return float(rows @ low / low.sum() - rows @ high / high.sum())
+
+
 # Arithmetic
 
 
@@ -361,3 +417,4 @@ def _names() -> tuple[str, ...]:
 
 STATISTICS = _names()
 """Names of the numbers, in their order."""
+SHEAR = STATISTICS.index('shear')

@@ -81,11 +81,17 @@ class ZoneWatch:
         self._has_ground = bool((self._meaning == GROUND).any())
         self._image_zone = ImageZone(config.image_polygon)
         self._image_cells = self._image_zone.cells(IMAGE_ROWS, COLUMNS)
+        self._own_vehicle = config.ego_mask
         self._vehicle_mask: NDArray[np.uint8] | None = None
         self.regions: tuple[int, ...] = ()
 
+    def take_vehicle(self, polygon: tuple[float, ...]) -> None:
+        """Takes where the own vehicle was found (``OwnVehicle``), unless ``ego_mask`` says it."""
+        if len(self._config.ego_mask) < 6 and polygon != self._own_vehicle:
+            self._own_vehicle, self._vehicle_mask = polygon, None
+
     def without_vehicle(self, labels: LabelImage, unlabelled: int) -> LabelImage:
-        """Returns the labels without the own vehicle: a copy where ``ego_mask`` is given."""
+        """Returns the labels without the own vehicle: a copy where it is in the picture."""
         mask = self._mask_of(labels.shape)
         if mask is None:
             return labels
@@ -176,8 +182,8 @@ class ZoneWatch:
         return in_view, self._meaning[labels[rows, columns]]
 
     def _mask_of(self, shape_hw: tuple[int, ...]) -> NDArray[np.uint8] | None:
-        """``(H, W)`` 255 where the own vehicle is, None where no mask is given."""
-        corners = self._config.ego_mask
+        """``(H, W)`` 255 where the own vehicle is, None where it is not in the picture."""
+        corners = self._own_vehicle
         if len(corners) < 6:
             return None
         if self._vehicle_mask is None or self._vehicle_mask.shape != shape_hw:

@@ -12,9 +12,12 @@ import numpy as np
 import pytest
 
 from seg_ros.core.geometry.camera import Mount
+from seg_ros.core.labels import LabelClass, LabelMap
 from seg_ros.core.lane.config import LaneConfig
 from seg_ros.core.lane.mounting_check import MountingCheck
 from seg_ros.core.parameters.node_config import NodeConfig
+from seg_ros.core.stop.config import StopConfig
+from seg_ros.core.stop.decision import StopDecision, StopKind
 from seg_ros.core.types import NetworkView
 from seg_ros.decisions import CameraDecisions
 from test.core.lane.scene import LABEL_MAP, LANE_M, MOUNT, SPEED_MPS, Scene, camera
@@ -115,3 +118,33 @@ def test_no_valid_metres_come_of_a_mounting_that_the_lane_contradicts() -> None:
     assert decisions.mounting_problem == tracks[-1].reason
     decisions.calibrate(camera(MOUNT))
     assert decisions.mounting_problem == ''
+
+
+def test_the_stop_takes_no_metres_of_a_mounting_that_the_lane_contradicts() -> None:
+    label_map = LabelMap((*LABEL_MAP.classes, LabelClass(9, 'person', (1, 2, 3), ('pedestrian',))))
+    cameras = []
+    for is_required in (False, True):
+        stop = StopConfig(require_geometry=is_required, min_contrast=0.0, frozen_timeout_s=0.0)
+        cameras.append(CameraDecisions(NodeConfig(stop=stop), label_map))
+        cameras[-1].calibrate(camera(replace(MOUNT, pitch=MOUNT.pitch + math.radians(2.0))))
+    scene = Scene()
+    picture = np.zeros((360, 640, 3), np.uint8)
+    stops: list[list[StopDecision | None]] = []
+    for frame in range(24):
+        labels = scene.view.labels(scene.state(60.0 + frame * SPEED_MPS * PERIOD_S))
+        view, stamp_ns = NetworkView(picture, labels), round(frame * PERIOD_S * 1e9)
+        stops.append([])
+        for decisions in cameras:
+            decisions.look(view, stamp_ns)
+            lane = decisions.find_lane(view, stamp_ns, stamp_ns)
+            stops[-1].append(decisions.judge_people(view, stamp_ns, stamp_ns, lane).stop)
+    for stop in stops[3]:
+        assert stop is not None
+        assert (stop.kind, stop.guess) == (StopKind.CLEAR, '')
+    guessed, required = stops[-1]
+    assert guessed is not None
+    assert required is not None
+    assert guessed.kind is StopKind.CLEAR
+    assert 'set mount.pitch to 0.06' in guessed.guess
+    assert required.kind is StopKind.NO_GEOMETRY
+    assert 'set mount.pitch to 0.06' in required.reason

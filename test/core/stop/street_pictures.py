@@ -22,7 +22,9 @@ def street(seed: int = 0) -> Picture:
     for _ in range(120):
         x, y = random.integers(0, 600), random.integers(0, 160)
         end = (int(x + random.integers(5, 60)), int(y + random.integers(5, 60)))
-        cv2.rectangle(picture, (int(x), int(y)), end, random.integers(0, 255, 3).tolist(), -1)
+        # Light falls on all colours alike: a thing is bright or dark, and has a tint
+        colour = random.integers(0, 255) + random.integers(-30, 31, 3)
+        cv2.rectangle(picture, (int(x), int(y)), end, colour.clip(0, 255).tolist(), -1)
     for _ in range(60):
         x, y = random.integers(0, 640), random.integers(190, 350)
         cv2.line(picture, (int(x), int(y)), (int(x) + 12, int(y) + 5), (160, 160, 150), 1)

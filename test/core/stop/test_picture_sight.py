@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 import cv2
@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from seg_ros.core.errors import ConfigurationError
 from seg_ros.core.stop.config import StopConfig
 from seg_ros.core.stop.domain import Domain
-from seg_ros.core.stop.picture_sight import PictureSight
+from seg_ros.core.stop.picture_sight import PictureSight, nothing_shown
 from seg_ros.core.stop.picture_statistics import STATISTICS, StatisticsOfPictures
 from seg_ros.core.types import NetworkView
 from test.core.stop.street_pictures import Picture, street, with_noise
-from test.people_scene import LABEL_MAP, SIZE_WH, empty_road
+from test.people_scene import LABEL_MAP, ROAD, SIZE_WH, empty_road
 
 CONFIG = StopConfig()
 S = 1_000_000_000
@@ -109,6 +109,71 @@ def test_the_reason_has_the_numbers() -> None:
     fault = PictureSight(LABEL_MAP).update(view(NOISE), S, CONFIG)
     assert fault is not None
     assert 'grey levels, more than 20, as noise does' in fault.reason
+
+
+def covered_below(picture: Picture) -> Picture:
+    shade = np.linspace(60.0, 75.0, 640)[None, :, None]
+    return with_noise(np.concatenate([picture[:180], shade + np.zeros((180, 640, 3))]), 1.5)
+
+
+def one_colour_negative(picture: Picture) -> Picture:
+    return np.dstack([255 - picture[..., 0], picture[..., 1:]])
+
+
+def of_another_length(picture: Picture) -> Picture:
+    return np.stack([np.roll(row, -3 * index, axis=0) for index, row in enumerate(picture)])
+
+
+@pytest.mark.parametrize(
+    ('change', 'kind', 'words'),
+    [
+        (covered_below, 'no_detail', 'less than 3.0: covered'),
+        (one_colour_negative, 'colours_disagree', 'more than 0.60: noise'),
+        (lambda _: NOISE, 'colours_disagree', 'more than 0.60: noise'),
+        (of_another_length, 'rows_shifted', 'more than -0.02'),
+    ],
+)
+def test_what_no_camera_shows_that_sees_a_road_is_found_without_any_domain(
+    change: Callable[[Picture], Picture], kind: str, words: str
+) -> None:
+    take = StatisticsOfPictures(LABEL_MAP)
+    assert nothing_shown(take.of(view(street(7))), CONFIG) is None
+    fault = nothing_shown(take.of(view(change(street(7)))), CONFIG)
+    assert fault is not None
+    assert (str(fault.kind), words in fault.reason) == (kind, True), fault.reason
+
+
+@pytest.mark.parametrize('turned', [lambda a: a[::-1], lambda a: np.roll(a, 160, 0)])
+def test_sky_that_is_not_above_the_ground_is_a_turned_picture(
+    turned: Callable[[NDArray[np.uint8]], NDArray[np.uint8]],
+) -> None:
+    seen = NetworkView(street(7), np.ascontiguousarray(turned(empty_road())))
+    statistics = StatisticsOfPictures(LABEL_MAP).of(seen)
+    fault = nothing_shown(statistics, CONFIG)
+    assert fault is not None
+    assert fault.kind == 'picture_turned'
+    assert nothing_shown(statistics, replace(CONFIG, min_rise=-1.0)) is None
+
+
+def test_where_all_is_ground_nobody_asks_what_is_above() -> None:
+    seen = NetworkView(street(7), np.full_like(empty_road(), ROAD))
+    statistics = StatisticsOfPictures(LABEL_MAP).of(seen)
+    assert np.isnan(statistics.rise)
+    assert nothing_shown(statistics, CONFIG) is None
+
+
+def test_a_network_that_is_unsure_of_what_is_far_away_knows_no_such_pictures() -> None:
+    lax = replace(DOMAIN, weights={'fog': np.zeros(len(STATISTICS))})
+    sight = PictureSight(LABEL_MAP, lax)
+    assert sight.judge(view(street(7)), CONFIG) is None
+    unsure = view(street(7))
+    assert unsure.confidence is not None
+    unsure.confidence[100:240] = 90
+    fault = sight.judge(unsure, CONFIG)
+    assert fault is not None
+    assert fault.kind == 'out_of_domain'
+    assert 'of what is around the horizon the network is less sure by' in fault.reason
+    assert sight.judge(unsure, replace(CONFIG, max_unsureness=100.0)) is None
 
 
 def test_one_odd_picture_is_no_fault_and_half_a_second_of_them_is_one() -> None:
