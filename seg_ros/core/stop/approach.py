@@ -34,6 +34,9 @@ PAVEMENT_LOOK_S = 0.5  # a step: so far ahead somebody on the pavement must not 
 CUT_STEPS = 17  # places that are looked at where feet are cut: every 0.3 m or closer
 # Standard deviations along the line of sight from where somebody was followed to
 CUT_GATE = 3.0
+# So long the place counts at which the feet were seen last: who is passed at 0.6 m/s goes from the
+# lower border of the picture to the bumper, 2 m, meanwhile
+FEET_COUNT_S = 3.0
 INF = float('inf')
 
 
@@ -94,11 +97,17 @@ def _doubts(people: Sequence[TrackedPerson], places: Float64Array) -> Float64Arr
 
 
 def _on_cut_way(person: TrackedPerson, way: tuple[float, float, float, float]) -> Float64Array:
-    """``(N, 2)`` places where feet that are cut may stand, by this frame and those before."""
+    """``(N, 2)`` places where feet that are cut may stand, by this frame and those before.
+
+    Where none of those showed the feet, many make it no surer than one: all err alike.
+    """
+    sigma_m = person.sigma_along_m
+    if person.feet_age_s > FEET_COUNT_S:
+        sigma_m = max(sigma_m, FRAME_DOUBT * person.seen.sigma_along_m)
     share = np.linspace(0.0, 1.0, CUT_STEPS)[:, None]
     places = (1.0 - share) * np.array(way[:2]) + share * np.array(way[2:])
     off_m = np.hypot(places[:, 0] - person.x_m, places[:, 1] - person.y_m)
-    return np.asarray(places[off_m <= CUT_GATE * person.sigma_along_m])
+    return np.asarray(places[off_m <= CUT_GATE * sigma_m])
 
 
 def _legs(people: Sequence[TrackedPerson], places: Float64Array) -> Float64Array:
