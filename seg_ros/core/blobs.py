@@ -24,6 +24,7 @@ __all__ = [
     'blobs_of',
     'joined',
     'split',
+    'valley_between_heads',
 ]
 
 Mask = NDArray[np.uint8]
@@ -171,7 +172,7 @@ def split(blob: Blob, px_per_m: float) -> list[Blob]:
     width = blob.x1 - blob.x0
     if px_per_m <= 0.0 or width < SPLIT_WIDTH_M * px_per_m or width < LEAST_SPLIT_PX:
         return [blob]
-    cut = _valley(blob, px_per_m)
+    cut = valley_between_heads(blob, px_per_m)
     if cut is not None:
         left, right = _cut(blob, [cut])
         return [*split(left, px_per_m), *split(right, px_per_m)]
@@ -181,7 +182,7 @@ def split(blob: Blob, px_per_m: float) -> list[Blob]:
     return _cut(blob, [round(width * part / count) for part in range(1, count)])
 
 
-def _valley(blob: Blob, px_per_m: float) -> int | None:
+def valley_between_heads(blob: Blob, px_per_m: float) -> int | None:
     """The column to cut at, None where one person may be all there is."""
     upper = blob.mask[: max(2, round(UPPER_PART * (blob.y1 - blob.y0)))]
     profile = cv2.reduce(upper, 0, cv2.REDUCE_SUM, dtype=cv2.CV_32F)

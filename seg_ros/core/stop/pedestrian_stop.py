@@ -42,7 +42,7 @@ from seg_ros.core.types import ConfidenceImage, LabelImage
 from seg_ros.core.units import NS_PER_S
 from seg_ros.core.vehicle import CAR, VehicleConfig
 
-__all__ = ['PedestrianStop']
+__all__ = ['PedestrianStop', 'is_evidence_in']
 
 LANE_CORRIDOR = 'lane corridor'
 STRAIGHT_ON = 'corridor straight on'
@@ -417,7 +417,7 @@ class PedestrianStop:
         people = [p for p in people if p.extent_px >= least_px]
         self._tracker.reset()
         memory.people, memory.zone, memory.zone_name = (), None, zone.name
-        weights = [p.weight for p in people if _is_in_picture_zone(p, zone, labels)]
+        weights = [p.weight for p in people if is_evidence_in(zone, p, labels.shape)]
         memory.person = None
         if people:
             memory.person = NearestPerson(0, math.nan, math.nan, 0.0 if weights else INF)
@@ -507,9 +507,12 @@ class PedestrianStop:
             self._memory.last_hit_ns = from_ns - 1
 
 
-def _is_in_picture_zone(person: SeenPerson, zone: ImageZone, labels: LabelImage) -> bool:
-    feet, (height, width) = np.array(_feet_px(person)), labels.shape
-    return bool(zone.contains(feet, (width, height)).any())
+def is_evidence_in(zone: ImageZone, person: SeenPerson, shape_hw: tuple[int, ...]) -> bool:
+    """Returns whether a sighting says something of a zone in a picture of this shape."""
+    if person.under_roof:
+        return False
+    size_wh = shape_hw[1], shape_hw[0]
+    return bool(zone.contains(np.array(_feet_px(person)), size_wh).any())
 
 
 def _feet_px(person: SeenPerson) -> list[tuple[float, float]]:
