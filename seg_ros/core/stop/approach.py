@@ -52,17 +52,25 @@ def times_to_zone_s(people: Sequence[TrackedPerson], zone: GroundZone) -> list[f
         return []
     places = _places(people)
     velocities = _sure_velocities(people)
+    offsets = np.stack([np.zeros_like(places), _doubts(people, places), _legs(people, places)])
+    walks = velocities.any(axis=1)
+    inside = np.zeros((len(people), len(AHEAD_S)), np.bool_)
     # Who stands is where it is
-    ahead_s = AHEAD_S if velocities.any() else AHEAD_S[:1]
-    ahead = places[:, None] + velocities[:, None] * ahead_s[:, None]
-    nearer = (_doubts(people, places), _legs(people, places))
-    points = np.stack([ahead, *(ahead - offset[:, None] for offset in nearer)])
-    inside = np.any(zone.contains(points.reshape(-1, 2)).reshape(points.shape[:3]), axis=0)
+    inside[:, 0] = _is_inside(zone, places - offsets)
+    if walks.any():
+        ahead = places[walks, None] + velocities[walks, None] * AHEAD_S[1:, None]
+        inside[walks, 1:] = _is_inside(zone, ahead - offsets[:, walks, None])
     for row, person in enumerate(people):
         if person.seen.cut_way is not None and not person.is_coasting:
             inside[row, 0] |= zone.contains(_on_cut_way(person, person.seen.cut_way)).any()
     first = np.argmax(inside, axis=1).tolist()
-    return [float(ahead_s[step]) if inside[row, step] else INF for row, step in enumerate(first)]
+    return [float(AHEAD_S[step]) if inside[row, step] else INF for row, step in enumerate(first)]
+
+
+def _is_inside(zone: GroundZone, places: Float64Array) -> NDArray[np.bool_]:
+    """Whether any of the places along the first axis is in the zone."""
+    inside = zone.contains(places.reshape(-1, 2)).reshape(places.shape[:-1])
+    return np.asarray(inside.any(axis=0))
 
 
 def keeps_to_the_pavement(person: TrackedPerson, zone: CorridorZone) -> bool:
