@@ -268,6 +268,15 @@ def test_at_the_bumper_everybody_is_seen_whom_the_border_cuts(
     assert figures == {'corridor': 1.0, 'image': 1.0, 'places': 6.0}
 
 
+def test_near_the_bumper_whoever_is_hidden_in_part_is_seen(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(evaluate_near, 'AHEAD_M', (0.4, 2.0))
+    monkeypatch.setattr(evaluate_near, 'OFFSET_M', (-0.4, 0.0))
+    figures = evaluate_near.near_who_figures(StopConfig())
+    assert figures == dict.fromkeys(('child', 'crouching', 'wheelchair', 'pushchair'), 1.0)
+
+
 def test_a_video_without_anybody_is_measured_by_its_own_stamps(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -26,7 +26,7 @@ from seg_ros.commands.evaluate.stop.drives import (
 )
 from seg_ros.commands.evaluate.stop.figures import Figures, Tally, bars_for, missed_bars, table_of
 from seg_ros.commands.evaluate.stop.folder import FolderTally, is_anybody_in, is_labelled
-from seg_ros.commands.evaluate.stop.near import near_figures
+from seg_ros.commands.evaluate.stop.near import near_figures, near_who_figures
 from seg_ros.commands.evaluate.stop.processes import Judge, judged_drives
 from seg_ros.commands.shared.node_parameters import (
     add_parameter_arguments,
@@ -203,6 +203,7 @@ def evaluate_drives(
     figures = {**tally.figures(), **drill_figures(drills, judged)}
     if drill_events and judge is None:
         figures['near'] = near_figures(config)
+        figures['near_who'] = near_who_figures(config)
     return figures
 
 
