@@ -16,7 +16,16 @@ from numpy.typing import NDArray
 
 from seg_ros.core.types import LabelImage
 
-__all__ = ['Blob', 'Mask', 'PersonSize', 'blobs_of', 'joined', 'split']
+__all__ = [
+    'SPLIT_WIDTH_M',
+    'Blob',
+    'Mask',
+    'PersonSize',
+    'blobs_of',
+    'joined',
+    'split',
+    'valley_between_heads',
+]
 
 Mask = NDArray[np.uint8]
 """``(H, W)``, 1 inside."""
@@ -163,7 +172,7 @@ def split(blob: Blob, px_per_m: float) -> list[Blob]:
     width = blob.x1 - blob.x0
     if px_per_m <= 0.0 or width < SPLIT_WIDTH_M * px_per_m or width < LEAST_SPLIT_PX:
         return [blob]
-    cut = _valley(blob, px_per_m)
+    cut = valley_between_heads(blob, px_per_m)
     if cut is not None:
         left, right = _cut(blob, [cut])
         return [*split(left, px_per_m), *split(right, px_per_m)]
@@ -171,6 +180,27 @@ def split(blob: Blob, px_per_m: float) -> list[Blob]:
         return [blob]
     count = min(max(2, round(width / (CROWD_PERSON_M * px_per_m))), width // 3, MAX_BLOBS)
     return _cut(blob, [round(width * part / count) for part in range(1, count)])
+
+
+def valley_between_heads(blob: Blob, px_per_m: float) -> int | None:
+    """The column to cut at, None where one person may be all there is."""
+    upper = blob.mask[: max(2, round(UPPER_PART * (blob.y1 - blob.y0)))]
+    profile = cv2.reduce(upper, 0, cv2.REDUCE_SUM, dtype=cv2.CV_32F)
+    side = 2 * int(PROFILE_BLUR_M * px_per_m) + 1
+    profile = cv2.blur(profile, (side, 1), borderType=cv2.BORDER_REPLICATE).ravel()
+    lower_peak = np.minimum(
+        np.maximum.accumulate(profile), np.maximum.accumulate(profile[::-1])[::-1]
+    )
+    edge = max(1, round(SPLIT_EDGE_M * px_per_m))
+    inside = slice(edge, len(profile) - edge)
+    peaks = lower_peak[inside]
+    if peaks.size == 0 or peaks.max() <= 0.0:
+        return None
+    depth = (peaks - profile[inside]) / np.maximum(peaks, LEAST_PEAK * peaks.max())
+    deepest = np.flatnonzero(depth >= depth.max() - 1e-6)
+    if depth[deepest[0]] < SPLIT_VALLEY:
+        return None
+    return edge + int(deepest[0] + deepest[-1] + 1) // 2
 
 
 def _gap_in_one_person(a: Blob, b: Blob, scale: Scale) -> tuple[slice, slice] | None:
@@ -204,27 +234,6 @@ def _union(a: Blob, b: Blob) -> Blob:
         part = mask[piece.y0 - y0 : piece.y1 - y0, piece.x0 - x0 : piece.x1 - x0]
         cv2.bitwise_or(part, piece.mask, dst=part)
     return Blob(x0, y0, x1, y1, a.pixels + b.pixels, mask)
-
-
-def _valley(blob: Blob, px_per_m: float) -> int | None:
-    """The column to cut at, None where one person may be all there is."""
-    upper = blob.mask[: max(2, round(UPPER_PART * (blob.y1 - blob.y0)))]
-    profile = cv2.reduce(upper, 0, cv2.REDUCE_SUM, dtype=cv2.CV_32F)
-    side = 2 * int(PROFILE_BLUR_M * px_per_m) + 1
-    profile = cv2.blur(profile, (side, 1), borderType=cv2.BORDER_REPLICATE).ravel()
-    lower_peak = np.minimum(
-        np.maximum.accumulate(profile), np.maximum.accumulate(profile[::-1])[::-1]
-    )
-    edge = max(1, round(SPLIT_EDGE_M * px_per_m))
-    inside = slice(edge, len(profile) - edge)
-    peaks = lower_peak[inside]
-    if peaks.size == 0 or peaks.max() <= 0.0:
-        return None
-    depth = (peaks - profile[inside]) / np.maximum(peaks, LEAST_PEAK * peaks.max())
-    deepest = np.flatnonzero(depth >= depth.max() - 1e-6)
-    if depth[deepest[0]] < SPLIT_VALLEY:
-        return None
-    return edge + int(deepest[0] + deepest[-1] + 1) // 2
 
 
 def _cut(blob: Blob, columns: list[int]) -> list[Blob]:

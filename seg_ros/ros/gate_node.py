@@ -50,6 +50,10 @@ WATCH_PERIOD_S = 0.25  # how soon the gate follows the type of cmd_vel_in
 AHEAD_S = 0.1
 # After a pause of the process (SIGSTOP, a laptop's lid) what waited is read within milliseconds
 DRAIN_S = 0.1
+# Of stop_timeout_s, which is a multiple of the time between two words of the node, so that it
+# speaks at least once meanwhile: who says go beside it (an old node, a bag that is played) opens
+# nothing between its stops
+STOP_HOLDS = 0.75
 REPEAT_LOG_S = 5.0
 SILENCE_WARN_S = 2.0  # discovery takes as long on a loaded machine
 INPUTS = {
@@ -77,7 +81,8 @@ class GateNode(Node):
         self._stop_timeout_s = config.stop_timeout_s
         self._command_timeout_s = config.command_timeout_s
         self._go_s = NEVER  # when the newest go was sent, by the monotonic clock
-        self._command_s = NEVER  # the same of the newest velocity
+        self._stop_s = NEVER  # when the newest stop came
+        self._command_s = NEVER  # when the newest velocity was sent
         self._awake_s = self._looked_s = time.monotonic()
         self._missed_s: dict[str, float] = {}  # since when an input has no publisher
         self._frame_id = 'base_link'  # of zeros, until the planner has named its own
@@ -93,13 +98,17 @@ class GateNode(Node):
         self.create_timer(WATCH_PERIOD_S, self._follow, clock=steady)
 
     def may_go(self) -> bool:
-        """Returns whether the stop said go, and lately."""
-        return time.monotonic() - self._go_s <= self._stop_timeout_s
+        """Returns whether the stop said go, and lately, and nobody said stop meanwhile."""
+        now_s = time.monotonic()
+        if now_s - self._stop_s <= STOP_HOLDS * self._stop_timeout_s:
+            return False
+        return now_s - self._go_s <= self._stop_timeout_s
 
     def _on_stop(self, message: Bool, info: MessageInfo) -> None:
         sent_s = self._sent_s(info)
         self._go_s = NEVER if message.data else sent_s
         if message.data:
+            self._stop_s = time.monotonic()
             self._publish_zero()
 
     def _on_command(self, message: Twist | TwistStamped, info: MessageInfo) -> None:

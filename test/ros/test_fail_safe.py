@@ -212,6 +212,13 @@ def hidden_road() -> NDArray[np.uint8]:
     return np.array(COLOURS, np.uint8)[labels]
 
 
+def bleached_road() -> NDArray[np.uint8]:
+    """The empty road, nearly all of which is white."""
+    image = empty_road()
+    image[image.shape[0] // 2 + 2 :] = 255
+    return image
+
+
 class Row(NamedTuple):
     """A row of the table.
 
@@ -314,6 +321,10 @@ TABLE = {
     'the picture is noise': Row(
         ('picture_blind', 'unproven'), 0.5, change(image=NOISE),
         lambda s: change(image=empty_road())(s), 'as noise does', by_frame=True,
+    ),
+    'the sun blinds the zone': Row(
+        ('picture_blind', 'unproven'), 0.5, change(image=bleached_road()),
+        lambda s: change(image=empty_road())(s), 'of the zone is white', by_frame=True,
     ),
     'the image is frozen': Row(
         ('frozen',), 1.0, change(noise=False), change(noise=True), by_frame=True

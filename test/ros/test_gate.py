@@ -103,6 +103,23 @@ def test_velocities_pass_only_while_the_stop_says_go(bench: Planner) -> None:
     assert min(bench.drive(stop=False)) == 1.0
 
 
+def test_nobody_who_says_go_beside_a_stop_opens_the_gate_between_its_words(
+    bench: Planner,
+) -> None:
+    other = bench.peer.create_publisher(Bool, 'pedestrian_stop', 1)
+    assert min(bench.drive(stop=False)) == 1.0
+    bench.drive(stop=True)
+    bench.out.clear()
+    until_s = time.monotonic() + 0.8
+    while time.monotonic() < until_s:
+        bench.stop.publish(Bool(data=True))
+        for _ in range(4):
+            time.sleep(0.01)
+            other.publish(Bool(data=False))
+            bench.command.publish(bench.plan())
+    assert set(bench.speeds()) == {0.0}
+
+
 def test_silence_of_the_stop_is_a_stop(bench: Planner) -> None:
     assert min(bench.drive(stop=False)) == 1.0
     assert max(bench.drive(stop=None, seconds=1.0)) == 0.0

@@ -34,6 +34,9 @@ PAVEMENT_LOOK_S = 0.5  # a step: so far ahead somebody on the pavement must not 
 CUT_STEPS = 17  # places that are looked at where feet are cut: every 0.3 m or closer
 # Standard deviations along the line of sight from where somebody was followed to
 CUT_GATE = 3.0
+# So long the place counts at which the feet were seen last: who is passed at 0.6 m/s goes from the
+# lower border of the picture to the bumper, 2 m, meanwhile
+FEET_COUNT_S = 3.0
 INF = float('inf')
 
 
@@ -49,17 +52,25 @@ def times_to_zone_s(people: Sequence[TrackedPerson], zone: GroundZone) -> list[f
         return []
     places = _places(people)
     velocities = _sure_velocities(people)
+    offsets = np.stack([np.zeros_like(places), _doubts(people, places), _legs(people, places)])
+    walks = velocities.any(axis=1)
+    inside = np.zeros((len(people), len(AHEAD_S)), np.bool_)
     # Who stands is where it is
-    ahead_s = AHEAD_S if velocities.any() else AHEAD_S[:1]
-    ahead = places[:, None] + velocities[:, None] * ahead_s[:, None]
-    nearer = (_doubts(people, places), _legs(people, places))
-    points = np.stack([ahead, *(ahead - offset[:, None] for offset in nearer)])
-    inside = np.any(zone.contains(points.reshape(-1, 2)).reshape(points.shape[:3]), axis=0)
+    inside[:, 0] = _is_inside(zone, places - offsets)
+    if walks.any():
+        ahead = places[walks, None] + velocities[walks, None] * AHEAD_S[1:, None]
+        inside[walks, 1:] = _is_inside(zone, ahead - offsets[:, walks, None])
     for row, person in enumerate(people):
         if person.seen.cut_way is not None and not person.is_coasting:
             inside[row, 0] |= zone.contains(_on_cut_way(person, person.seen.cut_way)).any()
     first = np.argmax(inside, axis=1).tolist()
-    return [float(ahead_s[step]) if inside[row, step] else INF for row, step in enumerate(first)]
+    return [float(AHEAD_S[step]) if inside[row, step] else INF for row, step in enumerate(first)]
+
+
+def _is_inside(zone: GroundZone, places: Float64Array) -> NDArray[np.bool_]:
+    """Whether any of the places along the first axis is in the zone."""
+    inside = zone.contains(places.reshape(-1, 2)).reshape(places.shape[:-1])
+    return np.asarray(inside.any(axis=0))
 
 
 def keeps_to_the_pavement(person: TrackedPerson, zone: CorridorZone) -> bool:
@@ -94,11 +105,17 @@ def _doubts(people: Sequence[TrackedPerson], places: Float64Array) -> Float64Arr
 
 
 def _on_cut_way(person: TrackedPerson, way: tuple[float, float, float, float]) -> Float64Array:
-    """``(N, 2)`` places where feet that are cut may stand, by this frame and those before."""
+    """``(N, 2)`` places where feet that are cut may stand, by this frame and those before.
+
+    Where none of those showed the feet, many make it no surer than one: all err alike.
+    """
+    sigma_m = person.sigma_along_m
+    if person.feet_age_s > FEET_COUNT_S:
+        sigma_m = max(sigma_m, FRAME_DOUBT * person.seen.sigma_along_m)
     share = np.linspace(0.0, 1.0, CUT_STEPS)[:, None]
     places = (1.0 - share) * np.array(way[:2]) + share * np.array(way[2:])
     off_m = np.hypot(places[:, 0] - person.x_m, places[:, 1] - person.y_m)
-    return np.asarray(places[off_m <= CUT_GATE * person.sigma_along_m])
+    return np.asarray(places[off_m <= CUT_GATE * sigma_m])
 
 
 def _legs(people: Sequence[TrackedPerson], places: Float64Array) -> Float64Array:

@@ -42,7 +42,7 @@ from seg_ros.core.types import ConfidenceImage, LabelImage
 from seg_ros.core.units import NS_PER_S
 from seg_ros.core.vehicle import CAR, VehicleConfig
 
-__all__ = ['PedestrianStop']
+__all__ = ['PedestrianStop', 'is_evidence_in']
 
 LANE_CORRIDOR = 'lane corridor'
 STRAIGHT_ON = 'corridor straight on'
@@ -63,7 +63,8 @@ class _Memory:
     now_ns: int | None = None
     fault: Fault | None = None
     good_frames: int = 0
-    in_picture: Evidence = field(default_factory=Evidence)  # that somebody is in the image zone
+    # That somebody is in the zone, whoever: in the image zone, or of those not yet believed
+    in_zone: Evidence = field(default_factory=Evidence)
     step_s: float = 0.0  # between the two newest frames
     period_s: float | None = None  # the same, averaged
     unseen: Fault | None = None  # why the zone was not seen in the newest frame
@@ -337,14 +338,17 @@ class PedestrianStop:
         memory = self._memory
         memory.zone, memory.zone_name = zone, zone.name
         people = [person for person in memory.people if person.is_confirmed]
-        times_s = times_to_zone_s(people, zone)
-        is_guess = zone.name == STRAIGHT_ON
-        if isinstance(zone, CorridorZone) and is_guess and not self.config.pavement_counts:
-            # The ground under the feet knows better
-            times_s = [
-                INF if time_s < INF and keeps_to_the_pavement(person, zone) else time_s
-                for person, time_s in zip(people, times_s, strict=True)
-            ]
+        times_s = self._times_to_zone_s(people, zone)
+        # Odometry that is wrong, and still possible, makes somebody new of everybody in every
+        # frame: then nobody is ever believed, but that somebody is in the zone is
+        new = [p for p in memory.people if not (p.is_confirmed or p.is_coasting)]
+        in_zone = [
+            person
+            for person, time_s in zip(new, self._times_to_zone_s(new, zone), strict=True)
+            if time_s == 0.0
+        ]
+        if self._is_believed([person.seen.weight for person in in_zone]):
+            people, times_s = people + in_zone, times_s + [0.0] * len(in_zone)
         ranked = sorted(zip(times_s, people, strict=True), key=_most_urgent)
         memory.person = None
         if not ranked:
@@ -354,6 +358,34 @@ class PedestrianStop:
         if time_s == 0.0 or time_s <= self.config.anticipate_s:
             memory.last_hit_ns = stamp_ns
             memory.hit_kind = StopKind.PERSON if time_s == 0.0 else StopKind.APPROACHING
+
+    def _times_to_zone_s(
+        self, people: Sequence[TrackedPerson], zone: PolygonZone | CorridorZone
+    ) -> list[float]:
+        times_s = times_to_zone_s(people, zone)
+        is_guess = zone.name == STRAIGHT_ON
+        if isinstance(zone, CorridorZone) and is_guess and not self.config.pavement_counts:
+            # The ground under the feet knows better
+            times_s = [
+                INF if time_s < INF and keeps_to_the_pavement(person, zone) else time_s
+                for person, time_s in zip(people, times_s, strict=True)
+            ]
+        return times_s
+
+    def _is_believed(self, weights: Sequence[float]) -> bool:
+        """Whether these sightings of a frame, and those before, prove somebody in the zone.
+
+        Args:
+            weights: What each is worth.
+        """
+        memory = self._memory
+        if weights:
+            memory.in_zone.seen(memory.step_s, self.config.confirm_frames, max(weights))
+        else:
+            memory.in_zone.missed(memory.step_s)
+            if memory.in_zone.is_over:
+                memory.in_zone = Evidence()
+        return bool(weights) and memory.in_zone.is_enough
 
     def _take_sight(self, sight: ZoneSight, stamp_ns: int) -> None:
         """What was seen of the zone goes stale as a frame does, so that a flicker is no fault."""
@@ -388,18 +420,11 @@ class PedestrianStop:
         people = [p for p in people if p.extent_px >= least_px]
         self._tracker.reset()
         memory.people, memory.zone, memory.zone_name = (), None, zone.name
-        weights = [p.weight for p in people if _is_in_picture_zone(p, zone, labels)]
-        inside = bool(weights)
+        weights = [p.weight for p in people if is_evidence_in(zone, p, labels.shape)]
         memory.person = None
         if people:
-            memory.person = NearestPerson(0, math.nan, math.nan, 0.0 if inside else INF)
-        if inside:
-            memory.in_picture.seen(memory.step_s, self.config.confirm_frames, max(weights))
-        else:
-            memory.in_picture.missed(memory.step_s)
-            if memory.in_picture.is_over:
-                memory.in_picture = Evidence()
-        if inside and memory.in_picture.is_enough:
+            memory.person = NearestPerson(0, math.nan, math.nan, 0.0 if weights else INF)
+        if self._is_believed(weights):
             memory.last_hit_ns, memory.hit_kind = stamp_ns, StopKind.PERSON
 
     # What it means now
@@ -485,9 +510,12 @@ class PedestrianStop:
             self._memory.last_hit_ns = from_ns - 1
 
 
-def _is_in_picture_zone(person: SeenPerson, zone: ImageZone, labels: LabelImage) -> bool:
-    feet, (height, width) = np.array(_feet_px(person)), labels.shape
-    return bool(zone.contains(feet, (width, height)).any())
+def is_evidence_in(zone: ImageZone, person: SeenPerson, shape_hw: tuple[int, ...]) -> bool:
+    """Returns whether a sighting says something of a zone in a picture of this shape."""
+    if person.under_roof:
+        return False
+    size_wh = shape_hw[1], shape_hw[0]
+    return bool(zone.contains(np.array(_feet_px(person)), size_wh).any())
 
 
 def _feet_px(person: SeenPerson) -> list[tuple[float, float]]:

@@ -88,6 +88,7 @@ class TrackedPerson:
         is_coasting: Out of sight in the newest frame.
         seen: How it looked when it was last seen.
         has_left: It has walked out of the picture at its side.
+        feet_age_s: Since its feet were not cut by the border; infinite if they always were.
     """
 
     id: int
@@ -102,6 +103,7 @@ class TrackedPerson:
     is_coasting: bool
     seen: SeenPerson
     has_left: bool = False
+    feet_age_s: float = float('inf')
 
     @property
     def distance_m(self) -> float:
@@ -140,6 +142,7 @@ class PeopleTracker:
         self._leaves: list[bool] = []  # walked at the side of the picture when it was last seen
         self._seen_ns: list[int] = []
         self._seen: list[SeenPerson] = []
+        self._feet_ns: list[int | None] = []  # when its feet were seen last
 
     def update(
         self,
@@ -173,6 +176,8 @@ class PeopleTracker:
                 self._gone[row] = 0
                 self._seen_ns[row] = stamp_ns
                 self._seen[row] = people[matched[row]]
+                if self._seen[row].feet != 'truncated':
+                    self._feet_ns[row] = stamp_ns
                 self._leaves[row] = people[matched[row]].at_side and self._walks(row)
             else:
                 self._evidence[row].missed(dt_s)
@@ -329,6 +334,12 @@ class PeopleTracker:
     def _has_left(self, row: int) -> bool:
         return self._leaves[row] and self._evidence[row].misses > 0
 
+    def _feet_age_s(self, row: int) -> float:
+        feet_ns = self._feet_ns[row]
+        if feet_ns is None or self._stamp_ns is None:
+            return float('inf')
+        return (self._stamp_ns - feet_ns) / NS_PER_S
+
     def _delete_lost(self, stamp_ns: int) -> None:
         kept = []
         for row, evidence in enumerate(self._evidence):
@@ -351,6 +362,7 @@ class PeopleTracker:
         self._leaves = [self._leaves[row] for row in kept]
         self._seen_ns = [self._seen_ns[row] for row in kept]
         self._seen = [self._seen[row] for row in kept]
+        self._feet_ns = [self._feet_ns[row] for row in kept]
 
     def _start(
         self,
@@ -377,6 +389,8 @@ class PeopleTracker:
             self._leaves.append(False)
             self._seen_ns.append(self._stamp_ns)
             self._seen.append(people[index])
+            is_cut = people[index].feet == 'truncated'
+            self._feet_ns.append(None if is_cut else self._stamp_ns)
 
     def _tracks(self) -> tuple[TrackedPerson, ...]:
         variances = self._covariances.diagonal(axis1=1, axis2=2)
@@ -398,6 +412,7 @@ class PeopleTracker:
                     is_coasting=self._evidence[row].misses > 0,
                     seen=self._seen[row],
                     has_left=self._has_left(row),
+                    feet_age_s=self._feet_age_s(row),
                 )
             )
         return tuple(tracks)

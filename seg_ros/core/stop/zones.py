@@ -147,6 +147,11 @@ class CorridorZone:
         self._centre = _thinned(np.asarray(centre, dtype=np.float64))
         steps = np.diff(self._centre, axis=0)
         lengths = np.hypot(steps[:, 0], steps[:, 1])
+        # A lane that is seen far beyond the end of the zone costs nothing
+        first_m = float(self._centre[0] @ steps[0]) / max(float(lengths[0]), 1e-9)
+        count = int(np.searchsorted(np.cumsum(lengths), length_m + half_width_m - first_m)) + 1
+        steps, lengths = steps[:count], lengths[:count]
+        self._centre = self._centre[: count + 1]
         self._along = steps / np.maximum(lengths, 1e-9)[:, None]
         self._lengths = lengths
         # The first and the last piece go on for ever

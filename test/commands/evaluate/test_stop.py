@@ -21,11 +21,11 @@ from seg_ros.commands.evaluate.exact_labels import ExactLabels
 from seg_ros.commands.evaluate.labelled_folder import labelled_pictures
 from seg_ros.commands.evaluate.stop import near as evaluate_near
 from seg_ros.commands.evaluate.stop import task as evaluate_stop
-from seg_ros.commands.evaluate.stop.clips import ClipTally, clip_of
+from seg_ros.commands.evaluate.stop.clips import ClipTally, clip_of, figures_of_clips
 from seg_ros.commands.evaluate.stop.drills import drill_figures, drills_of
 from seg_ros.commands.evaluate.stop.drives import Moment, crossing_drives, moments_of
 from seg_ros.commands.evaluate.stop.figures import Bar, Tally, bars_for, missed_bars, table_of
-from seg_ros.commands.evaluate.stop.folder import CAMVID_LABEL_MAP, FolderTally
+from seg_ros.commands.evaluate.stop.folder import CAMVID_LABEL_MAP, FolderTally, is_labelled
 from seg_ros.commands.evaluate.stop.processes import Judge
 from seg_ros.commands.evaluate.stop.task import (
     evaluate_drives,
@@ -268,6 +268,15 @@ def test_at_the_bumper_everybody_is_seen_whom_the_border_cuts(
     assert figures == {'corridor': 1.0, 'image': 1.0, 'places': 6.0}
 
 
+def test_near_the_bumper_whoever_is_hidden_in_part_is_seen(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(evaluate_near, 'AHEAD_M', (0.4, 2.0))
+    monkeypatch.setattr(evaluate_near, 'OFFSET_M', (-0.4, 0.0))
+    figures = evaluate_near.near_who_figures(StopConfig())
+    assert figures == dict.fromkeys(('child', 'crouching', 'wheelchair', 'pushchair'), 1.0)
+
+
 def test_a_video_without_anybody_is_measured_by_its_own_stamps(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -307,6 +316,9 @@ def person_at(column: int) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
     return labels
 
 
+CURVE = ('0.2', '0.3', '0.4', '0.5', '0.6', '0.7', '0.8')
+
+
 def test_pictures_are_counted_by_truth_and_network() -> None:
     middle, side, nobody = person_at(220), person_at(10), np.full((360, 480), ROAD, np.uint8)
     rows = ((middle, middle), (middle, nobody), (side, middle), (side, side))
@@ -322,7 +334,24 @@ def test_pictures_are_counted_by_truth_and_network() -> None:
         'frame_recall': 0.5,
         'frame_precision': 0.5,
         'recall_by_px': {'to_160': 0.5},
+        'recall_at_confidence': dict.fromkeys(CURVE, 0.5),
+        'precision_at_confidence': dict.fromkeys(CURVE, 0.5),
+        'chosen_confidence': 0.4,
     }
+
+
+def test_the_curve_says_what_would_be_missed_if_more_confidence_were_asked_for() -> None:
+    rows = [(person_at(220), 0.9), (person_at(220), 0.45), (person_at(10), 0.55)]
+    engine = ExactLabels((480, 360), CAMVID_LABEL_MAP).engine
+    tally = FolderTally(StopConfig(), CannedBackend(engine, labels=[person_at(220)]))
+    for truth, confidence in rows:
+        tally._surest.append((confidence, bool(truth[200, 230] == PEDESTRIAN)))
+    figures = tally.figures()
+    recall, precision = figures['recall_at_confidence'], figures['precision_at_confidence']
+    assert isinstance(recall, dict)
+    assert isinstance(precision, dict)
+    assert (recall['0.4'], recall['0.5'], recall['0.8']) == (1.0, 0.5, 0.5)
+    assert (precision['0.4'], precision['0.5'], precision['0.6']) == (2 / 3, 0.5, 1.0)
 
 
 def test_pictures_of_any_size_are_judged_at_the_size_of_the_network() -> None:
@@ -398,7 +427,28 @@ def test_several_folders_are_measured_together(
     )
     folders = [tmp_path / 'one', tmp_path / 'two']
     progress = Progress(io.StringIO())
-    figures = evaluate_folders(StopConfig(), folders, Judge('exact'), progress, True)
+    notes: list[str] = []
+    figures = evaluate_folders(StopConfig(), folders, Judge('exact'), progress, True, notes)
     assert (figures['frames'], figures['frames_with_a_stop']) == (2, 1)
     assert figures['clip_minutes'] == pytest.approx(0.05)
     assert 'recall_by_px' in figures
+    assert notes == []
+
+
+def test_what_is_chosen_on_one_folder_is_told_apart_from_what_judges_it() -> None:
+    engine = ExactLabels((480, 360), CAMVID_LABEL_MAP).engine
+    tallies = {}
+    for name, column in (('a', 220), ('b', 10)):
+        network = CannedBackend(engine, labels=[person_at(column)])
+        tallies[Path('data', name, 'train')] = ClipTally(StopConfig(), network)
+        tallies[Path('data', name, 'train')].add(cv2.resize(street(), (480, 360)))
+    figures = figures_of_clips(tallies)
+    assert figures['stopped_share_of'] == {'a/train': pytest.approx(29 / 30), 'b/train': 0.0}
+    assert figures['stopped_share'] == pytest.approx(29 / 60)
+
+
+def test_labels_of_lanes_alone_do_not_say_that_nobody_is_there() -> None:
+    lanes = np.full((36, 48), 255, np.uint8)
+    lanes[20:, 20:24] = 11
+    assert not is_labelled(lanes)
+    assert is_labelled(person_at(10))

@@ -101,6 +101,29 @@ def test_nobody_at_the_bumper_is_missed_for_being_cut_by_the_border(name: str, z
     assert missed == []
 
 
+@pytest.mark.parametrize('offset_m', [-1.3, 1.3])
+@pytest.mark.parametrize('name', ['level', 'roof'])
+def test_who_stands_cut_in_the_way_is_not_forgotten_with_time(name: str, offset_m: float) -> None:
+    view = View(name)
+    labels = view.with_person(CAR.front_m + 0.2, offset_m)
+    stop = PedestrianStop(StopConfig(), LABEL_MAP)
+    for index in range(1, 60):
+        stop.odometry(Motion(index * 50 * MS, 0.0))
+        kind = stop.update(labels, index * 50 * MS, ground=view.ground).kind
+        assert kind == 'person' or index < 4
+
+
+def test_who_walks_up_to_the_bumper_and_stays_there_is_not_forgotten_with_time() -> None:
+    view = View('level')
+    stop = PedestrianStop(StopConfig(), LABEL_MAP)
+    kinds = []
+    for index in range(1, 240):
+        stop.odometry(Motion(index * 50 * MS, 0.0))
+        labels = view.with_person(max(8.0 - 0.06 * index, CAR.front_m + 0.2), -1.3)
+        kinds.append(stop.update(labels, index * 50 * MS, ground=view.ground).kind)
+    assert set(kinds[80:]) <= {'person', 'hold'}
+
+
 @pytest.mark.parametrize('speed_mps', [1.0, 3.0])
 @pytest.mark.parametrize('offset_m', [-2.4, 2.4])
 @pytest.mark.parametrize('name', CAMERAS)

@@ -17,7 +17,7 @@ from seg_ros.core.stop.odometry import GOOD_MESSAGES, OdometryMonitor
 from seg_ros.core.stop.pedestrian_stop import PedestrianStop
 from seg_ros.core.stop.zones import CorridorZone, Motion
 from seg_ros.core.vehicle import CAR
-from test.people_scene import LABEL_MAP, MS, empty_road, ground
+from test.people_scene import LABEL_MAP, MS, empty_road, frame_with, ground
 
 CONFIG = StopConfig()
 BEAT_NS = 50 * MS
@@ -148,6 +148,24 @@ def test_the_clock_that_stands_still_does_not_keep_odometry_fresh() -> None:
     stop.update(EMPTY, 0, ground=ground())
     decision = stop.check(0, 750 * MS)
     assert decision.kind is StopKind.NO_ODOMETRY
+
+
+@pytest.mark.parametrize('rate_hz', [20.0, 10.0, 7.0, 4.0])
+@pytest.mark.parametrize('speed_mps', [8.0, 20.0, -20.0, 39.0])
+@pytest.mark.parametrize('x', [5.0, 6.4])
+def test_odometry_that_is_possible_and_wrong_blinds_nobody(
+    x: float, speed_mps: float, rate_hz: float
+) -> None:
+    stop = PedestrianStop(CONFIG, LABEL_MAP)
+    stops = []
+    for index in range(40):
+        stamp_ns = round(index * 1000 * MS / rate_hz)
+        stop.odometry(Motion(stamp_ns, speed_mps))
+        # The vehicle stands, and so does somebody in front of it
+        labels = EMPTY if index < 8 else frame_with((x, 0.0))
+        stops.append(stop.update(labels, stamp_ns, ground=ground()).stop)
+    assert not stops[7]
+    assert all(stops[11:])
 
 
 FLOATS = st.one_of(

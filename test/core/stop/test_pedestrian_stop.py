@@ -40,7 +40,7 @@ FRAME_NS = 50 * MS
 EMPTY = empty_road()
 IN_THE_WAY = frame_with((10.0, 0.0))
 CONFIG = StopConfig()
-MARKING = 11
+MARKING, VEHICLE = 11, 8
 
 
 class Drive:
@@ -615,3 +615,28 @@ def test_health_tells_pictures_apart_and_sees_darkness() -> None:
         assert health_of(np.full((360, 640, 3), level, np.uint8)).contrast == 0.0
     assert health_of(np.zeros((0, 0, 3), np.uint8)).contrast == 0.0
     assert health_of(noise[..., 0]).contrast > 20.0
+
+
+def far_car(*, is_roof_seen: bool, width_px: int = 18, height_px: int = 16) -> NDArray[np.uint8]:
+    """The middle of a car far ahead, as a network takes it for people."""
+    labels = empty_road()
+    bottom, left = 212, 320 - width_px // 2
+    if is_roof_seen:
+        labels[bottom - height_px - 6 : bottom - 2, left - 4 : left + width_px + 4] = VEHICLE
+    labels[bottom - height_px : bottom, left : left + width_px] = PERSON
+    return labels
+
+
+def kinds_without_ground(labels: NDArray[np.uint8]) -> set[str]:
+    stop = PedestrianStop(replace(StopConfig(), image_zone_adapts=False), LABEL_MAP)
+    return {stop.update(labels, index * 100 * MS).kind for index in range(30)}
+
+
+def test_the_middle_of_a_far_car_is_nobody_where_nothing_is_known_about_the_ground() -> None:
+    assert 'person' not in kinds_without_ground(far_car(is_roof_seen=True))
+    assert 'person' in kinds_without_ground(far_car(is_roof_seen=False))
+
+
+def test_somebody_in_front_of_a_car_stops_however_far_away_and_whoever_is_larger_does() -> None:
+    assert 'person' in kinds_without_ground(far_car(is_roof_seen=True, width_px=7))
+    assert 'person' in kinds_without_ground(far_car(is_roof_seen=True, width_px=28, height_px=26))

@@ -168,6 +168,60 @@ def test_feet_behind_a_car_are_not_taken_for_feet_far_away(x: float) -> None:
     assert abs(person.x_m - x) < 2.0 * person.sigma_along_m
 
 
+@pytest.mark.parametrize('y', [-0.4, 0.0])
+def test_who_is_nearer_than_the_last_row_sees_ground_is_placed_there_by_its_size(y: float) -> None:
+    labels = add_person(empty_road(), 4.6, y)
+    add_box(labels, 3.9, y, CAR, width_m=1.0, to_m=1.0)
+    (person,) = people_in(labels)
+    assert person.feet == 'occluded'
+    assert (person.x_m, person.y_m) == pytest.approx((4.6, y), abs=0.3)
+
+
+@pytest.mark.parametrize('x', [6.0, 7.5, 9.0])
+@pytest.mark.parametrize('in_front', [CAR, 255])
+def test_who_pushes_something_is_one_person_behind_it(in_front: int, x: float) -> None:
+    labels = add_person(empty_road(), x + 0.8, 0.4)
+    add_box(labels, x, 0.4, in_front, to_m=1.0)
+    (person,) = people_in(labels)
+    assert person.feet == 'occluded'
+    assert abs(person.x_m - x - 0.8) < 1.5
+
+
+@pytest.mark.parametrize('x', [7.0, 10.0, 16.0])
+def test_nobody_stands_on_what_has_no_class_such_as_the_mask_of_the_own_vehicle(x: float) -> None:
+    labels = add_person(empty_road(), x, 0.0)
+    add_box(labels, x - 1.5, 0.0, 255, width_m=3.0, to_m=0.9)
+    (person,) = people_in(labels)
+    assert person.feet == 'occluded'
+    assert abs(person.x_m - x) < 2.0 * person.sigma_along_m
+
+
+@pytest.mark.parametrize('hidden_m', [0.9, 1.15])
+def test_of_whom_little_more_than_a_head_is_seen_the_shoulders_tell_how_near(
+    hidden_m: float,
+) -> None:
+    labels = add_person(empty_road(), 7.0, 0.0)
+    add_box(labels, 7.0, 0.0, CAR, width_m=3.0, to_m=hidden_m)
+    (person,) = people_in(labels)
+    assert abs(person.x_m - 7.0) < 1.0
+
+
+@pytest.mark.parametrize('below', [CAR, SKY])
+def test_what_the_upper_border_cuts_as_well_is_one_person_and_near(below: int) -> None:
+    labels = np.full(SIZE_WH[::-1], below, np.uint8)
+    labels[:30, 150:400] = PERSON
+    (person,) = people_in(labels)
+    assert person.x_m < 5.0
+
+
+def test_two_people_behind_a_car_are_two() -> None:
+    labels = empty_road()
+    for y in (-0.5, 0.5):
+        add_person(labels, 12.0, y)
+    add_box(labels, 11.0, 0.0, CAR, width_m=3.0, to_m=0.9)
+    assert len(people_in(labels)) == 2
+
+
 @pytest.mark.parametrize('x', [6.0, 7.5, 9.0])
 @pytest.mark.parametrize('hidden_m', [0.7, 0.9])
 def test_of_whom_half_is_seen_over_something_the_height_tells_as_well(

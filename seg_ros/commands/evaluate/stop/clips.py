@@ -7,8 +7,9 @@ grey level of noise.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -22,7 +23,7 @@ from seg_ros.core.units import NS_PER_S
 from seg_ros.decisions import needs_of_stop
 from seg_ros.inference.base import InferenceBackend
 
-__all__ = ['ClipTally', 'clip_of']
+__all__ = ['ClipTally', 'clip_of', 'figures_of_clips']
 
 RATE_HZ = 10
 SECONDS = 3
@@ -87,10 +88,30 @@ class ClipTally:
 
     def figures(self) -> dict[str, float | dict[str, float]]:
         """Returns the figures under their names; none without a clip."""
-        if not self.frames:
-            return {}
-        return {
-            'clip_minutes': self.seconds / 60.0,
-            'stopped_share': self.stopped / self.frames,
-            'false_stops_per_min': 60.0 * self.stops / max(self.seconds, 1.0 / RATE_HZ),
-        }
+        return _figures([self])
+
+
+def figures_of_clips(tallies: Mapping[Path, ClipTally]) -> dict[str, float | dict[str, float]]:
+    """Returns the figures of several folders: together, and what of each is stopped.
+
+    What was chosen on some of them is judged by the others.
+    """
+    found = _figures(list(tallies.values()))
+    shares = {
+        '/'.join(folder.parts[-2:]): tally.stopped / tally.frames
+        for folder, tally in tallies.items()
+        if tally.frames
+    }
+    return {**found, 'stopped_share_of': {**shares}} if len(shares) > 1 else found
+
+
+def _figures(tallies: list[ClipTally]) -> dict[str, float | dict[str, float]]:
+    frames, seconds = sum(row.frames for row in tallies), sum(row.seconds for row in tallies)
+    if not frames:
+        return {}
+    stops = sum(row.stops for row in tallies)
+    return {
+        'clip_minutes': seconds / 60.0,
+        'stopped_share': sum(row.stopped for row in tallies) / frames,
+        'false_stops_per_min': 60.0 * stops / max(seconds, 1.0 / RATE_HZ),
+    }

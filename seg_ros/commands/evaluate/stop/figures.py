@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from seg_ros.commands.evaluate.stop.drives import Moment
+from seg_ros.commands.evaluate.stop.near import OTHERS
 from seg_ros.core.stop.decision import Cause, StopKind
 from seg_ros.core.units import NS_PER_S
 from seg_ros.sim import WHO
@@ -68,7 +69,7 @@ def bars_for(labels: str, hold_s: float) -> dict[str, Bar]:
         'false_stops_per_10min': Bar(1.0, False),
         'hold_share': Bar(0.99, True),
         'resume_s.p50': Bar(hold_s + 0.2, False),
-        'cost_ms.p50': Bar(2.0, False),
+        'cost_ms.p50': Bar(1.0, False),
         'cost_crowded_ms.p50': Bar(2.0, False),
         'frame_recall': Bar(0.9, True),
         'frame_precision': Bar(0.85, True),
@@ -78,6 +79,7 @@ def bars_for(labels: str, hold_s: float) -> dict[str, Bar]:
         'by_fps.4': Bar(0.6, False),
         'near.corridor': recall,
         'near.image': recall,
+        **{f'near_who.{who}': recall for who in OTHERS},
         **dict.fromkeys(DRILL_SHARES, recall),
         'stopped_share': Bar(0.02, False),
     }

@@ -13,13 +13,15 @@ from seg_ros.commands.evaluate.exact_labels import ExactLabels
 from seg_ros.core.labels import LabelClass, LabelMap
 from seg_ros.core.parameters.node_config import NodeConfig
 from seg_ros.core.stop.config import StopConfig
-from seg_ros.core.stop.people import PeopleFinder
+from seg_ros.core.stop.pedestrian_stop import is_evidence_in
+from seg_ros.core.stop.people import EVEN_CONFIDENCE, PeopleFinder
+from seg_ros.core.stop.zones import ImageZone
 from seg_ros.core.types import LabelImage, NetworkView, RgbImage
 from seg_ros.decisions import needs_of_stop
 from seg_ros.inference.base import InferenceBackend
 from seg_ros.perception import Perceived
 
-__all__ = ['CAMVID_LABEL_MAP', 'FolderTally', 'is_anybody_in']
+__all__ = ['CAMVID_LABEL_MAP', 'FolderTally', 'is_anybody_in', 'is_labelled']
 
 CAMVID_LABEL_MAP = LabelMap(
     tuple(
@@ -51,6 +53,11 @@ BINS_PX = {'to_20': 20.0, 'to_40': 40.0, 'to_80': 80.0, 'to_160': 160.0, 'more':
 SEEN_SHARE = 0.2  # of a person's pixels that are of somebody for the network, too
 
 
+# Mean confidences over somebody in the zone at which the precision-recall curve is told
+CURVE = (0.2, 0.3, EVEN_CONFIDENCE, 0.5, 0.6, 0.7, 0.8)
+LABELLED_SHARE = 0.5  # of the pixels: else nobody has looked whether somebody is in the picture
+
+
 class FolderTally:
     """Counts pictures by what the truth and the network decide.
 
@@ -76,6 +83,8 @@ class FolderTally:
         self._network_ids = np.array(_ids(backend.engine.label_map, stop))
         self._true_ids = np.array(_ids(CAMVID_LABEL_MAP, stop))
         self._by_px: dict[str, list[int]] = {name: [0, 0] for name in BINS_PX}
+        self._zone = ImageZone(alone.image_polygon)
+        self._surest: list[tuple[float, bool]] = []  # confidence of who is in the zone, and truth
 
     def add(self, image: RgbImage, truth: LabelImage) -> None:
         """Books a picture and its true labels, of any size."""
@@ -87,6 +96,7 @@ class FolderTally:
         self._network.reset()
         seen = self._network.see(image, 0, self._wanted)
         self._count_people(seen.view, np.asarray(exact, np.uint8))
+        self._surest.append((self._surest_in_zone(seen.view), is_true))
         is_said = _is_stop(self._network.finish(seen))
         self.frames += 1
         self.both += is_true and is_said
@@ -103,6 +113,27 @@ class FolderTally:
             'recall_by_px': {
                 name: found / count for name, (found, count) in self._by_px.items() if count
             },
+            **self._curve(),
+        }
+
+    def _surest_in_zone(self, view: NetworkView) -> float:
+        """Mean confidence of the surest one in the zone; -1 without anybody."""
+        people = self._people.find(view.labels, view.confidence)
+        inside = [p.confidence for p in people if is_evidence_in(self._zone, p, view.labels.shape)]
+        return max(inside, default=-1.0)
+
+    def _curve(self) -> dict[str, float | dict[str, float]]:
+        """What recall and precision would be if who is less sure than that were nobody."""
+        recall, precision = {}, {}
+        true = sum(is_true for _, is_true in self._surest)
+        for least in CURVE:
+            said = [is_true for confidence, is_true in self._surest if confidence >= least]
+            recall[f'{least:g}'] = sum(said) / true if true else float('nan')
+            precision[f'{least:g}'] = sum(said) / len(said) if said else float('nan')
+        return {
+            'recall_at_confidence': recall,
+            'precision_at_confidence': precision,
+            'chosen_confidence': EVEN_CONFIDENCE,
         }
 
     def _count_people(self, view: NetworkView, truth: LabelImage) -> None:
@@ -133,6 +164,12 @@ def is_anybody_in(truth: LabelImage) -> bool:
         *CAMVID_LABEL_MAP.ids_with_role('cyclist'),
     ]
     return bool(np.isin(truth, ids).any())
+
+
+def is_labelled(truth: LabelImage) -> bool:
+    """Returns whether enough of a picture is labelled to say that nobody is in it."""
+    known = np.isin(truth, [row.id for row in CAMVID_LABEL_MAP.classes if row.roles])
+    return bool(known.mean() >= LABELLED_SHARE)
 
 
 def _people_finder(stop: StopConfig, label_map: LabelMap) -> PeopleFinder:

@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -24,7 +25,7 @@ from seg_ros.core.vehicle import CAR
 from seg_ros.decisions import needs_of_stop
 from seg_ros.sim import classes
 
-__all__ = ['near_figures', 'near_scenes']
+__all__ = ['ADULT', 'OTHERS', 'near_figures', 'near_scenes', 'near_who_figures']
 
 SIZE_WH = (640, 360)
 # Field of view in degrees, and mounting
@@ -36,9 +37,41 @@ CAMERAS = {
 }
 ZONES = ('corridor', 'image')
 AHEAD_M = (0.2, 0.4, 0.7, 1.0, 1.5, 2.0, 3.0)  # of the bumper
-OFFSET_M = (-1.4, -0.8, 0.0, 0.8, 1.4)
-# Width, and from where to where up: legs, trunk, head
-BODY_M = ((0.3, 0.0, 1.4), (0.48, 0.85, 1.4), (0.22, 1.4, 1.7))
+OFFSET_M = (-1.4, -0.8, -0.4, 0.0, 0.4, 0.8, 1.4)
+
+
+class Part(NamedTuple):
+    """An upright board of somebody, or of what is before it.
+
+    Attributes:
+        width_m: Across.
+        from_m: Its lower edge above the ground.
+        to_m: Its upper edge.
+        behind_m: Further away than the place.
+        class_id: Its label.
+    """
+
+    width_m: float
+    from_m: float
+    to_m: float
+    behind_m: float = 0.0
+    class_id: int = classes.PEDESTRIAN
+
+
+ADULT = (Part(0.3, 0.0, 1.4), Part(0.48, 0.85, 1.4), Part(0.22, 1.4, 1.7))
+OTHERS = {
+    'child': (Part(0.18, 0.0, 0.84), Part(0.29, 0.51, 0.84), Part(0.13, 0.84, 1.02)),
+    'crouching': (Part(0.55, 0.0, 0.8),),
+    'wheelchair': (
+        Part(0.65, 0.0, 0.9, 0.0, classes.VEHICLE),
+        Part(0.4, 0.45, 1.1),
+        Part(0.2, 1.1, 1.35),
+    ),
+    'pushchair': (
+        *(part._replace(behind_m=0.8) for part in ADULT),
+        Part(0.5, 0.0, 1.0, 0.0, classes.VEHICLE),
+    ),
+}
 LEAST_SEEN_PX = 400
 FRAMES, RATE_HZ = 4, 20.0
 SPEED_MPS = 2.0
@@ -46,28 +79,28 @@ SPEED_MPS = 2.0
 
 def near_figures(config: StopConfig) -> dict[str, float]:
     """Returns the share of places at which somebody who is cut stops, by zone, and how many."""
-    image = np.zeros((*SIZE_WH[::-1], 3), np.uint8)
-    found = {zone: [0, 0] for zone in ZONES}
-    exact = ExactLabels(SIZE_WH)
-    for camera, labels in near_scenes():
-        for zone, row in found.items():
-            stop = replace(config, zone=zone)
-            evaluated = EvaluatedCamera(exact, without_pictures(NodeConfig(stop=stop)), camera)
-            for index in range(FRAMES):
-                stamp_ns = round(index * NS_PER_S / RATE_HZ)
-                evaluated.moved(Motion(stamp_ns, SPEED_MPS))
-                perceived = evaluated.process(image, stamp_ns, needs_of_stop(stop), exact=labels)
-            decision = perceived.decisions.stop
-            row[0] += decision is not None and decision.kind.cause is Cause.PERSON
-            row[1] += 1
+    scenes = list(near_scenes())
+    shares = {zone: _stopped_share(replace(config, zone=zone), scenes) for zone in ZONES}
+    return {**shares, 'places': float(len(ZONES) * len(scenes))}
+
+
+def near_who_figures(config: StopConfig) -> dict[str, float]:
+    """Returns the share of places near the bumper at which others stop, cut or not."""
+    corridor = replace(config, zone='corridor')
     return {
-        **{zone: stopped / places for zone, (stopped, places) in found.items()},
-        'places': float(sum(places for _, places in found.values())),
+        who: _stopped_share(corridor, near_scenes(body, cut=False)) for who, body in OTHERS.items()
     }
 
 
-def near_scenes() -> Iterator[tuple[Camera, LabelImage]]:
-    """Yields a camera and its labels for everybody in the corridor whom the border cuts."""
+def near_scenes(
+    body: Sequence[Part] = ADULT, *, cut: bool = True
+) -> Iterator[tuple[Camera, LabelImage]]:
+    """Yields a camera and its labels for all places of somebody in the corridor.
+
+    Args:
+        body: The parts, the last one in front.
+        cut: Only those places at which the lower border cuts it.
+    """
     for fov_deg, mount in CAMERAS.values():
         lens = CameraIntrinsics.from_field_of_view(SIZE_WH, math.radians(fov_deg))
         camera = Camera(lens, mount)
@@ -76,19 +109,38 @@ def near_scenes() -> Iterator[tuple[Camera, LabelImage]]:
         for ahead_m in AHEAD_M:
             for offset_m in OFFSET_M:
                 labels = road.copy()
-                _paint(labels, camera, CAR.front_m + ahead_m, offset_m)
+                _paint(labels, camera, CAR.front_m + ahead_m, offset_m, body)
                 is_person = labels == classes.PEDESTRIAN
-                if is_person[-1].any() and np.count_nonzero(is_person) >= LEAST_SEEN_PX:
+                is_asked = is_person[-1].any() or not cut
+                if is_asked and np.count_nonzero(is_person) >= LEAST_SEEN_PX:
                     yield camera, labels
 
 
-def _paint(labels: LabelImage, camera: Camera, x_m: float, y_m: float) -> None:
-    """Somebody upright; all of a body is as far away as its feet."""
+def _stopped_share(config: StopConfig, scenes: Iterable[tuple[Camera, LabelImage]]) -> float:
+    image = np.zeros((*SIZE_WH[::-1], 3), np.uint8)
+    exact = ExactLabels(SIZE_WH)
+    stopped = places = 0
+    for camera, labels in scenes:
+        evaluated = EvaluatedCamera(exact, without_pictures(NodeConfig(stop=config)), camera)
+        for index in range(FRAMES):
+            stamp_ns = round(index * NS_PER_S / RATE_HZ)
+            evaluated.moved(Motion(stamp_ns, SPEED_MPS))
+            perceived = evaluated.process(image, stamp_ns, needs_of_stop(config), exact=labels)
+        decision = perceived.decisions.stop
+        stopped += decision is not None and decision.kind.cause is Cause.PERSON
+        places += 1
+    return stopped / places
+
+
+def _paint(
+    labels: LabelImage, camera: Camera, x_m: float, y_m: float, body: Sequence[Part]
+) -> None:
+    """Somebody upright; all of a part is as far away as its lower edge."""
     k = camera.intrinsics.k
-    for width_m, from_m, to_m in BODY_M:
+    for part in body:
         corners = []
-        for side, up_m in ((0.5, from_m), (-0.5, to_m)):
-            point = (x_m, y_m + side * width_m, up_m, 1.0)
+        for side, up_m in ((0.5, part.from_m), (-0.5, part.to_m)):
+            point = (x_m + part.behind_m, y_m + side * part.width_m, up_m, 1.0)
             across, down, depth, _ = camera.optical_from_base @ point
             corners.append(
                 (
@@ -96,4 +148,4 @@ def _paint(labels: LabelImage, camera: Camera, x_m: float, y_m: float) -> None:
                     round(k[1, 1] * down / depth + k[1, 2]),
                 )
             )
-        cv2.rectangle(labels, corners[0], corners[1], classes.PEDESTRIAN, -1)
+        cv2.rectangle(labels, corners[0], corners[1], part.class_id, -1)

@@ -14,7 +14,7 @@ from itertools import islice
 from pathlib import Path
 
 from seg_ros.commands.evaluate.labelled_folder import labelled_pictures
-from seg_ros.commands.evaluate.stop.clips import ClipTally
+from seg_ros.commands.evaluate.stop.clips import ClipTally, figures_of_clips
 from seg_ros.commands.evaluate.stop.drills import drill_figures, drills_of
 from seg_ros.commands.evaluate.stop.drives import (
     RATE_HZ,
@@ -25,8 +25,8 @@ from seg_ros.commands.evaluate.stop.drives import (
     quiet_drives,
 )
 from seg_ros.commands.evaluate.stop.figures import Figures, Tally, bars_for, missed_bars, table_of
-from seg_ros.commands.evaluate.stop.folder import FolderTally, is_anybody_in
-from seg_ros.commands.evaluate.stop.near import near_figures
+from seg_ros.commands.evaluate.stop.folder import FolderTally, is_anybody_in, is_labelled
+from seg_ros.commands.evaluate.stop.near import near_figures, near_who_figures
 from seg_ros.commands.evaluate.stop.processes import Judge, judged_drives
 from seg_ros.commands.shared.node_parameters import (
     add_parameter_arguments,
@@ -144,7 +144,9 @@ def main(arguments: argparse.Namespace) -> int:
     judge = judge_of(arguments, given)
     with Progress(sys.stderr) as progress:
         if arguments.dataset:
-            figures = evaluate_folders(config, arguments.dataset, judge, progress, arguments.clips)
+            figures = evaluate_folders(
+                config, arguments.dataset, judge, progress, arguments.clips, notes
+            )
         elif arguments.video:
             figures = evaluate_videos(config, arguments.video, judge, progress)
         else:
@@ -201,6 +203,7 @@ def evaluate_drives(
     figures = {**tally.figures(), **drill_figures(drills, judged)}
     if drill_events and judge is None:
         figures['near'] = near_figures(config)
+        figures['near_who'] = near_who_figures(config)
     return figures
 
 
@@ -210,20 +213,40 @@ def evaluate_folders(
     judge: Judge,
     progress: Progress,
     with_clips: bool = False,
+    notes: list[str] | None = None,
 ) -> Figures:
-    """Returns the figures over folders of labelled pictures, with the image zone."""
+    """Returns the figures over folders of labelled pictures, with the image zone.
+
+    Args:
+        config: Of the stop.
+        folders: With pictures and labels.
+        judge: The network.
+        progress: Is told how far it is, and what else is to be said.
+        with_clips: Whether clips are made of pictures in which nobody is labelled.
+        notes: Gets what else is to be said, too.
+    """
     engine = load_engine(judge.engine)
-    pictures = [picture for folder in folders for picture in labelled_pictures(folder)]
+    pictures = [(folder, picture) for folder in folders for picture in labelled_pictures(folder)]
     with closing(create_backend(judge.backend, engine, threads=judge.threads).backend) as backend:
         tally = FolderTally(config, backend)
-        clips = ClipTally(config, backend)
-        for count, picture in enumerate(pictures, 1):
+        clips = {folder: ClipTally(config, backend) for folder in folders}
+        unlabelled = 0
+        for count, (folder, picture) in enumerate(pictures, 1):
             image, labels = picture.rgb_and_labels()
             tally.add(image, labels)
             if with_clips and not is_anybody_in(labels):
-                clips.add(image)
+                clips[folder].add(image)
+                unlabelled += not is_labelled(labels)
             progress.show(f'picture {count} of {len(pictures)}')
-    return {**tally.figures(), **clips.figures()}
+    if unlabelled:
+        note = (
+            f'{unlabelled} of the pictures of which clips were made have labels for less than '
+            'half of their pixels: their labels do not say that nobody is in them.'
+        )
+        progress.say(note)
+        if notes is not None:
+            notes.append(note)
+    return {**tally.figures(), **figures_of_clips(clips)}
 
 
 def evaluate_videos(
