@@ -44,7 +44,7 @@ typedef struct {  // whatever can be opened and closed; entries stay, so that la
   int captures;       // entry of the graph that a stream is recorded into
   int invalidated;
   int64_t happened_ns;  // of an event; 0 for not yet
-  int origin;           // of a graph: its stream
+  int origin;           // of a graph: its stream; of the rest: the newest one when it was opened
 } Entry;
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -99,6 +99,9 @@ static Entry *open_entry(Kind kind, size_t size) {
   *entry = (Entry){.kind = kind, .size = size, .is_open = 1, .captures = -1};
   entry->address = (uintptr_t)entry;
   entry->last = &entry->first;
+  entry->origin = -1;
+  for (int i = 0; i < entry_count - 1; i++)
+    if (entries[i].is_open && entries[i].kind == STREAM) entry->origin = i;
   opened[kind]++;
   return entry;
 }
@@ -169,8 +172,8 @@ static int close_entry(uintptr_t handle, Kind kind) {
     if (!row->is_open || sticky) continue;  // of a context that is lost nothing runs any more
     if (kind <= MAPPED && (row->kind == STREAM || row->kind == EXEC) && uses(row, entry))
       problem("is freed while it is used by a", KIND_NAMES[row->kind], OK);
-    if (kind == STREAM && row != entry && (row->kind <= MAPPED || row->kind == EXEC ||
-                                           row->kind == EVENT))
+    if (kind == STREAM && row->origin == entry - entries && row->kind != STREAM &&
+        row->kind != GRAPH)
       problem("the stream is freed before", KIND_NAMES[row->kind], OK);
   }
   if (kind == STREAM && entry->first && !sticky) problem("work is still queued", "stream", OK);

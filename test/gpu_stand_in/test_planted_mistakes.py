@@ -36,10 +36,10 @@ def query_instead_of_synchronise(patch: Patch) -> None:
 
 
 def download_before_execute(patch: Patch) -> None:
-    def queue(self: PlanRunner, count: int, with_confidence: bool) -> None:
-        self._upload(count, with_confidence)
-        self._download(count, with_confidence)
-        self._execute(count, with_confidence)
+    def queue(self: PlanRunner, index: int, count: int, with_confidence: bool) -> None:
+        self._upload(index, count, with_confidence)
+        self._download(index, count, with_confidence)
+        self._execute(index, count, with_confidence)
 
     patch.setattr(PlanRunner, '_queue', queue)
 
@@ -48,9 +48,9 @@ def stale_graph_launched(patch: Patch) -> None:
     shape = PlanRunner._shape
 
     def kept(self: PlanRunner, count: int) -> None:
-        graph, self._graph = self._graph, None
+        graphs, self._graphs = self._graphs, {}
         shape(self, count)
-        self._graph = graph
+        self._graphs = graphs
 
     patch.setattr(PlanRunner, '_shape', kept)
 
