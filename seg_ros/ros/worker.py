@@ -32,7 +32,7 @@ from seg_ros.ros.mailbox import Mailbox
 from seg_ros.ros.outputs import CameraOutputs, DecisionOutputs
 from seg_ros.ros.vehicle_geometry import CameraGeometry
 
-__all__ = ['CameraPort', 'FrameWorker']
+__all__ = ['CameraPort', 'FrameWorker', 'Received']
 
 STOP_TIMEOUT_S = 10.0
 REPEAT_LOG_S = 10.0

@@ -19,7 +19,7 @@
 enum { OK, INVALID_VALUE, OUT_OF_MEMORY, NOT_INITIALIZED, NO_DEVICE = 100, INVALID_CONTEXT = 201 };
 enum { INVALID_HANDLE = 400, NOT_READY = 600, ILLEGAL_ADDRESS = 700 };
 enum { CAPTURE_UNSUPPORTED = 900, CAPTURE_INVALIDATED = 901, CAPTURE_UNMATCHED = 903 };
-enum { POISON = 0xA5, PAGE = 4096, MOST = 1 << 16, NAME = 48, DEVICEMAP = 2 };
+enum { POISON = 0xA5, PAGE = 4096, MOST = 1 << 16, NAME = 48, DEVICEMAP = 2, BLOCKING_SYNC = 4 };
 typedef enum { DEVICE, HOST, MAPPED, STREAM, EVENT, GRAPH, EXEC, KINDS } Kind;
 static const char *const KIND_NAMES[] = {"device memory", "host memory", "mapped memory", "stream",
                                          "event",         "graph",       "launchable graph"};
@@ -240,10 +240,11 @@ static int work(const Op *op) {
       pthread_mutex_unlock(&lock);
       op->function(op->argument);
       int64_t left_ns = op->queued_ns + execute_ns - now_ns();
-      if (execute_ns && left_ns > 0) {
+      if (execute_ns && left_ns > 0 && flags_set & BLOCKING_SYNC) {
         struct timespec left = {left_ns / 1000000000, left_ns % 1000000000};
         nanosleep(&left, NULL);
       }
+      while (execute_ns && now_ns() < op->queued_ns + execute_ns) {}  // as a driver spins
       pthread_mutex_lock(&lock);
       return sticky;
   }
