@@ -8,7 +8,7 @@ camera is kept in its ``CameraDecisions``, which the caller brings along.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -73,7 +73,7 @@ class SeenFrame:
 
     Attributes:
         prepared: What went in.
-        view: What came out; valid until the next ``infer``.
+        view: What came out; valid until the next ``infer``, or the second ``begin`` after its own.
     """
 
     prepared: PreparedFrame
@@ -126,8 +126,16 @@ class Perception:
         """How many frames are faster together than one after the other."""
         return self._pipeline.max_batch
 
+    @property
+    def overlaps(self) -> bool:
+        """Whether the network works beside its caller: what is begun need not be waited for."""
+        return self._pipeline.overlaps
+
     def batch(self, length: int) -> RgbBatch:
-        """Returns room for so many prepared pictures; it is used again and again."""
+        """Returns room for so many prepared pictures; it is used again and again.
+
+        While a batch is under way it is the other one's.
+        """
         return self._pipeline.batch(length)
 
     def process(
@@ -186,14 +194,29 @@ class Perception:
         Raises:
             BackendError: The network cannot be run.
         """
+        return self.begin(prepared, batch)()
+
+    def begin(
+        self, prepared: Sequence[PreparedFrame], batch: RgbBatch | None = None
+    ) -> Callable[[], list[SeenFrame]]:
+        """Lets the network begin, as ``infer`` runs it; what it returns waits for the frames.
+
+        One batch at a time is under way: who has begun one may ``prepare`` the next and ``finish``
+        the last, then waits for it, and only then begins the next.
+        """
         if batch is None:
             batch = prepared[0].picture[np.newaxis]
         # Run the network: labels at its own size, and how sure it is where somebody asks
         with_confidence = any(row.wanted.confidence for row in prepared)
-        views = self._pipeline.infer([row.frame for row in prepared], batch, with_confidence)
-        for row in prepared:
-            row.timer.stage('infer')
-        return [SeenFrame(row, view) for row, view in zip(prepared, views, strict=True)]
+        views = self._pipeline.begin([row.frame for row in prepared], batch, with_confidence)
+
+        def seen() -> list[SeenFrame]:
+            rows = list(zip(prepared, views(), strict=True))
+            for row, _ in rows:
+                row.timer.stage('infer')
+            return [SeenFrame(row, view) for row, view in rows]
+
+        return seen
 
     def finish(
         self,

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -23,7 +23,12 @@ from seg_ros.core.types import (
     RgbBatch,
     RgbImage,
 )
-from seg_ros.inference.base import InferenceBackend, check_result
+from seg_ros.inference.base import (
+    InferenceBackend,
+    InferenceResult,
+    OverlappingBackend,
+    check_result,
+)
 
 __all__ = [
     'IMAGES',
@@ -90,6 +95,7 @@ class SegmentationPipeline:
 
     def __init__(self, backend: InferenceBackend) -> None:
         self._backend = backend
+        self._overlapping = backend if isinstance(backend, OverlappingBackend) else None
         self._buffers = Buffers()
         self._label_map = backend.engine.label_map
         self._colours_rgb = self._label_map.colour_lut_rgb()
@@ -104,8 +110,18 @@ class SegmentationPipeline:
         """Width and height of what the network sees."""
         return self._backend.engine.network_size_wh
 
+    @property
+    def overlaps(self) -> bool:
+        """Whether the backend works beside its caller: what is begun need not be waited for."""
+        return self._overlapping is not None and self._overlapping.overlaps
+
     def batch(self, length: int = 1) -> RgbBatch:
-        """Returns room for so many frames at the network's size; it is used again and again."""
+        """Returns room for so many frames at the network's size; it is used again and again.
+
+        Of a backend that overlaps it is where that takes them from, without a copy.
+        """
+        if self._overlapping is not None and self._overlapping.overlaps:
+            return self._overlapping.room(length)
         width, height = self.network_size_wh
         return self._buffers(f'batch of {length}', (length, height, width, 3))
 
@@ -136,7 +152,28 @@ class SegmentationPipeline:
         Raises:
             BackendError: The network cannot be run, or what it says is of another picture.
         """
+        return self.begin(frames, batch, with_confidence)()
+
+    def begin(
+        self, frames: Sequence[Frame], batch: RgbBatch, with_confidence: bool
+    ) -> Callable[[], list[NetworkView]]:
+        """Lets the network begin; what it returns waits for the views. See ``infer``.
+
+        Of a backend that does not overlap it has ended when this returns.
+        """
+        if self._overlapping is not None and self._overlapping.overlaps:
+            pending = self._overlapping.begin(batch, with_confidence=with_confidence)
+            return lambda: self._views(frames, batch, with_confidence, pending())
         result = self._backend.infer(batch, with_confidence=with_confidence)
+        return lambda: self._views(frames, batch, with_confidence, result)
+
+    def _views(
+        self,
+        frames: Sequence[Frame],
+        batch: RgbBatch,
+        with_confidence: bool,
+        result: InferenceResult,
+    ) -> list[NetworkView]:
         check_result(result, batch)
         confidences = result.confidence if with_confidence else None
         return [

@@ -101,15 +101,16 @@ class Context:
             machine.log('error', 'told to fail')
             return False
         shape = (self.count, *self.engine.shape[1:])
+        addresses = dict(self.addresses)  # as they are now: a graph keeps them
 
         def work() -> None:
-            images = memory.view(self.addresses['image'], shape, np.uint8)
+            images = memory.view(addresses['image'], shape, np.uint8)
             session = self.engine.session
             arrays = session.run(list(OUTPUTS), {'image': images})
             if machine.gives_no_numbers:
                 arrays[-1][:] = np.nan
             for name, array in zip(OUTPUTS, arrays, strict=True):
-                memory.view(self.addresses[name], array.shape, array.dtype)[...] = array
+                memory.view(addresses[name], array.shape, array.dtype)[...] = array
 
         memory.enqueue('execute', work)
         return True

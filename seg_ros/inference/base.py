@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,8 @@ __all__ = [
     'InferenceBackend',
     'InferenceResult',
     'LabelBatch',
+    'OverlappingBackend',
+    'Pending',
     'check_batch',
     'check_result',
 ]
@@ -83,6 +86,36 @@ class InferenceBackend(Protocol):
 
     def close(self) -> None:
         """Releases everything; a second call does nothing."""
+        ...
+
+
+Pending = Callable[[], InferenceResult]
+"""Waits for what was begun and returns it, or raises what ``infer`` would; called once."""
+
+
+@runtime_checkable
+class OverlappingBackend(InferenceBackend, Protocol):
+    """One that may work beside its caller, who prepares the next batch and finishes the last.
+
+    One batch at a time is under way, the results come in the order of ``begin``, and a result is
+    valid until the second ``begin`` after its own.
+
+    Attributes:
+        overlaps: Whether it does so now; a caller who waits at once gains nothing.
+    """
+
+    @property
+    def overlaps(self) -> bool: ...
+
+    def room(self, count: int) -> RgbBatch:
+        """Returns ``(N, H, W, 3)`` for the next ``begin``: what is there need not be copied.
+
+        It is valid until the second ``begin`` from now, also where one of them fails.
+        """
+        ...
+
+    def begin(self, images: RgbBatch, *, with_confidence: bool = False) -> Pending:
+        """Lets the work begin and returns what waits for it; see ``infer``."""
         ...
 
 

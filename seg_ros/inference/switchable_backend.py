@@ -10,7 +10,13 @@ from typing import NamedTuple, Protocol
 
 from seg_ros.core.errors import SegRosError
 from seg_ros.core.types import RgbBatch
-from seg_ros.inference.base import InferenceBackend, InferenceResult, check_batch
+from seg_ros.inference.base import (
+    InferenceBackend,
+    InferenceResult,
+    OverlappingBackend,
+    Pending,
+    check_batch,
+)
 from seg_ros.inference.tensorrt.background_build import BuildState
 
 __all__ = ['BackendStatus', 'Build', 'SwitchableBackend', 'backend_status', 'is_measuring']
@@ -72,9 +78,7 @@ class SwitchableBackend:
         is_tune: bool = False,
     ) -> None:
         self.engine = serving.engine
-        self.name = serving.name
-        self.detail = serving.detail
-        self._serving = serving
+        self._serve_with(serving)
         self._build = build
         self._make = make
         self._better = better
@@ -91,6 +95,11 @@ class SwitchableBackend:
     def max_batch(self) -> int:
         """Of the backend that serves now."""
         return self._serving.max_batch
+
+    @property
+    def overlaps(self) -> bool:
+        """Whether the backend that serves now does."""
+        return self._overlapping is not None and self._overlapping.overlaps
 
     @property
     def is_measuring(self) -> bool:
@@ -148,11 +157,28 @@ class SwitchableBackend:
             with suppress(SegRosError):  # of what has just failed
                 better.close()
             return self._serving.infer(images, with_confidence=with_confidence)
-        old, self._serving = self._serving, better
-        self.name, self.detail, self._state = better.name, better.detail, READY
+        old = self._serving
+        self._serve_with(better)
+        self._state = READY
         with suppress(SegRosError):  # the frame is served, whatever becomes of the old one
             old.close()
         return result
+
+    def room(self, count: int) -> RgbBatch:
+        """Returns that of the backend that serves now, which overlaps."""
+        assert self._overlapping is not None
+        return self._overlapping.room(count)
+
+    def begin(self, images: RgbBatch, *, with_confidence: bool = False) -> Pending:
+        """Lets the backend that serves begin; see ``OverlappingBackend.begin``.
+
+        With the frame with which the better one takes over it waits: if that fails, it is the old
+        one's.
+        """
+        if self._next is None and self._overlapping is not None and self.overlaps:
+            return self._overlapping.begin(images, with_confidence=with_confidence)
+        result = self.infer(images, with_confidence=with_confidence)
+        return lambda: result
 
     def close(self) -> None:
         """Ends the build and closes what is open; a second call does nothing."""
@@ -164,6 +190,10 @@ class SwitchableBackend:
         if better is not None:
             better.close()
         self._serving.close()
+
+    def _serve_with(self, backend: InferenceBackend) -> None:
+        self._serving, self.name, self.detail = backend, backend.name, backend.detail
+        self._overlapping = backend if isinstance(backend, OverlappingBackend) else None
 
     def _prepare(self) -> None:
         """Waits for the build and makes the better backend; runs in a thread."""

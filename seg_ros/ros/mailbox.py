@@ -31,15 +31,16 @@ class Mailbox(Generic[Item]):
             self._condition.notify()
             return dropped
 
-    def take(self, most: int = 1) -> list[tuple[str, Item]]:
+    def take(self, most: int = 1, *, wait: bool = True) -> list[tuple[str, Item]]:
         """Waits for an item and returns it with its camera; none once the mailbox is closed.
 
         Args:
             most: How many are taken together, of those that wait already: nobody waits for a
                 partner.
+            wait: Whether to wait; else there may be none.
         """
         with self._condition:
-            while not self._waiting and not self._closed:
+            while wait and not self._waiting and not self._closed:
                 self._condition.wait()
             count = 0 if self._closed else min(most, len(self._waiting))
             return [self._waiting.popitem(last=False) for _ in range(count)]

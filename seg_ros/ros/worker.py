@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The thread that takes a camera's newest frame through perception and publishes what comes."""
+"""The thread that takes a camera's newest frame through perception and publishes what comes.
+
+Where a GPU works beside it, one batch is under way there while the thread finishes the last one
+and prepares the next: a rate of 1 / max(CPU, GPU) instead of 1 / (CPU + GPU).
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,8 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import NamedTuple
+from functools import partial
+from typing import NamedTuple, NoReturn
 
 from rclpy.node import Node
 from sensor_msgs.msg import CompressedImage, Image
@@ -16,7 +21,7 @@ from sensor_msgs.msg import CompressedImage, Image
 from seg_ros.core.errors import BackendError, DeviceLost, FrameError
 from seg_ros.core.parameters.node_config import NodeConfig
 from seg_ros.core.timing import StageTimer
-from seg_ros.core.types import RgbImage
+from seg_ros.core.types import RgbBatch, RgbImage
 from seg_ros.core.units import NS_PER_MS
 from seg_ros.decisions import CameraDecisions, needs_of_stop
 from seg_ros.messages.conversions import frame_from_message, stamp_ns_of
@@ -27,7 +32,7 @@ from seg_ros.ros.mailbox import Mailbox
 from seg_ros.ros.outputs import CameraOutputs, DecisionOutputs
 from seg_ros.ros.vehicle_geometry import CameraGeometry
 
-__all__ = ['CameraPort', 'FrameWorker']
+__all__ = ['CameraPort', 'FrameWorker', 'Received']
 
 STOP_TIMEOUT_S = 10.0
 REPEAT_LOG_S = 10.0
@@ -72,6 +77,32 @@ class Job(NamedTuple):
     prepared: PreparedFrame
 
 
+class Batch(NamedTuple):
+    """Frames that go through the network together.
+
+    Attributes:
+        jobs: The frames.
+        config: The parameters as they were when the frames were taken.
+        pictures: ``(N, H, W, 3)``, what the network takes of them.
+    """
+
+    jobs: Sequence[Job]
+    config: NodeConfig
+    pictures: RgbBatch
+
+
+class UnderWay(NamedTuple):
+    """A batch that the network has.
+
+    Attributes:
+        batch: The frames.
+        seen: Waits for what the network says of them, in order, or raises why it cannot.
+    """
+
+    batch: Batch
+    seen: Callable[[], list[SeenFrame]]
+
+
 class FrameWorker:
     """Processes frames in its own thread, latest first come, until it is stopped.
 
@@ -85,6 +116,7 @@ class FrameWorker:
         config: Returns the parameters as they are now.
         is_stop_wanted: Returns whether anybody listens to the stop.
         on_lost: Takes the reason why only a new process can go on.
+        mailbox: Where frames wait; a new one by default.
     """
 
     def __init__(
@@ -95,6 +127,7 @@ class FrameWorker:
         config: Callable[[], NodeConfig],
         is_stop_wanted: Callable[[], bool],
         on_lost: Callable[[str], None],
+        mailbox: Mailbox[Received] | None = None,
     ) -> None:
         self._on_lost = on_lost
         self._node = node
@@ -102,7 +135,7 @@ class FrameWorker:
         self._ports = ports
         self._config = config
         self._is_stop_wanted = is_stop_wanted
-        self._mailbox: Mailbox[Received] = Mailbox()
+        self._mailbox = mailbox or Mailbox[Received]()
         self._logged_s: dict[tuple[str, str], float] = {}
         self._thread = threading.Thread(target=self._work, name='segmentation', daemon=True)
         self._thread.start()
@@ -139,35 +172,79 @@ class FrameWorker:
         return not self._thread.is_alive()
 
     def _work(self) -> None:
-        while waiting := self._mailbox.take(self._perception.max_batch):
-            self._process(waiting)
+        under_way: UnderWay | None = None
+        while True:
+            # While the network has a batch, nobody waits for the next one
+            waiting = self._mailbox.take(self._perception.max_batch, wait=under_way is None)
+            if not waiting and under_way is None:
+                return
+            batch = self._prepare_all(waiting)
+            done = self._wait_for(under_way, batch)
+            under_way = self._begin(batch)
+            self._finish_all(done)
+            if not self._overlaps():
+                self._finish_all(self._wait_for(under_way))
+                under_way = None
 
-    def _process(self, waiting: Sequence[tuple[str, Received]]) -> None:
-        """Takes frames that wait together to their topics; what one lacks harms no other."""
+    def _overlaps(self) -> bool:
+        return self._config().pipeline_depth > 1 and self._perception.overlaps
+
+    def _prepare_all(self, waiting: Sequence[tuple[str, Received]]) -> Batch | None:
+        """Brings frames that wait together into a batch; what one lacks harms no other."""
+        if not waiting:
+            return None
         config = self._config()
-        batch = self._perception.batch(len(waiting))
+        pictures = self._perception.batch(len(waiting))
         jobs: list[Job] = []
         for camera, received in waiting:
             with self._reported(camera, received):
-                job = self._begin(camera, received, config, batch[len(jobs)])
+                job = self._prepare(camera, received, config, pictures[len(jobs)])
                 if job is not None:
                     jobs.append(job)
-        if not jobs:
-            return
+        _wait_for_each_other(jobs)
+        return Batch(jobs, config, pictures[: len(jobs)]) if jobs else None
 
-        # Run the network on all of them together
-        self._wait_for_each_other(jobs)
+    def _begin(self, batch: Batch | None) -> UnderWay | None:
+        """Gives the network a batch; what goes wrong is told when the batch is waited for.
+
+        Not before: what the frames before it mean is still to be said, and would hide it.
+        """
+        if batch is None:
+            return None
         try:
-            seen = self._perception.infer([job.prepared for job in jobs], batch[: len(jobs)])
+            prepared = [job.prepared for job in batch.jobs]
+            return UnderWay(batch, self._perception.begin(prepared, batch.pictures))
+        except Exception as error:
+            return UnderWay(batch, partial(_raise, error))
+
+    def _wait_for(
+        self, under_way: UnderWay | None, following: Batch | None = None
+    ) -> Sequence[tuple[Job, SeenFrame, NodeConfig]]:
+        """Returns what the network says of a batch; nothing where it failed, which is reported.
+
+        Args:
+            under_way: The batch.
+            following: That which waits for its turn meanwhile.
+        """
+        if under_way is None:
+            return ()
+        jobs, config, _ = under_way.batch
+        try:
+            return [(job, seen, config) for job, seen in zip(jobs, under_way.seen(), strict=True)]
         except Exception as error:
             for job in jobs:
                 self._report(job.camera, job.received, error)
-            return
+            return ()
+        finally:
+            if following is not None:
+                _book(following.jobs, 'turn')
 
-        for job, frame in zip(jobs, seen, strict=True):
-            self._wait_for_each_other(jobs)
+    def _finish_all(self, done: Sequence[tuple[Job, SeenFrame, NodeConfig]]) -> None:
+        jobs = [job for job, _, _ in done]
+        for job, seen, config in done:
+            _wait_for_each_other(jobs)
             with self._reported(job.camera, job.received):
-                self._finish(job, frame, config)
+                self._finish(job, seen, config)
 
     @contextmanager
     def _reported(self, camera: str, received: Received) -> Iterator[None]:
@@ -199,7 +276,7 @@ class FrameWorker:
         port.statistics.failing = reason
         self._log(camera, 'inference', reason, received)
 
-    def _begin(
+    def _prepare(
         self, camera: str, received: Received, config: NodeConfig, place: RgbImage
     ) -> Job | None:
         """Brings a message into its place in the batch; None where nobody wants a result."""
@@ -219,12 +296,6 @@ class FrameWorker:
         frame = frame_from_message(received.message, camera, config.max_image_pixels)
         timer.stage('decode')
         return Job(camera, received, self._perception.prepare(frame, wanted, timer, place))
-
-    def _wait_for_each_other(self, jobs: Sequence[Job]) -> None:
-        """Books what a frame waits for the others of its batch."""
-        if len(jobs) > 1:
-            for job in jobs:
-                job.prepared.timer.stage('batch')
 
     def _finish(self, job: Job, seen: SeenFrame, config: NodeConfig) -> None:
         """Takes one frame from what the network says of it to its topics."""
@@ -267,3 +338,18 @@ class FrameWorker:
             self._logged_s[camera, kind] = now_s
             stamp_ns = stamp_ns_of(received.message.header)
             self._node.get_logger().error(f'Camera {camera}, stamp {stamp_ns} ns: {text}')
+
+
+def _wait_for_each_other(jobs: Sequence[Job]) -> None:
+    """Books what a frame waits for the others of its batch."""
+    if len(jobs) > 1:
+        _book(jobs, 'batch')
+
+
+def _book(jobs: Sequence[Job], stage: str) -> None:
+    for job in jobs:
+        job.prepared.timer.stage(stage)
+
+
+def _raise(error: Exception) -> NoReturn:
+    raise error

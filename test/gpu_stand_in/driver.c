@@ -19,7 +19,7 @@
 enum { OK, INVALID_VALUE, OUT_OF_MEMORY, NOT_INITIALIZED, NO_DEVICE = 100, INVALID_CONTEXT = 201 };
 enum { INVALID_HANDLE = 400, NOT_READY = 600, ILLEGAL_ADDRESS = 700 };
 enum { CAPTURE_UNSUPPORTED = 900, CAPTURE_INVALIDATED = 901, CAPTURE_UNMATCHED = 903 };
-enum { POISON = 0xA5, PAGE = 4096, MOST = 1 << 16, NAME = 48, DEVICEMAP = 2 };
+enum { POISON = 0xA5, PAGE = 4096, MOST = 1 << 16, NAME = 48, DEVICEMAP = 2, BLOCKING_SYNC = 4 };
 typedef enum { DEVICE, HOST, MAPPED, STREAM, EVENT, GRAPH, EXEC, KINDS } Kind;
 static const char *const KIND_NAMES[] = {"device memory", "host memory", "mapped memory", "stream",
                                          "event",         "graph",       "launchable graph"};
@@ -44,7 +44,7 @@ typedef struct {  // whatever can be opened and closed; entries stay, so that la
   int captures;       // entry of the graph that a stream is recorded into
   int invalidated;
   int64_t happened_ns;  // of an event; 0 for not yet
-  int origin;           // of a graph: its stream
+  int origin;           // of a graph: its stream; of the rest: the newest one when it was opened
 } Entry;
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -99,6 +99,9 @@ static Entry *open_entry(Kind kind, size_t size) {
   *entry = (Entry){.kind = kind, .size = size, .is_open = 1, .captures = -1};
   entry->address = (uintptr_t)entry;
   entry->last = &entry->first;
+  entry->origin = -1;
+  for (int i = 0; i < entry_count - 1; i++)
+    if (entries[i].is_open && entries[i].kind == STREAM) entry->origin = i;
   opened[kind]++;
   return entry;
 }
@@ -169,8 +172,8 @@ static int close_entry(uintptr_t handle, Kind kind) {
     if (!row->is_open || sticky) continue;  // of a context that is lost nothing runs any more
     if (kind <= MAPPED && (row->kind == STREAM || row->kind == EXEC) && uses(row, entry))
       problem("is freed while it is used by a", KIND_NAMES[row->kind], OK);
-    if (kind == STREAM && row != entry && (row->kind <= MAPPED || row->kind == EXEC ||
-                                           row->kind == EVENT))
+    if (kind == STREAM && row->origin == entry - entries && row->kind != STREAM &&
+        row->kind != GRAPH)
       problem("the stream is freed before", KIND_NAMES[row->kind], OK);
   }
   if (kind == STREAM && entry->first && !sticky) problem("work is still queued", "stream", OK);
@@ -237,10 +240,11 @@ static int work(const Op *op) {
       pthread_mutex_unlock(&lock);
       op->function(op->argument);
       int64_t left_ns = op->queued_ns + execute_ns - now_ns();
-      if (execute_ns && left_ns > 0) {
+      if (execute_ns && left_ns > 0 && flags_set & BLOCKING_SYNC) {
         struct timespec left = {left_ns / 1000000000, left_ns % 1000000000};
         nanosleep(&left, NULL);
       }
+      while (execute_ns && now_ns() < op->queued_ns + execute_ns) {}  // as a driver spins
       pthread_mutex_lock(&lock);
       return sticky;
   }

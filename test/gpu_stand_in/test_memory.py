@@ -48,9 +48,9 @@ def test_who_waits_for_the_gpu_sleeps_and_lets_python_go_on(gpu: StandIn) -> Non
 
     thread = threading.Thread(target=count)
     with memory.current():
+        start_s = time.monotonic()
         assert cuda.cuLaunchHostFunc(ctypes.c_void_p(memory.stream), nothing, None) == 0
         thread.start()
-        start_s = time.monotonic()
         memory.synchronise()
         waited_s = time.monotonic() - start_s
     is_over.set()

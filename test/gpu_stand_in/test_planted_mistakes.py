@@ -17,7 +17,9 @@ import pytest
 from seg_ros.core.errors import SegRosError
 from seg_ros.inference.cuda.cuda_bindings_memory import CudaBindingsMemory as Memory
 from seg_ros.inference.cuda.device_memory import DeviceMemory
-from seg_ros.inference.tensorrt.plan_runner import PlanRunner
+from seg_ros.inference.onnx.contract import IMAGE
+from seg_ros.inference.tensorrt.host_sets import HostSets
+from seg_ros.inference.tensorrt.plan_runner import OUTPUTS, PlanOutputs, PlanRunner, Run
 from test.gpu_stand_in.stand_in import StandIn
 from test.gpu_stand_in.tiny_plan import TinyPlan
 
@@ -36,10 +38,10 @@ def query_instead_of_synchronise(patch: Patch) -> None:
 
 
 def download_before_execute(patch: Patch) -> None:
-    def queue(self: PlanRunner, count: int, with_confidence: bool) -> None:
-        self._upload(count, with_confidence)
-        self._download(count, with_confidence)
-        self._execute(count, with_confidence)
+    def queue(self: PlanRunner, index: int, count: int, with_confidence: bool) -> None:
+        self._upload(index, count, with_confidence)
+        self._download(index, count, with_confidence)
+        self._execute(index, count, with_confidence)
 
     patch.setattr(PlanRunner, '_queue', queue)
 
@@ -48,9 +50,9 @@ def stale_graph_launched(patch: Patch) -> None:
     shape = PlanRunner._shape
 
     def kept(self: PlanRunner, count: int) -> None:
-        graph, self._graph = self._graph, None
+        graphs, self._graphs = self._graphs, {}
         shape(self, count)
-        self._graph = graph
+        self._graphs = graphs
 
     patch.setattr(PlanRunner, '_shape', kept)
 
@@ -127,6 +129,23 @@ def stream_freed_first(patch: Patch) -> None:
     patch.setattr(Memory, 'close', wrong)
 
 
+def one_set_for_both(patch: Patch) -> None:
+    """The picture of the next batch is written over that which the GPU reads."""
+    patch.setattr(HostSets, '__getitem__', lambda self, _: self._sets[0])
+    patch.setattr(HostSets, 'room', lambda self, count: self._sets[0].arrays[IMAGE][:count])
+
+
+def result_of_the_other_set(patch: Patch) -> None:
+    wait = PlanRunner.wait
+
+    def wrong(self: PlanRunner, run: Run) -> Any:
+        wait(self, run)
+        arrays = self._host[1 - run.host_set].arrays
+        return PlanOutputs(*(arrays[name][: run.images] for name in OUTPUTS))
+
+    patch.setattr(PlanRunner, 'wait', wrong)
+
+
 MISTAKES: dict[Callable[[Patch], None], set[str]] = {
     no_synchronise: {OWN, SHARED},
     query_instead_of_synchronise: {OWN, SHARED},
@@ -139,6 +158,8 @@ MISTAKES: dict[Callable[[Patch], None], set[str]] = {
     host_address_given_to_tensorrt: {SHARED},
     graph_freed_late: {OWN, SHARED},
     stream_freed_first: {OWN, SHARED},
+    one_set_for_both: {OWN, SHARED},
+    result_of_the_other_set: {OWN, SHARED},
 }
 """Each with the kinds of GPU on which it shows."""
 
@@ -174,6 +195,6 @@ def test_a_planted_mistake_is_found(
 
 
 def test_every_mistake_shows_somewhere() -> None:
-    assert len(MISTAKES) == 11
+    assert len(MISTAKES) == 13
     assert all(MISTAKES.values())
     assert sum(kinds != {OWN, SHARED} for kinds in MISTAKES.values()) >= 4

@@ -47,12 +47,29 @@ class TinyPlan:
     def check(self, backend: Any, first: int, count: int = 1) -> None:
         """Runs images, each time others, and compares all that comes out."""
         rows = np.arange(first, first + count) % len(IMAGES)
-        result = backend.infer(IMAGES[rows], with_confidence=True)
+        self._compare(rows, backend.infer(IMAGES[rows], with_confidence=True))
+
+    def check_overlapped(self, backend: Any, batches: int, count: int = 1) -> None:
+        """Runs batches as a drive does: the next is prepared before the last is looked at."""
+        last = under_way = None
+        for first in range(batches + 2):
+            rows = np.arange(first, first + count) % len(IMAGES)
+            room = backend.room(count)
+            room[...] = IMAGES[rows]
+            done = None if under_way is None else (under_way[0], under_way[1]())
+            if last is not None:
+                self._compare(*last)  # nothing of what came after has touched it
+            under_way = rows, backend.begin(room, with_confidence=True)
+            last = done
+        under_way[1]()
+
+    def _compare(self, rows: Any, result: Any) -> None:
         np.testing.assert_array_equal(result.labels, self.expected.labels[rows])
         np.testing.assert_array_equal(result.confidence, self.expected.confidence[rows])
 
     def drive(self, backend: Any) -> None:
         """Runs as a drive does: eager, captured, launched, another batch, and back."""
         for count in (1, self.max_batch, 1):
-            for first in range(11):  # the ninth run of one size captures
+            for first in range(11):  # the ninth and tenth run of one size capture
                 self.check(backend, first, count)
+        self.check_overlapped(backend, 11)

@@ -20,6 +20,7 @@ from seg_ros.inference.engine import Engine
 from seg_ros.inference.registry import ChosenBackend, TuneOptions
 from seg_ros.inference.switchable_backend import SwitchableBackend
 from seg_ros.inference.tensorrt import backend as tensorrt_backend
+from seg_ros.inference.tensorrt.background_build import BackgroundBuild
 from test.inference.fake_builds import FakeBuild, Named
 from test.ros.drive import Drive
 from test.ros.graph import Graph, latest_status, pixels_of, values_of, wait_for
@@ -100,6 +101,50 @@ def test_a_measurement_that_fails_leaves_the_rules_at_work(
     finally:
         drive.close()
     assert 'what is fastest is not known: nothing runs here' in capfd.readouterr().err
+
+
+def test_a_measurement_that_is_killed_leaves_the_rules_at_work_and_nothing_is_remembered(
+    graph: Graph,
+    engine: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    def unavailable() -> str:
+        raise BackendUnavailable('there is no GPU in this test')
+
+    monkeypatch.setattr(tensorrt_backend, 'version', unavailable)
+    status = graph.collect(DiagnosticStatus, '/segmentation/pedestrian_stop/status')
+    stops = graph.collect(Bool, '/segmentation/pedestrian_stop')
+    labels = graph.collect(Image, '/segmentation/label')
+    diagnostics = graph.collect(DiagnosticArray, '/diagnostics')
+    cache = tmp_path / 'cache'
+    node = graph.node(**canned(engine, backend='auto', cache_path=str(cache)))
+    drive = Drive(graph)
+    try:
+        wait_for(
+            lambda: status and values_of(status[-1])['kind'] == 'measuring', 'the stop says why'
+        )
+        assert labels == []
+        assert node.chosen is not None
+        assert isinstance(node.chosen.backend, SwitchableBackend)
+        build = node.chosen.backend._build
+        assert isinstance(build, BackgroundBuild)
+        build._process.kill()
+        wait_for(lambda: labels, 'a label image')
+        wait_for(
+            lambda: values_of(latest_status(diagnostics)).get('backend_state') == 'failed',
+            'the failure is told',
+        )
+    finally:
+        drive.close()
+    said = values_of(latest_status(diagnostics))['backend_status']
+    assert 'serves; what is fastest is not known: ' in said
+    assert said in capfd.readouterr().err
+    measuring = [row for row in status if values_of(row)['kind'] == 'measuring']
+    assert measuring
+    assert stops[0].data
+    assert not list(cache.glob('*.tuned'))  # the next start measures anew
 
 
 def test_nothing_is_measured_where_the_parameter_says_so(

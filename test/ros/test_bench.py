@@ -26,6 +26,8 @@ SHORT = Settings(
     cameras_s=1.0,
     memory_frames=40,
     transport_s=1.0,
+    overlap_s=0.3,
+    overlap_rounds=1,
 )
 
 
@@ -47,6 +49,11 @@ def test_every_figure_comes_out_of_one_short_run(
         assert 'cv_bridge' in printed['raw']['no_textbook']
         assert values.pop('over_textbook_throughput') is None
         assert values.pop('over_textbook_p95') is None
+    if reason := printed['raw'].get('no_overlap'):
+        assert 'gcc' in reason
+        assert values.pop('overlapped_of_ideal') is None
+    else:
+        assert printed['overlapped_rate_ratio'] > 0
     assert all(value is not None and value >= 0 for value in values.values()), values
     assert 0 < values['multi_camera_min_share'] <= 1
     assert printed['labels_per_s'] > 0

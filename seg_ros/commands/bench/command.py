@@ -17,13 +17,20 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from seg_ros.commands.bench.figures import FIGURES, figures_of, labels_per_s, table_of
-from seg_ros.commands.bench.host import host_ms, host_table, measure_host
+from seg_ros.commands.bench.figures import (
+    FIGURES,
+    figures_of,
+    labels_per_s,
+    overlap_figures,
+    table_of,
+)
+from seg_ros.commands.bench.host import host_ms, host_table, measure_apart
 from seg_ros.commands.bench.parts import (
     CAMERAS,
     Settings,
     measure_cameras,
     measure_memory,
+    measure_overlap,
     measure_speed,
     measure_transport,
     say,
@@ -36,7 +43,7 @@ from seg_ros.inference.registry import BACKENDS
 
 __all__ = ['add_arguments', 'main']
 
-PARTS = ('speed', 'cameras', 'memory', 'transport', 'host')
+PARTS = ('speed', 'cameras', 'memory', 'transport', 'host', 'overlap')
 
 QUICK = Settings(
     rounds=1,
@@ -47,6 +54,8 @@ QUICK = Settings(
     cameras_s=5.0,
     memory_frames=600,
     transport_s=5.0,
+    overlap_s=1.0,
+    overlap_rounds=3,
 )
 
 
@@ -102,14 +111,20 @@ def main(arguments: argparse.Namespace) -> int:
     if 'transport' in arguments.only:
         raw.update(measure_transport(settings))
     if 'host' in arguments.only:
-        raw.update(measure_host())
+        raw.update(measure_apart())
+    if 'overlap' in arguments.only:
+        raw.update(measure_overlap(settings))
     values, rate, host = figures_of(raw), labels_per_s(raw), host_ms(raw)
-    document = json.dumps({**values, **host, 'labels_per_s': rate, 'raw': raw})
+    overlap = overlap_figures(raw)
+    document = json.dumps({**values, **host, **overlap, 'labels_per_s': rate, 'raw': raw})
     if arguments.output:
         arguments.output.write_text(document)
-    print(document if arguments.json else table_of(values, raw.get('no_textbook', '')))
+    reasons = raw.get('no_textbook', ''), raw.get('no_overlap', '')
+    print(document if arguments.json else table_of(values, *reasons))
     if host and not arguments.json:
         print(host_table(host))
+    if overlap and not arguments.json:
+        print('\n'.join(f'{name:<33}{value:>8.3f}' for name, value in overlap.items()))
     if rate is not None and not arguments.json:
         width, height = settings.camera_wh
         print(f'{rate:.1f} labels a second of {width}x{height} images, in saturation.')

@@ -15,7 +15,15 @@ import numpy as np
 
 from seg_ros.core.units import NS_PER_MS, NS_PER_S
 
-__all__ = ['FIGURES', 'Figure', 'Play', 'figures_of', 'labels_per_s', 'table_of']
+__all__ = [
+    'FIGURES',
+    'Figure',
+    'Play',
+    'figures_of',
+    'labels_per_s',
+    'overlap_figures',
+    'table_of',
+]
 
 
 Samples = Mapping[str, Any]
@@ -50,7 +58,13 @@ FIGURES: Mapping[str, Figure] = {
     ),
     'memory_growth': Figure('memory after the last frame over after the first tenth', 1.02, False),
     'transport_loss': Figure('1920x1080 frames lost on the way at 30 Hz', 0, False),
+    'overlapped_of_ideal': Figure(
+        'overlapped_rate_ratio over (CPU + GPU) / max(CPU, GPU), on the stand-in', 0.85, True
+    ),
 }
+
+# Times of a frame that are not the work of its processor
+NOT_CPU = {'wait', 'turn', 'batch', 'infer', 'received_to_published', 'stamp_to_published'}
 
 
 @dataclass(frozen=True)
@@ -114,7 +128,35 @@ def figures_of(raw: Samples) -> dict[str, float | None]:
         values['transport_loss'] = float(
             sum(len(row['sent']) - len(row['received']) for row in raw['transport'].values())
         )
+    if 'overlap' in raw:
+        values['overlapped_of_ideal'] = _overlap(raw)['of_ideal']
     return values
+
+
+def overlap_figures(raw: Samples) -> dict[str, float]:
+    """Returns what two batches on their way are worth, on a GPU that is none; {} without samples.
+
+    ``overlapped_rate_ratio``: frames a second with ``pipeline_depth`` 2 over those with 1.
+    ``stand_in_wait_cpu_ms.{asleep, spinning}``: processor time of an inference that is waited for.
+    """
+    if 'overlap' not in raw:
+        return {}
+    waits = raw['overlap']['wait_cpu_ms'].items()
+    return {
+        'overlapped_rate_ratio': _overlap(raw)['ratio'],
+        **{f'stand_in_wait_cpu_ms.{name}': value for name, value in waits},
+    }
+
+
+def _overlap(raw: Samples) -> dict[str, float]:
+    gpu_ms = raw['overlap']['execute_ms']
+    ratios, shares = [], []
+    for row in raw['overlap']['rounds']:
+        stages = row['1']['stages_ms']
+        cpu_ms = sum(value for name, value in stages.items() if name not in NOT_CPU)
+        ratios.append(row['2']['rate_hz'] / row['1']['rate_hz'])
+        shares.append(ratios[-1] / ((cpu_ms + gpu_ms) / max(cpu_ms, gpu_ms)))
+    return {'ratio': median(ratios), 'of_ideal': median(shares)}
 
 
 def labels_per_s(raw: Samples) -> float | None:
@@ -146,19 +188,21 @@ def _min_share(cameras: Samples) -> float:
     )
 
 
-def table_of(values: Mapping[str, float | None], no_textbook: str) -> str:
+def table_of(values: Mapping[str, float | None], no_textbook: str, no_overlap: str = '') -> str:
     """Returns a table with each figure beside its bar.
 
     Args:
         values: As ``figures_of`` returns them.
         no_textbook: Why there was no textbook node to compare with, '' where there was one.
+        no_overlap: Why nothing could overlap, '' where it could.
     """
+    reasons = {'textbook': no_textbook, 'overlapped': no_overlap}
     lines = []
     for name, figure in FIGURES.items():
         value = values[name]
         bar = f'{"at least" if figure.at_least else "at most"} {figure.bar:g}'
         if value is None:
-            why = no_textbook if 'textbook' in name else ''
+            why = next((text for part, text in reasons.items() if part in name), '')
             verdict, text = 'not measured', why or figure.meaning
         else:
             verdict, text = 'ok' if figure.holds(value) else 'MISSED', figure.meaning

@@ -8,6 +8,9 @@ both sides of a ratio.
 from __future__ import annotations
 
 import importlib.util
+import json
+import shutil
+import subprocess
 import sys
 import time
 from dataclasses import dataclass
@@ -25,12 +28,15 @@ __all__ = [
     'Settings',
     'measure_cameras',
     'measure_memory',
+    'measure_overlap',
     'measure_speed',
     'measure_transport',
     'say',
 ]
 
-TEXTBOOK_NODE = Path(seg_ros.__file__).parents[1] / 'bench' / 'textbook_node.py'
+BENCH = Path(seg_ros.__file__).parents[1] / 'bench'  # in the repository alone
+TEXTBOOK_NODE = BENCH / 'textbook_node.py'
+OVERLAP = BENCH / 'overlap.py'
 
 # Rates of the camera, as shares of the rate of bare inference: below saturation, where a latency
 # has no queue in it, and above it, where each node is as fast as it can be.
@@ -59,6 +65,8 @@ class Settings:
         cameras_s: Of four cameras at once.
         memory_frames: Labels until the memory is measured; first it is after a tenth of them.
         transport_s: Of each reliability.
+        overlap_s: Of each depth, in a round.
+        overlap_rounds: Times that the two depths take turns.
     """
 
     camera_wh: tuple[int, int] = HD_WH
@@ -70,6 +78,8 @@ class Settings:
     cameras_s: float = 20.0
     memory_frames: int = 10_000
     transport_s: float = 60.0
+    overlap_s: float = 2.0
+    overlap_rounds: int = 8
 
 
 def measure_speed(options: NodeOptions, settings: Settings) -> dict[str, Any]:
@@ -168,6 +178,22 @@ def measure_transport(settings: Settings) -> dict[str, Any]:
             )
             transport[reliability] = {row: played[row][topic] for row in ('sent', 'received')}
     return {'transport': transport}
+
+
+def measure_overlap(settings: Settings) -> dict[str, Any]:
+    """The worker with a GPU that is none: one batch on its way, and two, in turns."""
+    if not OVERLAP.exists():
+        return {'no_overlap': f'{OVERLAP} is missing; run it in the repository'}
+    if shutil.which('gcc') is None or importlib.util.find_spec('cuda') is None:
+        return {'no_overlap': 'it needs gcc and cuda-bindings'}
+    say(f'overlap: {settings.overlap_rounds} rounds, on the stand-in for a CUDA driver (no GPU)')
+    words = [str(settings.overlap_s), str(settings.overlap_rounds)]
+    done = subprocess.run(
+        [sys.executable, str(OVERLAP), *words], capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise SegRosError(f'{OVERLAP.name} has failed: {done.stderr.strip()[-1000:]}')
+    return {'overlap': json.loads(done.stdout.splitlines()[-1])}
 
 
 def say(text: str, *, passing: bool = False) -> None:

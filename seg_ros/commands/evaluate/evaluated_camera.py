@@ -14,7 +14,7 @@ from seg_ros.core.image.decoding import image_of_rgb
 from seg_ros.core.parameters.node_config import NodeConfig
 from seg_ros.core.stop.zones import Motion
 from seg_ros.core.timing import StageTimer
-from seg_ros.core.types import LabelImage, RgbImage
+from seg_ros.core.types import Allocate, LabelImage, RgbImage
 from seg_ros.decisions import CameraDecisions
 from seg_ros.inference.base import InferenceBackend
 from seg_ros.perception import Perceived, Perception, SeenFrame, Wanted
@@ -88,9 +88,15 @@ class EvaluatedCamera:
         (seen,) = self._perception.infer([self._perception.prepare(frame, wanted, timer)])
         return seen
 
-    def finish(self, seen: SeenFrame) -> Perceived:
-        """Returns what the node would make of a frame that was seen, by this or another camera."""
-        return self._perception.finish(seen, self._decisions, seen.prepared.frame.stamp_ns)
+    def finish(self, seen: SeenFrame, allocate: Allocate | None = None) -> Perceived:
+        """Returns what the node would make of a frame that was seen, by this or another camera.
+
+        Args:
+            seen: The frame.
+            allocate: See ``Perception.finish``.
+        """
+        stamp_ns = seen.prepared.frame.stamp_ns
+        return self._perception.finish(seen, self._decisions, stamp_ns, allocate)
 
     def reset(self) -> None:
         """Forgets every frame, so that the next one stands for itself."""

@@ -90,6 +90,15 @@ class NodeConfig:
     inference_threads: int = option(
         0, 'Threads of CPU inference; 0 takes one per free core.', low=0, high=256
     )
+    pipeline_depth: int = option(
+        2,
+        'Batches on their way at most: with 2 the last one is finished and the next one prepared '
+        'while a GPU works; 1 does one after the other. On a CPU it is always 1: the network has '
+        'its cores.',
+        low=1,
+        high=2,
+        live=True,
+    )
     auto_tune: bool = option(
         True,
         'Whether backend auto measures once, on a CPU that it does not know yet with this engine, '

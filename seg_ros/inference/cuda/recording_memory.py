@@ -9,6 +9,7 @@ backend that reads too early gets nothing.
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Callable
 from functools import partial
@@ -27,6 +28,10 @@ FAKE_GPU = GpuInfo('no GPU (recording fake)', (8, 6), is_integrated=False, total
 
 FIRST_ADDRESS = 1 << 40  # where a process has nothing: who follows it on the host crashes
 ALIGNMENT = 256  # bytes, as cudaMalloc gives it
+
+# What is mapped belongs to the context, which all memories of a process share
+_mapped: dict[int, NDArray[Any]] = {}
+_mapped_addresses = itertools.count(2 * FIRST_ADDRESS, ALIGNMENT)
 
 
 class RecordingMemory(DeviceMemory):
@@ -50,15 +55,14 @@ class RecordingMemory(DeviceMemory):
         self._used = 0
         self._next_address = FIRST_ADDRESS
         self._memory: dict[int, NDArray[np.uint8]] = {}
-        self._mapped: dict[int, NDArray[Any]] = {}
         self._queue: list[Callable[[], None]] = []
         self._graphs: dict[int, list[Callable[[], None]]] = {}
         super().__init__('recording fake, no GPU', gpu)
 
     def view(self, address: int, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
         """Returns device memory as an array, as a kernel sees it."""
-        if address in self._mapped:
-            return self._mapped[address].reshape(-1)[: int(np.prod(shape))].reshape(shape)
+        if address in _mapped:
+            return _mapped[address].reshape(-1)[: int(np.prod(shape))].reshape(shape)
         size = int(np.prod(shape)) * np.dtype(dtype).itemsize
         memory = self._memory[address]
         assert size <= len(memory), f'{size} bytes are used, {len(memory)} are allocated'
@@ -83,7 +87,7 @@ class RecordingMemory(DeviceMemory):
 
     def mapped_address(self, array: NDArray[Any]) -> int:
         self._record('mapped_address')
-        return next(key for key, row in self._mapped.items() if row.base is array.base)
+        return next(key for key, row in _mapped.items() if row.base is array.base)
 
     def synchronise(self) -> None:
         self._record('synchronise')
@@ -143,10 +147,15 @@ class RecordingMemory(DeviceMemory):
     ) -> tuple[NDArray[Any], Free]:
         self._record('host_array')
         array = np.zeros(int(np.prod(shape)) * dtype.itemsize, np.uint8).view(dtype).reshape(shape)
+        address = next(_mapped_addresses)
         if mapped:
-            self._mapped[self._next_address] = array
-            self._next_address += ALIGNMENT
-        return array, partial(self._record, 'free_host')
+            _mapped[address] = array
+
+        def free() -> None:
+            self._record('free_host')
+            _mapped.pop(address, None)
+
+        return array, free
 
     def _record_event(self) -> tuple[int, Free]:
         self._record('record_event')

@@ -9,11 +9,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from seg_ros.core.errors import (
     BackendError,
@@ -23,15 +23,16 @@ from seg_ros.core.errors import (
     EngineError,
 )
 from seg_ros.core.types import RgbBatch
-from seg_ros.inference.base import InferenceResult, check_batch
+from seg_ros.inference.base import InferenceResult, Pending, check_batch
 from seg_ros.inference.cuda.device_memory import DeviceMemory, memory_version, open_device_memory
 from seg_ros.inference.cuda.gpu import GpuInfo, find_gpu
 from seg_ros.inference.engine import Engine
 from seg_ros.inference.tensorrt.api import FIX, TensorrtApi, load_tensorrt
+from seg_ros.inference.tensorrt.host_sets import HostSets
 from seg_ros.inference.tensorrt.plan_build import PLAN_PRECISIONS, BuildOptions
 from seg_ros.inference.tensorrt.plan_cache import PlanCache
 from seg_ros.inference.tensorrt.plan_key import plan_key
-from seg_ros.inference.tensorrt.plan_runner import PlanRunner
+from seg_ros.inference.tensorrt.plan_runner import PlanOutputs, PlanRunner, Run
 
 __all__ = [
     'FIX',
@@ -47,7 +48,7 @@ __all__ = [
 MOST_RESTARTS = 3  # in a row; a GPU that fails more often is broken
 GOOD_RUNS = 300  # after which an old failure is forgotten
 
-_left_behind: list[PlanRunner] = []
+_left_behind: list[object] = []
 
 
 class PlanMissing(BackendUnavailable):
@@ -140,9 +141,14 @@ def plan_precision(precision: str) -> str:
 
 
 class TensorrtBackend:
-    """Runs an engine with TensorRT; see ``InferenceBackend``."""
+    """Runs an engine with TensorRT; see ``OverlappingBackend``.
+
+    What the host hands over lies in sets that outlive a runner: after a failure another runner
+    goes on with what was prepared meanwhile.
+    """
 
     name = 'tensorrt'
+    overlaps = True
 
     def __init__(
         self,
@@ -182,9 +188,16 @@ class TensorrtBackend:
             raise PlanMissing(engine, options, why)
         self._restarts = self._good_runs = 0
         self._lost: DeviceLost | None = None
+        self._host_memory = self._stack.open_memory()
         try:
+            with self._host_memory.current():
+                self._host = HostSets(self._host_memory, max_batch, engine.network_size_wh)
             self._runner: PlanRunner | None = self._start(cache.hint('kernels', key))
-        except EngineError as error:
+        except BaseException as error:
+            with suppress(BackendError):  # what went wrong first is what is told
+                self._host_memory.close()
+            if not isinstance(error, EngineError):
+                raise
             refused, _ = cache.find(key)
             if refused is not None:
                 cache.discard(refused)
@@ -192,11 +205,17 @@ class TensorrtBackend:
         cache.store_hint('kernels', key, self._runner.kernels())
         self._lock = threading.Lock()
         self._is_closed = False
-        self._labels = self._confidence = np.empty((0, 0, 0), np.uint8)
         api, gpu = self._stack.api, self._stack.gpu
         graph = ', CUDA graph' if self._runner.uses_graph or api.captures_graphs_itself else ''
         shared = ', shared memory' if gpu.is_integrated else ''
         self.detail = f'{gpu.name} {options.precision}, {api.title}{graph}{shared}'
+
+    def room(self, count: int) -> RgbBatch:
+        """Returns pinned memory that the GPU does not use now; see ``OverlappingBackend.room``."""
+        if count <= self._host.count:
+            return self._host.room(count)
+        width, height = self.engine.network_size_wh
+        return np.empty((count, height, width, 3), np.uint8)
 
     def infer(self, images: RgbBatch, *, with_confidence: bool = False) -> InferenceResult:
         """Returns labels, and confidence if asked for; see ``InferenceBackend.infer``.
@@ -206,30 +225,22 @@ class TensorrtBackend:
             BackendError: The GPU failed and is started again with the next call, a few times; or
                 the network gave what is no number.
         """
+        return self.begin(images, with_confidence=with_confidence)()
+
+    def begin(self, images: RgbBatch, *, with_confidence: bool = False) -> Pending:
+        """Lets the GPU begin; see ``OverlappingBackend.begin``. Raises what ``infer`` raises."""
         with self._lock:
-            if self._is_closed:
-                raise BackendError(
-                    f"Backend 'tensorrt' of engine '{self.engine.name}' is closed. Create a new "
-                    'one.'
-                )
+            self._check_usable()
             check_batch(images, self.engine)
-            if self._lost is not None:
-                raise DeviceLost(str(self._lost))
             try:
                 runner = self._runner or self._start_again()
-                result, is_healthy = self._run(runner, images, with_confidence)
+                if len(images) > runner.max_batch:
+                    outputs = self._run_in_parts(runner, images, with_confidence)
+                    return partial(self._result_of, outputs, with_confidence)
+                run = runner.begin(images, with_confidence=with_confidence)
             except BackendError as error:
                 raise self._failed(error) from error
-        self._good_runs += 1
-        if self._good_runs >= GOOD_RUNS:
-            self._restarts = 0
-        if not is_healthy:
-            raise BackendError(
-                f"Engine '{self.engine.name}' gave scores that are no numbers (NaN or infinite) "
-                f'on {self.detail}. Its weights are broken, or the precision is too small for '
-                "them: try precision 'fp32', or make the engine again."
-            )
-        return result
+        return partial(self._wait, runner, run, with_confidence)
 
     def close(self) -> None:
         """Frees everything, the arrays of the latest result too; a second call does nothing.
@@ -237,19 +248,59 @@ class TensorrtBackend:
         Of a GPU that is lost nothing is freed: that may hang, and the end of the process does it.
         """
         with self._lock:
+            if self._is_closed:
+                return
             self._is_closed = True
             runner, self._runner = self._runner, None
-            if runner is None:
+            if self._lost is not None:
+                _left_behind.extend((runner, self._host_memory))  # or Python would free them
                 return
-            if self._lost is None:
-                runner.close()
-            else:
-                _left_behind.append(runner)  # or Python would free it
+            try:
+                if runner is not None:
+                    runner.close()
+            finally:
+                self._host_memory.close()
+
+    def _check_usable(self) -> None:
+        if self._is_closed:
+            raise BackendError(
+                f"Backend 'tensorrt' of engine '{self.engine.name}' is closed. Create a new one."
+            )
+        if self._lost is not None:
+            raise DeviceLost(str(self._lost))
+
+    def _wait(self, runner: PlanRunner, run: Run, with_confidence: bool) -> InferenceResult:
+        """Returns what came of a run; raises what ``infer`` raises."""
+        with self._lock:
+            self._check_usable()
+            try:
+                outputs = runner.wait(run)
+            except BackendError as error:
+                raise self._failed(error) from error
+        return self._result_of(outputs, with_confidence)
+
+    def _result_of(self, outputs: PlanOutputs, with_confidence: bool) -> InferenceResult:
+        """Returns the result of a run on a GPU that is well.
+
+        Raises:
+            BackendError: The network gave what is no number.
+        """
+        self._good_runs += 1
+        if self._good_runs >= GOOD_RUNS:
+            self._restarts = 0
+        if not np.isfinite(outputs.health).all():
+            raise BackendError(
+                f"Engine '{self.engine.name}' gave scores that are no numbers (NaN or infinite) "
+                f'on {self.detail}. Its weights are broken, or the precision is too small for '
+                "them: try precision 'fp32', or make the engine again."
+            )
+        return InferenceResult(outputs.labels, outputs.confidence if with_confidence else None)
 
     def _start(self, kernels: bytes = b'') -> PlanRunner:
         stack = self._stack
         memory = stack.open_memory()
-        return PlanRunner(stack.api, memory, self._plan, self.engine.network_size_wh, kernels)
+        size_wh = self.engine.network_size_wh
+        return PlanRunner(stack.api, memory, self._plan, size_wh, kernels, self._host)
 
     def _start_again(self) -> PlanRunner:
         """Returns a new runner after a failure of the GPU, a few times."""
@@ -289,28 +340,13 @@ class TensorrtBackend:
         plan = f'It is started again with the next frame, {left} more times.' if left else ''
         return BackendError(f'{error} {plan}'.rstrip())
 
-    def _run(
+    def _run_in_parts(
         self, runner: PlanRunner, images: RgbBatch, with_confidence: bool
-    ) -> tuple[InferenceResult, bool]:
-        """Returns the result, and whether all scores were numbers."""
-        if len(images) <= runner.max_batch:
-            outputs = runner.run(images, with_confidence=with_confidence)
-            confidence = outputs.confidence if with_confidence else None
-            return InferenceResult(outputs.labels, confidence), _are_numbers(outputs.health)
-        if len(self._labels) != len(images):
-            width, height = self.engine.network_size_wh
-            self._labels = np.empty((len(images), height, width), np.uint8)
-            self._confidence = np.empty_like(self._labels)
-        is_healthy = True
+    ) -> PlanOutputs:
+        """Runs more images than fit, some after the others; returns copies."""
+        parts = []
         for first in range(0, len(images), runner.max_batch):
-            part = slice(first, first + runner.max_batch)
-            outputs = runner.run(images[part], with_confidence=with_confidence)
-            self._labels[part] = outputs.labels
-            self._confidence[part] = outputs.confidence
-            is_healthy = is_healthy and _are_numbers(outputs.health)
-        result = InferenceResult(self._labels, self._confidence if with_confidence else None)
-        return result, is_healthy
-
-
-def _are_numbers(health: NDArray[np.float32]) -> bool:
-    return bool(np.isfinite(health).all())
+            part = images[first : first + runner.max_batch]
+            outputs = runner.run(part, with_confidence=with_confidence)
+            parts.append([array.copy() for array in outputs])
+        return PlanOutputs(*(np.concatenate(rows) for rows in zip(*parts, strict=True)))

@@ -6,12 +6,18 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
+from functools import partial
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
 from seg_ros.core.errors import BackendError
 from seg_ros.core.types import RgbBatch
-from seg_ros.inference.base import InferenceBackend, InferenceResult
+from seg_ros.inference.base import (
+    InferenceBackend,
+    InferenceResult,
+    OverlappingBackend,
+    Pending,
+)
 
 __all__ = ['OneThreadBackend']
 
@@ -45,23 +51,38 @@ class OneThreadBackend:
         self.name = self._backend.name
         self.detail = self._backend.detail
         self.engine = self._backend.engine
+        backend = self._backend
+        self._overlapping = backend if isinstance(backend, OverlappingBackend) else None
 
     @property
     def max_batch(self) -> int:
         return self._backend.max_batch
 
+    @property
+    def overlaps(self) -> bool:
+        """Whether the other does."""
+        return self._overlapping is not None and self._overlapping.overlaps
+
+    def room(self, count: int) -> RgbBatch:
+        """Returns the other's, which asks nothing of the GPU."""
+        assert self._overlapping is not None
+        return self._overlapping.room(count)
+
     def infer(self, images: RgbBatch, *, with_confidence: bool = False) -> InferenceResult:
         """Returns labels, and confidence if asked for; see ``InferenceBackend.infer``."""
-        with self._lock:
-            if self._is_closed:
-                raise BackendError(
-                    f"Backend '{self.name}' of engine '{self.engine.name}' is closed. Create a "
-                    'new one.'
-                )
-            asked = self._asked(
-                lambda: self._backend.infer(images, with_confidence=with_confidence)
-            )
-        return asked.result()
+        infer = partial(self._backend.infer, images, with_confidence=with_confidence)
+        return self._asked_open(infer).result()
+
+    def begin(self, images: RgbBatch, *, with_confidence: bool = False) -> Pending:
+        """Returns as soon as the GPU has its work; see ``OverlappingBackend.begin``.
+
+        To hand it over and go on at once would let this thread hold Python's lock, while the
+        other needs it for every call of CUDA.
+        """
+        assert self._overlapping is not None
+        begin = partial(self._overlapping.begin, images, with_confidence=with_confidence)
+        pending = self._asked_open(begin).result()
+        return self._asked(pending).result
 
     def close(self) -> None:
         """Closes the backend after what was asked before; a second call does nothing."""
@@ -74,6 +95,16 @@ class OneThreadBackend:
             asked.result()
         finally:
             self._end()
+
+    def _asked_open(self, work: Callable[[], Result]) -> Future[Result]:
+        """Asks for what a closed backend does not do any more."""
+        with self._lock:
+            if self._is_closed:
+                raise BackendError(
+                    f"Backend '{self.name}' of engine '{self.engine.name}' is closed. Create a "
+                    'new one.'
+                )
+            return self._asked(work)
 
     def _asked(self, work: Callable[[], Result]) -> Future[Result]:
         future: Future[Result] = Future()

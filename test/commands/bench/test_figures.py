@@ -13,6 +13,7 @@ from seg_ros.commands.bench.figures import (
     Play,
     figures_of,
     labels_per_s,
+    overlap_figures,
     table_of,
 )
 
@@ -86,10 +87,30 @@ def test_memory_and_loss_follow_from_their_samples() -> None:
     assert values['transport_loss'] == 2
 
 
+def test_what_two_batches_on_their_way_are_worth_is_held_against_what_they_could_be() -> None:
+    stages = {'wait': 9.0, 'preprocess': 0.5, 'infer': 3.3, 'stop': 1.0, 'publish': 0.5}
+    row = {'1': {'rate_hz': 200.0, 'stages_ms': stages}, '2': {'rate_hz': 300.0, 'stages_ms': {}}}
+    samples = raw(
+        overlap={
+            'execute_ms': 3.0,
+            'rounds': [row, {**row, '2': {'rate_hz': 30.0}}, row],
+            'wait_cpu_ms': {'asleep': 0.4, 'spinning': 3.1},
+        }
+    )
+    assert overlap_figures(samples) == {
+        'overlapped_rate_ratio': 1.5,
+        'stand_in_wait_cpu_ms.asleep': 0.4,
+        'stand_in_wait_cpu_ms.spinning': 3.1,
+    }
+    assert figures_of(samples)['overlapped_of_ideal'] == pytest.approx(1.5 / (5.0 / 3.0))
+    assert overlap_figures(raw()) == {}
+
+
 def test_what_was_not_measured_is_none_and_the_table_says_why() -> None:
     values = figures_of(raw())
     assert values == dict.fromkeys(FIGURES)
-    table = table_of(values, 'cv_bridge is missing')
+    table = table_of(values, 'cv_bridge is missing', 'no gcc')
+    assert table.count('no gcc') == 1
     assert table.count('not measured') == len(FIGURES)
     assert table.count('cv_bridge is missing') == 2
 
