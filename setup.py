@@ -53,6 +53,7 @@ setup(
     data_files=[
         ('share/ament_index/resource_index/packages', [f'{NAME}/resource/{NAME}']),
         (f'share/{NAME}', ['package.xml']),
+        ('bin', ['bin/seg_ros']),  # colcon's; pip puts its own script over it
         *share('launch'),
         *share('config'),
         *share('engines'),
