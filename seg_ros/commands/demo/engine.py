@@ -42,7 +42,7 @@ class DemoEngine(NamedTuple):
     may_be_measured: bool = True
 
 
-class Measured(NamedTuple):
+class MeasuredEngine(NamedTuple):
     """How fast the node will run an engine.
 
     Attributes:
@@ -112,7 +112,7 @@ def period_ms_of(source: ImageSource, rate_hz: float | None) -> float:
     return (stamps[1] - stamps[0]) / 1e6 if len(stamps) == 2 else MS_PER_S / IMAGE_HZ
 
 
-def _measured(name: str, config: NodeConfig, progress: Progress) -> Measured:
+def _measured(name: str, config: NodeConfig, progress: Progress) -> MeasuredEngine:
     ours = [Path(config.engines_path)] if config.engines_path else []
     engine = load_engine(name, [*ours, *engine_search_path()], config.network_size)
     cache = Path(config.cache_path) if config.cache_path else None
@@ -122,5 +122,5 @@ def _measured(name: str, config: NodeConfig, progress: Progress) -> Measured:
     wish = config.precision, config.inference_threads
     chosen = choose(rows, available_cores(), MS_PER_S / IMAGE_HZ, *wish)
     if chosen is not None:
-        return Measured(engine.name, chosen[0].median_ms, (said,) if said else ())
-    return Measured(engine.name, math.inf if said else 0.0, (said,) if said else ())
+        return MeasuredEngine(engine.name, chosen[0].median_ms, (said,) if said else ())
+    return MeasuredEngine(engine.name, math.inf if said else 0.0, (said,) if said else ())
