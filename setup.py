@@ -53,6 +53,7 @@ setup(
     data_files=[
         ('share/ament_index/resource_index/packages', [f'{NAME}/resource/{NAME}']),
         (f'share/{NAME}', ['package.xml']),
+        ('bin', ['bin/seg_ros']),  # colcon's; pip puts its own script over it
         *share('launch'),
         *share('config'),
         *share('engines'),
@@ -77,6 +78,8 @@ setup(
         ],
         # Bounds: seg_ros/recordings/truncated_mcap.py says why.
         'bags': ['rosbags>=0.11.6,<0.12'],
+        # seg_ros view --foxglove; its messages are defined by rosbags.
+        'foxglove': ['foxglove-sdk>=0.30', 'rosbags>=0.11.6,<0.12'],
         'completion': ['argcomplete>=2'],  # of the shell
         'ray': ['ray>=2.40'],  # seg_ros replay --ray
     },

@@ -55,6 +55,9 @@ COMMANDS = {
         'seg_ros.commands.demo.command',
         'run camera, node and recorder; leave pictures and figures',
     ),
+    'sample': Command(
+        'seg_ros.commands.sample', 'make a drive of five seconds, for play, replay and report'
+    ),
     'gate': Command('seg_ros.ros.gate_node', 'stop cmd_vel for people', takes_all_arguments=True),
     'golden': Command(
         'seg_ros.commands.golden.command',

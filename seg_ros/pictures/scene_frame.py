@@ -14,7 +14,7 @@ from seg_ros.core.geometry.camera import Camera
 from seg_ros.core.types import LabelImage, RgbImage
 from seg_ros.pictures.drawing import BOLD, Colour, draw_text, text_width
 
-__all__ = ['ImageShapes', 'SceneFrame', 'ground_pixels', 'person_box']
+__all__ = ['ImageShapes', 'SceneFrame', 'fitted_lines', 'ground_pixels', 'person_box']
 
 Points = NDArray[np.float64]
 
@@ -25,6 +25,11 @@ PERSON_M = 0.5, 1.75  # about an adult, for the eye alone
 EDGE_M = 0.25  # between two points of an edge, so that it may be drawn in any lens
 BANNER = 0.075  # of the height of the picture
 LEAST_BANNER_PX = 26
+ONE_LINE_PX, TWO_LINES_PX, LEAST_TEXT_PX = (
+    10,
+    11,
+    9,
+)  # of the reason; two lines where one is too small
 SHIFT = 4  # fractional bits of the coordinates that cv2 draws with
 
 
@@ -140,7 +145,27 @@ def _banner(picture: RgbImage, word: str, reason: str, colour: Colour) -> None:
     baseline = round(0.70 * tall)
     draw_text(picture, word, (round(0.35 * tall), baseline), word_px, (255, 255, 255), BOLD)
     left = round(0.9 * tall) + text_width(word, word_px, BOLD)
-    reason_px = round(0.42 * tall)
-    while reason_px > 9 and left + text_width(reason, reason_px) > width - 6:
-        reason_px -= 1
-    draw_text(picture, reason, (left, baseline - 1), reason_px, (255, 255, 255))
+    lines, reason_px = fitted_lines(reason, round(0.42 * tall), width - 6 - left)
+    if len(lines) == 1:
+        draw_text(picture, lines[0], (left, baseline - 1), reason_px, (255, 255, 255))
+    for number, line in enumerate(lines if len(lines) > 1 else ()):
+        at = round((0.42, 0.86)[number] * tall)
+        draw_text(picture, line, (left, at), reason_px, (255, 255, 255))
+
+
+def fitted_lines(text: str, most_px: int, width: int) -> tuple[list[str], int]:
+    """A text as the one or two lines that fit, and their size; the end is left out last."""
+    for size_px in range(most_px, ONE_LINE_PX - 1, -1):
+        if text_width(text, size_px) <= width:
+            return [text], size_px
+    words = text.split()
+    for count in range(len(words), 1, -1):
+        rest = '' if count == len(words) else '...'
+        for size_px in range(min(most_px, TWO_LINES_PX), LEAST_TEXT_PX - 1, -1):
+            halves = [
+                [' '.join(words[:at]), ' '.join(words[at:count]) + rest] for at in range(1, count)
+            ]
+            lines = min(halves, key=lambda row: max(map(len, row)))
+            if all(text_width(line, size_px) <= width for line in lines):
+                return lines, size_px
+    return [text], LEAST_TEXT_PX

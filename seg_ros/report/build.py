@@ -191,7 +191,7 @@ def _tiles(figures: Mapping[str, Any]) -> list[Tile]:
         fault_s = stop['fault_s']
         mood = 'bad' if fault_s > LONG_FAULT_S else 'good'
         tiles += [
-            Tile('Stop', f'{stop["share"]:.0%}', f'{stop["stops"]} times'),
+            Tile('Stop', f'{stop["share"]:.0%}', _times(stop['stops'])),
             Tile('Faults', f'{fault_s:.1f} s', _longest_faults(stop['seconds']), mood),
         ]
         nearest = stop['nearest_person_m']
@@ -207,6 +207,10 @@ def _tiles(figures: Mapping[str, Any]) -> list[Tile]:
         note = f'p95 {latency["p95"]:.0f}, p99 {latency["p99"]:.0f} ms'
         tiles.append(Tile('Latency', f'{latency["p50"]:.0f} ms', note))
     return tiles
+
+
+def _times(count: int) -> str:
+    return {0: 'never', 1: 'once'}.get(count, f'{count} times')
 
 
 def _longest_faults(seconds: Mapping[str, float]) -> str:

@@ -162,10 +162,13 @@ function place() {
     pin.onclick = () => show(index);
   });
   axis.replaceChildren();
-  const step = [0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600].find(s => width / s <= 12)
+  const most = Math.min(12, Math.max(1, axis.clientWidth / 48)); // a label and its gap, in px
+  const step = [0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600].find(s => width / s <= most)
     || 1200;
   for (let t = Math.ceil(view.from / step) * step; t <= view.to; t += step) {
-    make('span', axis, '', `${+t.toFixed(2)} s`).style.left = `${share(t)}%`;
+    const label = make('span', axis, '', `${+t.toFixed(2)} s`);
+    label.style.left = `${share(t)}%`;
+    if (share(t) < 3) label.style.transform = 'none'; // else its half is beyond the border
   }
   cross.hidden = pointed === null || pointed < view.from || pointed > view.to;
   cross.style.left = `calc(150px + (100% - 150px) * ${share(pointed ?? view.from) / 100})`;

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -74,6 +75,20 @@ def test_the_page_shows_the_drive(page: Any, tmp_path: Path, bags: tuple[Path, P
     widths = page.locator('.moment img').evaluate_all('rows => rows.map(r => r.naturalWidth)')
     assert widths
     assert min(widths) > 0
+
+
+@pytest.mark.parametrize('width', [1280, 400])
+def test_no_two_times_of_the_axis_lie_upon_each_other_and_none_is_cut(
+    page: Any, tmp_path: Path, bags: tuple[Path, Path], width: int
+) -> None:
+    page.set_viewport_size({'width': width, 'height': 900})
+    opened(page, tmp_path, bags[1])
+    left = page.locator('.axis .plot').bounding_box()['x']
+    boxes = [row.bounding_box() for row in page.locator('.axis span').all()]
+    assert len(boxes) >= 3
+    assert boxes[0]['x'] >= left
+    for before, after in itertools.pairwise(boxes):
+        assert before['x'] + before['width'] + 4 <= after['x']
 
 
 def test_the_pointer_tells_time_state_and_command(

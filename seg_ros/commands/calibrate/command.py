@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seg_ros.commands.calibrate.findings import Findings, people_in_heights
+from seg_ros.commands.calibrate.focal import lens_by_sight
 from seg_ros.commands.calibrate.picture import mounting_picture
 from seg_ros.commands.calibrate.pictures import Pictures, pictures_of
 from seg_ros.commands.evaluate.evaluated_camera import EvaluatedCamera
@@ -88,6 +89,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument('--topic', default='', help='image topic of a bag (default: the first)')
     parser.add_argument(
+        '--odometry', default='', metavar='TOPIC',
+        help='of a bag without CameraInfo: tells the focal length against dashes',
+    )  # fmt: skip
+    parser.add_argument(
         '--pictures', type=int, default=DEFAULT_PICTURES, metavar='N',
         help=f'at most ({DEFAULT_PICTURES}), spread over a recording',
     )  # fmt: skip
@@ -116,13 +121,14 @@ def main(arguments: argparse.Namespace) -> int:
         pictures = pictures_of(arguments, progress)
         backend = create_backend(arguments.backend, engine).backend
         try:
-            findings, best = calibrate(
+            calibration = calibrate(
                 pictures, backend, arguments.height, arguments.lane_width, progress
             )
         finally:
             backend.close()
+    findings, best = calibration
     folder: Path = arguments.output
-    camera = Camera(pictures.lens.intrinsics, findings.mount)
+    camera = Camera(findings.lens.intrinsics, findings.mount)
     drawn = mounting_picture(best.image, best.paint, camera, best.own_lane_m)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -167,6 +173,14 @@ def calibrate(
         people = cv2.LUT(labels, lut('pedestrian'))
         seen.append(Seen(lines_of(paint, lens), paint, people))
     found = estimate_mounting([row.lines for row in seen])
+    if found is not None and not pictures.lens.is_known:
+        progress.show('Looking for the focal length')
+        by_sight = lens_by_sight(pictures, [row.paint for row in seen], found, height_m)
+        if by_sight is not None:
+            pictures = pictures._replace(lens=by_sight)
+            lens = by_sight.intrinsics.scaled(backend.engine.network_size_wh)
+            seen = [row._replace(lines=lines_of(row.paint, lens)) for row in seen]
+            found = estimate_mounting([row.lines for row in seen])
     if found is None:
         raise ConfigurationError(
             f'Too few of {len(seen)} pictures of {pictures.name} show two or more painted lines '

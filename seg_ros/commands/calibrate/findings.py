@@ -144,7 +144,8 @@ class Findings:
         return (
             'focal length unknown: all angles and widths here hold for the assumed lens alone '
             f'(pitch would be {", ".join(parts)} degrees across). Give --fov, or --camera with '
-            'the file of camera_calibration.'
+            'the file of camera_calibration, or a bag with odometry on a road with dashes. What '
+            'stands upright tells it where the camera looks down by some degrees.'
         )
 
     def _scale(self) -> str:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import math
 import time
 from collections.abc import Iterator, Sequence
@@ -18,17 +19,22 @@ from seg_ros.core.errors import ConfigurationError, FrameError
 from seg_ros.core.geometry.intrinsics import CameraIntrinsics
 from seg_ros.core.parameters.node_config import NodeConfig
 from seg_ros.core.types import RgbImage
+from seg_ros.core.units import NS_PER_S
 from seg_ros.messages.camera_info import calibration_of, camera_info_topic, is_rectified
 from seg_ros.messages.conversions import frame_from_message
 from seg_ros.recordings.opening import open_recording
 from seg_ros.recordings.recorded_camera import RecordedCamera
 from seg_ros.recordings.recording import Recording
 from seg_ros.replay.job import read_lens
+from seg_ros.replay.roles import roles_of
 
 __all__ = ['Lens', 'Pictures', 'pictures_of']
 
+LOGGER = logging.getLogger(__name__)
+
 ASSUMED_FOV_DEG = 60.0  # across, of a lens that nobody knows: between a telephone and a webcam
 EXIF_BYTES = 128 << 10
+PAIR_M = 1.2  # between two pictures whose dashes are compared: less than half of a dash
 PHOTOGRAPHS = ('.jpg', '.jpeg')
 
 
@@ -53,11 +59,13 @@ class Pictures(NamedTuple):
         name: What they are, for people.
         images: All of one size, in order.
         lens: That they were taken with.
+        way_m: How far the vehicle had gone when each was taken; none where nobody says.
     """
 
     name: str
     images: Sequence[RgbImage]
     lens: Lens
+    way_m: Sequence[float] = ()
 
 
 def pictures_of(arguments: argparse.Namespace, progress: Progress) -> Pictures:
@@ -67,8 +75,9 @@ def pictures_of(arguments: argparse.Namespace, progress: Progress) -> Pictures:
         ConfigurationError: There are none, or they are not of one camera.
     """
     path = Path(arguments.what)
+    way_m: Sequence[float] = ()
     if path.exists():
-        name, images, lens = _recorded(path, arguments)
+        name, images, lens, way_m = _recorded(path, arguments)
     elif arguments.what.startswith('/'):
         name, images, lens = _live(arguments.what, arguments, progress)
     else:
@@ -84,7 +93,7 @@ def pictures_of(arguments: argparse.Namespace, progress: Progress) -> Pictures:
             f'The pictures of {arguments.what} have {len(sizes)} sizes. Give those of one camera.'
         )
     ((height, width),) = sizes
-    return Pictures(name, images, _lens((width, height), arguments, lens))
+    return Pictures(name, images, _lens((width, height), arguments, lens), way_m)
 
 
 def _lens(size_wh: tuple[int, int], arguments: argparse.Namespace, found: Lens | None) -> Lens:
@@ -103,16 +112,57 @@ def _lens(size_wh: tuple[int, int], arguments: argparse.Namespace, found: Lens |
 
 def _recorded(
     path: Path, arguments: argparse.Namespace
-) -> tuple[str, list[RgbImage], Lens | None]:
+) -> tuple[str, list[RgbImage], Lens | None, list[float]]:
     recording = open_recording(path)
     camera = RecordedCamera(recording, arguments.topic)
+    told = len(recording.trouble)
     count = recording.topics[camera.topic].message_count
-    every = max(1, count // arguments.pictures)
-    images = [np.ascontiguousarray(image) for image in _every(recording, camera.topic, every)]
+    roles = roles_of(recording, NodeConfig(), [camera.topic], arguments.odometry, ())
+    odometry = next((name for name, role in roles.others.items() if role == 'odometry'), '')
+    lens = None
     if camera.camera is not None:
         lens = Lens(camera.camera, f'from the CameraInfo beside {camera.topic}')
-        return camera.name, images, lens
-    return camera.name, images, _photographed(path, images)
+    is_asked_for = arguments.camera is not None or arguments.fov is not None
+    way_m: list[float] = []
+    if odometry and lens is None and not is_asked_for:
+        every = math.ceil(2 * count / arguments.pictures)
+        pairs = list(_pairs(recording, camera.topic, odometry, every))
+        images, way_m = [row.image for row in pairs], [row.way_m for row in pairs]
+    else:
+        every = math.ceil(count / arguments.pictures)
+        images = [np.ascontiguousarray(image) for image in _every(recording, camera.topic, every)]
+    for sentence in recording.trouble[told:]:
+        LOGGER.warning('%s', sentence)
+    return camera.name, images, lens or _photographed(path, images), way_m
+
+
+class PictureOnTheWay(NamedTuple):
+    """A picture, and how far the vehicle had gone by then."""
+
+    image: RgbImage
+    way_m: float
+
+
+def _pairs(
+    recording: Recording, topic: str, odometry: str, every: int
+) -> Iterator[PictureOnTheWay]:
+    """Yields each n-th picture, and after it the first from ``PAIR_M`` further on."""
+    way_m, speed_mps, told_ns = 0.0, 0.0, 0
+    number, first_m = 0, math.inf
+    for message in recording.messages([topic, odometry]):
+        now_m = way_m + abs(speed_mps) * (message.recorded_ns - told_ns) / NS_PER_S
+        try:
+            if message.topic == odometry:
+                way_m, told_ns = now_m, message.recorded_ns
+                speed_mps = float(recording.read(message).twist.twist.linear.x)
+                continue
+            is_second = now_m - first_m >= PAIR_M
+            if is_second or (number % every == 0 and math.isinf(first_m)):
+                yield PictureOnTheWay(np.ascontiguousarray(recording.picture(message)), now_m)
+                first_m = math.inf if is_second else now_m
+            number += 1
+        except FrameError as error:
+            recording.tell(f'{recording.place(message)} is skipped: {error}')
 
 
 def _every(recording: Recording, topic: str, every: int) -> Iterator[RgbImage]:

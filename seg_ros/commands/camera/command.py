@@ -178,6 +178,8 @@ def _prepare(frames: Ahead[TimedFrame], stop: StopRequest, progress: bool) -> No
         if progress and frames.waiting > reported:
             reported = frames.waiting
             print(json.dumps({'prepared': reported}), flush=True)
+    if progress and enough:
+        print(json.dumps({'prepared': frames.waiting, 'ready': 1}), flush=True)
 
 
 def _until_stopped(frames: Ahead[TimedFrame], stop: StopRequest) -> Iterator[TimedFrame]:

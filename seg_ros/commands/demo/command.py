@@ -20,6 +20,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, NamedTuple
 
+from seg_ros.commands.demo.engine import DemoEngine, engine_for, period_ms_of
 from seg_ros.commands.demo.pictures import write_contact_sheet, write_moment, write_video
 from seg_ros.commands.demo.recording import DemoRecording, read_recording, summary_of
 from seg_ros.commands.demo.still import Still
@@ -42,11 +43,8 @@ from seg_ros.commands.shared.node_parameters import (
 from seg_ros.commands.shared.output_folder import claim, clear
 from seg_ros.commands.shared.own_graph import own_graph
 from seg_ros.commands.shared.progress import Progress
-from seg_ros.commands.shared.tuned_first import tuned_first
 from seg_ros.core.errors import ConfigurationError, SegRosError
 from seg_ros.core.geometry.camera import Mount
-from seg_ros.core.parameters.node_config import NodeConfig
-from seg_ros.inference.engine import engine_search_path, load_engine
 from seg_ros.recordings.sources import (
     SourceOptions,
     add_source_arguments,
@@ -126,10 +124,12 @@ def main(arguments: argparse.Namespace) -> int:
         graph = own_graph(os.environ, os.getpid())
         if graph.warning:
             progress.say(graph.warning)
-        if sentence := _tuned(config_from_arguments(arguments), arguments, progress):
+        period_ms = period_ms_of(source, options.rate_hz)
+        engine = engine_for(config_from_arguments(arguments), arguments, period_ms, progress)
+        for sentence in engine.said:
             progress.say(sentence)
         with Children(folder, graph.environment) as children:
-            _perform(children, arguments, options, source.mount, progress)
+            _perform(children, arguments, options, engine, source.mount, progress)
         progress.show('Reading what was recorded')
         recording = read_recording(folder / 'bag')
         summary = summary_of(recording)
@@ -140,34 +140,25 @@ def main(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _tuned(config: NodeConfig, arguments: argparse.Namespace, progress: Progress) -> str:
-    """Measures what the node would else measure while its images come; returns what to say."""
-    if (arguments.backend or config.backend) != 'auto' or not config.auto_tune:
-        return ''
-    ours = [Path(config.engines_path)] if config.engines_path else []
-    engine = load_engine(
-        arguments.engine or config.engine, [*ours, *engine_search_path()], config.network_size
-    )
-    progress.show('Measuring what is fastest on this machine, for up to 20 s')
-    return tuned_first(engine, (1,), Path(config.cache_path) if config.cache_path else None)
-
-
 def _perform(
     children: Children,
     arguments: argparse.Namespace,
     options: SourceOptions,
+    engine: DemoEngine,
     mount: Mount | None,
     progress: Progress,
 ) -> None:
     """Runs recorder, node and camera until every image had its chance of an answer."""
     folder: Path = arguments.output
+    camera = children.start('camera', _camera_words(arguments, options))
+    _await_images(camera, progress)  # else the node would miss its camera meanwhile, and say so
     cast = Cast(
         children.start('recorder', _recorder_words(folder)),
-        children.start('node', _node_words(arguments, mount)),
+        children.start('node', _node_words(arguments, engine, mount)),
         children.start('view', _view_words()),
-        children.start('camera', _camera_words(arguments, options)),
+        camera,
     )
-    prepared, recorded = LatestCounts(cast.camera.log), LatestCounts(cast.recorder.log)
+    recorded = LatestCounts(cast.recorder.log)
     first_s: float | None = None
     still = Still(cast.view.log, folder / 'view.html')
     while cast.camera.exit_code is None:
@@ -177,8 +168,7 @@ def _perform(
         counts = recorded.read()
         sent, answered = counts.get(IMAGE_COMPRESSED, 0), counts.get(LABEL, 0)
         if not sent:
-            made = prepared.read().get('prepared', 0)
-            progress.show(f'Getting ready    {made:4d} images made')
+            progress.show('Getting ready')
         else:
             now_s = time.monotonic()
             first_s = now_s if first_s is None else first_s
@@ -194,6 +184,15 @@ def _perform(
     still.take()
     _await_last_words(cast, recorded)
     still.finish()
+
+
+def _await_images(camera: Child, progress: Progress) -> None:
+    """Returns once the camera has made its images, as many as it keeps, or is at its end."""
+    prepared = LatestCounts(camera.log)
+    while camera.exit_code is None and not (counts := prepared.read()).get('ready'):
+        progress.show(f'Getting ready    {counts.get("prepared", 0):4d} images made')
+        time.sleep(POLL_S)
+    camera.check(may_end=True)
 
 
 def _await_last_words(cast: Cast, counts: LatestCounts) -> None:
@@ -219,7 +218,9 @@ def _recorder_words(folder: Path) -> list[str]:
     return [*words, *RECORDED]
 
 
-def _node_words(arguments: argparse.Namespace, mount: Mount | None) -> list[str]:
+def _node_words(
+    arguments: argparse.Namespace, engine: DemoEngine, mount: Mount | None
+) -> list[str]:
     words = [sys.executable, '-m', 'seg_ros.cli', 'run', '--ros-args']
     words += ['-r', f'__ns:={NAMESPACE}', '-r', f'{DIAGNOSTICS}:={NAMESPACE}{DIAGNOSTICS}']
     words += ['-r', f'image:={NAMESPACE}{IMAGE}', '-r', f'camera_info:={NAMESPACE}{CAMERA_INFO}']
@@ -227,9 +228,12 @@ def _node_words(arguments: argparse.Namespace, mount: Mount | None) -> list[str]
     for name, value in asdict(mount).items() if mount else ():
         words += ['-p', f'mount.{name}:=[{float(value)}]']
     words += assignments_from_arguments(arguments)
-    for name in ('engine', 'backend'):
-        if getattr(arguments, name):
-            words += ['-p', f'{name}:={getattr(arguments, name)}']
+    if engine.name:
+        words += ['-p', f'engine:={engine.name}']
+    if arguments.backend:
+        words += ['-p', f'backend:={arguments.backend}']
+    if not engine.may_be_measured:
+        words += ['-p', 'auto_tune:=false']
     return words
 
 

@@ -13,7 +13,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from seg_ros.commands.golden.drives import GOLDEN_DRIVES, GoldenDrive, write_drive
+from seg_ros.commands.golden.drives import (
+    GOLDEN_DRIVES,
+    GoldenDrive,
+    config_for,
+    write_drive,
+)
 from seg_ros.commands.golden.scores import METRICS, comparisons, scores_of
 from seg_ros.commands.shared.numbers import positive
 from seg_ros.commands.shared.output_folder import claim, clear
@@ -21,7 +26,6 @@ from seg_ros.commands.shared.progress import Progress
 from seg_ros.core.errors import ConfigurationError
 from seg_ros.core.parameters.node_config import NodeConfig
 from seg_ros.replay.job import ReplayJob
-from seg_ros.replay.parameters import config_of
 from seg_ros.replay.replay import replay
 from seg_ros.report.build import drive_report
 from seg_ros.report.drive import read_drive
@@ -92,7 +96,7 @@ def _score(
     if arguments.seconds is not None:
         golden = GoldenDrive(golden.scene, min(golden.seconds, arguments.seconds))
     folder: Path = arguments.output / name
-    config = _config(golden, arguments.engine)
+    config = config_for(golden, arguments.engine, BACKEND)
     claim(folder, 'golden', WRITTEN)
     clear(folder, WRITTEN)
     truths = write_drive(
@@ -105,19 +109,6 @@ def _score(
     page, _ = drive_report(drive)
     (folder / 'report.html').write_text(page_html(page), encoding='utf-8')
     return scores_of(drive, truths, folder / 'recording', config.stop)
-
-
-def _config(golden: GoldenDrive, engine: str) -> NodeConfig:
-    mount = golden.scene.mount
-    places = {name: getattr(mount, name) for name in ('x', 'y', 'z', 'roll', 'pitch', 'yaw')}
-    return config_of(
-        None,
-        [
-            f'engine:={engine}',
-            f'backend:={BACKEND}',
-            *(f'mount.{name}:=[{float(value)}]' for name, value in places.items()),
-        ],
-    )
 
 
 def _read(path: Path) -> dict[str, Any]:

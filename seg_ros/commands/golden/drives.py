@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Three simulated drives as recordings with their truth: city, country road, night rain."""
+"""Simulated drives as recordings with their truth: city, country road, night rain; a sample."""
 
 from __future__ import annotations
 
@@ -13,18 +13,29 @@ from typing import Any
 import numpy as np
 
 from seg_ros.commands.evaluate.stop.drives import last_moment_braking, with_crossings
+from seg_ros.core.parameters.node_config import NodeConfig
 from seg_ros.core.stop.config import StopConfig
 from seg_ros.messages.camera_info import camera_info_message
 from seg_ros.messages.conversions import compressed_message, header_of, image_message
 from seg_ros.messages.plain import serialised, typestore
 from seg_ros.messages.types import message_type
 from seg_ros.replay.output_bag import OutputBag
+from seg_ros.replay.parameters import config_of
 from seg_ros.sim import SCENARIOS, SceneConfig, World
 from seg_ros.sim.classes import CLASS_NAMES, UNLABELLED
 from seg_ros.sim.encounters import ids_inside, somebody_near
 from seg_ros.sim.frame import SimFrame
 
-__all__ = ['GOLDEN_DRIVES', 'TRUTH_LABEL', 'GoldenDrive', 'Truth', 'truth_names', 'write_drive']
+__all__ = [
+    'GOLDEN_DRIVES',
+    'SAMPLE_DRIVE',
+    'TRUTH_LABEL',
+    'GoldenDrive',
+    'Truth',
+    'config_for',
+    'truth_names',
+    'write_drive',
+]
 
 Odometry = message_type('nav_msgs/msg/Odometry')
 
@@ -94,10 +105,28 @@ GOLDEN_DRIVES: Mapping[str, GoldenDrive] = {
     'night_rain': GoldenDrive(_crossed(SCENARIOS['night_rain'], 2, seed=47), seconds=16.0),
 }
 
+SAMPLE_DRIVE = GoldenDrive(_crossed(SCENARIOS['city'], 1, seed=41), seconds=5.0)
+"""Short, and somebody crosses in the middle of it: what ``seg_ros sample`` shows."""
+
 
 def truth_names() -> dict[int, str]:
     """Returns the names of the classes of ``TRUTH_LABEL``."""
     return {key: name for key, name in CLASS_NAMES.items() if key != UNLABELLED}
+
+
+def config_for(drive: GoldenDrive, engine: str, backend: str) -> NodeConfig:
+    """Returns the parameters of a node whose camera is where that of the drive is."""
+    places = {
+        name: getattr(drive.scene.mount, name) for name in ('x', 'y', 'z', 'roll', 'pitch', 'yaw')
+    }
+    return config_of(
+        None,
+        [
+            f'engine:={engine}',
+            f'backend:={backend}',
+            *(f'mount.{name}:=[{float(value)}]' for name, value in places.items()),
+        ],
+    )
 
 
 def write_drive(

@@ -19,10 +19,11 @@ from typing import Any
 import rclpy
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
-from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.qos import QoSProfile
 from rclpy.signals import SignalHandlerOptions
 
 from seg_ros.commands.shared.message_types import learn_type, message_class
+from seg_ros.commands.shared.offered_qos import is_latched, qos_for
 from seg_ros.commands.shared.recorded_qos import recorded_qos
 from seg_ros.commands.shared.stop_request import StopRequest
 from seg_ros.core.errors import SegRosError
@@ -149,15 +150,8 @@ class Recorder:
             self._node.get_logger().warning(
                 f'{heard} is published as {" and ".join(types)}; it is recorded as {types[0]}.'
             )
-        offers = [row.qos_profile for row in self._node.get_publishers_info_by_topic(heard)]
-        reliable = all(row.reliability == ReliabilityPolicy.RELIABLE for row in offers)
-        latched = all(row.durability == DurabilityPolicy.TRANSIENT_LOCAL for row in offers)
-        qos = QoSProfile(
-            history=HistoryPolicy.KEEP_LAST,
-            depth=DEPTH,
-            reliability=ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT,
-            durability=DurabilityPolicy.TRANSIENT_LOCAL if latched else DurabilityPolicy.VOLATILE,
-        )
+        offers = self._node.get_publishers_info_by_topic(heard)
+        qos, latched = qos_for(offers, DEPTH), is_latched(offers)
         try:
             kind = message_class(types[0])
             self._writer.add_topic(topic, types[0], qos)

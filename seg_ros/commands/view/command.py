@@ -12,8 +12,8 @@ import sys
 import threading
 import time
 from collections.abc import Mapping
-from contextlib import closing
-from typing import Any, final
+from contextlib import ExitStack, closing
+from typing import TYPE_CHECKING, Any, final
 
 import rclpy
 from rclpy.executors import SingleThreadedExecutor
@@ -38,9 +38,13 @@ from seg_ros.core.parameters.node_config import NodeConfig
 from seg_ros.core.parameters.option import options_of
 from seg_ros.ros.middleware import prepare_process
 
+if TYPE_CHECKING:
+    from seg_ros.commands.view.foxglove import FoxgloveServer
+
 __all__ = ['add_arguments', 'main']
 
 DEFAULT_PORT = 8642
+FOXGLOVE_PORT = 8765  # what Foxglove proposes
 IDLE_S = 0.25  # how soon a signal is noticed while nobody looks
 GRAPH_PERIOD_S = 1.0  # between two looks at who is there
 MOST_ROUNDS = 20  # of the executor in one look, so that nobody who talks fast holds it up
@@ -60,6 +64,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--rate', type=float, default=5.0, metavar='HZ', help='pictures a second (5)'
     )
+    parser.add_argument(
+        '--foxglove', type=int, nargs='?', const=FOXGLOVE_PORT, metavar='PORT',
+        help=f'serve the topics to Foxglove, too ({FOXGLOVE_PORT}; 0 takes a free port)',
+    )  # fmt: skip
     parser.add_argument(
         '--allow-set', action='store_true', help='let the page change parameters of the node'
     )
@@ -81,9 +89,21 @@ def main(arguments: argparse.Namespace) -> int:
         node = rclpy.create_node('view', start_parameter_services=False, enable_rosout=False)
         viewer = Viewer(node, arguments.node, arguments.rate, allow_set=arguments.allow_set)
         guard = Guard.of(arguments.host, may_set=arguments.allow_set)
-        with closing(viewer), _server(arguments, viewer, guard) as server:
+        with ExitStack() as open_things:
+            open_things.enter_context(closing(viewer))
+            server = open_things.enter_context(_server(arguments, viewer, guard))
+            foxglove = None
+            if arguments.foxglove is not None:
+                foxglove = _foxglove(arguments)
+                open_things.enter_context(closing(foxglove))
             threading.Thread(target=server.serve_forever, name='server', daemon=True).start()
             _greet(arguments, server, guard)
+            if foxglove is not None:
+                print(
+                    f'Foxglove: open a connection to {foxglove.address}, and import the layout '
+                    'config/foxglove/segmentation.json',
+                    flush=True,
+                )
             while not stop.requested:
                 viewer.step()
             server.shutdown()
@@ -109,7 +129,7 @@ class Viewer:
     def __init__(self, node: Node, wanted: str, rate_hz: float, *, allow_set: bool) -> None:
         self.audience = Audience()
         self._node = node
-        self._wanted = '/' + wanted.strip('/') if wanted else ''
+        self._wanted = full_name(wanted)
         self._period_s = 1.0 / rate_hz
         self._allow_set = allow_set
         self._executor = SingleThreadedExecutor()
@@ -261,6 +281,17 @@ def _server(arguments: argparse.Namespace, viewer: Viewer, guard: Guard) -> View
             f'--host {address[0]} --port {address[1]}: cannot be served on ({error}). Take '
             'another port; 0 takes a free one.'
         ) from error
+
+
+def _foxglove(arguments: argparse.Namespace) -> FoxgloveServer:
+    from seg_ros.commands.view.foxglove import FoxgloveServer  # rosbags is not on every robot
+
+    return FoxgloveServer(full_name(arguments.node), arguments.host, arguments.foxglove)
+
+
+def full_name(wanted: str) -> str:
+    """Returns the name of a node as the graph has it; empty where none is asked for."""
+    return '/' + wanted.strip('/') if wanted else ''
 
 
 def _greet(arguments: argparse.Namespace, server: ViewServer, guard: Guard) -> None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+import re
 import struct
 from pathlib import Path
 
@@ -17,7 +18,11 @@ from seg_ros.commands.calibrate.exif import focal_length_px
 from seg_ros.commands.calibrate.findings import people_in_heights
 from seg_ros.core.geometry.camera import Camera, Mount
 from seg_ros.core.geometry.intrinsics import CameraIntrinsics
+from seg_ros.messages.conversions import header_of, image_message
+from seg_ros.messages.plain import serialised, typestore
+from seg_ros.messages.types import message_type
 from seg_ros.replay.job import read_lens
+from seg_ros.replay.output_bag import OutputBag
 from seg_ros.sim.classes import LANE_MARKING
 from test.core.lane.scene import LANE_M, Scene, camera
 from test.recordings.pictures import write_png
@@ -123,6 +128,47 @@ def test_a_height_that_the_known_width_contradicts_is_told_with_the_one_to_set(
     said = capsys.readouterr().out
     assert 'scale  contradicted' in said
     assert 'the lens would be 1.45 m above the ground' in said
+
+
+def test_odometry_against_dashes_tells_the_focal_length_of_a_bag_without_camera_info(
+    engine: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bag = OutputBag(tmp_path / 'bag')
+    topics = {'/eye/image': 'sensor_msgs/msg/Image', '/odom': 'nav_msgs/msg/Odometry'}
+    for topic, type_name in topics.items():
+        bag.add_output(topic, type_name, typestore(), latched=False)
+    scene, speed_mps = Scene(mount=MOUNT), 8.0
+    for number in range(60):
+        stamp_ns = 10**18 + number * 10**8
+        header = header_of(stamp_ns, 'eye')
+        state = scene.state(60.0 + speed_mps * 0.1 * number, 0.3 * math.sin(0.2 * number))
+        paint = scene.view.labels(state) == LANE_MARKING
+        picture = np.where(paint[..., None], PAINT_RGB, ROAD_RGB).astype(np.uint8)
+        odometry = message_type(topics['/odom'])(header=header)
+        odometry.twist.twist.linear.x = speed_mps
+        rows = ('/odom', odometry), ('/eye/image', image_message(header, picture, 'rgb8'))
+        for topic, message in rows:
+            bag.write(topic, stamp_ns, serialised(message, topics[topic]))
+    bag.close()
+    words = ('--height', '1.45', '--pictures', '40')
+    assert calibrated(tmp_path / 'bag', engine, tmp_path, *words) == 0
+    said = capsys.readouterr().out
+    found = re.search(r'from odometry against dashes: (\S+) degrees across \(± (\S+)\)', said)
+    assert found is not None, said
+    assert float(found[1]) == pytest.approx(FOV_DEG, abs=2.0)
+    assert 'focal length unknown' not in said
+    text = (tmp_path / 'out/mount.yaml').read_text()
+    values = yaml.safe_load(text)['/**']['ros__parameters']
+    assert values['mount.pitch'] == pytest.approx([MOUNT.pitch], abs=0.004)
+    assert 'odometry against dashes' in (tmp_path / 'out/camera.yaml').read_text()
+
+
+def test_a_video_is_read_in_no_more_pictures_than_asked_for(
+    drive: Path, engine: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ('--height', '1.45', '--fov', '62', '--pictures', '16')
+    assert calibrated(drive, engine, tmp_path, *words) == 0
+    assert 'of 12 pictures' in capsys.readouterr().out  # of 24, every second
 
 
 @pytest.mark.parametrize(

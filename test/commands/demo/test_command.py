@@ -86,7 +86,7 @@ def running(process: int) -> bool:
     return state != 'Z'
 
 
-def wait_for(condition: Callable[[], Any], what: str, timeout_s: float = 30.0) -> None:
+def wait_for(condition: Callable[[], Any], what: str, timeout_s: float = 120.0) -> None:
     deadline_s = time.monotonic() + timeout_s
     while not condition():
         assert time.monotonic() < deadline_s, f'waited {timeout_s} s for: {what}'
@@ -174,7 +174,7 @@ def test_a_node_that_dies_is_named_with_its_last_words(
 def test_what_the_demo_says_is_neither_in_a_domain_nor_under_a_name_of_a_robot(
     demo: Demo, folder: Path
 ) -> None:
-    process = demo('--scenario', 'empty', '--seconds', '60', ROS_DOMAIN_ID='77')
+    process = demo('--scenario', 'empty', '--rate', '2', '--seconds', '20', ROS_DOMAIN_ID='77')
     wait_for(
         lambda: (folder / 'node.log').exists() and 'Engine' in (folder / 'node.log').read_text(),
         'the node',
@@ -186,13 +186,22 @@ def test_what_the_demo_says_is_neither_in_a_domain_nor_under_a_name_of_a_robot(
     assert '/seg_ros_demo/camera/image (' in node_log
 
 
+def test_the_node_is_not_started_to_miss_a_camera_that_still_makes_its_images(
+    demo: Demo, folder: Path
+) -> None:
+    demo('--scenario', 'empty', '--rate', '10', '--seconds', '10')
+    wait_for(lambda: (folder / 'node.log').exists(), 'the node')
+    assert '{"prepared": 100, "ready": 1}' in (folder / 'camera.log').read_text()
+
+
 @pytest.mark.parametrize(
     ('word', 'code'), [(signal.SIGINT, 130), (signal.SIGTERM, 130), (signal.SIGKILL, -9)]
 )
 def test_no_child_is_left_behind(
     demo: Demo, folder: Path, word: signal.Signals, code: int
 ) -> None:
-    process = demo('--seconds', '60')
+    process = demo('--rate', '2', '--seconds', '60')
+    wait_for(lambda: (folder / 'node.log').exists(), 'the images are made')
     wait_for(lambda: len(descendants_of(process.pid)) >= 5, 'recorder, node, camera, renderers')
     descendants = descendants_of(process.pid)
     process.send_signal(word)

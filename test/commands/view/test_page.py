@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
+from test.commands.view.conftest import Serve
 from test.ros.drive import Drive
-from test.ros.graph import Graph, wait_for
-from test.ros.mounted_camera import WHERE, camera_info, person_at
-from test.ros.nodes import canned
+from test.ros.graph import wait_for
+from test.ros.mounted_camera import person_at
 from test.ros.processes import started_on
 
 BROWSER = shutil.which('chromium') or shutil.which('google-chrome')
@@ -26,37 +26,7 @@ in_a_browser = pytest.mark.skipif(
     BROWSER is None, reason='needs a browser: apt-get install chromium'
 )
 
-Serve = Callable[..., int]
 Answer = tuple[int, Any]
-
-
-@pytest.fixture
-def serve(domain_id: int, tmp_path: Path) -> Iterator[Serve]:
-    """Starts ``seg_ros view`` with more words; returns its port."""
-    log = tmp_path / 'view.log'
-    with started_on(domain_id, log, ['seg_ros.cli', 'view', '--port', '0']) as start:
-
-        def serving(*words: str) -> int:
-            process = start(*words)
-
-            def port() -> int:
-                text = log.read_text()
-                assert process.poll() is None, text
-                found = re.search(r'Look at http://[^:]+:(\d+)/', text)
-                return int(found[1]) if found else 0
-
-            return wait_for(port, 'the address is printed')
-
-        yield serving
-
-
-@pytest.fixture
-def drive(graph: Graph, engine: Path) -> Iterator[Drive]:
-    """The node, and a camera with somebody in front of it."""
-    graph.node(**canned(engine, **WHERE, **{'stop.zone': 'polygon', 'stop.polygon_m': [9.0, 1.5]}))
-    made = Drive(graph, image=person_at(8.0, 0.0), info=camera_info())
-    yield made
-    made.close()
 
 
 def ask(port: int, path: str, body: Any = None, **headers: str) -> Answer:
