@@ -153,7 +153,7 @@ def _tiff_numbers(tiff: bytes, order: str) -> dict[int, int]:
             tag, kind, _ = struct.unpack_from(f'{order}HHI', tiff, at + 2 + 12 * row)
             if kind in (3, 4):  # short, long
                 number = struct.unpack_from(f'{order}{"HI"[kind - 3]}', tiff, at + 10 + 12 * row)
-                # Of a tag that comes twice libtiff takes one, and says so; the larger one is counted
+                # Of a tag that comes twice libtiff takes one: the larger one is counted
                 found[tag] = max(found.get(tag, 0), number[0])
     except struct.error:  # it ends before; what was found counts
         pass
