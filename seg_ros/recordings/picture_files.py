@@ -276,7 +276,9 @@ class FolderRecording(PictureRecording):
 
 def _check_size(path: Path, capture: cv2.VideoCapture) -> None:
     """Refuses a video of gigantic pictures by what its header says, before one is decoded."""
-    width, height = (capture.get(key) for key in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT))
+    width, height = (
+        capture.get(key) for key in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT)
+    )
     try:
         check_pixels(int(width), int(height), MAX_PIXELS)
     except FrameError as error:
