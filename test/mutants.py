@@ -55,6 +55,7 @@ TESTS = (
 OURS = ('seg_ros', 'test', '__main__', 'conftest')
 # Plain asserts: pytest does not rewrite what the parent process has imported already
 QUIETLY = ('-q', '--no-header', '--assert=plain', '-p', 'no:cov')
+KEY = ('file', 'line', 'was', 'becomes')
 JUSTIFIED = Path(__file__).with_name('mutants.yaml')
 NOT_IN = ('main', '__all__')  # functions that only a whole graph runs
 LEAST_S, PATIENCE = 60.0, 20.0  # a mutant that hangs is noticed, too
@@ -76,6 +77,7 @@ class Mutant(NamedTuple):
         end: The same.
         was: The text.
         becomes: What stands there instead.
+        line: The whole line, without the space around it.
     """
 
     file: str
@@ -84,11 +86,12 @@ class Mutant(NamedTuple):
     end: int
     was: str
     becomes: str
+    line: str = ''
 
     @property
-    def key(self) -> tuple[str, str, str]:
+    def key(self) -> tuple[str, ...]:
         """What it is known by while lines move."""
-        return self.file, self.was, self.becomes
+        return self.file, self.line, self.was, self.becomes
 
     def __str__(self) -> str:
         return f'{self.file}:{self.lines[0]}: {self.was} -> {self.becomes}'
@@ -100,6 +103,7 @@ def mutants_of(file: str, source: str) -> Iterator[Mutant]:
     for line in source.encode().splitlines(keepends=True):
         starts.append(starts[-1] + len(line))
     data = source.encode()
+    rows = source.splitlines()
 
     def place_of(node: ast.AST) -> tuple[int, int]:
         begin = starts[node.lineno - 1] + node.col_offset  # type: ignore[attr-defined]
@@ -114,7 +118,8 @@ def mutants_of(file: str, source: str) -> Iterator[Mutant]:
         becomes = _changed(node, text_of)
         if becomes:
             lines = range(node.lineno, node.end_lineno + 1)  # type: ignore[attr-defined]
-            yield Mutant(file, (*lines, statement), *place_of(node), text_of(node), becomes)
+            line = rows[node.lineno - 1].strip()  # type: ignore[attr-defined]
+            yield Mutant(file, (*lines, statement), *place_of(node), text_of(node), becomes, line)
 
 
 def _changed(node: ast.AST, text_of: Callable[[ast.AST], str]) -> str:
@@ -332,10 +337,10 @@ class Watch:
         return Known(self._seconds, lines, others)
 
 
-def justified() -> dict[tuple[str, str, str], str]:
-    """Returns why a mutant may survive, by its file, what it was and what it becomes."""
+def justified() -> dict[tuple[str, ...], str]:
+    """Returns why a mutant may survive, by its file, its line, what it was and what it becomes."""
     rows = yaml.safe_load(JUSTIFIED.read_text(encoding='utf-8'))
-    return {(row['file'], row['was'], row['becomes']): row['why'] for row in rows}
+    return {tuple(row[name] for name in KEY): row['why'] for row in rows}
 
 
 def main() -> int:

@@ -77,6 +77,7 @@ def test_no_lens_sees_the_stopping_distance_beyond_the_zone(name: str) -> None:
     zone = looked(lane_labels(camera))
     assert zone is not None
     ((_, at_stopping_distance),) = camera.project([[STOPPING_M, -0.3, 0.0]])[0]
+    assert zone.outline()[:, 1].max() == pytest.approx(1.0)  # it ends with the picture
     far_row = zone.outline()[:, 1].min() * SIZE_WH[1]
     assert far_row <= at_stopping_distance + 1.0
     horizon = camera.project([[1e5, 0.0, 0.0]])[0][0, 1]
