@@ -16,7 +16,7 @@ PICTURES := out/pictures/city_crossings
 ENGINE ?=
 ARGS ?=
 
-.PHONY: help venv demo pictures docs test test-kilted test-training check format bench faults soak mutants fuzz replay build engine gpu-check clean
+.PHONY: help venv demo pictures docs test test-kilted test-training check format bench faults soak mutants coverage fuzz replay build engine gpu-check clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -99,6 +99,9 @@ soak: $(READY)  ## MINUTES=60: four cameras for that long; ARGS=--busy: on a mac
 
 mutants: $(READY)  ## 300 small changes of the stop's code: do the tests notice? Half an hour
 	$(BIN)/python -m test.mutants $(ARGS)
+
+coverage: $(READY)  ## lines and branches of seg_ros/core that its own tests run; 95 % is the bar
+	$(BIN)/python -m test.core_coverage $(ARGS)
 
 replay: $(READY)  ## replay the golden drives; UPDATE=1 shows what moved and expects it from now on
 	$(BIN)/seg_ros golden $(if $(UPDATE),--update) $(if $(ENGINE),--engine '$(ENGINE)') $(ARGS)

@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 
 import pytest
 
-from test.mutants import TARGETS, mutants_of
+from test.mutants import TARGETS, Known, Mutant, all_mutants, justified, mutants_of
 from test.paths import REPOSITORY
 
 
@@ -44,11 +46,43 @@ def test_what_does_something_is_changed_and_what_is_only_said_is_not(
 
 
 @pytest.mark.parametrize('file', TARGETS)
-def test_every_mutant_of_the_stop_is_python_and_has_tests_to_notice_it(file: str) -> None:
+def test_every_mutant_of_the_stop_is_python(file: str) -> None:
     source = (REPOSITORY / file).read_text()
     found = changed(source)
     assert found
     for text in found[::9]:
         ast.parse(text)
         assert text != source
-    assert all((REPOSITORY / tests).exists() for tests in TARGETS[file])
+
+
+def test_a_mutant_is_judged_by_the_tests_that_run_its_lines_the_quickest_first() -> None:
+    seconds = {'slow': 9.0, 'quick': 0.1, 'other': 0.5}
+    known = Known(seconds, {'a.py': {1: [''], 3: ['slow', 'quick'], 7: ['other']}}, [])
+    mutant = Mutant('a.py', (3, 2), 0, 1, 'a', 'b')
+    assert known.tests_of(mutant) == ['quick', 'slow']
+    assert known.tests_of(mutant._replace(lines=(1,))) == ['quick', 'other', 'slow']  # at import
+    assert known.tests_of(mutant._replace(lines=(5,))) == []
+
+
+def test_a_mutant_is_imported_in_the_place_of_the_file_and_its_tests_notice_it() -> None:
+    file, test = 'seg_ros/ros/mailbox.py', 'test/ros/test_mailbox.py'
+    names = [f'{test}::test_a_newer_item_replaces_the_older_one']
+    source = (REPOSITORY / file).read_text()
+    mutants = {row.was: row for row in mutants_of(file, source)}
+    noticed, control = mutants['camera in self._waiting'], Mutant(file, (1,), 0, 0, '', '')
+    known = Known(dict.fromkeys(names, 0.1), {file: {1: names, noticed.lines[0]: names}}, [])
+    script = f"""
+import sys
+from test.mutants import Known, Mutant, survivors
+left = survivors([{noticed!r}, {control!r}], {known!r}, 2, say=str)
+print(left == [{control!r}])
+"""
+    words = [sys.executable, '-c', script]
+    told = subprocess.run(words, cwd=REPOSITORY, capture_output=True, text=True, check=True)
+    assert told.stdout == 'True\n', told
+
+
+def test_what_may_survive_is_in_the_code_and_says_why() -> None:
+    reasons = justified()
+    assert reasons.keys() <= {row.key for row in all_mutants()}
+    assert all(len(why) > 20 for why in reasons.values())

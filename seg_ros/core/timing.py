@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from seg_ros.core.units import NS_PER_MS
 
@@ -48,27 +48,50 @@ class Percentiles(NamedTuple):
 class LatencyWindow:
     """Percentiles of named latencies over the latest frames.
 
+    The first sample of a name takes all the memory that it will ever take.
+
     Args:
         length: Frames that are remembered, per name.
     """
 
     def __init__(self, length: int = WINDOW_FRAMES) -> None:
         self._length = length
-        self._samples_ms: dict[str, deque[float]] = {}
+        self._rings: dict[str, _Ring] = {}
 
     def add(self, name: str, sample_ms: float) -> None:
-        if name not in self._samples_ms:
-            self._samples_ms[name] = deque(maxlen=self._length)
-        self._samples_ms[name].append(sample_ms)
+        ring = self._rings.get(name) or _Ring(np.full(self._length, np.nan))
+        ring.add(sample_ms)
+        self._rings[name] = ring  # now that it has a sample: another thread reads
 
     def newest_ms(self, name: str) -> float:
         """Returns the newest sample of a name, 0 without one."""
-        samples = self._samples_ms.get(name)
-        return samples[-1] if samples else 0.0
+        ring = self._rings.get(name)
+        return ring.newest if ring else 0.0
 
     def percentiles(self) -> dict[str, Percentiles]:
         """Returns the percentiles of every name that has a sample, in order of first arrival."""
         return {
-            name: Percentiles(*(float(v) for v in np.percentile(samples, (50, 95, 99))))
-            for name, samples in ((n, tuple(s)) for n, s in tuple(self._samples_ms.items()))
+            name: Percentiles(*(float(v) for v in np.percentile(ring.samples(), (50, 95, 99))))
+            for name, ring in tuple(self._rings.items())
         }
+
+
+class _Ring:
+    """The latest samples, in an array of their number.
+
+    Args:
+        array: Where they are kept; of any content.
+    """
+
+    def __init__(self, array: NDArray[np.float64]) -> None:
+        self._array = array
+        self._count = 0
+        self.newest = 0.0
+
+    def add(self, sample: float) -> None:
+        self._array[self._count % len(self._array)] = self.newest = sample
+        self._count += 1
+
+    def samples(self) -> NDArray[np.float64]:
+        """Returns them, not in the order in which they came."""
+        return self._array[: self._count]

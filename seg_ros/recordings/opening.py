@@ -5,11 +5,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import cv2
-
-from seg_ros.core.errors import ConfigurationError
+from seg_ros.core.errors import ConfigurationError, FrameError
+from seg_ros.core.image.announced import has_more_pictures
+from seg_ros.files import open_regular
 from seg_ros.recordings.bag import BagRecording, is_bag
-from seg_ros.recordings.image_file import is_image, kind_of
+from seg_ros.recordings.image_file import is_image, kind_of, read_image
 from seg_ros.recordings.picture_files import FolderRecording, VideoRecording
 from seg_ros.recordings.recording import Recording
 
@@ -24,10 +24,16 @@ def open_recording(path: Path, rate_hz: float | None = None) -> Recording:
         rate_hz: Frames a second of a video or folder; None takes the video's own, or 5.
 
     Raises:
-        ConfigurationError: It is not there, or is none of these.
+        ConfigurationError: It is not there, cannot be read, or is none of these.
     """
     if not path.exists():
         raise ConfigurationError(f'{path}: there is no such file or folder. Check the path.')
+    if not path.is_dir():
+        try:  # OpenCV would wait at a pipe that nobody writes to
+            open_regular(path).close()
+        except OSError as error:
+            msg = f'{path} cannot be read: {error.strerror}. Name a file or a folder.'
+            raise ConfigurationError(msg) from error
     if is_bag(path):
         return BagRecording(path)
     if kind_of(path) == 'gif' and _moves(path):
@@ -39,8 +45,7 @@ def open_recording(path: Path, rate_hz: float | None = None) -> Recording:
 
 def _moves(path: Path) -> bool:
     """Whether a GIF has more than one picture: OpenCV reads it as an image, too."""
-    capture = cv2.VideoCapture(str(path))
     try:
-        return bool(capture.grab() and capture.grab())
-    finally:
-        capture.release()
+        return has_more_pictures(read_image(path))
+    except FrameError:
+        return False  # whoever opens it says why

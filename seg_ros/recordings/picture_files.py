@@ -12,7 +12,14 @@ import cv2
 import numpy as np
 
 from seg_ros.core.errors import ConfigurationError, FrameError
-from seg_ros.core.image.announced import KINDS, announced, has_more_pictures, is_turned
+from seg_ros.core.image.announced import (
+    KINDS,
+    MAX_PIXELS,
+    announced,
+    check_pixels,
+    has_more_pictures,
+    is_turned,
+)
 from seg_ros.core.types import RgbImage
 from seg_ros.core.units import NS_PER_MS, NS_PER_S
 from seg_ros.messages.conversions import compressed_message, header_of
@@ -93,12 +100,14 @@ class VideoRecording(PictureRecording):
         rate_hz: Pictures a second; None shows each at its own time.
 
     Raises:
-        ConfigurationError: OpenCV cannot read it.
+        ConfigurationError: OpenCV cannot read it, or its pictures are too large.
     """
 
     def __init__(self, path: Path, rate_hz: float | None = None) -> None:
         capture = cv2.VideoCapture(str(path))
         try:
+            if capture.isOpened():
+                _check_size(path, capture)
             if not (capture.isOpened() and capture.grab()):
                 msg = (
                     f'{path} was to be played as a video, but OpenCV reads no picture from it. '
@@ -263,6 +272,17 @@ class FolderRecording(PictureRecording):
                 'Make a video of it to see all: ffmpeg -i FILE new.mp4'
             )
         return data
+
+
+def _check_size(path: Path, capture: cv2.VideoCapture) -> None:
+    """Refuses a video of gigantic pictures by what its header says, before one is decoded."""
+    width, height = (
+        capture.get(key) for key in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT)
+    )
+    try:
+        check_pixels(int(width), int(height), MAX_PIXELS)
+    except FrameError as error:
+        raise ConfigurationError(f'{path} cannot be played: {error}') from error
 
 
 def _compressed(kind: str, data: bytes, stamp_ns: int) -> bytes:

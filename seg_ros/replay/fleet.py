@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from seg_ros.core.errors import ConfigurationError, SegRosError
+from seg_ros.files import read_text
 from seg_ros.inference.cpu_backend import available_cores
 from seg_ros.recordings.bag import is_bag
 from seg_ros.replay.job import ReplayJob
@@ -30,6 +31,7 @@ from seg_ros.replay.replay import replay
 
 __all__ = ['ReplayOutcome', 'fleet_jobs', 'outcome_of', 'run_processes', 'run_ray']
 
+LARGEST_NOTE = 16 << 20  # bytes of a summary
 ATTEMPTS = 3
 VIDEOS = ('.mp4', '.mkv', '.avi', '.mov', '.webm', '.m4v')
 
@@ -87,8 +89,7 @@ def outcome_of(job: ReplayJob) -> ReplayOutcome:
     source, output = str(job.source), str(job.output)
     note = job.output.with_name(f'{job.output.name}.json')
     if job.output.exists():
-        known = json.loads(note.read_text(encoding='utf-8')) if note.exists() else {}
-        return ReplayOutcome(source, output, 'there', known)
+        return ReplayOutcome(source, output, 'there', _noted(note))
     try:
         job.output.parent.mkdir(parents=True, exist_ok=True)
         summary = replay(job).as_json()
@@ -98,6 +99,15 @@ def outcome_of(job: ReplayJob) -> ReplayOutcome:
     new.write_text(json.dumps(summary), encoding='utf-8')
     new.replace(note)
     return ReplayOutcome(source, output, 'done', summary)
+
+
+def _noted(note: Path) -> dict[str, Any]:
+    """Returns the summary that lies beside an output; nothing where there is none to be read."""
+    try:
+        found = json.loads(read_text(note, LARGEST_NOTE))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def run_processes(jobs: Sequence[ReplayJob], workers: int) -> Iterator[ReplayOutcome]:

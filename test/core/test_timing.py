@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from itertools import accumulate
 
 import pytest
@@ -30,3 +31,18 @@ def test_old_samples_leave_the_window() -> None:
     for sample_ms in (1000.0, 1.0, 2.0, 3.0):
         window.add('infer', sample_ms)
     assert window.percentiles()['infer'].p99 < 3.01
+
+
+def test_a_window_takes_no_more_memory_than_its_first_sample_did() -> None:
+    window = LatencyWindow()
+    window.add('infer', 0.5)
+    tracemalloc.start()
+    try:
+        for sample_ms in range(2000):
+            window.add('infer', sample_ms + 0.5)
+        grown, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert grown < 1000  # a list of as many numbers takes 48 000
+    assert window.newest_ms('infer') == 1999.5
+    assert window.percentiles()['infer'].p50 == 1500.0

@@ -5,15 +5,20 @@ from __future__ import annotations
 
 import argparse
 import multiprocessing
+import os
+import resource
+import struct
 from collections.abc import Generator
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
 from seg_ros.core.errors import ConfigurationError
+from seg_ros.recordings.opening import open_recording
 from seg_ros.recordings.sources import (
     ImageSource,
     SourceOptions,
@@ -248,3 +253,26 @@ def test_a_folder_that_is_no_bag_is_refused(tmp_path: Path) -> None:
 def test_a_rate_that_cannot_be_is_refused() -> None:
     with pytest.raises(ConfigurationError, match=r'--rate 0\.0'):
         SourceOptions(rate_hz=0.0)
+
+
+def test_a_pipe_or_a_device_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    pipe = tmp_path / 'drive.mp4'
+    os.mkfifo(pipe)
+    for path in (pipe, Path('/dev/zero')):
+        with pytest.raises(ConfigurationError, match=f'{path} cannot be read: it is a pipe'):
+            open_recording(path)
+
+
+def test_a_video_of_gigantic_pictures_is_refused_by_its_header(tmp_path: Path) -> None:
+    file = tmp_path / 'bomb.avi'
+    writer = cv2.VideoWriter(str(file), cv2.VideoWriter.fourcc(*'MJPG'), 10.0, (64, 48))
+    writer.write(np.zeros((48, 64, 3), np.uint8))
+    writer.release()
+    data = file.read_bytes().replace(struct.pack('<II', 64, 48), struct.pack('<II', 16000, 16000))
+    at = data.find(b'\xff\xc0')
+    file.write_bytes(data[: at + 5] + struct.pack('>HH', 16000, 16000) + data[at + 9 :])
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(ConfigurationError, match=r'bomb.avi cannot be played: .*16000x16000'):
+        open_recording(file)
+    grown_mb = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    assert grown_mb < 1024

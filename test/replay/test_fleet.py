@@ -21,7 +21,7 @@ import pytest
 from seg_ros.cli import main
 from seg_ros.core.errors import ConfigurationError
 from seg_ros.core.parameters.node_config import NodeConfig
-from seg_ros.replay.fleet import ReplayOutcome, fleet_jobs, run_processes, run_ray
+from seg_ros.replay.fleet import ReplayOutcome, fleet_jobs, outcome_of, run_processes, run_ray
 from seg_ros.replay.job import ReplayJob
 from seg_ros.replay.replay import replay
 from test.paths import REPOSITORY
@@ -212,3 +212,18 @@ def wait_for(condition: Callable[[], Any], limit_s: float = 120.0) -> Any:
         assert time.monotonic() < end_s
         time.sleep(0.05)
     return found
+
+
+@pytest.mark.parametrize('note', [b'no JSON', b'[1]', None])
+def test_a_note_beside_a_done_output_that_cannot_be_read_is_as_good_as_none(
+    jobs: list[ReplayJob], note: bytes | None
+) -> None:
+    output = jobs[0].output
+    output.mkdir(parents=True)
+    path = output.with_name(f'{output.name}.json')
+    if note is None:
+        os.mkfifo(path)  # would be waited for
+    else:
+        path.write_bytes(note)
+    outcome = outcome_of(jobs[0])
+    assert (outcome.state, outcome.summary) == ('there', {})

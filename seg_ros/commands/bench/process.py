@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, final
 
 import seg_ros
+from seg_ros.commands.shared.own_graph import own_graph
 from seg_ros.core.errors import SegRosError
 
 __all__ = ['BenchProcess', 'Order', 'Orders', 'answer', 'bench_environment']
@@ -36,9 +37,7 @@ Order = dict[str, Any]
 def bench_environment(log_folder: Path) -> dict[str, str]:
     """Returns this process's environment with a DDS domain of its own on this machine alone."""
     return {
-        **os.environ,
-        'ROS_DOMAIN_ID': str(1 + (os.getpid() + 50) % 100),
-        'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST',
+        **own_graph(os.environ, os.getpid()).environment,
         'ROS_LOG_DIR': str(log_folder),
         'PYTHONPATH': os.pathsep.join([str(PACKAGE.parent), os.environ.get('PYTHONPATH', '')]),
     }

@@ -25,6 +25,7 @@ from seg_ros.commands.shared.output_folder import claim, clear
 from seg_ros.commands.shared.progress import Progress
 from seg_ros.core.errors import ConfigurationError
 from seg_ros.core.parameters.node_config import NodeConfig
+from seg_ros.files import read_text
 from seg_ros.replay.job import ReplayJob
 from seg_ros.replay.replay import replay
 from seg_ros.report.build import drive_report
@@ -34,6 +35,7 @@ from seg_ros.report.page import page_html
 __all__ = ['EXPECTATIONS', 'add_arguments', 'main']
 
 EXPECTATIONS = Path(__file__).parents[3] / 'test/golden_drives.json'
+LARGEST = 16 << 20  # bytes of what is expected
 BACKEND = 'onnxruntime'  # fp32: the same figures on every machine
 WRITTEN = ('recording', 'replayed', 'replayed.partial', 'truth.json', 'report.html')
 
@@ -115,7 +117,7 @@ def _read(path: Path) -> dict[str, Any]:
     if not path.exists():
         return {}
     try:
-        found: dict[str, Any] = json.loads(path.read_text(encoding='utf-8'))
+        found: dict[str, Any] = json.loads(read_text(path, LARGEST))
     except ValueError as error:
         msg = f'{path} was to be read as JSON, but: {error}. Make it anew: UPDATE=1 make replay.'
         raise ConfigurationError(msg) from error

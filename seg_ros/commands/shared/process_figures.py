@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 __all__ = ['ProcessFigures', 'children_of', 'figures_of_process']
 
-PAGE_MB = os.sysconf('SC_PAGE_SIZE') / (1 << 20)
+MEMORY = ('VmRSS', 'RssAnon', 'RssShmem')  # in kB
 TICK_S = 1.0 / os.sysconf('SC_CLK_TCK')
 USER_TICKS, SYSTEM_TICKS, THREADS = 11, 12, 17  # proc(5), counted after the name
 
@@ -19,12 +19,17 @@ class ProcessFigures(NamedTuple):
 
     Attributes:
         rss_mb: Memory that it has in RAM.
+        own_mb: Of that, what nobody else has and no file backs: a leak of its own grows here.
+        shared_mb: Of that, memory shared with other processes, as DDS carries images in. It grows
+            until every page of the segments was used once, whose size is fixed.
         files: Open file descriptors.
         threads: Their number.
         cpu_s: Time on a core since its start.
     """
 
     rss_mb: float
+    own_mb: float
+    shared_mb: float
     files: int
     threads: int
     cpu_s: float
@@ -35,12 +40,16 @@ def figures_of_process(process_id: int) -> ProcessFigures | None:
     folder = Path(f'/proc/{process_id}')
     try:
         fields = (folder / 'stat').read_text().rpartition(')')[2].split()
-        pages = int((folder / 'statm').read_text().split()[1])
+        rows = (row.partition(':') for row in (folder / 'status').read_text().splitlines())
+        status = {name: value.split() for name, _, value in rows}
         files = len(list((folder / 'fd').iterdir()))
     except OSError:
         return None
     ticks = int(fields[USER_TICKS]) + int(fields[SYSTEM_TICKS])
-    return ProcessFigures(pages * PAGE_MB, files, int(fields[THREADS]), ticks * TICK_S)
+    memory_mb = [int(status[name][0]) / 1024 for name in MEMORY if name in status]
+    if len(memory_mb) < len(MEMORY):  # it has ended, and nobody has waited for it yet
+        return None
+    return ProcessFigures(*memory_mb, files, int(fields[THREADS]), ticks * TICK_S)
 
 
 def children_of(process_id: int) -> dict[int, str]:

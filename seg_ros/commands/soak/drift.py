@@ -24,7 +24,10 @@ class SoakSample(NamedTuple):
     Attributes:
         at_s: Since the start.
         rss_mb: Memory of its process.
+        own_mb: Of that, what is its alone.
+        shared_mb: Of that, what it shares with other processes.
         heartbeat_rss_mb: Memory of the process that speaks for it.
+        heartbeat_cores: How much of a core that had busy since the last sample.
         files: Open file descriptors of its process.
         threads: Of its process.
         cores: How many cores it had busy since the last sample.
@@ -33,7 +36,10 @@ class SoakSample(NamedTuple):
 
     at_s: float
     rss_mb: float
+    own_mb: float
+    shared_mb: float
     heartbeat_rss_mb: float
+    heartbeat_cores: float
     files: int
     threads: int
     cores: float
@@ -41,7 +47,10 @@ class SoakSample(NamedTuple):
 
 
 def drift_of(samples: Sequence[SoakSample]) -> dict[str, float]:
-    """Returns what grew after the warm-up: MB an hour, files, threads, and by what factor p95."""
+    """Returns what grew after the warm-up: MB an hour, files, threads, and by what factor p95.
+
+    Beside it what the heartbeat takes of a core.
+    """
     end_s = samples[-1].at_s
     begin_s = min(WARM_UP_S, 0.5 * end_s)
     late = [row for row in samples if row.at_s >= begin_s]
@@ -50,8 +59,11 @@ def drift_of(samples: Sequence[SoakSample]) -> dict[str, float]:
     third = max(1, len(late) // 3)
     return {
         'from_s': round(begin_s, 1),
-        'rss_mb_per_h': _slope(times, np.array([row.rss_mb for row in late])),
-        'heartbeat_rss_mb_per_h': _slope(times, np.array([row.heartbeat_rss_mb for row in late])),
+        **{
+            f'{name}_per_h': _slope(times, np.array([getattr(row, name) for row in late]))
+            for name in ('rss_mb', 'own_mb', 'shared_mb', 'heartbeat_rss_mb')
+        },
+        'heartbeat_cores': round(float(np.mean([row.heartbeat_cores for row in late])), 4),
         'files': late[-1].files - late[0].files,
         'threads': late[-1].threads - late[0].threads,
         'latency_p95_ratio': round(

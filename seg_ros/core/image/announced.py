@@ -31,6 +31,7 @@ MOST_SCANS = 32  # jpegtran and mozjpeg write up to a dozen
 NEAR = 64  # hits that are looked at where the place of a size is not fixed
 GIF_PICTURE, GIF_END = 0x2C, 0x3B
 WEBP_MOVES = 0x02
+TIFF_SIZES = 256, 322  # the tags of the widths of picture and tile; each height follows
 EXIF_ORIENTATION, EXIF_UPRIGHT = 0x0112, 1
 PNM_HEAD = re.compile(rb'P[1-6](?:\s|#[^\n]*\n)+(\d{1,9})(?:\s|#[^\n]*\n)+(\d{1,9})\s')
 
@@ -152,7 +153,8 @@ def _tiff_numbers(tiff: bytes, order: str) -> dict[int, int]:
             tag, kind, _ = struct.unpack_from(f'{order}HHI', tiff, at + 2 + 12 * row)
             if kind in (3, 4):  # short, long
                 number = struct.unpack_from(f'{order}{"HI"[kind - 3]}', tiff, at + 10 + 12 * row)
-                found[tag] = number[0]
+                # Of a tag that comes twice libtiff takes one: the larger one is counted
+                found[tag] = max(found.get(tag, 0), number[0])
     except struct.error:  # it ends before; what was found counts
         pass
     return found
@@ -196,13 +198,18 @@ def _webp(file: bytes) -> tuple[int, int]:
 
 
 def _avif(file: bytes) -> tuple[int, int]:
-    """The largest of all sizes that it names: of the picture, of its tiles, of its alpha."""
+    """The largest of all sizes that it names: of the picture, of its tiles, of its alpha.
+
+    What names more than ``NEAR`` of them says nothing: the one that counts could be the last.
+    """
     sizes = [(0, 0)]
     at = file.find(b'ispe')
     while at >= 0 and len(sizes) <= NEAR:
         width, height = struct.unpack_from('>II', file, at + 8)
         sizes.append((width, height))
         at = file.find(b'ispe', at + 4)
+    if at >= 0:
+        return 0, 0
     return max(sizes, key=lambda size: size[0] * size[1])
 
 
@@ -220,8 +227,11 @@ def _gif(file: bytes) -> tuple[int, int]:
 
 
 def _tiff(file: bytes) -> tuple[int, int]:
+    """The larger one of the picture and of its tiles: OpenCV makes room for a whole tile."""
     numbers = _tiff_numbers(file, '<' if file[:2] == b'II' else '>')
-    return numbers.get(256, 0), numbers.get(257, 0)
+    picture, tile = ((numbers.get(tag, 0), numbers.get(tag + 1, 0)) for tag in TIFF_SIZES)
+    is_said = picture[0] * picture[1]
+    return max(picture, tile, key=lambda size: size[0] * size[1]) if is_said else (0, 0)
 
 
 def _pnm(file: bytes) -> tuple[int, int]:

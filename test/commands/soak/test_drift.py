@@ -19,7 +19,10 @@ def run_of(minutes: int, mb_per_h: float = 0.0, **last: Any) -> list[SoakSample]
         SoakSample(
             60.0 * minute,
             150.0 + min(minute, 10) * 5.0 + mb_per_h * minute / 60.0,
+            80.0 + mb_per_h * minute / 60.0,
+            34.0,
             65.0,
+            0.013,
             40,
             16,
             0.5,
@@ -42,6 +45,8 @@ def test_a_run_that_is_steady_after_its_warm_up_misses_nothing() -> None:
 def test_memory_may_grow_by_two_megabytes_an_hour(mb_per_h: float, is_missed: bool) -> None:
     drift = drift_of(run_of(60, mb_per_h))
     assert drift['rss_mb_per_h'] == pytest.approx(mb_per_h, abs=1e-3)
+    assert drift['own_mb_per_h'] == pytest.approx(mb_per_h, abs=1e-3)
+    assert drift['shared_mb_per_h'] == pytest.approx(0.0, abs=1e-6)
     assert bool(misses(drift, STEADY, STEADY)) == is_missed
 
 

@@ -158,6 +158,38 @@ def test_what_is_allowed_is_a_parameter_and_holds_for_raw_images_too() -> None:
         decode_image(Message(), 199)
 
 
+def tiff(*rows: tuple[int, int]) -> bytes:
+    """A TIFF of tags and their numbers, with some bytes of a picture."""
+    body = b''.join(struct.pack('<HHII', tag, 4, 1, number) for tag, number in rows)
+    return struct.pack('<2sHIH', b'II', 42, 8, len(rows)) + body + bytes(256)
+
+
+SIDES = {256: 16, 257: 16, 258: 8, 259: 1, 262: 1, 277: 1}
+
+
+@pytest.mark.parametrize(
+    'bomb',
+    [
+        tiff(*SIDES.items(), (322, 16000), (323, 16000), (324, 134), (325, 256)),  # 1 GB of a tile
+        tiff((256, 30000), (257, 30000), *SIDES.items(), (273, 134), (279, 256)),
+        tiff(*SIDES.items(), (256, 30000), (257, 30000), (273, 134), (279, 256)),
+    ],
+    ids=['tile', 'twice, large first', 'twice, small first'],
+)
+def test_a_tiff_is_as_large_as_the_largest_that_it_says_of_picture_and_tile(bomb: bytes) -> None:
+    with pytest.raises(FrameError, match='allowed are 33177600 in all'):
+        decode_file(bomb)
+
+
+def test_an_avif_that_hides_its_size_behind_many_others_says_none() -> None:
+    avif = file_of('avif')
+    (length,) = struct.unpack('>I', avif[:4])
+    sizes = b''.join(b'ispe' + struct.pack('>III', 0, 16, 16) for _ in range(80))
+    crowd = struct.pack('>I4s', 8 + len(sizes), b'free') + sizes
+    with pytest.raises(FrameError, match='do not say how large it is'):
+        decode_file(avif[:length] + crowd + avif[length:])
+
+
 def test_only_jpeg_png_and_webp_can_be_reached_from_a_topic() -> None:
     for kind in FORMATS:
         file = file_of(kind)

@@ -69,3 +69,9 @@ def test_the_way_is_clear_again_with_frames_of_the_clock_that_stepped_back() -> 
 def test_slow_sim_time_makes_no_frame_old() -> None:
     stop = clear_stop()
     assert all(not stop.check(START_NS + beat * MS).stop for beat in range(400))
+
+
+def test_before_its_first_frame_nothing_ages() -> None:
+    age = FrameAge()
+    age.look(0, None)
+    assert age.ns == 0

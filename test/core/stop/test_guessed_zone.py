@@ -14,7 +14,7 @@ from seg_ros.core.geometry.camera import Camera, Mount
 from seg_ros.core.geometry.intrinsics import CameraIntrinsics
 from seg_ros.core.labels import LabelClass, LabelMap
 from seg_ros.core.stop.config import StopConfig
-from seg_ros.core.stop.guessed_zone import LEAST_LOOKS, GuessedZone
+from seg_ros.core.stop.guessed_zone import LEAST_LOOKS, GuessedZone, _lane_of
 from seg_ros.core.stop.pedestrian_stop import PedestrianStop
 from seg_ros.core.stop.zones import ImageZone, Motion
 from test.people_scene import LABEL_MAP, MS, PERSON, ROAD, SIZE_WH, SKY
@@ -77,6 +77,7 @@ def test_no_lens_sees_the_stopping_distance_beyond_the_zone(name: str) -> None:
     zone = looked(lane_labels(camera))
     assert zone is not None
     ((_, at_stopping_distance),) = camera.project([[STOPPING_M, -0.3, 0.0]])[0]
+    assert zone.outline()[:, 1].max() == pytest.approx(1.0)  # it ends with the picture
     far_row = zone.outline()[:, 1].min() * SIZE_WH[1]
     assert far_row <= at_stopping_distance + 1.0
     horizon = camera.project([[1e5, 0.0, 0.0]])[0][0, 1]
@@ -120,3 +121,12 @@ def test_a_camera_that_looks_down_is_stopped_by_who_is_above_the_given_zone(
     assert decision.guess == 'the mounting is not known'
     named = 'image zone by the lane markings' if adapts else 'image zone'
     assert decision.zone == named
+
+
+def test_the_lane_is_between_the_lines_that_are_nearest_in_the_lowest_row() -> None:
+    """Lines that meet at (100, 40): at the bottom, row 99, they are at these columns."""
+    columns = (30.0, 70.0, 130.0, 190.0)
+    slopes = [(column - 100.0) / 59.0 for column in columns]
+    lines = np.array([[100.0 - 40.0 * slope, slope, 100.0] for slope in slopes])
+    found = _lane_of(lines, (200, 100))
+    assert found == pytest.approx((100.0, 40.0, slopes[1], slopes[2]))

@@ -16,7 +16,7 @@ from seg_ros.core.errors import ConfigurationError
 from seg_ros.core.stop.config import StopConfig
 from seg_ros.core.stop.domain import Domain
 from seg_ros.core.stop.picture_sight import PictureSight, nothing_shown
-from seg_ros.core.stop.picture_statistics import STATISTICS, StatisticsOfPictures
+from seg_ros.core.stop.picture_statistics import BANDS, HALF_WH, STATISTICS, StatisticsOfPictures
 from seg_ros.core.types import NetworkView
 from test.core.stop.street_pictures import Picture, street, with_noise
 from test.people_scene import LABEL_MAP, ROAD, SIZE_WH, empty_road
@@ -231,3 +231,8 @@ def test_a_domain_comes_back_from_its_spec() -> None:
 def test_a_domain_that_cannot_be_read_says_how_to_measure_it(wrong: dict[str, object]) -> None:
     with pytest.raises(ConfigurationError, match='seg_ros calibrate-engine'):
         Domain.of_spec({**DOMAIN.to_spec(), **wrong})
+
+
+def test_the_bands_of_a_picture_are_all_of_its_rows_once() -> None:
+    rows = [row for band in BANDS.values() for row in range(band.start, band.stop)]
+    assert rows == list(range(HALF_WH[1]))

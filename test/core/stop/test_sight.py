@@ -20,7 +20,7 @@ from seg_ros.core.parameters.node_config import NodeConfig
 from seg_ros.core.stop.config import StopConfig
 from seg_ros.core.stop.decision import StopDecision, StopKind
 from seg_ros.core.stop.pedestrian_stop import PedestrianStop
-from seg_ros.core.stop.sight import ZoneWatch
+from seg_ros.core.stop.sight import ZoneSight, ZoneWatch
 from seg_ros.core.stop.vehicle_stop import VehicleStop
 from seg_ros.core.stop.zones import CorridorZone, ImageZone, PolygonZone
 from seg_ros.core.types import NetworkView
@@ -277,3 +277,22 @@ def test_the_watch_costs_nothing_to_speak_of_and_knows_what_it_saw() -> None:
     assert sight.in_view == pytest.approx(1.0)
     assert sight.ground == sight.near_ground == 1.0
     assert GroundScale(camera().ground_table()).is_known
+
+
+@pytest.mark.parametrize(
+    ('sight', 'is_enough'),
+    [
+        (ZoneSight(CONFIG.max_blind_m, 1.0, 1.0, 1.0), True),
+        (ZoneSight(CONFIG.max_blind_m + 0.01, 1.0, 1.0, 1.0), False),
+        (ZoneSight(0.0, CONFIG.min_zone_in_view, 1.0, 1.0), True),
+        (ZoneSight(0.0, CONFIG.min_zone_in_view - 0.01, 1.0, 1.0), False),
+        (ZoneSight(0.0, 1.0, CONFIG.min_ground_share, 1.0), True),
+        (ZoneSight(0.0, 1.0, CONFIG.min_ground_share - 0.01, 1.0), False),
+        (ZoneSight(0.0, 1.0, 1.0, CONFIG.min_ground_share), True),
+        (ZoneSight(0.0, 1.0, 1.0, CONFIG.min_ground_share - 0.01), False),
+    ],
+)
+def test_what_is_seen_of_a_zone_is_enough_up_to_each_limit_itself(
+    sight: ZoneSight, is_enough: bool
+) -> None:
+    assert (ZoneWatch(CONFIG, LABEL_MAP).fault(sight) is None) == is_enough

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from seg_ros.core.errors import ConfigurationError
 from seg_ros.core.geometry.camera import Camera
 from seg_ros.core.lane.track import Coefficients, LaneTrack
+from seg_ros.files import read_text
 
 __all__ = ['TuSimpleFrame', 'TuSimpleScore', 'lanes_of', 'read_frames', 'score_frame']
 
@@ -25,6 +26,7 @@ NOT_THERE = -2
 THRESHOLD_PX = 20.0  # across the line; the benchmark's
 MATCHED = 0.85  # share of points within the threshold, for a line to count as found
 COUNTED_LANES = 4
+LARGEST = 256 << 20  # bytes of a label file; those of the benchmark have 20 MB
 PATH_POINTS = 400
 
 Columns = NDArray[np.float64]
@@ -67,7 +69,7 @@ def read_frames(folder: Path) -> Iterator[TuSimpleFrame]:
             'label_data_*.json or test_label.json in it.'
         )
     for file in files:
-        for number, line in enumerate(file.read_text().splitlines(), 1):
+        for number, line in enumerate(read_text(file, LARGEST).splitlines(), 1):
             if not line.strip():
                 continue
             try:
