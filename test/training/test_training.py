@@ -202,6 +202,56 @@ def test_the_schedule_goes_by_steps_or_ends_by_the_clock() -> None:
     assert train.Schedule(config, 60, 0.6, minutes=1e9).progress(60) == pytest.approx(0.6)
 
 
+def test_two_runs_that_decode_one_set_at_once_both_have_it_whole(
+    own_config: dict[str, object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = own_config['sources'][0]
+    others = []
+    save = np.save
+
+    def save_after_the_other_run(path: Path, pixels: np.ndarray) -> None:
+        if not others:
+            others.append(None)
+            others[0] = data.load(source)  # begins and ends while this one writes
+            others.append(Path(others[0].images[0].base.filename).stat())
+        save(path, pixels)
+
+    monkeypatch.setattr(data.np, 'save', save_after_the_other_run)
+    own = data.load(source)
+    other, then = others
+    mapped = Path(other.images[0].base.filename)
+    now = mapped.stat()
+    assert (now.st_ino, now.st_mtime_ns) == (then.st_ino, then.st_mtime_ns)  # never written again
+    for a, b in zip(own.images, other.images, strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert [folder.name for folder in data.CACHE.iterdir()] == [mapped.parent.name]
+
+
+def test_a_picture_more_in_a_folder_is_seen_by_the_next_run(
+    own_config: dict[str, object], tmp_path: Path
+) -> None:
+    source = own_config['sources'][0]
+    before = len(data.load(source))
+    image, labels = warehouse(99)
+    cv2.imwrite(str(tmp_path / 'images' / '99.png'), image)
+    cv2.imwrite(str(tmp_path / 'masks' / '99.png'), labels)
+    assert len(data.load(source)) == before + 1
+
+
+def test_a_set_of_boxes_is_another_when_the_masks_below_it_change(
+    own_config: dict[str, object], tmp_path: Path
+) -> None:
+    row = {'of': own_config['sources'][0], 'classes': ['vehicle']}
+    before = data.fingerprint('from_boxes', row)
+    cv2.imwrite(str(tmp_path / 'masks' / '0.png'), warehouse(98)[1])
+    assert data.fingerprint('from_boxes', row) != before
+
+
+def test_the_sets_to_select_and_test_on_are_decoded_before_the_runs_begin() -> None:
+    rows = {'sources': [{'name': 'a'}], 'validation': {'name': 'b'}, 'evaluation': [{'name': 'c'}]}
+    assert [row['name'] for row in data.all_sets(rows)] == ['a', 'b', 'c']
+
+
 def test_two_sets_of_synthetic_drives_with_other_seeds_share_no_picture() -> None:
     first, second = (
         list(data.synthetic(scenes=1, first_seed=seed, frames=1, size_wh=(96, 54)))
