@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seg_ros import sim
+from seg_ros.core.geometry.camera import Camera
 from seg_ros.recordings.image_file import (
     in_natural_order,
     is_image,
@@ -34,6 +35,7 @@ from seg_ros.recordings.image_file import (
 from training.classes import LANE, ROAD, ROAD_SCENE, UNLABELLED, class_id
 from training.config import read_config
 from training.labelled_set import Image, LabelledSet
+from training.outside import any_camera, paint_arrow
 
 __all__ = ['camvid', 'folder', 'labelled', 'load', 'synthetic']
 
@@ -42,6 +44,7 @@ Sample = tuple[str, Image, Image]
 CAMVID_UNLABELLED = 11
 KERB_PX = 4  # the soft lane labels mark kerbs too: none this close to pavement or fence
 NOT_THE_READERS = ('name', 'kind', 'share', 'from', 'network_size')  # keys of a config's row
+ARROW_SHARE = 0.5  # of the pictures of a drive `of_the_world`
 CACHE = Path('out/cache')
 OWN_VEHICLE_SHARE = 0.95  # of the pictures that say nothing of a pixel on the own vehicle
 OWN_VEHICLE_TOP = 0.6  # of the picture's height; the bonnet is below
@@ -186,6 +189,7 @@ def synthetic(
     named: Sequence[str] = (),
     crossing: bool = False,
     weathers: Sequence[str] = (),
+    of_the_world: bool = False,
 ) -> Iterator[Sample]:
     """The synthetic road with exact labels: drives of random scenes and of named ones.
 
@@ -199,6 +203,8 @@ def synthetic(
         named: Which of them; all when empty.
         crossing: Instead of named ones: people cross far ahead all along.
         weathers: Of the drives with people who cross, drawn evenly; all when empty.
+        of_the_world: With cameras from 0.3 to 2.5 m and 40 to 120 degrees, and arrows in the
+            lanes.
     """
     one = partial(
         drive,
@@ -208,6 +214,7 @@ def synthetic(
         named=named,
         crossing=crossing,
         weathers=weathers,
+        of_the_world=of_the_world,
     )
     with ProcessPoolExecutor() as pool:
         for pictures in pool.map(one, range(first_seed, first_seed + scenes)):
@@ -222,6 +229,7 @@ def drive(
     named: Sequence[str],
     crossing: bool,
     weathers: Sequence[str],
+    of_the_world: bool = False,
 ) -> list[Sample]:
     """The pictures of one drive of `synthetic`."""
     from seg_ros.sim import SCENARIOS, World, random_scene
@@ -233,13 +241,19 @@ def drive(
     elif random.random() < named_share:
         name = str(random.choice(sorted(named or SCENARIOS)))
         scene = replace(SCENARIOS[name], seed=seed, size_wh=size_wh)
+    if of_the_world:
+        scene = any_camera(scene, random)
     world = World(scene)
+    camera = Camera(world.camera, world.mount)
     pictures = []
     for frame in range(frames):
         for _ in range(int(random.integers(4, 30))):
             world.step(0.25)
         picture = world.render()
-        pictures.append((f'{seed}-{frame}', picture.image, picture.labels))
+        image = picture.image
+        if of_the_world and random.random() < ARROW_SHARE:
+            image = paint_arrow(picture, camera, random)
+        pictures.append((f'{seed}-{frame}', image, picture.labels))
     return pictures
 
 
