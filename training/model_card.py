@@ -68,6 +68,12 @@ def write_card(
         f'{training["steps"]} steps of {config["batch"]} crops from {", ".join(training["data"])} '
         f'by `{config_path}` (seed {config["seed"]}).'
     )
+    if moved := training.get('offsets'):
+        nats = ', '.join(f'{name} {value:+.2f}' for name, value in moved['nats'].items())
+        origin += (
+            f' The scores of the classes are moved by {nats} (`training.prior`, on '
+            f'{", ".join(moved["found_on"])}).'
+        )
     licence = f'Licence: {spec.get("licence", "unknown")}.'
     if seen := spec.get('training_data'):
         licence += f' Training data: {seen}.'

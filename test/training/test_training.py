@@ -277,6 +277,9 @@ def test_the_model_card_holds_what_was_measured(tmp_path: Path) -> None:
     row = {'images': 3, 'miou': 0.5, 'pixel_accuracy': 0.75, 'network_size': [64, 48]}
     people = {'people_found': {'40_px_and_more': 0.9}, 'phantoms_per_picture': 0.25}
     results = {'unseen': {**row, **people, 'iou': {'road': 0.625}}}
+    spec = yaml.safe_load((tmp_path / 'spec.yaml').read_text())
+    spec['training']['offsets'] = {'nats': {'road': -0.35, 'sky': 0.1}, 'found_on': ['halls']}
+    (tmp_path / 'spec.yaml').write_text(yaml.safe_dump(spec))
     write_metrics(tmp_path, 'my.yaml', results)
     write_card(tmp_path, str(tmp_path / 'config.yaml'), results, run=tmp_path, beside=tmp_path)
     assert yaml.safe_load((tmp_path / 'spec.yaml').read_text())['metrics']['unseen']['miou'] == 0.5
@@ -284,6 +287,7 @@ def test_the_model_card_holds_what_was_measured(tmp_path: Path) -> None:
     assert '| unseen | 3 | 64x48 | 50.00 | 75.00 |' in card
     assert '62.5' in card
     assert '| 90.0 |  | 0.25 |  |' in card
+    assert 'moved by road -0.35, sky +0.10 (`training.prior`, on halls).' in card
     assert 'Licence: free for robots. Training data: road; pretraining: none.' in card
     assert 'A toy.' in card
     assert f'Rows "of {tmp_path.name}": For robots.' in card
