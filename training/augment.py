@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from training.classes import UNLABELLED, ClassTable
 from training.labelled_set import Image, LabelledSet
+from training.outside import fisheye, rain_on_glass, yellow_lines
 
 __all__ = ['Augmentation', 'Sampler']
 
@@ -40,6 +41,9 @@ class Augmentation:
         bonnet_share: Share of the crops with an own vehicle at the bottom, of which is known only
             that it is `bonnet`.
         bonnet: A class or a union.
+        fisheye_share: Share of the crops that a fisheye sees.
+        rain_share: Share of the crops with drops on the glass.
+        yellow_share: Share of the crops whose lines are yellow.
     """
 
     crop_wh: tuple[int, int] = (448, 352)
@@ -62,6 +66,9 @@ class Augmentation:
     colour: float = 1.0
     bonnet_share: float = 0.0
     bonnet: str = 'nobody'
+    fisheye_share: float = 0.0
+    rain_share: float = 0.0
+    yellow_share: float = 0.0
 
     @staticmethod
     def from_config(row: dict[str, Any]) -> Augmentation:
@@ -101,6 +108,7 @@ class Sampler:
             if set(members) <= set(self.pasted_on)
         ]
         self.bonnet = classes.label(augmentation.bonnet) if augmentation.bonnet_share else 0
+        self.lanes = [i for i, row in enumerate(classes.rows) if 'lane' in row.roles]
         self.order: list[int] = []
 
     def draw(self, random: Generator) -> tuple[Image, Image]:
@@ -120,10 +128,16 @@ class Sampler:
                 cutout = self.cutouts[random.integers(len(self.cutouts))]
                 paste(image, labels, cutout, self.pasted_on, random)
         image, labels = crop(image, labels, focus, config, random)
+        if config.fisheye_share and random.random() < config.fisheye_share:
+            image, labels = fisheye(image, labels, random)
+        if config.yellow_share and self.lanes and random.random() < config.yellow_share:
+            image = yellow_lines(image, labels, self.lanes[0], random)
         if random.random() < config.bonnet_share:
             put_bonnet(image, labels, self.bonnet, random)
         if config.colour > 0:
             image = recolour(image, config.colour, random)
+        if config.rain_share and random.random() < config.rain_share:
+            image = rain_on_glass(image, random)
         return image, labels
 
 

@@ -2,16 +2,18 @@
 """Data sets as arrays in memory: CamVid, labelled and partly labelled sets, the synthetic road.
 
 Every reader yields (name, RGB image, labels) and a set is decoded once into
-`out/cache/NAME/{images,labels}.npy`, pixel after pixel, which training maps into memory: a CPU
-that trains has no time to decode. Labels are class ids, 255 for unknown, or the unions of
-`training.classes`.
+`out/cache/NAME-FINGERPRINT/{images,labels}.npy`, pixel after pixel, which training maps into
+memory: a CPU that trains has no time to decode. Labels are class ids, 255 for unknown, or the
+unions of `training.classes`.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from functools import partial
@@ -22,6 +24,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from seg_ros import sim
+from seg_ros.core.geometry.camera import Camera
 from seg_ros.recordings.image_file import (
     in_natural_order,
     is_image,
@@ -31,6 +35,7 @@ from seg_ros.recordings.image_file import (
 from training.classes import LANE, ROAD, ROAD_SCENE, UNLABELLED, class_id
 from training.config import read_config
 from training.labelled_set import Image, LabelledSet
+from training.outside import any_camera, paint_arrow
 
 __all__ = ['camvid', 'folder', 'labelled', 'load', 'synthetic']
 
@@ -39,6 +44,7 @@ Sample = tuple[str, Image, Image]
 CAMVID_UNLABELLED = 11
 KERB_PX = 4  # the soft lane labels mark kerbs too: none this close to pavement or fence
 NOT_THE_READERS = ('name', 'kind', 'share', 'from', 'network_size')  # keys of a config's row
+ARROW_SHARE = 0.5  # of the pictures of a drive `of_the_world`
 CACHE = Path('out/cache')
 OWN_VEHICLE_SHARE = 0.95  # of the pictures that say nothing of a pixel on the own vehicle
 OWN_VEHICLE_TOP = 0.6  # of the picture's height; the bonnet is below
@@ -183,6 +189,7 @@ def synthetic(
     named: Sequence[str] = (),
     crossing: bool = False,
     weathers: Sequence[str] = (),
+    of_the_world: bool = False,
 ) -> Iterator[Sample]:
     """The synthetic road with exact labels: drives of random scenes and of named ones.
 
@@ -196,6 +203,8 @@ def synthetic(
         named: Which of them; all when empty.
         crossing: Instead of named ones: people cross far ahead all along.
         weathers: Of the drives with people who cross, drawn evenly; all when empty.
+        of_the_world: With cameras from 0.3 to 2.5 m and 40 to 120 degrees, and arrows in the
+            lanes.
     """
     one = partial(
         drive,
@@ -205,6 +214,7 @@ def synthetic(
         named=named,
         crossing=crossing,
         weathers=weathers,
+        of_the_world=of_the_world,
     )
     with ProcessPoolExecutor() as pool:
         for pictures in pool.map(one, range(first_seed, first_seed + scenes)):
@@ -219,6 +229,7 @@ def drive(
     named: Sequence[str],
     crossing: bool,
     weathers: Sequence[str],
+    of_the_world: bool = False,
 ) -> list[Sample]:
     """The pictures of one drive of `synthetic`."""
     from seg_ros.sim import SCENARIOS, World, random_scene
@@ -230,13 +241,19 @@ def drive(
     elif random.random() < named_share:
         name = str(random.choice(sorted(named or SCENARIOS)))
         scene = replace(SCENARIOS[name], seed=seed, size_wh=size_wh)
+    if of_the_world:
+        scene = any_camera(scene, random)
     world = World(scene)
+    camera = Camera(world.camera, world.mount)
     pictures = []
     for frame in range(frames):
         for _ in range(int(random.integers(4, 30))):
             world.step(0.25)
         picture = world.render()
-        pictures.append((f'{seed}-{frame}', picture.image, picture.labels))
+        image = picture.image
+        if of_the_world and random.random() < ARROW_SHARE:
+            image = paint_arrow(picture, camera, random)
+        pictures.append((f'{seed}-{frame}', image, picture.labels))
     return pictures
 
 
@@ -285,21 +302,13 @@ READERS: dict[str, Callable[..., Iterator[Sample]]] = {
 def load(source: dict[str, Any]) -> LabelledSet:
     """A set from its config row: {name, kind, ...reader's arguments}; decoded at first use."""
     arguments = {k: v for k, v in source.items() if k not in NOT_THE_READERS}
-    cache = CACHE / source['name']
-    stamp = json.loads(json.dumps({'kind': source['kind'], **arguments}))
-    index = cache / 'pictures.json'
-    if not index.exists() or json.loads(index.read_text())['source'] != stamp:
+    cache = CACHE / f'{source["name"]}-{fingerprint(source["kind"], arguments)}'
+    if not cache.exists():
         samples = list(READERS[source['kind']](**arguments))
         if not samples:
             raise ValueError(f"Data set '{source['name']}' is empty: {arguments}")
-        cache.mkdir(parents=True, exist_ok=True)
-        index.unlink(missing_ok=True)
-        names, images, labels = zip(*samples, strict=True)
-        np.save(cache / 'images.npy', np.concatenate([i.reshape(-1, 3) for i in images]))
-        np.save(cache / 'labels.npy', np.concatenate([i.ravel() for i in labels]))
-        shapes = [picture.shape for picture in labels]
-        index.write_text(json.dumps({'source': stamp, 'names': names, 'shapes': shapes}))
-    pictures = json.loads(index.read_text())
+        store(samples, cache)
+    pictures = json.loads((cache / 'pictures.json').read_text())
     shapes = [(height, width) for height, width in pictures['shapes']]
     ends = np.cumsum([0, *(height * width for height, width in shapes)])
     pixels, ids = (np.load(cache / f'{name}.npy', mmap_mode='r') for name in ('images', 'labels'))
@@ -312,12 +321,61 @@ def load(source: dict[str, Any]) -> LabelledSet:
     )
 
 
+def fingerprint(kind: str, arguments: Mapping[str, Any]) -> str:
+    """Eight digits that change with a set's row, its files, or the road that renders it.
+
+    More pictures, or other masks, in a folder are another set; so is a drive of another renderer.
+    """
+    digest = hashlib.sha256(json.dumps([kind, arguments], sort_keys=True).encode())
+    folders = [Path(v) for v in arguments.values() if isinstance(v, str) and Path(v).is_dir()]
+    for folder in folders:
+        for path in sorted(folder.rglob('*.*')):
+            about = path.stat()
+            digest.update(f'{path.name} {about.st_size} {about.st_mtime_ns}\n'.encode())
+    if kind == 'synthetic':
+        for path in sorted(Path(sim.__file__).parent.rglob('*.py')):
+            digest.update(path.read_bytes())
+    if kind == 'from_boxes':
+        of = {k: v for k, v in arguments['of'].items() if k not in NOT_THE_READERS}
+        digest.update(fingerprint(arguments['of']['kind'], of).encode())
+    return digest.hexdigest()[:8]
+
+
+def store(samples: Sequence[Sample], cache: Path) -> None:
+    """Write a decoded set under a name of its own, then give it its name in one move.
+
+    Runs that begin side by side decode the same set: the first to finish names it, and nobody
+    ever reads half of one.
+    """
+    names, images, labels = zip(*samples, strict=True)
+    shapes = [picture.shape for picture in labels]
+    cache.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=cache.parent, prefix=f'{cache.name}.') as folder:
+        whole = Path(folder) / 'whole'
+        whole.mkdir()
+        np.save(whole / 'images.npy', np.concatenate([i.reshape(-1, 3) for i in images]))
+        np.save(whole / 'labels.npy', np.concatenate([i.ravel() for i in labels]))
+        (whole / 'pictures.json').write_text(json.dumps({'names': names, 'shapes': shapes}))
+        try:
+            whole.rename(cache)
+        except OSError:
+            if not cache.exists():  # no other run has named its own
+                raise
+
+
 def main() -> None:
     """Python -m training.data CONFIG: decode and render the sets of a config, side by side."""
-    rows = read_config(sys.argv[1])
+    rows = all_sets(read_config(sys.argv[1]))
     with ProcessPoolExecutor() as pool:
-        for row, pictures in zip(rows['sources'], pool.map(decoded, rows['sources']), strict=True):
+        for row, pictures in zip(rows, pool.map(decoded, rows), strict=True):
             print(f'{row["name"]}: {pictures} pictures', flush=True)
+
+
+def all_sets(config: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What is trained on, selected on and tested on."""
+    validation = config.get('validation') or []
+    validation = [validation] if isinstance(validation, dict) else validation
+    return [*config['sources'], *validation, *config.get('evaluation', ())]
 
 
 def decoded(source: dict[str, Any]) -> int:

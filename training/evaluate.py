@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Score engines as the node runs them: through ONNX Runtime, and in bf16 through OpenVINO.
+"""Score engines as the node runs them: through ONNX Runtime and, in int8 and bf16, OpenVINO.
 
     python -m training.evaluate engines/NAME --config CONFIG [--write]
 
@@ -32,7 +32,7 @@ from seg_ros.core.image.camera_image import resized
 from seg_ros.core.image.upsample import Upsampler
 from seg_ros.core.parameters.node_config import NodeConfig
 from seg_ros.inference.base import InferenceBackend
-from seg_ros.inference.engine import load_engine
+from seg_ros.inference.engine import CPU_INT8_FILE, load_engine
 from seg_ros.inference.onnx.contract import logits_only, read_model
 from seg_ros.inference.registry import create_backend
 from training.classes import ROAD_SCENE, ClassTable, classes_of
@@ -115,11 +115,16 @@ class OnnxLabels:
         self.upsampler: Upsampler | None = None
         self.infer_s: list[float] = []
 
-    def __call__(self, image: Image) -> Image:
+    def logits(self, image: Image) -> NDArray[np.float32]:
+        """[C,h,w] of one picture."""
         scaled = resized(image, self.size_wh)
         begin = time.perf_counter()
         logits = self.session.run(['logits'], {'image': scaled[None]})[0][0]
         self.infer_s.append(time.perf_counter() - begin)
+        return np.asarray(logits)
+
+    def __call__(self, image: Image) -> Image:
+        logits = self.logits(image)
         if self.upsampler is None:
             self.upsampler = Upsampler(logits.shape, self.size_wh)
         labels = self.upsampler.labels(logits)
@@ -150,12 +155,17 @@ def ways_through(
     yield '', OnnxLabels(engine / 'model.onnx', threads)
     if (engine / 'model.int8.onnx').exists():
         yield ' int8', OnnxLabels(engine / 'model.int8.onnx', threads)
-    try:
-        chosen = create_backend('openvino', load_engine(engine), threads=threads, precision='bf16')
-    except BackendUnavailable as error:
-        print(f'No rows in bf16: {error}')
-        return
-    yield ' openvino bf16', BackendLabels(chosen.backend)
+    for precision in ('int8', 'bf16'):
+        if precision == 'int8' and not (engine / CPU_INT8_FILE).exists():
+            continue
+        try:
+            chosen = create_backend(
+                'openvino', load_engine(engine), threads=threads, precision=precision
+            )
+        except BackendUnavailable as error:
+            print(f'No rows in {precision} through OpenVINO: {error}')
+            continue
+        yield f' openvino {precision}', BackendLabels(chosen.backend)
 
 
 def evaluate(

@@ -20,8 +20,9 @@ KEPT = (
 BEYOND = ('people ≥ 40 px', '20–40 px', 'phantoms', 'lane recall')
 LOG_ROWS = 24
 MEASURED = """\
-Through ONNX Runtime (rows "openvino bf16": through OpenVINO in bf16), as the node runs it:
-`python -m training.evaluate`. mIoU is over the classes that occur, lane markings counted as road;
+Through ONNX Runtime (rows "openvino": through OpenVINO), as the node runs it:
+`python -m training.evaluate`. Rows "int8" are of the form for TensorRT, "openvino int8" of that
+for CPUs. mIoU is over the classes that occur, lane markings counted as road;
 the lane IoU on CamVid is against the soft lane labels at 0.5, which are no human's. None of these
 images were trained on, and int8 was calibrated on none; a set that is also among the config's
 validation was selected on.
@@ -67,6 +68,12 @@ def write_card(
         f'{training["steps"]} steps of {config["batch"]} crops from {", ".join(training["data"])} '
         f'by `{config_path}` (seed {config["seed"]}).'
     )
+    if moved := training.get('offsets'):
+        nats = ', '.join(f'{name} {value:+.2f}' for name, value in moved['nats'].items())
+        origin += (
+            f' The scores of the classes are moved by {nats} (`training.prior`, on '
+            f'{", ".join(moved["found_on"])}).'
+        )
     licence = f'Licence: {spec.get("licence", "unknown")}.'
     if seen := spec.get('training_data'):
         licence += f' Training data: {seen}.'

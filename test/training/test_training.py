@@ -114,9 +114,10 @@ def test_own_images_and_masks_become_an_engine_that_finds_the_crate(
     assert on_cpu['iou']['crate'] > plain['iou']['crate'] - 0.05
 
     ways = dict(ways_through(engine))
-    assert list(ways) == ['', ' int8', *([' openvino bf16'] if bf16_instructions() else [])]
+    bf16 = [' openvino bf16'] if bf16_instructions() else []
+    assert list(ways) == ['', ' int8', ' openvino int8', *bf16]
     for way, labels_of in ways.items():
-        expected = small if way == ' int8' else plain
+        expected = {' int8': small, ' openvino int8': on_cpu}.get(way, plain)
         iou = evaluate(labels_of, unseen, CLASSES)['iou']['crate']
         assert iou == pytest.approx(expected['iou']['crate'], abs=0.02)
 
@@ -202,6 +203,56 @@ def test_the_schedule_goes_by_steps_or_ends_by_the_clock() -> None:
     assert train.Schedule(config, 60, 0.6, minutes=1e9).progress(60) == pytest.approx(0.6)
 
 
+def test_two_runs_that_decode_one_set_at_once_both_have_it_whole(
+    own_config: dict[str, object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = own_config['sources'][0]
+    others = []
+    save = np.save
+
+    def save_after_the_other_run(path: Path, pixels: np.ndarray) -> None:
+        if not others:
+            others.append(None)
+            others[0] = data.load(source)  # begins and ends while this one writes
+            others.append(Path(others[0].images[0].base.filename).stat())
+        save(path, pixels)
+
+    monkeypatch.setattr(data.np, 'save', save_after_the_other_run)
+    own = data.load(source)
+    other, then = others
+    mapped = Path(other.images[0].base.filename)
+    now = mapped.stat()
+    assert (now.st_ino, now.st_mtime_ns) == (then.st_ino, then.st_mtime_ns)  # never written again
+    for a, b in zip(own.images, other.images, strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert [folder.name for folder in data.CACHE.iterdir()] == [mapped.parent.name]
+
+
+def test_a_picture_more_in_a_folder_is_seen_by_the_next_run(
+    own_config: dict[str, object], tmp_path: Path
+) -> None:
+    source = own_config['sources'][0]
+    before = len(data.load(source))
+    image, labels = warehouse(99)
+    cv2.imwrite(str(tmp_path / 'images' / '99.png'), image)
+    cv2.imwrite(str(tmp_path / 'masks' / '99.png'), labels)
+    assert len(data.load(source)) == before + 1
+
+
+def test_a_set_of_boxes_is_another_when_the_masks_below_it_change(
+    own_config: dict[str, object], tmp_path: Path
+) -> None:
+    row = {'of': own_config['sources'][0], 'classes': ['vehicle']}
+    before = data.fingerprint('from_boxes', row)
+    cv2.imwrite(str(tmp_path / 'masks' / '0.png'), warehouse(98)[1])
+    assert data.fingerprint('from_boxes', row) != before
+
+
+def test_the_sets_to_select_and_test_on_are_decoded_before_the_runs_begin() -> None:
+    rows = {'sources': [{'name': 'a'}], 'validation': {'name': 'b'}, 'evaluation': [{'name': 'c'}]}
+    assert [row['name'] for row in data.all_sets(rows)] == ['a', 'b', 'c']
+
+
 def test_two_sets_of_synthetic_drives_with_other_seeds_share_no_picture() -> None:
     first, second = (
         list(data.synthetic(scenes=1, first_seed=seed, frames=1, size_wh=(96, 54)))
@@ -226,6 +277,9 @@ def test_the_model_card_holds_what_was_measured(tmp_path: Path) -> None:
     row = {'images': 3, 'miou': 0.5, 'pixel_accuracy': 0.75, 'network_size': [64, 48]}
     people = {'people_found': {'40_px_and_more': 0.9}, 'phantoms_per_picture': 0.25}
     results = {'unseen': {**row, **people, 'iou': {'road': 0.625}}}
+    spec = yaml.safe_load((tmp_path / 'spec.yaml').read_text())
+    spec['training']['offsets'] = {'nats': {'road': -0.35, 'sky': 0.1}, 'found_on': ['halls']}
+    (tmp_path / 'spec.yaml').write_text(yaml.safe_dump(spec))
     write_metrics(tmp_path, 'my.yaml', results)
     write_card(tmp_path, str(tmp_path / 'config.yaml'), results, run=tmp_path, beside=tmp_path)
     assert yaml.safe_load((tmp_path / 'spec.yaml').read_text())['metrics']['unseen']['miou'] == 0.5
@@ -233,6 +287,7 @@ def test_the_model_card_holds_what_was_measured(tmp_path: Path) -> None:
     assert '| unseen | 3 | 64x48 | 50.00 | 75.00 |' in card
     assert '62.5' in card
     assert '| 90.0 |  | 0.25 |  |' in card
+    assert 'moved by road -0.35, sky +0.10 (`training.prior`, on halls).' in card
     assert 'Licence: free for robots. Training data: road; pretraining: none.' in card
     assert 'A toy.' in card
     assert f'Rows "of {tmp_path.name}": For robots.' in card

@@ -79,15 +79,18 @@ class LabelFigures:
         self._count_lane(np.isin(truth, self.lane), np.isin(predicted, self.lane), known)
 
     def _count_found(self, true: Blobs, seen: Blobs) -> None:
-        seen_area = np.bincount(seen.numbers.ravel(), minlength=len(seen.heights_px) + 1)
-        for number, height_px in enumerate(true.heights_px, 1):
+        # how many pixels each true blob shares with each seen one, in one pass
+        columns = len(seen.heights_px) + 1
+        pairs = true.numbers.ravel() * columns + seen.numbers.ravel()
+        shared = np.bincount(pairs, minlength=(len(true.heights_px) + 1) * columns)
+        shared = shared.reshape(-1, columns)
+        union = shared.sum(1, keepdims=True) + shared.sum(0) - shared
+        hit = (shared[:, 1:] >= FOUND_IOU * union[:, 1:]).any(1)
+        for height_px, is_found in zip(true.heights_px, hit[1:], strict=True):
             for name, (least, below) in HEIGHTS_PX.items():
                 if least <= height_px < below:
-                    inside = true.numbers == number
-                    shared = np.bincount(seen.numbers[inside], minlength=len(seen_area))
-                    union = inside.sum() + seen_area - shared
                     self.there[name] += 1
-                    self.found[name] += bool((shared[1:] >= FOUND_IOU * union[1:]).any())
+                    self.found[name] += bool(is_found)
 
     def _count_phantoms(
         self, people: NDArray[np.bool_], seen: Blobs, known: NDArray[np.bool_]
