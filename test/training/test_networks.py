@@ -66,6 +66,26 @@ def test_logits_sit_at_the_same_place_whatever_the_image_size() -> None:
     assert float(difference) < 0.05 * float(whole.abs().max())
 
 
+def test_hypercolumns_are_a_layer_over_the_features_of_all_strides_side_by_side() -> None:
+    module = network('hypercolumns')
+    x = torch.randn(1, 3, 96, 64)  # no stride rounds
+    with torch.no_grad():
+        features = module.encoder(x)
+        column = torch.cat(
+            [
+                torch.nn.functional.interpolate(
+                    feature, (24, 16), mode='bilinear', align_corners=False
+                )
+                for feature in features
+            ],
+            1,
+        )
+        weight = torch.cat([layer.weight for layer in module.columns], 1)
+        hidden = torch.nn.functional.conv2d(column, weight)
+        expected = module.classify(module.norm(hidden))
+        assert torch.allclose(module(x), expected, atol=1e-4)
+
+
 def test_confidence_is_the_share_of_the_winner() -> None:
     class Constant(torch.nn.Module):
         def forward(self, x: torch.Tensor) -> torch.Tensor:

@@ -184,6 +184,18 @@ def test_a_lane_marking_beside_the_pavement_is_a_kerb() -> None:
     assert found.tolist() == [10]
 
 
+def test_of_drives_every_nth_picture_can_be_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / 'train').mkdir()
+    for index in range(5):
+        (tmp_path / 'train' / f'{index}.avif').touch()
+    monkeypatch.setattr(data, 'rgb_of_file', lambda _: np.zeros((4, 4, 3), np.uint8))
+    monkeypatch.setattr(data, 'labels_of_file', lambda _: np.zeros((4, 4), np.uint8))
+    pictures = data.camvid(str(tmp_path), ['train'], lanes=False, every=2)
+    assert [name for name, *_ in pictures] == ['0', '2', '4']
+
+
 def test_a_missing_mask_is_named(tmp_path: Path) -> None:
     cv2.imwrite(str(tmp_path / 'one.png'), np.zeros((8, 8, 3), np.uint8))
     with pytest.raises(FileNotFoundError, match=r'one\.png has no mask'):

@@ -11,6 +11,7 @@ from torch import nn
 from training.models.deeplab import DeepLab
 from training.models.fast_scnn import FastScnn
 from training.models.fcn import Fcn
+from training.models.hypercolumns import Hypercolumns
 from training.models.roadseg import RoadSeg
 from training.models.segnet import SegNet
 from training.models.two_branch import TwoBranch
@@ -26,6 +27,7 @@ MODELS: dict[str, type[nn.Module]] = {
     'deeplab': DeepLab,
     'fast_scnn': FastScnn,
     'two_branch': TwoBranch,
+    'hypercolumns': Hypercolumns,
 }
 
 
