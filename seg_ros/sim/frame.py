@@ -78,6 +78,8 @@ class SimFrame:
             of the pixel sees, not anti-aliased. Grass and fields are ``tree`` (vegetation, as in
             CamVid); zebra stripes are ``road``, so that ``lane_marking`` means a line along a
             lane; a railing counts as ``fence`` with the gaps between its bars.
+        codes: The same, with a number of its own for everybody: from ``FIRST_PERSON_CODE`` on each
+            person on foot, from ``FIRST_CYCLIST_CODE`` on each cyclist.
         stamp_ns: Simulated time, 0 at the start.
         ego: The vehicle.
         lane_centre: Middle of the lane that the vehicle is in, every 0.5 m from the vehicle to
@@ -93,6 +95,7 @@ class SimFrame:
 
     image: NDArray[np.uint8]
     labels: NDArray[np.uint8]
+    codes: NDArray[np.uint8]
     stamp_ns: int
     ego: EgoState
     lane_centre: Path

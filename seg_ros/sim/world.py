@@ -135,6 +135,7 @@ class World:
         return SimFrame(
             image=picture.image,
             labels=picture.labels,
+            codes=picture.codes,
             stamp_ns=self._stamp_ns,
             ego=self.ego,
             lane_centre=self._path(centre_d),

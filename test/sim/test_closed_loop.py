@@ -27,6 +27,7 @@ def frame(
     return SimFrame(
         image=np.zeros((1, 1, 3), np.uint8),
         labels=np.zeros((1, 1), np.uint8),
+        codes=np.zeros((1, 1), np.uint8),
         stamp_ns=0,
         ego=EgoState(s_m, 0.0, 0.0, speed_mps, 0.0, s_m),
         lane_centre=middle,

@@ -9,6 +9,7 @@ from seg_ros.core.geometry.camera import Camera
 from seg_ros.sim import SCENARIOS, CrossingEvent, SceneConfig, World
 from seg_ros.sim import classes as sim
 from seg_ros.sim.labels.renderer import LabelWorld
+from seg_ros.sim.paint.canvas import FIRST_CYCLIST_CODE, FIRST_PERSON_CODE
 
 SMALL = replace(SCENARIOS['empty'], size_wh=(320, 180))
 CROSSING = replace(
@@ -39,6 +40,20 @@ def test_somebody_who_crosses_is_painted_where_it_stands() -> None:
     assert abs(rows.min() - head[1]) < 2.0
     assert abs(columns.mean() - foot[0]) < 2.5
     assert person.bbox == (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1)
+
+
+def test_everybody_has_a_code_where_the_labels_say_people() -> None:
+    event = CROSSING.crossing_events[0]
+    pair = replace(CROSSING, crossing_events=(event, replace(event, at_m=event.at_m + 3.0)))
+    for make in (LabelWorld, World):
+        frame = after(make(pair), 2.5).render()
+        seen = [person for person in frame.people if person.visible_share > 0.0]
+        assert len(seen) == 2
+        walks = (frame.codes >= FIRST_PERSON_CODE) & (frame.codes < FIRST_CYCLIST_CODE)
+        assert (walks == (frame.labels == sim.PEDESTRIAN)).all()
+        assert len(np.unique(frame.codes[walks])) == 2
+        others = ~walks & (frame.codes < FIRST_CYCLIST_CODE)
+        assert (frame.codes[others] == frame.labels[others]).all()
 
 
 def test_truth_and_ground_are_those_of_the_full_picture() -> None:

@@ -123,7 +123,8 @@ class LabelRenderer:
             person_id: Sighting(_visible_share(codes, figure), figure.bbox)
             for person_id, figure in figures.items()
         }
-        return Picture(self._black, np.asarray(cv2.LUT(codes, self._classes)), sightings)
+        labels = np.asarray(cv2.LUT(codes, self._classes))
+        return Picture(self._black, labels, codes, sightings)
 
     def _standing(self, codes: Codes, view: View, blocks: list[Block]) -> Iterator[_Thing]:
         for block in blocks:

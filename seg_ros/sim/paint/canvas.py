@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ['FIRST_CYCLIST_CODE', 'FIRST_PERSON_CODE', 'Canvas', 'Sprite']
+__all__ = ['FIRST_CYCLIST_CODE', 'FIRST_PERSON_CODE', 'LAST_CODE', 'Canvas', 'Sprite']
 
 FIRST_PERSON_CODE = 16
 FIRST_CYCLIST_CODE = 200

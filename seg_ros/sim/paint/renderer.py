@@ -60,10 +60,11 @@ class Sighting:
 
 @dataclass(frozen=True)
 class Picture:
-    """Image, labels, and the people in it by their ids."""
+    """Image, labels, the codes behind them (`Canvas`), and the people in it by their ids."""
 
     image: NDArray[np.uint8]
     labels: NDArray[np.uint8]
+    codes: NDArray[np.uint8]
     sightings: dict[int, Sighting]
 
 
@@ -129,7 +130,8 @@ class Renderer:
         if self._light.lamps_lit:
             self._glow(brush, blocks, traffic)
         labels, sightings = _resolve(canvas, drawn)
-        return Picture(self._sensor.expose(canvas.image, frame), labels, sightings)
+        image = self._sensor.expose(canvas.image, frame)
+        return Picture(image, labels, canvas.codes, sightings)
 
     def _shade(self, view: View, blocks: list[Block], traffic: Traffic) -> Shade:
         shade = Shade(view, self._light, self._road, self._profile, self._ground.first_row)

@@ -26,7 +26,7 @@ def frame(x_m: float = 10.0, y_m: float = 2.0) -> Any:
     labels = np.zeros((180, 320), np.uint8)
     nothing: Any = None
     return SimFrame(
-        nothing, labels, 0, nothing, CENTRE, CENTRE, CENTRE, 3.5, 0.0, 0.0, (person,), ()
+        nothing, labels, labels, 0, nothing, CENTRE, CENTRE, CENTRE, 3.5, 0.0, 0.0, (person,), ()
     )
 
 
