@@ -80,7 +80,7 @@ class OwnVehicle:
         if self._looks < LOOKS:
             return
         of_mean = cv2.absdiff(self._sum[1:], self._sum[:-1]) / LOOKS
-        self._judge(of_mean, self._steps / LOOKS, most)
+        self._judge(of_mean, self._steps / np.float32(LOOKS), most)
         self._begin()
 
     def _begin(self) -> None:
