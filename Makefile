@@ -16,7 +16,7 @@ PICTURES := out/pictures/city_crossings
 ENGINE ?=
 ARGS ?=
 
-.PHONY: help venv demo pictures docs test test-kilted test-training check format bench faults soak mutants coverage fuzz replay build engine gpu-check clean
+.PHONY: help venv demo pictures docs test test-kilted test-oldest test-training check format bench faults soak mutants coverage fuzz replay build engine gpu-check clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -68,6 +68,9 @@ test: $(READY)  ## run all tests
 
 test-kilted:  ## run the node's tests on ROS 2 Kilted, the stand-in for newer rclpy
 	$(MAKE) test DISTRO=kilted ARGS='$(or $(ARGS),test/ros)'
+
+test-oldest:  ## core and inference on Python 3.10 with SETS='numpy1.21 numpy1.26 numpy2'
+	OLDEST_PYTHON='$(OLDEST_PYTHON)' ARGS='$(ARGS)' bash .ci/test-oldest $(SETS)
 
 $(TRAINING)/.ready: training/install.sh training/requirements.txt
 	PYTHON=$(PYTHON) training/install.sh $(TRAINING)

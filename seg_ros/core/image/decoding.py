@@ -48,6 +48,7 @@ ENCODINGS = {1: 'mono', 3: 'bgr', 4: 'bgra'}  # by channels, as OpenCV decodes
 
 JPEG_SCAN = b'\xff\xda'
 JPEG_END = b'\xff\xd9'
+READ_LATELY = {'avif': '4.9', 'gif': '4.11'}  # by OpenCV; Ubuntu 22.04 has 4.5.4
 PNG_HEAD_BYTES, PNG_CHUNK_BYTES = 8, 12
 PNG_END = b'IEND'
 
@@ -292,6 +293,12 @@ def _decoded(file: bytes, what: str, kinds: tuple[str, ...], max_pixels: int) ->
     if not _is_complete(file, said.kind):
         raise _broken(what, f'its end is missing after {len(file)} bytes')
     picture = _imdecode(file)
+    if picture is None and said.kind in READ_LATELY:
+        raise FrameError(
+            'compressed_broken',
+            f'{what} is broken, or OpenCV {cv2.__version__} does not know {said.kind}, which it '
+            f'reads from {READ_LATELY[said.kind]} on: save it as png, or take a newer OpenCV.',
+        )
     if picture is None or (said.kind == 'jpeg' and _has_missing_end(file, picture)):
         raise _broken(what, f'its {len(file)} bytes cannot be decoded to the end')
     return picture

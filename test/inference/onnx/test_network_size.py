@@ -169,6 +169,7 @@ def test_every_shipped_engine_takes_other_sizes_and_comes_back_the_same(
 def test_the_backends_of_the_cpu_run_at_the_size_that_is_asked(
     backend: str, tmp_path: Path
 ) -> None:
+    pytest.importorskip(backend)
     folder = write_engine(tmp_path / 'tiny', exported((64, 32)))
     engine = load_engine(folder, network_size='104x56')
     made = create_backend(backend, engine, threads=1, precision='fp32').backend
