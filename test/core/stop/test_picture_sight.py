@@ -16,7 +16,13 @@ from seg_ros.core.errors import ConfigurationError
 from seg_ros.core.stop.config import StopConfig
 from seg_ros.core.stop.domain import Domain
 from seg_ros.core.stop.picture_sight import PictureSight, nothing_shown
-from seg_ros.core.stop.picture_statistics import BANDS, HALF_WH, STATISTICS, StatisticsOfPictures
+from seg_ros.core.stop.picture_statistics import (
+    BANDS,
+    HALF_WH,
+    STATISTICS,
+    StatisticsOfPictures,
+    _noise,
+)
 from seg_ros.core.types import NetworkView
 from test.core.stop.street_pictures import Picture, street, with_noise
 from test.people_scene import LABEL_MAP, ROAD, SIZE_WH, empty_road
@@ -236,3 +242,7 @@ def test_a_domain_that_cannot_be_read_says_how_to_measure_it(wrong: dict[str, ob
 def test_the_bands_of_a_picture_are_all_of_its_rows_once() -> None:
     rows = [row for band in BANDS.values() for row in range(band.start, band.stop)]
     assert rows == list(range(HALF_WH[1]))
+
+
+def test_a_picture_that_is_too_small_for_a_gradient_has_no_noise() -> None:
+    assert _noise(np.zeros((2, 2, 3), np.uint8)) == 0.0

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from seg_ros.core.errors import ConfigurationError
 from seg_ros.core.stop.config import StopConfig
 from seg_ros.core.stop.zones import (
+    ARC_STEP_M,
     CorridorZone,
     ImageZone,
     Motion,
@@ -157,3 +158,12 @@ def test_the_default_image_zone_of_a_level_camera_ends_behind_the_stopping_dista
 
     assert [holds(x) for x in (5.0, 0.5 * needed_m, needed_m)] == [True, True, True]
     assert not holds(2.0 * needed_m)
+
+
+@pytest.mark.parametrize('length_m', [0.7, 3.3, 20.0])
+def test_the_way_ahead_in_a_turn_has_a_point_every_step_to_its_end(length_m: float) -> None:
+    way = arc_ahead(length_m, Motion(0, 2.0, 0.1))
+    steps_m = np.hypot(*np.diff(way, axis=0).T)
+    assert steps_m.max() <= ARC_STEP_M
+    assert steps_m.sum() == pytest.approx(length_m, rel=0.01)
+    assert np.hypot(*way[0]) == 0.0
