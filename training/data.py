@@ -31,6 +31,7 @@ from seg_ros.recordings.image_file import (
 from training.classes import LANE, ROAD, ROAD_SCENE, UNLABELLED, class_id
 from training.config import read_config
 from training.labelled_set import Image, LabelledSet
+from training.people import people
 
 __all__ = ['camvid', 'folder', 'labelled', 'load', 'synthetic']
 
@@ -279,6 +280,7 @@ READERS: dict[str, Callable[..., Iterator[Sample]]] = {
     'folder': folder,
     'synthetic': synthetic,
     'from_boxes': from_boxes,
+    'people': people,
 }
 
 
