@@ -36,6 +36,7 @@ from training.classes import LANE, ROAD, ROAD_SCENE, UNLABELLED, class_id
 from training.config import read_config
 from training.labelled_set import Image, LabelledSet
 from training.outside import any_camera, paint_arrow
+from training.people import people
 
 __all__ = ['camvid', 'folder', 'labelled', 'load', 'synthetic']
 
@@ -297,6 +298,7 @@ READERS: dict[str, Callable[..., Iterator[Sample]]] = {
     'folder': folder,
     'synthetic': synthetic,
     'from_boxes': from_boxes,
+    'people': people,
 }
 
 

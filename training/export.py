@@ -29,16 +29,20 @@ from training import models
 from training.classes import UNLABELLED, classes_of
 from training.normalise import MEAN, STD
 
-__all__ = ['Deployment', 'export_onnx', 'load_checkpoint', 'write_spec']
+__all__ = ['INSTANCES', 'Deployment', 'export_onnx', 'load_checkpoint', 'write_spec']
 
 OPSET = 17  # TensorRT 10 and every supported ONNX Runtime and OpenVINO read it
 OUTPUTS = ['logits', 'label', 'confidence']
+INSTANCES = 'instances'  # optional: centres and offsets (training.instances), [N,3,h,w]
 MIN_AGREEMENT = 0.999  # of the pixels; the others lie where two scores are equal but for rounding
 MIN_HALF_ELEMENTS = 256  # smaller tensors stay float: nothing to save
 
 
 class Deployment(nn.Module):
-    """uint8 [N,H,W,3] RGB to logits, label and confidence: all that a robot needs."""
+    """uint8 [N,H,W,3] RGB to logits, label and confidence: all that a robot needs.
+
+    Of a network that gives more than logits, the rest follows as it is (`INSTANCES`).
+    """
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
@@ -46,15 +50,16 @@ class Deployment(nn.Module):
         self.register_buffer('mean', torch.tensor(MEAN).view(1, 3, 1, 1))
         self.register_buffer('scale', 1 / torch.tensor(STD).view(1, 3, 1, 1))
 
-    def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(self, image: Tensor) -> tuple[Tensor, ...]:
         # TensorRT wants the cast before the transpose
         x = (image.float().permute(0, 3, 1, 2) - self.mean) * self.scale
-        logits = self.network(x)
+        told = self.network(x)
+        logits, *more = told if isinstance(told, tuple) else (told,)
         factor = float(int(image.shape[1]) // int(logits.shape[2]))
         label = enlarged(logits, factor).argmax(1).to(torch.uint8)
         winner = logits.softmax(1).amax(1, keepdim=True)
         confidence = (enlarged(winner, factor)[:, 0] * 255 + 0.5).to(torch.uint8)
-        return logits, label, confidence
+        return (logits, label, confidence, *more)
 
 
 def enlarged(x: Tensor, factor: float) -> Tensor:
@@ -121,6 +126,7 @@ def export_onnx(
             f'{stride_x} and {stride_y}). '
             "Take a size whose sides are multiples of the logits' stride, 8 is always enough."
         )
+    outputs = [*OUTPUTS, INSTANCES][: len(shapes)]
     path.parent.mkdir(parents=True, exist_ok=True)
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')
@@ -131,8 +137,8 @@ def export_onnx(
             opset_version=OPSET,
             dynamo=False,
             input_names=['image'],
-            output_names=OUTPUTS,
-            dynamic_axes={name: {0: 'batch'} for name in ('image', *OUTPUTS)},
+            output_names=outputs,
+            dynamic_axes={name: {0: 'batch'} for name in ('image', *outputs)},
         )
     model = onnx.load(path)
     name_sizes(model, shapes)
@@ -208,7 +214,7 @@ def agreement(network: nn.Module, path: Path, images: NDArray[np.uint8]) -> floa
     session = onnxruntime.InferenceSession(str(path), providers=['CPUExecutionProvider'])
     (found,) = session.run(['label'], {'image': images})
     with torch.no_grad():
-        _, expected, _ = Deployment(network).eval()(torch.from_numpy(images))
+        _, expected, *_ = Deployment(network).eval()(torch.from_numpy(images))
     return float((found == expected.numpy()).mean())
 
 

@@ -96,6 +96,19 @@ class RoadSeg(nn.Module):
         self.auxiliary = nn.ModuleList(nn.Conv2d(w, classes, 1) for w in widths[1:])
 
     def forward(self, x: Tensor) -> Tensor | list[Tensor]:
+        stem, outputs = self.decoded(x)
+        y = outputs[-1]
+        if self.detail is not None:
+            y = torch.cat([y, self.detail(stem)], 1)
+        logits = self.classify(self.dropout(y))
+        if not self.training:
+            return logits
+        return [logits] + [
+            head(out) for head, out in zip(reversed(self.auxiliary), outputs[:-1], strict=True)
+        ]
+
+    def decoded(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """What the stem sees, and the decoder's maps, the deepest stride first."""
         stem, *features = self.encoder(x, stem=True)
         features = features[-len(self.lateral) - 1 :]
         y = self.context(features[-1])
@@ -111,11 +124,4 @@ class RoadSeg(nn.Module):
             skip = lateral(feature)
             y = blend(fuse(double_and_crop(narrow(y), skip), skip))
             outputs.append(y)
-        if self.detail is not None:
-            y = torch.cat([y, self.detail(stem)], 1)
-        logits = self.classify(self.dropout(y))
-        if not self.training:
-            return logits
-        return [logits] + [
-            head(out) for head, out in zip(reversed(self.auxiliary), outputs[:-1], strict=True)
-        ]
+        return stem, outputs
