@@ -303,8 +303,20 @@ def test_refinement_drops_and_adds_segments_by_the_coarse_mask() -> None:
     drawn[4] = [0.9, 0.8, 0.1, 0.1]  # the region has 0 and 2; the mask says 0 and 1
     by_mask = sds.Refinement(np.array([10.0, 0.0, 0.0]), -5.0)
     refined = by_mask.members(drawn, regions.members)
-    assert refined[4].tolist() == [True, True, False, False]
-    assert (refined[:4] == np.eye(4, dtype=bool)).all()  # every pixel stays in some region
+    assert (refined[4] > 0).tolist() == [True, True, False, False]
+    assert refined[4, 0] > refined[4, 1] > 0.9
+    assert ((refined[:4] > 0) == np.eye(4, dtype=bool)).all()  # every pixel stays in some region
+
+
+def test_a_region_that_may_have_a_pixel_yields_to_one_that_has_it() -> None:
+    regions = quarters()
+    scores = np.tile(np.array([[0.0, 0.1]], np.float32), (6, 1))
+    scores[1], scores[4] = [0.7, 0.0], [0.0, 0.9]
+    members = regions.members.astype(np.float64)
+    members[4, 1] = 0.6  # 0.9 times 0.6 is less than 0.7
+    labels = labelling.labels_of_regions(regions.segments, members, scores)
+    assert labels[0, 15] == 0
+    assert labels[0, 0] == 1
 
 
 def test_a_coarse_mask_is_zero_outside_its_box() -> None:

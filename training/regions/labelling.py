@@ -48,17 +48,19 @@ def blobs_of(labels: Image, things: Sequence[int]) -> list[Blob]:
 
 def labels_of_regions(
     segments: NDArray[np.int32],
-    members: NDArray[np.bool_],
+    members: NDArray[np.bool_] | NDArray[np.floating[Any]],
     scores: NDArray[np.floating[Any]],
 ) -> Image:
     """Each pixel gets the class of the highest-scoring region that has it.
 
     Args:
         segments: [h,w].
-        members: [regions, segments], which of them a region has; each must be in one.
+        members: [regions, segments], which of them a region has, or with which probability; its
+            score counts as much. Each segment must be in a region.
         scores: [regions, classes].
     """
-    best = np.where(members, scores.max(1)[:, None], -np.inf).argmax(0)
+    claims = np.where(members > 0, members * scores.max(1)[:, None], -np.inf)
+    best = claims.argmax(0)
     return np.asarray(scores.argmax(1)[best].astype(np.uint8)[segments])
 
 

@@ -203,11 +203,19 @@ class Refinement(NamedTuple):
     weights: NDArray[np.float64]
     bias: float
 
-    def members(self, drawn: NDArray[np.float64], members: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """Bool [regions, segments]; a segment always stays in the region that is it alone."""
+    def members(
+        self, drawn: NDArray[np.float64], members: NDArray[np.bool_]
+    ) -> NDArray[np.float64]:
+        """[regions, segments]: probability that a segment belongs; 0 where it rather does not.
+
+        A segment always stays in the region that is it alone. A probability and no yes: the
+        surest region would else take what is only likely to be its own from those that have it.
+        """
         values = evidence(drawn, members) @ self.weights + self.bias
+        chances = 1 / (1 + np.exp(-values))
         alone = members & (members.sum(1, keepdims=True) == 1)
-        return np.asarray((values > np.log(THRESHOLD / (1 - THRESHOLD))) | alone)
+        kept = np.where(chances > THRESHOLD, chances, 0.0)
+        return np.asarray(np.where(alone, np.maximum(chances, THRESHOLD), kept))
 
 
 def evidence(drawn: NDArray[np.float64], members: NDArray[np.bool_]) -> NDArray[np.float64]:
