@@ -153,7 +153,8 @@ class BagRecording(Recording):
         with self._reader() as reader:
             if not reader.is_any:
                 raise ConfigurationError(
-                    f'{self.path} cannot be read as a ROS bag: {" ".join(self.trouble)} Name the '
+                    f'{self.path} cannot be read as a ROS bag: '
+                    f'{" ".join(self.trouble) or "there is no file of one in it."} Name the '
                     'folder with its metadata.yaml, or a single .mcap, .db3 or ROS 1 .bag file.'
                 )
             self.begin_ns, self.end_ns = reader.begin_ns, reader.end_ns

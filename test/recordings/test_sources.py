@@ -246,7 +246,7 @@ def test_a_bag_without_images_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_is_no_bag_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match='cannot be read as a ROS bag'):
+    with pytest.raises(ConfigurationError, match='bag: there is no file of one in it'):
         opened('bag', tmp_path)
 
 

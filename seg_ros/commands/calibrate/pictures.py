@@ -6,6 +6,7 @@ from __future__ import annotations
 import argparse
 import logging
 import math
+import re
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -35,6 +36,7 @@ LOGGER = logging.getLogger(__name__)
 ASSUMED_FOV_DEG = 60.0  # across, of a lens that nobody knows: between a telephone and a webcam
 EXIF_BYTES = 128 << 10
 PAIR_M = 1.2  # between two pictures whose dashes are compared: less than half of a dash
+TOPIC = re.compile(r'(?:/[A-Za-z_]\w*)+', re.ASCII)  # a full name, as ROS allows it
 PHOTOGRAPHS = ('.jpg', '.jpeg')
 
 
@@ -78,12 +80,13 @@ def pictures_of(arguments: argparse.Namespace, progress: Progress) -> Pictures:
     way_m: Sequence[float] = ()
     if path.exists():
         name, images, lens, way_m = _recorded(path, arguments)
-    elif arguments.what.startswith('/'):
+    elif TOPIC.fullmatch(arguments.what):
         name, images, lens = _live(arguments.what, arguments, progress)
     else:
         raise ConfigurationError(
-            f'{arguments.what} is neither a file nor a folder, nor a topic (which begins with /). '
-            'Name a video, a folder of images, a bag, or the image topic of a camera.'
+            f'{arguments.what} is neither a file nor a folder, nor the name of a topic (which '
+            'begins with / and has no dots). Name a video, a folder of images, a bag, or the '
+            'image topic of a camera.'
         )
     if not images:
         raise ConfigurationError(f'{arguments.what} gave no picture.')

@@ -93,7 +93,7 @@ class FoxgloveServer:
                 name='seg_ros', host=host, port=port, context=self._context,
                 server_listener=_listener(sdk, self._asked),
             )  # fmt: skip
-        except (OSError, RuntimeError, ValueError) as error:
+        except (OSError, OverflowError, RuntimeError, ValueError) as error:
             msg = f'--foxglove {port}: cannot be served on ({error}). Take another port.'
             raise ConfigurationError(msg) from error
         self.address = f'ws://{host}:{self._server.port}'

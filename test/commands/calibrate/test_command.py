@@ -209,11 +209,12 @@ def test_an_engine_that_sees_no_lines_is_refused(
     assert 'no class with the role lane' in capsys.readouterr().err
 
 
+@pytest.mark.parametrize('what', ['nowhere.mp4', '/nowhere.mp4', '/no/such/drive-1', '/1st/topic'])
 def test_something_that_is_neither_file_nor_topic_is_refused(
-    capsys: pytest.CaptureFixture[str],
+    capsys: pytest.CaptureFixture[str], what: str
 ) -> None:
-    assert main(['calibrate', 'nowhere.mp4', '--height', '1.4']) == 1
-    assert 'neither a file nor a folder, nor a topic' in capsys.readouterr().err
+    assert main(['calibrate', what, '--height', '1.4']) == 1
+    assert 'neither a file nor a folder, nor the name of a topic' in capsys.readouterr().err
 
 
 def exif_jpeg(film_mm: int, order: str = '<') -> bytes:

@@ -144,6 +144,13 @@ def test_without_the_extra_it_says_what_to_install(monkeypatch: pytest.MonkeyPat
         FoxgloveServer('', '127.0.0.1', 0)
 
 
+@pytest.mark.parametrize('port', [70_000, -1])
+def test_a_port_that_cannot_be_is_refused_in_one_sentence(port: int) -> None:
+    pytest.importorskip('foxglove', reason="needs pip install '.[foxglove]'")
+    with pytest.raises(ConfigurationError, match=f'--foxglove {port}: .* Take another port'):
+        FoxgloveServer('', '127.0.0.1', port)
+
+
 @pytest.mark.parametrize(
     ('topic', 'node', 'image', 'shown'),
     [
