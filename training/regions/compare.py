@@ -402,7 +402,7 @@ def report(
         f'{" and ".join(row["name"] for row in shared["sources"])}, for networks and proposals of '
         f'{width}x{height}; region methods have the schedules of their rows in the config. '
         f'In %, the mean of {len(config["seeds"])} seeds on {first} ({images} images at '
-        'their own size, nothing was selected on them), ± how far one is off. Lane '
+        'their own size, no run was selected on them), ± how far one is off. Lane '
         'markings count as road in mIoU and have no border. Boundary F and pixels at borders: '
         'within 2 px at 360 rows. People found: those of 40 px and more at 360 rows. '
         'CPU ms is CPU time of one picture on one thread: networks through ONNX Runtime, what '
@@ -441,8 +441,8 @@ def curve_points(
 
 CURVE_KEYS: tuple[tuple[str, Callable[[Mapping[str, Any]], float | None]], ...] = (
     ('mIoU', lambda scores: scores['miou']),
-    ('pedestrian', lambda scores: scores['iou'].get('pedestrian')),
     ('vehicle', lambda scores: scores['iou'].get('vehicle')),
+    ('pedestrian', lambda scores: scores['iou'].get('pedestrian')),
     ('road', lambda scores: scores['iou'].get('road')),
 )
 
