@@ -264,7 +264,7 @@ def statistics_of(
                 seen_by.reset()
                 stop = seen_by.finish(seen).decisions.stop
                 is_refused = stop is not None and stop.kind in REASONS_OF_SIGHT
-            rows.append(Measured(statistics.values, *what, is_refused=is_refused))
+            rows.append(Measured(statistics.values, *what)._replace(is_refused=is_refused))
     return rows
 
 

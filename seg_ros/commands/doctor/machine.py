@@ -228,6 +228,13 @@ def engine_rows() -> Iterable[CheckResult]:
         yield _engine_row(name, folder)
 
 
+# Of an engine; said where nobody has measured it
+UNMEASURED = (
+    'no domain: fog, defocus or a room are no reason to stop (seg_ros calibrate-engine measures '
+    'it); '
+)
+
+
 def _engine_row(name: str, folder: Path) -> CheckResult:
     try:
         engine = load_engine(folder)
@@ -249,6 +256,6 @@ def _engine_row(name: str, folder: Path) -> CheckResult:
         True,
         f'{width}x{height}, {len(engine.label_map.classes)} classes, '
         f'{median(times_s) * 1e3:.1f} ms with {backend.name} ({backend.detail}); {chosen.reason}; '
-        f'{engine.origin}; {folder}',
+        f'{UNMEASURED if engine.domain is None else ""}{engine.origin}; {folder}',
         f'What is fastest here was not measured ({why}): seg_ros tune {name}' if why else '',
     )

@@ -33,7 +33,6 @@ LEAST_DEVIATION = 0.01  # of any statistic; one that never changed would divide 
 # The correlations of a few hundred pictures are noisy: they are drawn towards none by this part.
 # From 0.2 to 0.5 it matters little.
 SHRINKAGE = 0.3
-FAR = STATISTICS.index('far.confidence')
 LEAST_VARIANCE = 0.01  # of a scaled statistic; black pictures have some that are all the same
 
 
@@ -149,17 +148,6 @@ class Domain:
         scores = self.scores(values)
         most = int(np.argmax(scores))
         return Likeness(float(scores[most]), tuple(self.weights)[most])
-
-    def unsureness(self, values: ArrayLike) -> float:
-        """Returns how much less sure than usual the network is of what is around the horizon.
-
-        Of anything that is measured of its output, this told blind pictures of kinds that were
-        not measured best. In standard deviations of clean pictures; negative where it is surer.
-
-        Args:
-            values: The statistics of a picture.
-        """
-        return float((self.mean[FAR] - np.asarray(values)[FAR]) / self.deviation[FAR])
 
     @cached_property
     def _directions(self) -> Float64Array:

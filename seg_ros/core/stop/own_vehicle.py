@@ -3,7 +3,8 @@
 
 On a vehicle that moves everything in the picture moves, but for the vehicle. Its outline is where
 the brightness of neighbouring rows differs in the mean of many pictures as much as it does in each
-of them; of all else the mean is blurred. What it shows, reflections of the sky, does not matter.
+of them, thereabouts; of all else the mean is blurred, or spread over the rows between which it goes
+to and fro. What it shows, reflections of the sky, does not matter.
 
 What hides a part of the lens looks the same. So it is looked for in the lowest part of the picture
 only (``stop.max_own_vehicle``), taken for no ground, and all that is above must be seen as before.
@@ -27,7 +28,9 @@ LOOK_EVERY_S = 0.25  # at a walk, 1.5 m/s, the road moves by 2 rows of these
 # 20 s: longer than the shadow of a wall, or a line across the road, stays where it is
 LOOKS = 80
 LEAST_STEP = 4.0  # grey levels: an outline stands out from the noise, 1 of an area of 16 pixels
-STANDS = 0.7  # of the step of each picture that the mean has; of what moves it has about none
+MOVES = 0.7  # of the step of each picture that the mean has; of what moves it has about none
+STANDS = 0.5  # of the largest step of each picture within two rows: of one that sways, a fifth
+SWAY = np.ones((5, 1), np.uint8)
 MOST_STANDING = 0.25  # of the outlines above: horizon and lane borders; more, and nothing moves
 LEAST_OUTLINES = 200  # pixels above that have one: else nobody knows whether they move
 LEAST_WIDTH = 0.5  # of the columns: a line of paint or a pole is no vehicle
@@ -75,29 +78,36 @@ class OwnVehicle:
         small = cv2.resize(picture, LOOK_WH, interpolation=cv2.INTER_AREA)
         grey = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY).astype(np.float32)
         self._sum += grey
-        self._steps += cv2.absdiff(grey[1:], grey[:-1])
+        steps = cv2.absdiff(grey[1:], grey[:-1])
+        self._steps += steps
+        self._largest += cv2.dilate(steps, SWAY)
         self._looks += 1
         if self._looks < LOOKS:
             return
-        of_mean = cv2.absdiff(self._sum[1:], self._sum[:-1]) / LOOKS
-        self._judge(of_mean, self._steps / np.float32(LOOKS), most)
+        self._sum /= LOOKS
+        self._steps /= LOOKS
+        self._largest /= LOOKS
+        of_mean = np.asarray(cv2.absdiff(self._sum[1:], self._sum[:-1]), np.float32)
+        self._judge(of_mean, most)
         self._begin()
 
     def _begin(self) -> None:
         width, height = LOOK_WH
         self._sum = np.zeros((height, width), np.float32)
         self._steps = np.zeros((height - 1, width), np.float32)
+        self._largest = np.zeros_like(self._steps)
         self._looks = 0
 
-    def _judge(self, of_mean: Float32Array, of_each: Float32Array, most: float) -> None:
-        """Takes the steps from row to row of the mean picture, and the mean of those of each."""
-        is_outline = of_each >= LEAST_STEP
-        stands = is_outline & (of_mean >= STANDS * of_each)
+    def _judge(self, of_mean: Float32Array, most: float) -> None:
+        """Takes the steps from row to row of the mean picture."""
+        is_outline = self._steps >= LEAST_STEP
+        moves = of_mean < MOVES * self._steps
+        stands = is_outline & (of_mean >= STANDS * self._largest)
         first = int((1.0 - most) * LOOK_WH[1]) - BORDER_ROWS
         above = is_outline[:first]
         if above.sum() < LEAST_OUTLINES:
             return
-        if (stands[:first] & above).sum() > MOST_STANDING * above.sum():
+        if (above & ~moves[:first]).sum() > MOST_STANDING * above.sum():
             return  # nothing moves, and nothing is known
         outline = _outline(stands[first:])
         was, self._outline = self._outline, outline

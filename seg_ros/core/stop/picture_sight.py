@@ -70,17 +70,7 @@ class PictureSight:
                 f'that the engine knows may have, more than {config.domain_limit:.1f}: nothing '
                 'can be seen, or the network was not made for such a place',
             )
-        if fault := nothing_shown(statistics, config):
-            return fault
-        unsure = self._domain.unsureness(statistics.values)
-        if unsure <= config.max_unsureness:
-            return None
-        return Fault(
-            StopKind.OUT_OF_DOMAIN,
-            f'of what is around the horizon the network is less sure by {unsure:.1f} standard '
-            'deviations than in pictures that the engine knows, more than '
-            f'{config.max_unsureness:.1f}',
-        )
+        return nothing_shown(statistics, config)
 
 
 def nothing_shown(statistics: PictureStatistics, config: StopConfig) -> Fault | None:

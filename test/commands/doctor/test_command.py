@@ -437,6 +437,7 @@ def test_what_is_fastest_is_shown_where_it_was_measured_and_else_how_to_measure_
     monkeypatch.setattr(tensorrt_backend, 'version', unavailable)
     row = one(doctor_machine.engine_rows(), 'engine tiny')
     assert 'licence: unknown, its spec.yaml names none; training data: none' in row.value
+    assert 'no domain: fog, defocus or a room are no reason to stop' in row.value
     assert row.mark == 'hint'
     assert row.fix == (
         'What is fastest here was not measured (nothing was measured here yet): seg_ros tune tiny'

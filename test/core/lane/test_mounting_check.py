@@ -138,9 +138,9 @@ def test_the_stop_takes_no_metres_of_a_mounting_that_the_lane_contradicts() -> N
             decisions.look(view, stamp_ns)
             lane = decisions.find_lane(view, stamp_ns, stamp_ns)
             stops[-1].append(decisions.judge_people(view, stamp_ns, stamp_ns, lane).stop)
-    for stop in stops[3]:
-        assert stop is not None
-        assert (stop.kind, stop.guess) == (StopKind.CLEAR, '')
+    for early in stops[3]:
+        assert early is not None
+        assert (early.kind, early.guess) == (StopKind.CLEAR, '')
     guessed, required = stops[-1]
     assert guessed is not None
     assert required is not None

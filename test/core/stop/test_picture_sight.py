@@ -133,10 +133,10 @@ def of_another_length(picture: Picture) -> Picture:
 @pytest.mark.parametrize(
     ('change', 'kind', 'words'),
     [
-        (covered_below, 'no_detail', 'less than 3.0: covered'),
+        (covered_below, 'no_detail', 'less than 2.7: covered'),
         (one_colour_negative, 'colours_disagree', 'more than 0.60: noise'),
         (lambda _: NOISE, 'colours_disagree', 'more than 0.60: noise'),
-        (of_another_length, 'rows_shifted', 'more than -0.02'),
+        (of_another_length, 'rows_shifted', 'more than 0.00'),
     ],
 )
 def test_what_no_camera_shows_that_sees_a_road_is_found_without_any_domain(
@@ -166,20 +166,6 @@ def test_where_all_is_ground_nobody_asks_what_is_above() -> None:
     statistics = StatisticsOfPictures(LABEL_MAP).of(seen)
     assert np.isnan(statistics.rise)
     assert nothing_shown(statistics, CONFIG) is None
-
-
-def test_a_network_that_is_unsure_of_what_is_far_away_knows_no_such_pictures() -> None:
-    lax = replace(DOMAIN, weights={'fog': np.zeros(len(STATISTICS))})
-    sight = PictureSight(LABEL_MAP, lax)
-    assert sight.judge(view(street(7)), CONFIG) is None
-    unsure = view(street(7))
-    assert unsure.confidence is not None
-    unsure.confidence[100:240] = 90
-    fault = sight.judge(unsure, CONFIG)
-    assert fault is not None
-    assert fault.kind == 'out_of_domain'
-    assert 'of what is around the horizon the network is less sure by' in fault.reason
-    assert sight.judge(unsure, replace(CONFIG, max_unsureness=100.0)) is None
 
 
 def test_one_odd_picture_is_no_fault_and_half_a_second_of_them_is_one() -> None:
