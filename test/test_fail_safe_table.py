@@ -51,6 +51,9 @@ TESTS: dict[str, dict[str, tuple[str, ...]]] = {
         TABLE: ('calibration is required and missing',),
         GEOMETRY: ('test_the_vehicle_stops_when_tf_is_lost',),
     },
+    'the painted lines disprove the mounting': {
+        TABLE: ('the lines disprove a mounting that is required',)
+    },
     'a CameraInfo that cannot be of the image': {
         TABLE: ('the CameraInfo is of another image',),
         GEOMETRY: (
@@ -75,6 +78,18 @@ TESTS: dict[str, dict[str, tuple[str, ...]]] = {
     },
     'the zone is noise, or white': {TABLE: ('the picture is noise', 'the sun blinds the zone')},
     'the picture is more like blind ones': {
+        TABLE: ('test_the_vehicle_stops_where_the_engine_knows_no_such_pictures',)
+    },
+    'the ground ahead has no detail': {
+        TABLE: ('test_the_vehicle_stops_where_the_engine_knows_no_such_pictures',)
+    },
+    'the colours show different things': {
+        TABLE: ('test_the_vehicle_stops_where_the_engine_knows_no_such_pictures',)
+    },
+    'rows go on as well when they are shifted': {
+        TABLE: ('test_the_vehicle_stops_where_the_engine_knows_no_such_pictures',)
+    },
+    'sky and buildings are not above the ground': {
         TABLE: ('test_the_vehicle_stops_where_the_engine_knows_no_such_pictures',)
     },
     'the same picture again and again': {

@@ -112,8 +112,8 @@ def report(rows: Sequence[Row], config: Mapping[str, Any]) -> str:
         f'of {shared["batch"]} crops of {crop_w}x{crop_h} from ImageNet weights, IoU of people in '
         f'% on {shown}, which nothing was trained or selected on; mean of {len(config["seeds"])} '
         'seeds, and half of what they are apart. "Pixels right" is the share of the pixels '
-        'labelled person that the true mask has, "found" the share of the true mask that is labelled; what '
-        'is labelled neither person nor nobody is unknown and has no loss.'
+        'labelled person that the true mask has, "found" the share of the true mask that is '
+        'labelled; what is labelled neither person nor nobody is unknown and has no loss.'
     )
     head = ['labels', 'pictures', 'pixels right, found']
     head += [text for name in sizes for text in (name, 'of full')]

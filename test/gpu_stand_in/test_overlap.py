@@ -137,17 +137,22 @@ def test_with_a_depth_of_one_nothing_overlaps_and_it_may_change_in_mid_drive(
     drive: Drive,
 ) -> None:
     drive.overlapping()
-    counts = []
-    for depth in (1, 2, 1):
-        drive.set(pipeline_depth=depth)
+
+    def turns() -> int:
+        return drive.node._ports['camera'].statistics.latency._rings['turn']._count
+
+    def none_waits() -> None:
+        drive.set(pipeline_depth=1)
+        drive.more_labels(2)  # what had begun may still overlap
+        before = turns()
         drive.more_labels()
-        latency = drive.node._ports['camera'].statistics.latency
-        counts.append(len(latency._samples_ms['turn']))
-    assert counts[1] > counts[0]
-    drive.more_labels(2)
-    before = len(drive.node._ports['camera'].statistics.latency._samples_ms['turn'])
-    drive.more_labels()
-    assert len(drive.node._ports['camera'].statistics.latency._samples_ms['turn']) == before
+        assert turns() == before
+
+    none_waits()
+    before = turns()
+    drive.set(pipeline_depth=2)
+    wait_for(lambda: turns() > before, 'a frame that waits for its turn')
+    none_waits()
     drive.end()
 
 

@@ -20,6 +20,7 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import Image
 
+from seg_ros.commands.bench import host
 from seg_ros.commands.bench.listener import BenchListener
 from seg_ros.commands.calibrate import pictures
 from seg_ros.commands.faults import witness
@@ -27,9 +28,11 @@ from seg_ros.commands.play import command as play
 from seg_ros.commands.record.recorder import Recorder
 from seg_ros.commands.simulate.vehicle_node import VehicleNode
 from seg_ros.commands.soak import listener
+from seg_ros.commands.view import foxglove
 from seg_ros.commands.view.watched_node import WatchedNode
 from seg_ros.core.errors import ConfigurationError
 from seg_ros.core.geometry.camera import CameraIntrinsics
+from seg_ros.inference.engine import load_engine
 from seg_ros.ros import message_info
 from seg_ros.ros.gate_node import GateNode
 from test.paths import REPOSITORY
@@ -158,6 +161,11 @@ def test_every_callback_is_called_by_the_rules_of_every_distribution(
             SimpleNamespace(requested=True),  # type: ignore[arg-type]
             MagicMock(),
         )
+        with host._published(load_engine(engine)):
+            pass
+        relays = foxglove._Relays(recording, MagicMock(), MagicMock())
+        relays._relays['/image'] = foxglove._Relay('/image', 'sensor_msgs/msg/Image', MagicMock())
+        relays.follow_viewers()
         seen = {row.place for row in registered}
         missing = [
             place
@@ -171,7 +179,7 @@ def test_every_callback_is_called_by_the_rules_of_every_distribution(
                 if row.kind is DiagnosticStatus:
                     words = ('valid', 'stop', 'stamp', 'frame_stamp')
                     message.values = [KeyValue(key=word, value='0') for word in words]
-                if 'recorder' in row.place[0]:
+                if 'recorder' in row.place[0] or 'foxglove' in row.place[0]:
                     message = b'serialised'
                 rules.subscription(row.callback, message)
             elif row.how == 'create_timer':
