@@ -3,8 +3,8 @@
 
 On a vehicle that moves everything in the picture moves, but for the vehicle. Its outline is where
 the brightness of neighbouring rows differs in the mean of many pictures as much as it does in each
-of them, thereabouts; of all else the mean is blurred, or spread over the rows between which it goes
-to and fro. What it shows, reflections of the sky, does not matter.
+of them, thereabouts; of all else the mean is blurred, or spread over the rows between which it
+sways. What it shows, reflections of the sky, does not matter.
 
 What hides a part of the lens looks the same. So it is looked for in the lowest part of the picture
 only (``stop.max_own_vehicle``), taken for no ground, and all that is above must be seen as before.
