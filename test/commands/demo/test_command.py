@@ -176,14 +176,13 @@ def test_what_the_demo_says_is_neither_in_a_domain_nor_under_a_name_of_a_robot(
 ) -> None:
     process = demo('--scenario', 'empty', '--rate', '2', '--seconds', '20', ROS_DOMAIN_ID='77')
     wait_for(
-        lambda: (folder / 'node.log').exists() and 'Engine' in (folder / 'node.log').read_text(),
-        'the node',
+        lambda: (folder / 'node.log').exists()
+        and '/seg_ros_demo/camera/image (' in (folder / 'node.log').read_text(),
+        'the node, and what it listens to',
     )
     for child in descendants_of(process.pid):
         assert b'ROS_DOMAIN_ID=77' not in Path(f'/proc/{child}/environ').read_bytes().split(b'\0')
-    node_log = (folder / 'node.log').read_text()
-    assert '[seg_ros_demo.segmentation]' in node_log
-    assert '/seg_ros_demo/camera/image (' in node_log
+    assert '[seg_ros_demo.segmentation]' in (folder / 'node.log').read_text()
 
 
 def test_the_node_is_not_started_to_miss_a_camera_that_still_makes_its_images(
