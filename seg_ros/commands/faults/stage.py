@@ -44,6 +44,7 @@ PARAMETERS = {
     'network_size': f'{SIZE_WH[0]}x{SIZE_WH[1]}',
     'stop.hold_s': HOLD_S,
     # By default 1.0 s, which is the bar itself
+    'stop.max_shear': 10.0,  # a painted road with noise has nothing that rows could go on with
     'stop.frozen_timeout_s': 0.8,
     'stop.clock_timeout_s': 0.8,
     'mount.x': f'[{CAMERA.mount.x}]',

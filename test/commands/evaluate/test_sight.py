@@ -67,7 +67,7 @@ def test_a_clip_in_hard_light_shows_the_road_for_two_seconds(name: str) -> None:
     for _, frame in clip:
         assert frame.shape == street().shape
         alike = np.corrcoef(outlines(frame), outlines(street()))[0, 1]
-        assert alike > 0.3
+        assert alike > 0.25  # of unrelated pictures 0
         assert (frame[200:] > 250).mean() < 0.3
 
 
