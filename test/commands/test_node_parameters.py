@@ -13,6 +13,7 @@ import pytest
 from seg_ros.cli import main
 from seg_ros.commands.demo.command import _node_words
 from seg_ros.commands.demo.command import add_arguments as demo_arguments
+from seg_ros.commands.demo.engine import DemoEngine
 from seg_ros.commands.evaluate.stop.task import add_arguments as stop_arguments
 from seg_ros.commands.evaluate.stop.task import judge_of
 from seg_ros.commands.shared.node_parameters import (
@@ -66,7 +67,7 @@ def test_the_demo_gives_its_node_what_it_is_given_and_that_wins_over_the_source(
     file: Path,
 ) -> None:
     arguments = parsed(demo_arguments, '--params', file, '--node', 'robot1/segmentation')
-    words = _node_words(arguments, Mount(z=1.0, x=0.5))
+    words = _node_words(arguments, DemoEngine(''), Mount(z=1.0, x=0.5))
     assignments = [word for at, word in enumerate(words) if words[at - 1] == '-p']
     config = config_of_given(given_parameters([], assignments, '/any'), NodeConfig())
     assert (config.mount.z, config.mount.x, config.stop.hold_s) == ((1.4,), (0.5,), 0.25)

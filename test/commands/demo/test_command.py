@@ -176,8 +176,10 @@ def test_what_the_demo_says_is_neither_in_a_domain_nor_under_a_name_of_a_robot(
 ) -> None:
     process = demo('--scenario', 'empty', '--rate', '2', '--seconds', '20', ROS_DOMAIN_ID='77')
     wait_for(
-        lambda: (folder / 'node.log').exists()
-        and '/seg_ros_demo/camera/image (' in (folder / 'node.log').read_text(),
+        lambda: (
+            (folder / 'node.log').exists()
+            and '/seg_ros_demo/camera/image (' in (folder / 'node.log').read_text()
+        ),
         'the node, and what it listens to',
     )
     for child in descendants_of(process.pid):
