@@ -55,3 +55,15 @@ def test_close_wakes_who_waits_and_drops_what_waits() -> None:
     mailbox.put('front', 1)
     assert mailbox.take() == []
     assert mailbox.closed
+
+
+def test_who_finds_nothing_waits_until_something_comes() -> None:
+    mailbox: Mailbox[int] = Mailbox()
+    taken: list[object] = []
+    thread = threading.Thread(target=lambda: taken.append(mailbox.take()))
+    thread.start()
+    thread.join(0.2)
+    assert thread.is_alive()
+    mailbox.put('front', 1)
+    thread.join(10.0)
+    assert taken == [[('front', 1)]]

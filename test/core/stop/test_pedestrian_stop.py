@@ -18,7 +18,7 @@ from seg_ros.core.image.health import ImageHealth, health_of
 from seg_ros.core.labels import LabelClass, LabelMap
 from seg_ros.core.stop.config import StopConfig
 from seg_ros.core.stop.decision import StopDecision, StopKind
-from seg_ros.core.stop.pedestrian_stop import PedestrianStop
+from seg_ros.core.stop.pedestrian_stop import PedestrianStop, _Memory
 from seg_ros.core.stop.picture_monitor import PictureMonitor
 from seg_ros.core.stop.vehicle_stop import VehicleStop
 from seg_ros.core.stop.zones import CorridorZone, Motion, stopping_distance_m
@@ -640,3 +640,47 @@ def test_the_middle_of_a_far_car_is_nobody_where_nothing_is_known_about_the_grou
 def test_somebody_in_front_of_a_car_stops_however_far_away_and_whoever_is_larger_does() -> None:
     assert 'person' in kinds_without_ground(far_car(is_roof_seen=True, width_px=7))
     assert 'person' in kinds_without_ground(far_car(is_roof_seen=True, width_px=28, height_px=26))
+
+
+@pytest.mark.parametrize(('ago_frames', 'is_held'), [(10, True), (60, False)])
+def test_a_person_is_held_over_a_clock_jump_as_long_as_without_one(
+    ago_frames: int, is_held: bool
+) -> None:
+    drive = Drive().clear()
+    drive.frames(5, IN_THE_WAY)
+    drive.frames(ago_frames)
+    drive.now_ns -= 80_000 * MS
+    decisions = [drive.frame() for _ in range(8)]  # the way is proven anew after three
+    assert decisions[-1].stop == is_held
+
+
+def test_a_step_of_the_vehicle_in_a_turn_is_along_the_chord() -> None:
+    stop = PedestrianStop(CONFIG, LABEL_MAP)
+    stop.update(EMPTY, 0, now_ns=0, ground=ground())
+    stop.odometry(Motion(500 * MS, 4.0, 0.6))
+    step = stop._ego_step(500 * MS)
+    assert step is not None
+    radius_m, turn_rad = 4.0 / 0.6, 0.3
+    assert step.x_m == pytest.approx(radius_m * math.sin(turn_rad), rel=0.01)
+    assert step.y_m == pytest.approx(radius_m * (1.0 - math.cos(turn_rad)), rel=0.01)
+    assert step.yaw_rad == pytest.approx(turn_rad)
+
+
+def test_the_period_of_the_frames_follows_slowly() -> None:
+    memory = _Memory()
+    periods = []
+    for stamp_ms in (0, 100, 200, 400):
+        memory.take_step(stamp_ms * MS)
+        periods.append(memory.period_s)
+    assert periods[:3] == [None, pytest.approx(0.1), pytest.approx(0.1)]
+    assert 0.1 < periods[3] < 0.2
+
+
+def test_the_reason_names_its_camera_only_where_several_are_and_one_stops() -> None:
+    alone = VehicleStop({'front': Drive().stop}).check(0)
+    assert alone.stop
+    assert not alone.decision.reason.startswith('front')
+    left, right = Drive().clear(), Drive().clear()
+    go = VehicleStop({'left': left.stop, 'right': right.stop}).check(left.now_ns)
+    assert not go.stop
+    assert ': ' not in go.decision.reason

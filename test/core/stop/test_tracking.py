@@ -236,3 +236,10 @@ def test_whatever_comes_the_numbers_stay_finite(
         for track in tracker.update([seen(x, y) for x, y in places], stamp_ns, EgoStep(1.0)):
             numbers = (track.x_m, track.y_m, track.vx_mps, track.sigma_vx_mps)
             assert all(math.isfinite(number) for number in numbers)
+
+
+def test_who_stands_beside_somebody_who_walks_does_not_walk() -> None:
+    tracker = PeopleTracker()
+    frames = [[seen(10.0, 3.0), seen(10.0, -3.0 + 1.5 * FRAME_S * n)] for n in range(40)]
+    follow(tracker, *frames)
+    assert [tracker._walks(row) for row in (0, 1)] == [False, True]

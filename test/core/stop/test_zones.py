@@ -167,3 +167,54 @@ def test_the_way_ahead_in_a_turn_has_a_point_every_step_to_its_end(length_m: flo
     assert steps_m.max() <= ARC_STEP_M
     assert steps_m.sum() == pytest.approx(length_m, rel=0.01)
     assert np.hypot(*way[0]) == 0.0
+
+
+def test_the_points_of_a_corridor_are_in_rows_along_it_from_left_to_right() -> None:
+    angle = np.linspace(0.0, 1.0, 25)
+    bend = np.column_stack([40.0 * np.sin(angle), 40.0 * (1.0 - np.cos(angle))])
+    zone = CorridorZone(bend, 1.5, 10.0)
+    cells = zone.cells(2.0, 3)
+    along, offset = zone.locate(cells.reshape(-1, 2))
+    rows = 2.25 + 0.5 * np.arange(16)  # the middles of half metres, from 2 m to 10 m
+    np.testing.assert_allclose(along.reshape(16, 3), np.repeat(rows[:, None], 3, 1), atol=0.05)
+    np.testing.assert_allclose(offset.reshape(16, 3), [[1.0, 0.0, -1.0]] * 16, atol=0.01)
+
+
+@pytest.mark.parametrize('from_x', [-3.0, 0.0, 4.0])
+def test_the_outline_of_a_straight_corridor_is_its_four_corners(from_x: float) -> None:
+    outline = CorridorZone([(from_x, 0.0), (40.0, 0.0)], 1.5, 12.0).outline()
+    near_x = max(from_x, 0.0)
+    corners = [[near_x, 1.5], [12.0, 1.5], [12.0, -1.5], [near_x, -1.5]]
+    np.testing.assert_allclose(outline, corners)
+
+
+def test_a_corridor_that_ends_where_a_piece_begins_has_nothing_of_that_piece() -> None:
+    zone = CorridorZone([(0.0, 0.0), (5.0, 0.0), (10.0, 5.0)], 1.0, 5.0)
+    np.testing.assert_allclose(zone.outline(), [[0.0, 1.0], [5.0, 1.0], [5.0, -1.0], [0.0, -1.0]])
+
+
+def test_the_points_of_a_polygon_behind_begin_at_its_near_side() -> None:
+    behind = PolygonZone((-4.0, -1.0, -1.0, -1.0, -1.0, 1.0, -4.0, 1.0))
+    rows = behind.cells(2.0, 1)[:, 0, 0]
+    np.testing.assert_allclose(rows, -1.25 - 0.5 * np.arange(6))
+    ahead = PolygonZone((1.0, -1.0, 4.0, -1.0, 4.0, 1.0, 1.0, 1.0))
+    np.testing.assert_allclose(ahead.cells(2.0, 1)[:, 0, 0], 2.25 + 0.5 * np.arange(4))
+
+
+def test_a_long_zone_has_no_more_rows_than_a_short_one_may_have() -> None:
+    assert len(CorridorZone(STRAIGHT, 1.5, 200.0).cells(0.0, 3)) == 32
+
+
+@pytest.mark.parametrize('side', [1.0, -1.0])
+def test_the_way_ahead_turns_by_a_quarter_at_most(side: float) -> None:
+    way = arc_ahead(60.0, Motion(0, 2.0, side * 2.0))
+    np.testing.assert_allclose(way[-1], [8.0, side * 8.0])  # the tightest arc, of 8 m
+    np.testing.assert_allclose(np.abs(way).max(axis=0), [8.0, 8.0])
+
+
+def test_below_the_picture_the_sides_of_an_image_zone_part_thrice_as_fast() -> None:
+    zone = ImageZone((0.4, 0.5, 0.6, 0.5, 0.7, 1.0, 0.3, 1.0))
+    # 0.1 of the width in half a height; thrice that slope below: 0.76 at 1.1 heights
+    columns = np.array([0.755, 0.765, 0.245, 0.235]) * 1000.0 - 0.5
+    points = np.column_stack([columns, np.full(4, 1.1 * 1000.0 - 0.5)])
+    assert zone.contains(points, (1000, 1000)).tolist() == [True, False, True, False]
