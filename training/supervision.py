@@ -123,7 +123,8 @@ def report(rows: Sequence[Row], config: Mapping[str, Any]) -> str:
         for name in sizes:
             found, full = row.iou[name], float(np.mean(rows[0].iou[name]))
             apart = f' ± {100 * (max(found) - min(found)) / 2:.1f}' if len(found) > 1 else ''
-            line += [per_cent(float(np.mean(found))) + apart, per_cent(np.mean(found) / full)]
+            mean = float(np.mean(found))
+            line += [per_cent(mean) + apart, per_cent(mean / full if full else None)]
         lines.append(line)
     return f'{intro}\n\n{table(head, lines)}'
 

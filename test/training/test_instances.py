@@ -189,7 +189,7 @@ def test_one_command_trains_the_heads_and_makes_the_tables(config: dict[str, Any
 def test_a_head_that_was_stopped_goes_on_as_if_it_had_not_been(config: dict[str, Any]) -> None:
     whole = learn.trained_head(config, 1).state_dict()
     (learn.RUNS / 'tiny/head-1.pt').unlink()
-    learn.trained_head({**config, 'stop_at': 2}, 1)
+    learn.trained_head(config, 1, until=2)
     again = learn.trained_head(config, 1).state_dict()
     assert all(torch.equal(whole[name], again[name]) for name in whole)
 

@@ -12,6 +12,7 @@ torch = pytest.importorskip('torch', reason='training needs torch: training/inst
 
 from training import supervision  # noqa: E402
 from training.data import load  # noqa: E402
+from training.mask_quality import MaskQuality  # noqa: E402
 from training.people import KINDS, Seen, labels_of, pictures  # noqa: E402
 from training.people import people as read_people  # noqa: E402
 from training.tags import evidence_for, seeds  # noqa: E402
@@ -147,11 +148,21 @@ def test_one_command_makes_a_row_for_each_kind_of_labels(config: dict[str, Any])
     text = supervision.report(rows, config)
     masks, half, points = text.splitlines()[-3:]
     assert masks.startswith('| masks | 6 | 100.0, 100.0 |')
-    assert masks.endswith('| 100.0 |')
     assert half.startswith('| half | 3 |')
     assert '| 100.0, ' in points
     assert 'mean of 2 seeds' in text
     assert 'town (5 pictures)' in text
+
+
+def test_what_weak_labels_reach_is_a_share_of_what_masks_do(config: dict[str, Any]) -> None:
+    quality = MaskQuality(0.5, 0.25)
+    found = {'masks': [0.8, 0.6], 'points': [0.35, 0.35]}
+    rows = [supervision.Row(name, 6, quality, {'town': iou}) for name, iou in found.items()]
+    masks, points = supervision.report(rows, config).splitlines()[-2:]
+    assert masks == '| masks | 6 | 50.0, 25.0 | 70.0 ± 10.0 | 100.0 |'
+    assert points == '| points | 6 | 50.0, 25.0 | 35.0 ± 0.0 | 50.0 |'
+    nothing = [supervision.Row('masks', 6, quality, {'town': [0.0]})]
+    assert supervision.report(nothing, config).endswith('| 0.0 |  |')
 
 
 def test_the_seeds_of_a_row_share_its_labels_and_nothing_else(config: dict[str, Any]) -> None:

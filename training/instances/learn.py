@@ -153,8 +153,14 @@ def cached(config: dict[str, Any], folder: Path) -> tuple[list[NDArray[np.float1
     return maps, np.load(folder / 'people.npy')
 
 
-def trained_head(config: dict[str, Any], seed: int) -> InstanceHead:
-    """The head of a seed; trained where it is not yet, on from where it was stopped."""
+def trained_head(config: dict[str, Any], seed: int, until: int | None = None) -> InstanceHead:
+    """The head of a seed; trained where it is not yet, on from where it was stopped.
+
+    Args:
+        config: As read.
+        seed: Of the weights and of the order of the pictures.
+        until: Stop at this step for now.
+    """
     folder = RUNS / config['run']
     last = folder / f'head-{seed}.pt'
     maps, people = cached(config, folder)
@@ -166,22 +172,21 @@ def trained_head(config: dict[str, Any], seed: int) -> InstanceHead:
     torch.manual_seed(seed)
     head = InstanceHead([m.shape[1] for m in maps])
     optimizer = torch.optim.AdamW(head.parameters(), config['rate'], weight_decay=config['decay'])
+    rate = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, config['rate'], total_steps=config['steps'], pct_start=0.1
+    )
     first = 0
     if state is not None:
         head.load_state_dict(state['head'])
         optimizer.load_state_dict(state['optimizer'])
+        rate.load_state_dict(state['rate'])
         first = state['step']
-    rate = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, config['rate'], total_steps=config['steps'], pct_start=0.1
-    )
     with_targets = [targets_of(one) for one in people]
     head.train()
     losses = []
-    for step in range(min(config['steps'], config.get('stop_at', config['steps']))):
+    last_step = config['steps'] if until is None else until
+    for step in range(first, last_step):
         random = np.random.default_rng([seed, step])
-        if step < first:
-            rate.step()
-            continue
         picks = np.sort(random.choice(len(people), config['batch'], replace=False))
         inputs, targets = windows(maps, with_targets, picks, random)
         loss = head_loss(head(inputs), targets)
@@ -190,15 +195,13 @@ def trained_head(config: dict[str, Any], seed: int) -> InstanceHead:
         optimizer.step()
         rate.step()
         losses.append(float(loss.detach()))
-        if (step + 1) % CHECKPOINT_EVERY == 0 or step + 1 in (
-            config['steps'],
-            config.get('stop_at'),
-        ):
+        if (step + 1) % CHECKPOINT_EVERY == 0 or step + 1 == last_step:
             print(
                 f'seed {seed} step {step + 1} loss {np.mean(losses[-CHECKPOINT_EVERY:]):.4f}',
                 flush=True,
             )
-            saved = {'head': head.state_dict(), 'optimizer': optimizer.state_dict()}
+            parts = {'head': head, 'optimizer': optimizer, 'rate': rate}
+            saved = {name: part.state_dict() for name, part in parts.items()}
             torch.save({**saved, 'step': step + 1}, folder / 'partial.pt')
             (folder / 'partial.pt').rename(last)
     return head.eval()
