@@ -141,5 +141,6 @@ def test_a_gpu_that_is_lost_is_told_by_the_stop_and_ends_the_process(
     reasons = [row.message for row in status]
     assert any('CUDA_ERROR_LAUNCH_FAILED' in row for row in reasons), reasons[-5:]
     first = next(i for i, row in enumerate(reasons) if 'CUDA_ERROR_LAUNCH_FAILED' in row)
+    assert values_of(status[first])['kind'] == 'failed'
     assert len(reasons) - first >= 3  # the last words are heard
     assert stops[-1].data
