@@ -315,6 +315,8 @@ class PeopleFinder:
         height, width = blob.y1 - blob.y0, blob.x1 - blob.x0
         if width < SPLIT_WIDTH_M * px_per_m:
             return [blob]
+        if height < LARGE_PX and blob.y0 > 0:
+            return split(blob, px_per_m)
         is_hidden = self._below(blob, _foot_columns(blob), labels)[0] == 'occluded'
         if blob.y0 == 0 and (is_hidden or not _is_on_ground(blob, ground)):
             return [blob]  # nobody knows its height, so that it is as near as one person
@@ -423,6 +425,8 @@ class PeopleFinder:
 
     def _is_hidden(self, blob: Blob, labels: LabelImage) -> bool:
         """Whether most of it ends above something in front, whatever its lowest part does."""
+        if blob.y1 - blob.y0 < LARGE_PX:
+            return False
         ends = blob.y1 - np.argmax(blob.mask[::-1], axis=0)
         below = labels[np.minimum(ends, labels.shape[0] - 1), np.arange(blob.x0, blob.x1)]
         return bool(2 * np.count_nonzero(self._surface_lut[below] == IN_FRONT) > len(ends))
@@ -521,6 +525,8 @@ def _width_px(blob: Blob) -> float:
 
 def _shoulders_px(blob: Blob) -> float:
     """Of the wider rows, where little more than head and shoulders may be left."""
+    if blob.y1 - blob.y0 < LARGE_PX:
+        return _width_px(blob)
     widths = cv2.reduce(blob.mask, 1, cv2.REDUCE_SUM, dtype=cv2.CV_32F).ravel()
     return float(np.quantile(widths, SHOULDER_ROWS))
 

@@ -214,6 +214,18 @@ def test_what_the_upper_border_cuts_as_well_is_one_person_and_near(below: int) -
     assert person.x_m < 5.0
 
 
+@pytest.mark.parametrize(('width_px', 'height_px'), [(12, 11), (20, 19)])
+def test_a_small_blob_before_a_wall_is_not_taken_for_one_wide_person_who_is_near(
+    width_px: int, height_px: int
+) -> None:
+    # As a network draws those who stand far away, and what is nobody; at 20 m it stopped for them
+    labels = empty_road()
+    labels[100:160, 250:390] = POLE
+    # It ends above the horizon, where no ground tells how far away it is
+    labels[146 - height_px : 146, 310 : 310 + width_px] = PERSON
+    assert min(person.x_m for person in people_in(labels)) > 25.0
+
+
 def test_two_people_behind_a_car_are_two() -> None:
     labels = empty_road()
     for y in (-0.5, 0.5):
