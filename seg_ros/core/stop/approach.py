@@ -37,16 +37,26 @@ CUT_GATE = 3.0
 # So long the place counts at which the feet were seen last: who is passed at 0.6 m/s goes from the
 # lower border of the picture to the bumper, 2 m, meanwhile
 FEET_COUNT_S = 3.0
+# So far behind the bumper whoever walks in may as well walk in front of it: the doubt of somebody
+# who was followed out of the picture
+BESIDE_M = 1.0
 INF = float('inf')
 
 
-def times_to_zone_s(people: Sequence[TrackedPerson], zone: GroundZone) -> list[float]:
+def times_to_zone_s(
+    people: Sequence[TrackedPerson], zone: GroundZone, front_m: float = 0.0
+) -> list[float]:
     """Seconds until each person is in the zone: 0 inside, infinite for who is not going there.
 
     A velocity counts only as far as it is certain. A range is seen too long rather than too
     short, because networks lose feet; so everybody is also looked for somewhat nearer, and who
     may have lost its legs where it would stand with them. Whose feet are below the picture may be
     anywhere on the way there.
+
+    Args:
+        people: Who.
+        zone: Where to.
+        front_m: The front bumper: nobody walks into a corridor through the vehicle.
     """
     if not people:
         return []
@@ -60,6 +70,8 @@ def times_to_zone_s(people: Sequence[TrackedPerson], zone: GroundZone) -> list[f
     if walks.any():
         ahead = places[walks, None] + velocities[walks, None] * AHEAD_S[1:, None]
         inside[walks, 1:] = _is_inside(zone, ahead - offsets[:, walks, None])
+        if isinstance(zone, CorridorZone):
+            inside[walks, 1:] &= ahead[..., 0] >= front_m - BESIDE_M
     for row, person in enumerate(people):
         if person.seen.cut_way is not None and not person.is_coasting:
             inside[row, 0] |= zone.contains(_on_cut_way(person, person.seen.cut_way)).any()

@@ -362,7 +362,7 @@ class PedestrianStop:
     def _times_to_zone_s(
         self, people: Sequence[TrackedPerson], zone: PolygonZone | CorridorZone
     ) -> list[float]:
-        times_s = times_to_zone_s(people, zone)
+        times_s = times_to_zone_s(people, zone, self._vehicle.front_m)
         is_guess = zone.name == STRAIGHT_ON
         if isinstance(zone, CorridorZone) and is_guess and not self.config.pavement_counts:
             # The ground under the feet knows better

@@ -87,6 +87,15 @@ def test_a_doubtful_range_does_not_pull_in_who_is_beside_the_vehicle() -> None:
     assert times_to_zone_s([person(2.6, -2.9, sigma_along_m=5.0)], ZONE) == [math.inf]
 
 
+def test_nobody_walks_into_the_corridor_through_the_vehicle() -> None:
+    beside, before = person(0.3, -2.5, vy=1.5), person(3.3, -2.5, vy=1.5)
+    times_s = times_to_zone_s([beside, before], ZONE, 3.6)
+    assert times_s == [math.inf, pytest.approx(0.67, abs=0.16)]
+    assert times_to_zone_s([person(0.3, -1.0, vy=1.5)], ZONE, 3.6) == [0.0]
+    forward = replace(person(1.5, -2.5, vy=1.0), vx_mps=1.0)
+    assert times_to_zone_s([forward], ZONE, 3.6) == [pytest.approx(1.1, abs=0.16)]
+
+
 def test_who_is_on_the_pavement_and_does_not_come_nearer_keeps_to_it() -> None:
     assert keeps_to_the_pavement(person(10.0, 1.2, on_pavement=True), ZONE)
     assert keeps_to_the_pavement(person(10.0, 1.2, vy=1.0, on_pavement=True), ZONE)
