@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import gc
+import math
 import os
 import sys
 import time
@@ -150,6 +151,7 @@ class SegmentationNode(LifecycleNode):
         self._streams = StreamWatch(self)
         self._speeds: dict[str, SpeedWatch] = {}  # by camera
         self._silences: dict[str, str] = {}  # why nothing comes in time, by camera
+        self._unwanted_s: dict[str, float] = {}  # since when, by camera; -inf once it was told
         self._vehicle: VehicleStop | None = None  # while the node is active
         self._idle = VehicleDecision(
             StopDecision.without_frame(StopKind.INACTIVE, self._now_ns()), '', {}
@@ -284,6 +286,7 @@ class SegmentationNode(LifecycleNode):
         self.inputs.clear()
         self._streams.reset()
         self._speeds, self._silences = {}, {}
+        self._unwanted_s = {}
         if self._worker is not None and not self._worker.stop():
             self.get_logger().error(
                 'Inference hangs; its thread and the engine are left behind. Restart the process '
@@ -434,6 +437,7 @@ class SegmentationNode(LifecycleNode):
             camera.watch(self.config.silence_warn_s)
             slow = self._watch_speed(camera.name)
             self._silences[camera.name] = camera.problem or slow
+            self._watch_wishes(camera.name)
         self._watch_streams()
         for port in self._ports.values():
             port.geometry.watch()
@@ -459,6 +463,19 @@ class SegmentationNode(LifecycleNode):
         if news:
             self.get_logger().warning(f'Camera {camera}: {news}.')
         return watch.problem
+
+    def _watch_wishes(self, camera: str) -> None:
+        """Says once that images come and nobody wants a result, so that none is looked at."""
+        statistics, now_s = self._ports[camera].statistics, time.monotonic()
+        if not statistics.idle or statistics.published:
+            return
+        waited_s = now_s - self._unwanted_s.setdefault(camera, now_s)
+        if self.config.silence_warn_s <= waited_s < math.inf:
+            self._unwanted_s[camera] = -math.inf
+            self.get_logger().info(
+                f'Camera {camera}: images come, but nobody subscribes to a result yet, so that '
+                'none is looked at. To look: seg_ros view.'
+            )
 
     def _watch_streams(self) -> None:
         """Looks for a second camera on an image topic, and for another node's stop."""

@@ -127,6 +127,27 @@ def test_that_nobody_publishes_the_images_is_the_same_sentence_everywhere(
     assert logged() == 1
 
 
+def test_images_that_nobody_wants_looked_at_are_told_once(
+    graph: Graph, engine: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    graph.node(**canned(engine, silence_warn_s=0.2))
+    drive = Drive(graph)
+    said = ''
+
+    def logged() -> int:
+        nonlocal said
+        said += capfd.readouterr().err
+        return said.count('images come, but nobody subscribes to a result yet')
+
+    try:
+        wait_for(logged, 'the sentence')
+        status = graph.collect(DiagnosticArray, '/diagnostics')
+        wait_for(lambda: len(status) > 2, 'some more diagnostics')
+    finally:
+        drive.close()
+    assert logged() == 1
+
+
 def test_without_a_mounting_one_warning_says_what_stays_silent_and_go_names_its_zone(
     graph: Graph, engine: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
