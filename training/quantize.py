@@ -44,7 +44,9 @@ __all__ = ['LEFT_OUT', 'Agreement', 'LeftOut', 'choose', 'quantize', 'quantize_f
 
 Images = Sequence[NDArray[np.uint8]]
 
-MOST_AGREE = 0.995  # of the pixels that fp32 is sure of; tune asks for 0.99 on each machine
+MOST_AGREE = 0.997
+"""Of the pixels that fp32 is sure of: 99.65 % cost roadseg-s 0.9 of cityscapes-val's mean IoU,
+99.88 % 0.3. `seg_ros tune` asks for 0.99 on each machine."""
 
 
 class LeftOut(NamedTuple):
