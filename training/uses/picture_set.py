@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 from collections.abc import Iterator
@@ -15,7 +16,36 @@ from numpy.typing import NDArray
 from rosbags.highlevel import AnyReader
 from rosbags.typesys import Stores, get_typestore
 
-__all__ = ['messages_of', 'new_folder', 'print_figures', 'write_mask', 'write_picture']
+__all__ = [
+    'messages_of',
+    'new_folder',
+    'parsers',
+    'print_figures',
+    'write_mask',
+    'write_picture',
+]
+
+
+def parsers(
+    title: str, judged: str = ''
+) -> tuple[argparse.ArgumentParser, argparse.ArgumentParser]:
+    """Returns the parser of a use's command line, and that of its word `render`.
+
+    Args:
+        title: What the use is.
+        judged: What its word `judge` prints of a bag; without it there is no such word.
+    """
+    parser = argparse.ArgumentParser(description=title)
+    words = parser.add_subparsers(dest='word', required=True)
+    drawing = words.add_parser('render', help='write pictures and masks')
+    drawing.add_argument('folder', type=Path)
+    drawing.add_argument('--pictures', type=int, default=240, help='to train on (240)')
+    drawing.add_argument('--seed', type=int, default=1)
+    if judged:
+        judging = words.add_parser('judge', help=judged)
+        judging.add_argument('folder', type=Path)
+        judging.add_argument('bag', type=Path)
+    return parser, drawing
 
 
 def new_folder(path: Path) -> Path:

@@ -12,7 +12,6 @@ writes it) and `truth.json`. `judge` holds `~/lane_track/pose` of a bag that was
 
 from __future__ import annotations
 
-import argparse
 import json
 import math
 from dataclasses import dataclass
@@ -28,6 +27,7 @@ from numpy.typing import NDArray
 from training.uses.picture_set import (
     messages_of,
     new_folder,
+    parsers,
     print_figures,
     write_mask,
     write_picture,
@@ -209,18 +209,10 @@ def judge(folder: Path, bag: Path) -> dict[str, Any]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
-    words = parser.add_subparsers(dest='word', required=True)
-    drawing = words.add_parser('render', help='write pictures and masks')
-    drawing.add_argument('folder', type=Path)
-    drawing.add_argument('--pictures', type=int, default=240, help='to train on (240)')
+    parser, drawing = parsers(__doc__.split('\n')[0], 'print how well the rows were followed')
     drawing.add_argument(
         '--seconds', type=float, default=DRIVE_S, help=f'of the drive ({DRIVE_S})'
     )
-    drawing.add_argument('--seed', type=int, default=1)
-    judging = words.add_parser('judge', help='print how well the rows were followed')
-    judging.add_argument('folder', type=Path)
-    judging.add_argument('bag', type=Path)
     asked = parser.parse_args()
     if asked.word == 'render':
         render(asked.folder, asked.pictures, asked.seconds, asked.seed)

@@ -11,7 +11,6 @@ window to it first.
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
 import cv2
@@ -19,7 +18,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from training.uses.picture_set import new_folder, write_mask, write_picture
+from training.uses.picture_set import new_folder, parsers, write_mask, write_picture
 
 __all__ = ['render', 'slice_of']
 
@@ -88,12 +87,7 @@ def render(folder: Path, pictures: int, seed: int) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
-    words = parser.add_subparsers(dest='word', required=True)
-    drawing = words.add_parser('render', help='write pictures and masks')
-    drawing.add_argument('folder', type=Path)
-    drawing.add_argument('--pictures', type=int, default=240, help='to train on (240)')
-    drawing.add_argument('--seed', type=int, default=1)
+    parser, _ = parsers(__doc__.split('\n')[0])
     asked = parser.parse_args()
     render(asked.folder, asked.pictures, asked.seed)
 

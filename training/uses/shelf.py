@@ -12,7 +12,6 @@ a bag that was made of `emptying/images`.
 
 from __future__ import annotations
 
-import argparse
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -26,6 +25,7 @@ from numpy.typing import NDArray
 from training.uses.picture_set import (
     messages_of,
     new_folder,
+    parsers,
     print_figures,
     write_mask,
     write_picture,
@@ -243,15 +243,7 @@ def judge(folder: Path, bag: Path) -> dict[str, Any]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
-    words = parser.add_subparsers(dest='word', required=True)
-    drawing = words.add_parser('render', help='write pictures and masks')
-    drawing.add_argument('folder', type=Path)
-    drawing.add_argument('--pictures', type=int, default=240, help='to train on (240)')
-    drawing.add_argument('--seed', type=int, default=1)
-    judging = words.add_parser('judge', help='print when the alarm came')
-    judging.add_argument('folder', type=Path)
-    judging.add_argument('bag', type=Path)
+    parser, _ = parsers(__doc__.split('\n')[0], 'print when the alarm came')
     asked = parser.parse_args()
     if asked.word == 'render':
         render(asked.folder, asked.pictures, asked.seed)
