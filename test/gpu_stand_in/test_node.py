@@ -124,6 +124,7 @@ def test_a_gpu_that_is_lost_is_told_by_the_stop_and_ends_the_process(
             },
         )
     try:
+        wait_for(lambda: status and stops, 'the process is heard before it meets an image', 60.0)
 
         def ended() -> bool:
             camera.publish(image_message(street()[0]))
