@@ -28,6 +28,7 @@ SHORT = Settings(
     transport_s=1.0,
     overlap_s=0.3,
     overlap_rounds=1,
+    view_s=1.0,
 )
 
 
@@ -57,6 +58,8 @@ def test_every_figure_comes_out_of_one_short_run(
     assert all(value is not None and value >= 0 for value in values.values()), values
     assert 0 < values['multi_camera_min_share'] <= 1
     assert printed['labels_per_s'] > 0
+    assert printed['raw']['view']['pictures'] > 0
+    assert printed['raw']['view']['picture_wh'] == [640, 360]
     assert printed['raw']['settings']['camera_wh'] == [640, 360]
     assert printed['raw']['backend']['backend'] == 'onnxruntime'
     assert load_engine(engine).name == printed['raw']['engine']

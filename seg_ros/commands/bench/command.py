@@ -25,6 +25,7 @@ from seg_ros.commands.bench.figures import (
     table_of,
 )
 from seg_ros.commands.bench.host import host_ms, host_table, measure_apart
+from seg_ros.commands.bench.page import measure_view
 from seg_ros.commands.bench.parts import (
     CAMERAS,
     Settings,
@@ -43,7 +44,7 @@ from seg_ros.inference.registry import BACKENDS
 
 __all__ = ['add_arguments', 'main']
 
-PARTS = ('speed', 'cameras', 'memory', 'transport', 'host', 'overlap')
+PARTS = ('speed', 'cameras', 'memory', 'transport', 'host', 'overlap', 'view')
 
 QUICK = Settings(
     rounds=1,
@@ -56,6 +57,7 @@ QUICK = Settings(
     transport_s=5.0,
     overlap_s=1.0,
     overlap_rounds=3,
+    view_s=4.0,
 )
 
 
@@ -114,6 +116,9 @@ def main(arguments: argparse.Namespace) -> int:
         raw.update(measure_apart())
     if 'overlap' in arguments.only:
         raw.update(measure_overlap(settings))
+    if 'view' in arguments.only:
+        say(f'view: {settings.view_s:g} s with a viewer, as long without')
+        raw.update(measure_view(settings.view_s))
     values, rate, host = figures_of(raw), labels_per_s(raw), host_ms(raw)
     overlap = overlap_figures(raw)
     document = json.dumps({**values, **host, **overlap, 'labels_per_s': rate, 'raw': raw})

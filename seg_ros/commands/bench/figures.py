@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from seg_ros.commands.bench.page import view_figures
 from seg_ros.core.units import NS_PER_MS, NS_PER_S
 
 __all__ = [
@@ -61,6 +62,10 @@ FIGURES: Mapping[str, Figure] = {
     'overlapped_of_ideal': Figure(
         'overlapped_rate_ratio over (CPU + GPU) / max(CPU, GPU), on the stand-in', 0.85, True
     ),
+    'view_of_a_core': Figure(
+        "the page's processor time for a viewer of 5 pictures a second, of a core", 0.06, False
+    ),
+    'view_unwatched_of_a_core': Figure('the same while nobody looks', 0.005, False),
 }
 
 # Times of a frame that are not the work of its processor
@@ -130,7 +135,7 @@ def figures_of(raw: Samples) -> dict[str, float | None]:
         )
     if 'overlap' in raw:
         values['overlapped_of_ideal'] = _overlap(raw)['of_ideal']
-    return values
+    return {**values, **view_figures(raw)}
 
 
 def overlap_figures(raw: Samples) -> dict[str, float]:

@@ -67,6 +67,7 @@ class Settings:
         transport_s: Of each reliability.
         overlap_s: Of each depth, in a round.
         overlap_rounds: Times that the two depths take turns.
+        view_s: Of the page that shows the node, looked at and not.
     """
 
     camera_wh: tuple[int, int] = HD_WH
@@ -80,6 +81,7 @@ class Settings:
     transport_s: float = 60.0
     overlap_s: float = 2.0
     overlap_rounds: int = 8
+    view_s: float = 30.0
 
 
 def measure_speed(options: NodeOptions, settings: Settings) -> dict[str, Any]:

@@ -127,6 +127,13 @@ class BenchProcess:
         pages = int(Path(f'/proc/{self._process.pid}/statm').read_text().split()[1])
         return pages * os.sysconf('SC_PAGE_SIZE')
 
+    def processor_s(self) -> float:
+        """Returns the processor time that the process has taken, its threads' included (s)."""
+        self.check_alive()
+        # What stands after the name, which may hold anything; user and system time, proc(5)
+        fields = Path(f'/proc/{self._process.pid}/stat').read_text().rpartition(')')[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf('SC_CLK_TCK')
+
     def close(self) -> None:
         """Ends the process as Ctrl-C would, and hard when that does not help."""
         if self._process.poll() is None:

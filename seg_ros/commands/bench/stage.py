@@ -6,18 +6,20 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, final
 
 from seg_ros.commands.bench.networks import TextbookNetwork
 from seg_ros.commands.bench.process import BenchProcess, bench_environment
 from seg_ros.ros.middleware import FASTDDS_PROFILE, profile_variable
+from seg_ros.sim.config import DEFAULT_MOUNT
 
 __all__ = ['HD_WH', 'NodeOptions', 'Stage']
 
 HD_WH = (1280, 720)  # of the cameras that the figures are told for
 LISTENER_DEPTH = 10  # a consumer that is late for a moment loses nothing
+DRIVE_HZ = 10.0  # of the synthetic road, which is rendered as it is driven
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,20 @@ class Stage:
         process = self._start('textbook', [str(script), '--ros-args', *words], profile)
         self.listen(['/textbook/label'], [process])
         return process
+
+    def drive(self, engine: Path) -> None:
+        """Starts a node with its metres on the synthetic road, and the road."""
+        words = ['-p', f'engine:={engine}', '-p', 'auto_tune:=false']
+        words += ['-r', 'image:=/camera/image', '-r', 'camera_info:=/camera/camera_info']
+        for name, value in asdict(DEFAULT_MOUNT).items():
+            words += ['-p', f'mount.{name}:=[{float(value)}]']
+        self._start('node', ['-m', 'seg_ros.cli', 'run', '--ros-args', *words])
+        self._start('road', ['-m', 'seg_ros.cli', 'camera', '--loop', '--rate', str(DRIVE_HZ)])
+
+    def view(self, port: int, rate_hz: float) -> BenchProcess:
+        """Starts the page that shows the node."""
+        words = ['-m', 'seg_ros.cli', 'view', '--port', str(port), '--rate', str(rate_hz)]
+        return self._start('view', words)
 
     def listen(
         self,

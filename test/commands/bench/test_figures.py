@@ -106,6 +106,15 @@ def test_what_two_batches_on_their_way_are_worth_is_held_against_what_they_could
     assert overlap_figures(raw()) == {}
 
 
+def test_a_page_that_shows_fewer_pictures_than_it_should_does_not_look_cheaper_for_it() -> None:
+    view = {'seconds': 30.0, 'processor_s': 1.5, 'pictures': 150, 'idle_processor_s': 0.06}
+    values = figures_of(raw(view=view))
+    assert values['view_of_a_core'] == pytest.approx(0.05)
+    assert values['view_unwatched_of_a_core'] == pytest.approx(0.002)
+    fewer = figures_of(raw(view={**view, 'pictures': 75}))
+    assert fewer['view_of_a_core'] == pytest.approx(0.1)
+
+
 def test_what_was_not_measured_is_none_and_the_table_says_why() -> None:
     values = figures_of(raw())
     assert values == dict.fromkeys(FIGURES)
