@@ -118,8 +118,13 @@ engine: $(READY)  ## make ENGINE=name.onnx ARGS='--spec …': wrap a network as 
 gpu-check: $(READY)  ## on a machine with a GPU: all that only it can say, in out/gpu-check.json
 	$(BIN)/seg_ros gpu-check $(ARGS)
 
-fuzz: $(READY)  ## MINUTES=n: give mutated bytes to all that reads bytes of others (atheris, if installed)
-	$(BIN)/python -m test.fuzz --minutes $(or $(MINUTES),5) $(ARGS)
+# atheris has wheels for some Pythons and processors only; without it the mutations are blind
+$(VENV)/atheris: $(READY)
+	$(PATIENTLY) 'Installing atheris' $(BIN)/python -m pip install --quiet --no-deps \
+	    --disable-pip-version-check --no-cache-dir --target $@ atheris==3.0.0 || true
+
+fuzz: $(READY) $(VENV)/atheris  ## MINUTES=n: give mutated bytes to all that reads bytes of others
+	PYTHONPATH=$(VENV)/atheris $(BIN)/python -m test.fuzz --minutes $(or $(MINUTES),5) $(ARGS)
 
 clean:  ## remove what the other targets made
 	rm -rf .venv .venv-* out build install log *.egg-info

@@ -69,7 +69,7 @@ def read_frames(folder: Path) -> Iterator[TuSimpleFrame]:
             'label_data_*.json or test_label.json in it.'
         )
     for file in files:
-        for number, line in enumerate(read_text(file, LARGEST).splitlines(), 1):
+        for number, line in enumerate(_lines_of(file), 1):
             if not line.strip():
                 continue
             try:
@@ -79,11 +79,20 @@ def read_frames(folder: Path) -> Iterator[TuSimpleFrame]:
                     np.array(row['h_samples'], dtype=np.float64),
                     tuple(np.array(lane, dtype=np.float64) for lane in row['lanes']),
                 )
-            except (ValueError, KeyError, TypeError) as err:
+            except (ValueError, KeyError, TypeError, RecursionError) as err:
                 raise ConfigurationError(
                     f'{file}:{number} is not a TuSimple label ({err}). Each line is an object '
                     'with raw_file, h_samples and lanes.'
                 ) from err
+
+
+def _lines_of(file: Path) -> list[str]:
+    try:
+        return read_text(file, LARGEST).splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        why = getattr(error, 'strerror', None) or 'it is no text'
+        msg = f'{file} cannot be read: {why}. Give the label files as TuSimple has them.'
+        raise ConfigurationError(msg) from error
 
 
 def lanes_of(
