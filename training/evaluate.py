@@ -23,6 +23,7 @@ from typing import Any
 import cv2
 import numpy as np
 import onnxruntime
+import yaml
 from numpy.typing import NDArray
 
 from seg_ros.commands.evaluate.evaluated_camera import EvaluatedCamera
@@ -254,14 +255,24 @@ def main() -> None:
     parser.add_argument('--robustness', action='store_true')
     parser.add_argument('--run', type=Path, help='the run whose log the model card shows')
     parser.add_argument('--beside', type=Path, help='another run to score, out/train/RUN')
+    parser.add_argument(
+        '--only',
+        choices=('fp32', 'int8', 'openvino int8', 'openvino bf16'),
+        nargs='*',
+        help='ways through that are measured; rows of others stay as spec.yaml has them',
+    )
     parser.add_argument('--write', action='store_true')
     arguments = parser.parse_args()
     config = read_config(arguments.config)
     classes = classes_of(config)
     cv2.setNumThreads(1)
     results: dict[str, Any] = {}
+    if arguments.only:
+        results = yaml.safe_load((arguments.engine / 'spec.yaml').read_text())['metrics']
     hard: list[dict[str, Any]] = []
     for way, labels in ways_through(arguments.engine, arguments.threads):
+        if arguments.only and (way.strip() or 'fp32') not in arguments.only:
+            continue
         for row in config['evaluation']:
             if 'network_size' in row:
                 continue
@@ -271,7 +282,7 @@ def main() -> None:
             result['infer_ms'] = round(float(np.median(labels.infer_s)) * 1e3, 1)
             results[f'{row["name"]}{way}'] = result
             print(f'{row["name"]}{way}', json.dumps(result), flush=True)
-    if arguments.run is not None:
+    if arguments.run is not None and not arguments.only:
         results |= at_other_sizes(arguments.run, config, arguments.every)
     if arguments.beside is not None:
         width, height = OnnxLabels(arguments.engine / 'model.onnx').size_wh

@@ -8,8 +8,9 @@ bias: the one form that TensorRT parses. And model.int8-cpu.onnx, which OpenVINO
 activations, s8 weights of seven bits. Both are calibrated on training images only, of every set by
 its share of the training: what one camera sees does not reach the ranges that another one needs.
 
-What stays in floating point on a CPU is chosen on the config's `validation` pictures: the least
-with which the pixels that fp32 is sure of keep its label. The table is printed.
+What stays in floating point on a CPU is chosen on the config's `validation` pictures and on those
+that `seg_ros tune` asks: the least with which the pixels that fp32 is sure of keep its label. The
+table is printed.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ from onnxruntime.quantization import (
 from seg_ros.inference.base import InferenceResult
 from seg_ros.inference.engine import load_engine
 from seg_ros.inference.registry import create_backend
-from seg_ros.inference.tuning.measure import SURE
+from seg_ros.inference.tuning.measure import SURE, seeded_pictures
 from training.config import read_config
 from training.data import load
 
@@ -44,7 +45,11 @@ __all__ = ['LEFT_OUT', 'Agreement', 'LeftOut', 'choose', 'quantize', 'quantize_f
 
 Images = Sequence[NDArray[np.uint8]]
 
-MOST_AGREE = 0.995  # of the pixels that fp32 is sure of; tune asks for 0.99 on each machine
+MOST_AGREE = 0.997
+"""Of the pixels that fp32 is sure of: 99.65 % cost roadseg-s 0.9 of cityscapes-val's mean IoU,
+99.88 % 0.3."""
+MOST_AGREE_SEEDED = 0.992
+"""Of those of the drawn pictures, of which `seg_ros tune` asks 0.99 on every machine."""
 
 
 class LeftOut(NamedTuple):
@@ -72,8 +77,11 @@ LEFT_OUT = (
     LeftOut(1, 1, depthwise=True),
     LeftOut(3, 2, depthwise=True),
     LeftOut(6, 3, depthwise=True),
+    LeftOut(12, 6, depthwise=True),
 )
 """What is tried for a CPU, the least first. A depthwise convolution gains little by int8."""
+
+LEFT_OUT_ON_A_GPU = LeftOut(3, 2, depthwise=False)
 
 
 class Agreement(NamedTuple):
@@ -81,6 +89,11 @@ class Agreement(NamedTuple):
 
     of_sure: float
     of_all: float
+    of_sure_seeded: float = 1.0
+
+    def margin(self) -> float:
+        """Returns by how much it is more than it must be."""
+        return min(self.of_sure - MOST_AGREE, self.of_sure_seeded - MOST_AGREE_SEEDED)
 
 
 class Reader(CalibrationDataReader):
@@ -95,16 +108,17 @@ class Reader(CalibrationDataReader):
 
 
 def quantize(engine: Path, images: Images) -> Path:
-    """Quantise the convolutions of `engine/model.onnx`, all but the first and the last.
+    """Quantise the convolutions of `engine/model.onnx`, all but those at either end.
 
     The first sees the image itself, of which symmetric int8 keeps too little: on roadsynth it
-    alone cost 2.3 points of mIoU.
+    alone cost 2.3 points of mIoU. On cityscapes-val roadseg has 62.4 with one left out at either
+    end and 63.4, as in fp32, with three and two; roadseg-s 56.4 and 57.2, and 57.8 in fp32.
     """
     return quantized(
         engine,
         'model.int8.onnx',
         images,
-        LeftOut(1, 1, depthwise=False),
+        LEFT_OUT_ON_A_GPU,
         activation_type=QuantType.QInt8,
         symmetric=True,
     )
@@ -172,9 +186,9 @@ def choose(
     for left_out in LEFT_OUT:
         make(left_out)
         tried[left_out] = agreement()
-        if tried[left_out].of_sure >= MOST_AGREE:
+        if tried[left_out].margin() >= 0.0:
             return left_out, tried
-    best = max(tried, key=lambda row: tried[row].of_sure)
+    best = max(tried, key=lambda row: tried[row].margin())
     make(best)
     return best, tried
 
@@ -271,13 +285,23 @@ def main() -> None:
     pictures = np.stack(
         [i for row in rows for i in pictures_of(row, (width, height), arguments.chosen_on)]
     )
-    reference = says(engine, 'fp32', pictures)
+    seeded = seeded_pictures((width, height))
+    reference, of_seeded = (says(engine, 'fp32', rows) for rows in (pictures, seeded))
+
+    def agreement() -> Agreement:
+        on_seeded = agreement_of(says(engine, 'int8', seeded), of_seeded).of_sure
+        found = agreement_of(says(engine, 'int8', pictures), reference)
+        return found._replace(of_sure_seeded=on_seeded)
+
     chosen, tried = choose(
-        lambda left_out: quantize_for_cpu(engine, images, left_out),
-        lambda: agreement_of(says(engine, 'int8', pictures), reference),
+        lambda left_out: quantize_for_cpu(engine, images, left_out), agreement
     )
     for left_out, share in tried.items():
-        print(f'{left_out}: {share.of_sure:.2%} of the sure pixels, {share.of_all:.2%} of all')
+        print(
+            f'{left_out}: {share.of_sure:.2%} of the sure pixels, {share.of_all:.2%} of all; '
+            f'{share.of_sure_seeded:.2%} of the sure ones of drawn pictures',
+            flush=True,
+        )
     names = ', '.join(row['name'] for row in rows)
     print(f'{engine / "model.int8-cpu.onnx"}: {chosen}, chosen on {len(pictures)} of {names}')
 

@@ -6,29 +6,35 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import yaml
 from onnx import helper
 
 pytest.importorskip('torch', reason='training needs torch: training/install.sh')
 
 from seg_ros.inference.base import InferenceResult
-from training import quantize
+from training import evaluate, quantize
 from training.quantize import LEFT_OUT, Agreement, LeftOut
 
 
 @pytest.mark.parametrize(
-    ('sure', 'chosen', 'made'),
+    ('sure', 'seeded', 'chosen', 'made'),
     [
-        ([0.98, 0.996, 0.999, 0.999, 0.999], 1, [0, 1]),  # the least that is good enough
-        ([0.90, 0.93, 0.97, 0.99, 0.98], 3, [0, 1, 2, 3, 4, 3]),  # none is: the best, made again
+        ([0.98] + [0.998] * 5, [1.0] * 6, 1, [0, 1]),  # the least that is good enough
+        ([0.998] * 6, [0.97, 0.98, 0.995] + [1.0] * 3, 2, [0, 1, 2]),  # on both kinds of pictures
+        # none is: the best, made again
+        ([0.90, 0.93, 0.97, 0.99, 0.98, 0.98], [1.0] * 6, 3, [0, 1, 2, 3, 4, 5, 3]),
     ],
 )
 def test_as_little_stays_in_floating_point_as_agrees(
-    sure: list[float], chosen: int, made: list[int]
+    sure: list[float], seeded: list[float], chosen: int, made: list[int]
 ) -> None:
     written: list[LeftOut] = []
-    found, tried = quantize.choose(
-        written.append, lambda: Agreement(sure[LEFT_OUT.index(written[-1])], 0.5)
-    )
+
+    def agreement() -> Agreement:
+        index = LEFT_OUT.index(written[-1])
+        return Agreement(sure[index], 0.5, seeded[index])
+
+    found, tried = quantize.choose(written.append, agreement)
     assert found == LEFT_OUT[chosen]
     assert written == [LEFT_OUT[index] for index in made]
     assert len(tried) == len(dict.fromkeys(made))
@@ -71,3 +77,44 @@ def test_every_source_calibrates_by_its_share_and_one_picture_at_least(
     values = [int(image[0, 0, 0]) for image in images]
     assert values == [10] * 6 + [100] * 2 + [200]
     assert images[0].shape == (16, 16, 3)
+
+
+def test_measuring_one_way_anew_keeps_the_rows_of_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = {'images': 1, 'miou': 0.5, 'pixel_accuracy': 0.5, 'iou': {'floor': 0.5}}
+    row['network_size'] = [16, 16]
+    spec = {
+        'name': 'tiny', 'description': 'A toy.', 'network_size': [16, 16],
+        'classes': [{'id': 0, 'name': 'floor'}],
+        'training': {'pretraining': 'none', 'steps': 1, 'data': ['a']},
+        'metrics': {'halls': row, 'halls int8': {**row, 'miou': 0.1}},
+    }  # fmt: skip
+    (tmp_path / 'spec.yaml').write_text(yaml.safe_dump(spec))
+    config = {'batch': 1, 'seed': 1, 'sources': [], 'evaluation': [{'name': 'halls'}]}
+    (tmp_path / 'c.yaml').write_text(yaml.safe_dump(config))
+
+    class Way:
+        size_wh = (16, 16)
+        infer_s = [0.01]  # noqa: RUF012
+
+    ways = [('', Way()), (' int8', Way()), (' openvino int8', Way())]
+    monkeypatch.setattr(evaluate, 'ways_through', lambda *_: iter(ways))
+    monkeypatch.setattr(evaluate, 'load', lambda _: None)
+    monkeypatch.setattr(evaluate, 'evaluate', measured(Way, {**row, 'miou': 0.4}))
+    arguments = [str(tmp_path), '--config', str(tmp_path / 'c.yaml'), '--write', '--only', 'int8']
+    monkeypatch.setattr('sys.argv', ['evaluate', *arguments])
+    evaluate.main()
+    told = yaml.safe_load((tmp_path / 'spec.yaml').read_text())['metrics']
+    assert {name: figures['miou'] for name, figures in told.items()} == {
+        'halls': 0.5,
+        'halls int8': 0.4,
+    }
+
+
+def measured(way: type, row: dict[str, object]) -> object:
+    def evaluate_it(*_: object, **__: object) -> dict[str, object]:
+        way.infer_s.append(0.01)
+        return dict(row)
+
+    return evaluate_it
