@@ -37,6 +37,7 @@ JOIN_GAP_M = 0.35  # a lamp post, seen at a person's distance
 JOIN_WIDTH_M = 0.95  # of the whole: one person in stride with a post in between, and no two
 JOIN_RAIL_M = 0.6  # a rail, or thighs that the network lost, whatever it says is there
 JOIN_HEIGHT_M = 2.1  # of the whole: a tall person, 1.9 m, and a tenth for a range that errs
+JOIN_WHOLE_M = np.array([JOIN_WIDTH_M, JOIN_HEIGHT_M])[:, None, None]
 JOIN_OVERLAP = 0.5  # of the smaller piece that must be beside, or above, the other
 JOIN_FILLED = 0.6  # of what is between the pieces that must be a pole; the rest are wrong labels
 
@@ -108,9 +109,10 @@ def blobs_of(mask: Mask, min_pixels: int) -> list[Blob]:
     order = np.flatnonzero(areas >= min_pixels)
     if len(order) > MAX_BLOBS:
         order = order[np.argpartition(-areas[order], MAX_BLOBS)[:MAX_BLOBS]]
+    order = order[np.argsort(-areas[order], kind='stable')]
     found = []
-    for number in sorted(order.tolist(), key=lambda index: -int(areas[index])):
-        left, top, width, height, pixels = stats[number].tolist()
+    for number, row in zip(order.tolist(), stats[order].tolist(), strict=True):
+        left, top, width, height, pixels = row
         crop = numbers[top : top + height, left : left + width] == number
         found.append(
             Blob(
@@ -133,20 +135,24 @@ def joined(
     """
     if len(blobs) < 2:
         return blobs
-    boxes = np.array([blob[:4] for blob in blobs])
-    x0, y0, x1, y1 = boxes.T
-    gap_x = np.maximum(x0[:, None], x0) - np.minimum(x1[:, None], x1)
-    gap_y = np.maximum(y0[:, None], y0) - np.minimum(y1[:, None], y1)
-    small_w = np.minimum.outer(x1 - x0, x1 - x0)
-    small_h = np.minimum.outer(y1 - y0, y1 - y0)
-    beside = (gap_x >= 0) & (-gap_y >= JOIN_OVERLAP * small_h)
-    above = (gap_y >= 0) & (-gap_x >= JOIN_OVERLAP * small_w)
+    # Of every pair at once, along x and along y: (2, N, N)
+    boxes = np.array([blob[:4] for blob in blobs]).T[:, :, None]
+    other = boxes.transpose(0, 2, 1)
+    sizes = boxes[2:] - boxes[:2]
+    other_sizes = other[2:] - other[:2]
+    gap = np.maximum(boxes[:2], other[:2]) - np.minimum(boxes[2:], other[2:])
+    whole = sizes + other_sizes + gap
+    shared = -gap >= JOIN_OVERLAP * np.minimum(sizes, other_sizes)
+    beside_or_above = ((gap >= 0) & shared[::-1]).any(axis=0)
     scales = np.array([max(scale(blob), _least_scale(blob)) for blob in blobs])
-    px_per_m = np.maximum.outer(scales, scales)
-    width = np.maximum.outer(x1, x1) - np.minimum.outer(x0, x0)
-    height = np.maximum.outer(y1, y1) - np.minimum.outer(y0, y0)
-    fits = (width <= JOIN_WIDTH_M * px_per_m) & (height <= JOIN_HEIGHT_M * px_per_m)
-    candidates = np.argwhere(np.triu(fits & (beside | above), 1)).tolist()
+    fits = (whole <= JOIN_WHOLE_M * np.maximum.outer(scales, scales)).all(axis=0)
+    candidates = [
+        (first, second)
+        for first, second in np.argwhere(beside_or_above & fits).tolist()
+        if first < second
+    ]
+    if not candidates:
+        return blobs
     merged: dict[int, Blob] = dict(enumerate(blobs))
     home = list(range(len(blobs)))
     for first, second in candidates:

@@ -8,6 +8,7 @@ curvature at x = 0, as long as the heading is small.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from functools import cache
 from typing import Any, NamedTuple  # noqa: F401  Any stands in a string below
 
@@ -53,13 +54,13 @@ def basis(x: Float64Array) -> Float64Array:
     return np.stack([np.ones_like(x), x, 0.5 * square, square * x / 6.0], axis=-1)
 
 
-def slope_at(shape: Float64Array, x: FloatArray) -> Float64Array:
-    _, c1, c2, c3 = shape.tolist()
+def slope_at(shape: Float64Array | Sequence[float], x: FloatArray) -> Float64Array:
+    _, c1, c2, c3 = shape.tolist() if isinstance(shape, np.ndarray) else shape
     return np.asarray((0.5 * c3 * x + c2) * x + c1)
 
 
-def value_at(shape: Float64Array, x: FloatArray) -> Float64Array:
-    c0, c1, c2, c3 = shape.tolist()
+def value_at(shape: Float64Array | Sequence[float], x: FloatArray) -> Float64Array:
+    c0, c1, c2, c3 = shape.tolist() if isinstance(shape, np.ndarray) else shape
     return np.asarray(((c3 / 6.0 * x + 0.5 * c2) * x + c1) * x + c0)
 
 

@@ -287,8 +287,10 @@ class PeopleFinder:
         return bool(kinds[GROUND : last + 1].sum() > GONE_SHARE * strip.size)
 
     def _mask(self, labels: LabelImage) -> Mask:
-        """1 where somebody is; a comparison per class is ten times faster than a table."""
+        """Not 0 where somebody is; comparisons are ten times faster than a table."""
         first, *others = self._ids
+        if others == [first + 1]:
+            return np.asarray(cv2.inRange(labels, first, first + 1))
         mask = labels == first
         for class_id in others:
             mask |= labels == class_id
@@ -328,7 +330,8 @@ class PeopleFinder:
         if not self._rider_ids:
             return False
         part = labels[blob.y0 : blob.y1, blob.x0 : blob.x1]
-        riders = sum(np.count_nonzero((part == rider) & blob.mask) for rider in self._rider_ids)
+        is_own = blob.mask.view(np.bool_)
+        riders = sum(np.count_nonzero((part == rider) & is_own) for rider in self._rider_ids)
         return bool(riders > BICYCLE_SHARE * blob.pixels)
 
     def _is_of_rider(self, blob: Blob, labels: LabelImage) -> bool:

@@ -8,6 +8,7 @@ tracks are one batch of small matrices.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -54,7 +55,7 @@ LEAST_WALK_MPS = 0.3  # a quarter of a walk; slower is swaying, or what noise le
 # them in 7 of 100 either way, and LEAST_WALK_MPS takes most of these. Tuned on the synthetic
 # crossings (evaluate --task stop); see test_range_noise_far_away_makes_neither_speed_nor_people.
 VELOCITY_DOUBT = 1.5
-MEASURED = np.eye(2, 4)  # measurement matrix: the position is seen, the velocity is not
+SAME = np.eye(4)
 
 
 class EgoStep(NamedTuple):
@@ -162,7 +163,7 @@ class PeopleTracker:
         """
         dt_s = 0.0 if self._stamp_ns is None else (stamp_ns - self._stamp_ns) / NS_PER_S
         self._stamp_ns = stamp_ns
-        people = [person for person in people if np.isfinite(person.x_m + person.y_m)]
+        people = [person for person in people if math.isfinite(person.x_m + person.y_m)]
         if self._ids:
             self._predict(max(dt_s, 0.0), ego)
         places, noises = _measurements(people)
@@ -191,7 +192,7 @@ class PeopleTracker:
 
     def _predict(self, dt_s: float, ego: EgoStep | None) -> None:
         """Moves every state and covariance to the time and the base frame of now."""
-        step = np.eye(4)
+        step = SAME.copy()
         step[0, 2] = step[1, 3] = dt_s
         acceleration = ACCELERATION_MPS2 if ego is not None else UNKNOWN_EGO_MPS2
         noise = np.zeros((4, 4))
@@ -321,7 +322,9 @@ class PeopleTracker:
         gain = covariances[:, :, :2] @ np.linalg.inv(innovation_covariances)
         innovations = places[columns] - states[:, :2]
         self._states[rows] = states + np.einsum('nij,nj->ni', gain, innovations)
-        kept = np.eye(4) - gain @ MEASURED
+        # The position is seen, the velocity is not
+        kept = np.repeat(SAME[None], len(rows), axis=0)
+        kept[:, :, :2] -= gain
         corrected = kept @ covariances
         self._covariances[rows] = 0.5 * (corrected + corrected.transpose(0, 2, 1))
 
