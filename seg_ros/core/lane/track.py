@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -153,10 +154,22 @@ class LaneTrack:
 
         Returns:
             ``(N, 3)`` x and y in metres and the direction of the line in radians, base frame.
-            At least two points of a valid track, none of an invalid one.
+            At least two points of a valid track, none of an invalid one. Kept: do not write.
         """
         if not self.valid:
             return np.zeros((0, 3))
+        asked = spacing_m, look_ahead_m, line
+        if asked not in self._points:  # the stop and the path ask for the same
+            self._points[asked] = self._points_along(*asked)
+        return self._points[asked]
+
+    @cached_property
+    def _points(self) -> dict[tuple[float, float | None, str], Float64Array]:
+        return {}
+
+    def _points_along(
+        self, spacing_m: float, look_ahead_m: float | None, line: str
+    ) -> Float64Array:
         coefficients: Coefficients = getattr(self, line)
         end_m = self.reach_m if look_ahead_m is None else min(self.reach_m, look_ahead_m)
         end_m = max(end_m, self.start_m + spacing_m)
@@ -168,6 +181,7 @@ class LaneTrack:
         x = np.interp(np.arange(0.0, along[-1] + 1e-9, spacing_m), along, fine_x)
         points = np.empty((len(x), 3))
         points[:, 0], points[:, 1], points[:, 2] = x, coefficients.y(x), coefficients.yaw(x)
+        points.setflags(write=False)
         return points
 
     def checked(self, now_ns: int, stale_after_s: float, ahead_s: float = INF) -> LaneTrack:

@@ -62,20 +62,24 @@ def times_to_zone_s(
         return []
     places = _places(people)
     velocities = _sure_velocities(people)
-    offsets = np.stack([np.zeros_like(places), _doubts(people, places), _legs(people, places)])
-    walks = velocities.any(axis=1)
-    inside = np.zeros((len(people), len(AHEAD_S)), np.bool_)
+    distances = np.maximum(np.hypot(places[:, 0], places[:, 1]), 1e-6)
+    offsets = np.zeros((3, *places.shape))
+    offsets[1, :, 0] = _doubts(people, places, distances)
+    offsets[2] = _legs(people, places, distances)
     # Who stands is where it is
-    inside[:, 0] = _is_inside(zone, places - offsets)
-    if walks.any():
-        ahead = places[walks, None] + velocities[walks, None] * AHEAD_S[1:, None]
-        inside[walks, 1:] = _is_inside(zone, ahead - offsets[:, walks, None])
-        if isinstance(zone, CorridorZone):
-            inside[walks, 1:] &= ahead[..., 0] >= front_m - BESIDE_M
+    count, walking = len(people), np.flatnonzero(velocities.any(axis=1))
+    ahead = places[walking, None] + velocities[walking, None] * AHEAD_S[1:, None]
+    later = (ahead - offsets[:, walking, None]).reshape(len(offsets), -1, 2)
+    found = _is_inside(zone, np.concatenate([places - offsets, later], axis=1))
+    inside = np.zeros((count, len(AHEAD_S)), np.bool_)
+    inside[:, 0] = found[:count]
+    inside[walking, 1:] = found[count:].reshape(ahead.shape[:2])
+    if isinstance(zone, CorridorZone):
+        inside[walking, 1:] &= ahead[..., 0] >= front_m - BESIDE_M
     for row, person in enumerate(people):
         if person.seen.cut_way is not None and not person.is_coasting:
             inside[row, 0] |= zone.contains(_on_cut_way(person, person.seen.cut_way)).any()
-    first = np.argmax(inside, axis=1).tolist()
+    first = inside.argmax(axis=1).tolist()
     return [float(AHEAD_S[step]) if inside[row, step] else INF for row, step in enumerate(first)]
 
 
@@ -104,16 +108,18 @@ def _places(people: Sequence[TrackedPerson]) -> Float64Array:
     return np.array([(person.x_m, person.y_m) for person in people])
 
 
-def _doubts(people: Sequence[TrackedPerson], places: Float64Array) -> Float64Array:
-    """``(N, 2)`` metres by which people may be nearer, forward only.
+def _doubts(
+    people: Sequence[TrackedPerson], places: Float64Array, distances: Float64Array
+) -> Float64Array:
+    """``(N,)`` metres by which people may be nearer, forward only.
 
     To the side the bearing decides, which is good to a few centimetres.
     """
     doubts = np.array([max(p.sigma_along_m, FRAME_DOUBT * p.seen.sigma_along_m) for p in people])
     doubts = np.minimum(doubts, RANGE_DOUBT_M)
-    forward = places[:, 0] / np.maximum(np.hypot(places[:, 0], places[:, 1]), 1e-6)
+    forward = places[:, 0] / distances
     nearer = np.minimum(doubts * np.abs(forward), 0.5 * np.abs(places[:, 0]))
-    return np.column_stack([np.sign(forward) * nearer, np.zeros(len(people))])
+    return np.asarray(np.sign(forward) * nearer)
 
 
 def _on_cut_way(person: TrackedPerson, way: tuple[float, float, float, float]) -> Float64Array:
@@ -130,15 +136,17 @@ def _on_cut_way(person: TrackedPerson, way: tuple[float, float, float, float]) -
     return np.asarray(places[off_m <= CUT_GATE * sigma_m])
 
 
-def _legs(people: Sequence[TrackedPerson], places: Float64Array) -> Float64Array:
+def _legs(
+    people: Sequence[TrackedPerson], places: Float64Array, distances: Float64Array
+) -> Float64Array:
     """``(N, 2)`` metres along the line of sight to where people may stand by the newest frame.
 
     Feet that are seen once count more than those that were lost a few times before.
     """
-    distance = np.maximum(np.hypot(places[:, 0], places[:, 1]), 1e-6)
     newest = np.array([INF if p.is_coasting else p.seen.distance_m for p in people])
-    nearest = np.minimum(distance, newest) - [person.seen.nearer_m for person in people]
-    return np.asarray(np.clip(1.0 - nearest / distance, 0.0, LEGS_SHARE)[:, None] * places)
+    nearest = np.minimum(distances, newest) - [person.seen.nearer_m for person in people]
+    share = np.minimum(np.maximum(1.0 - nearest / distances, 0.0), LEGS_SHARE)
+    return np.asarray(share[:, None] * places)
 
 
 def _sure_velocities(people: Sequence[TrackedPerson]) -> Float64Array:
@@ -147,6 +155,10 @@ def _sure_velocities(people: Sequence[TrackedPerson]) -> Float64Array:
     Nobody sees that who has left the picture walks on less surely than before.
     """
     velocities = np.array([(person.vx_mps, person.vy_mps) for person in people])
-    doubts = np.array([(person.sigma_vx_mps, person.sigma_vy_mps) for person in people])
-    doubts[[person.has_left for person in people]] = 0.0
+    doubts = np.array(
+        [
+            (0.0, 0.0) if person.has_left else (person.sigma_vx_mps, person.sigma_vy_mps)
+            for person in people
+        ]
+    )
     return sure_velocities(velocities, doubts)

@@ -167,10 +167,10 @@ class ZoneWatch:
         """``(R, C)`` which points are in the picture, and what is there."""
         height, width = labels.shape
         with np.errstate(invalid='ignore'):
-            at = pixels + 0.5
-            in_view = ((at >= 0.0) & (at < (width, height))).all(axis=-1)
-        at[~in_view] = 0.0
-        columns, rows = np.moveaxis(at.astype(np.intp), -1, 0)
+            u, v = pixels[..., 0] + 0.5, pixels[..., 1] + 0.5
+            in_view = (u >= 0.0) & (u < width) & (v >= 0.0) & (v < height)
+        rows = np.where(in_view, v, 0.0).astype(np.intp)
+        columns = np.where(in_view, u, 0.0).astype(np.intp)
         mask = self._mask_of(labels.shape)
         if mask is not None:
             in_view &= mask[rows, columns] == 0
@@ -178,7 +178,7 @@ class ZoneWatch:
         points = np.bincount(region[in_view], minlength=GRID * GRID)
         least = REGION_SHARE * np.count_nonzero(in_view)
         self.regions = tuple(np.flatnonzero(points > least).tolist())
-        return in_view, self._meaning[labels[rows, columns]]
+        return in_view, self._meaning.take(labels.reshape(-1).take(rows * width + columns))
 
     def _mask_of(self, shape_hw: tuple[int, ...]) -> NDArray[np.uint8] | None:
         """``(H, W)`` 255 where the own vehicle is, None where it is not in the picture."""
@@ -199,9 +199,9 @@ def _row_distances(cells: NDArray[np.float64], is_zone: NDArray[np.bool_]) -> ND
     first = np.flatnonzero(is_zone.any(axis=1))[:2]
     step_m = 0.0
     if len(first) == 2:
-        inside = is_zone[first][..., None]
-        middles = np.where(inside, cells[first], 0.0).sum(axis=1) / inside.sum(axis=1)
-        step_m = float(np.hypot(*(middles[1] - middles[0])))
+        inside = is_zone[first]
+        middles = cells[first].sum(axis=1, where=inside[..., None]) / inside.sum(axis=1)[:, None]
+        step_m = math.dist(*middles.tolist())
     return np.asarray(step_m * np.arange(len(cells)))
 
 

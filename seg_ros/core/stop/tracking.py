@@ -195,11 +195,15 @@ class PeopleTracker:
         step = SAME.copy()
         step[0, 2] = step[1, 3] = dt_s
         acceleration = ACCELERATION_MPS2 if ego is not None else UNKNOWN_EGO_MPS2
-        noise = np.zeros((4, 4))
-        for axis in (0, 1):
-            noise[axis, axis] = 0.25 * dt_s**4
-            noise[axis, axis + 2] = noise[axis + 2, axis] = 0.5 * dt_s**3
-            noise[axis + 2, axis + 2] = dt_s**2
+        place, both, velocity = 0.25 * dt_s**4, 0.5 * dt_s**3, dt_s**2
+        noise = np.array(
+            (
+                (place, 0.0, both, 0.0),
+                (0.0, place, 0.0, both),
+                (both, 0.0, velocity, 0.0),
+                (0.0, both, 0.0, velocity),
+            )
+        )
         noise *= acceleration**2 * NOISE_STEP_S / max(dt_s, LEAST_STEP_S)
         if ego is not None:
             cos, sin = np.cos(ego.yaw_rad), np.sin(ego.yaw_rad)
@@ -255,19 +259,21 @@ class PeopleTracker:
         )
         # A wide gate must not win against a narrow one, nor a newcomer against an old track
         cost = distance + np.log(determinant)
-        confirmed = np.array([evidence.is_enough for evidence in self._evidence])
-        cost += np.where(confirmed, 0.0, UNCONFIRMED_COST)[:, None]
+        more = [0.0 if evidence.is_enough else UNCONFIRMED_COST for evidence in self._evidence]
+        cost += np.array(more)[:, None]
         was = np.log([p.bbox[3] - p.bbox[1] for p in self._seen])
         looks = np.log([p.bbox[3] - p.bbox[1] for p in people])
         alike = np.abs(was[:, None] - looks) < GATE_LOG_HEIGHT
+        may_be = alike & (fused_m > LEAST_FUSED * nearer_m)
         # Who has left the picture comes back at its side
-        has_left = np.array([self._has_left(row) for row in range(len(self._ids))])
-        may_be = ~has_left[:, None] | np.array([person.at_side for person in people])
+        has_left = [self._has_left(row) for row in range(len(self._ids))]
+        if any(has_left):
+            at_side = np.array([person.at_side for person in people])
+            may_be &= ~np.array(has_left)[:, None] | at_side
         if among is not None:
             may_be &= np.isin(np.arange(len(self._ids)), list(among))[:, None]
-        may_be &= fused_m > LEAST_FUSED * nearer_m
-        rows, columns = np.nonzero((distance < GATE) & (across < GATE_ACROSS) & alike & may_be)
-        order = np.argsort(cost[rows, columns], kind='stable')
+        rows, columns = ((distance < GATE) & (across < GATE_ACROSS) & may_be).nonzero()
+        order = cost[rows, columns].argsort(kind='stable')
         pairs: list[tuple[int, int]] = []
         taken_rows: set[int] = set()
         taken_columns: set[int] = set()
