@@ -41,11 +41,13 @@ class Distances(NamedTuple):
         signed_m: Distance along the normal, positive to the left.
         foot_m: x of the foot of the normal.
         slope: Of the curve at the foot.
+        stretch: Length of the curve at the foot per metre of x.
     """
 
     signed_m: Float64Array
     foot_m: Float64Array
     slope: Float64Array
+    stretch: Float64Array
 
 
 def basis(x: Float64Array) -> Float64Array:
@@ -69,10 +71,11 @@ def distances(shape: Float64Array, x: FloatArray, y: FloatArray) -> Distances:
     slope = slope_at(shape, x)
     foot: Float64Array = x + (y - value_at(shape, x)) * slope / (1.0 + slope * slope)
     slope = slope_at(shape, foot)
-    tangent = np.sqrt(1.0 + slope * slope)
-    signed = (y - value_at(shape, foot) - slope * (x - foot)) / tangent
-    foot = foot + (slope * (y - value_at(shape, foot)) + x - foot) / (tangent * tangent)
-    return Distances(signed, foot, slope)
+    stretch = np.sqrt(1.0 + slope * slope)
+    above = y - value_at(shape, foot)
+    signed = (above - slope * (x - foot)) / stretch
+    foot = foot + (slope * above + x - foot) / (stretch * stretch)
+    return Distances(signed, foot, slope, stretch)
 
 
 def parallel(shape: Float64Array, left_m: float, to_m: float) -> Float64Array:
