@@ -20,7 +20,7 @@ from seg_ros.core.stop.evidence import Evidence
 from seg_ros.core.stop.people import SeenPerson
 from seg_ros.core.units import NS_PER_S
 
-__all__ = ['LEAST_WALK_MPS', 'EgoStep', 'PeopleTracker', 'TrackedPerson', 'sure_velocities']
+__all__ = ['LEAST_WALK_MPS', 'EgoStep', 'PeopleTracker', 'TrackedPerson', 'sure_velocity']
 
 Float64Array = NDArray[np.float64]
 
@@ -263,8 +263,8 @@ class PeopleTracker:
         cost += np.array(more)[:, None]
         was = np.log([p.bbox[3] - p.bbox[1] for p in self._seen])
         looks = np.log([p.bbox[3] - p.bbox[1] for p in people])
-        alike = np.abs(was[:, None] - looks) < GATE_LOG_HEIGHT
-        may_be = alike & (fused_m > LEAST_FUSED * nearer_m)
+        may_be = np.abs(was[:, None] - looks) < GATE_LOG_HEIGHT
+        may_be &= fused_m > LEAST_FUSED * nearer_m
         # Who has left the picture comes back at its side
         has_left = [self._has_left(row) for row in range(len(self._ids))]
         if any(has_left):
@@ -336,9 +336,9 @@ class PeopleTracker:
 
     def _walks(self, row: int) -> bool:
         """Whether somebody surely does not stand."""
-        variances = self._covariances[row].diagonal()[2:]
-        sigmas = np.sqrt(np.maximum(variances, 0.0))
-        return bool(sure_velocities(self._states[row : row + 1, 2:], sigmas).any())
+        variances = self._covariances[row].diagonal()[2:].tolist()
+        sigmas = [math.sqrt(max(variance, 0.0)) for variance in variances]
+        return any(sure_velocity(*self._states[row, 2:].tolist(), *sigmas))
 
     def _has_left(self, row: int) -> bool:
         return self._leaves[row] and self._evidence[row].misses > 0
@@ -427,11 +427,11 @@ class PeopleTracker:
         return tuple(tracks)
 
 
-def sure_velocities(velocities: Float64Array, sigmas: Float64Array) -> Float64Array:
-    """``(N, 2)`` velocities, less what may be noise; 0 for who does not walk."""
-    sure = np.maximum(np.abs(velocities) - VELOCITY_DOUBT * sigmas, 0.0) * np.sign(velocities)
-    sure[np.hypot(sure[:, 0], sure[:, 1]) < LEAST_WALK_MPS] = 0.0
-    return np.asarray(sure)
+def sure_velocity(vx: float, vy: float, sigma_x: float, sigma_y: float) -> tuple[float, float]:
+    """A velocity, less what may be noise; 0 for who does not walk."""
+    sure_x = math.copysign(max(abs(vx) - VELOCITY_DOUBT * sigma_x, 0.0), vx)
+    sure_y = math.copysign(max(abs(vy) - VELOCITY_DOUBT * sigma_y, 0.0), vy)
+    return (sure_x, sure_y) if math.hypot(sure_x, sure_y) >= LEAST_WALK_MPS else (0.0, 0.0)
 
 
 def _measurements(people: Sequence[SeenPerson]) -> tuple[Float64Array, Float64Array]:
