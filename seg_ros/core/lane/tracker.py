@@ -49,6 +49,7 @@ class LaneTracker:
         self._front_m, self._half_width_m = vehicle.front_m, vehicle.half_width_m
         self._lane_lut = label_map.role_mask_lut('lane')
         self._ground_lut = self._lane_lut | label_map.role_mask_lut('drivable')
+        self._nearest = basis(np.array([vehicle.front_m + config.min_reach_m]))[0]
         self._table: GroundTable | None = None
         self._view: LaneView | None = None
         self.reset()
@@ -191,8 +192,7 @@ class LaneTracker:
         )
         covariance = estimate.covariance
         age_s = lane.age_s(stamp_ns)
-        nearest = basis(np.array([self._front_m + config.min_reach_m]))[0]
-        near_std_m = math.sqrt(float(nearest @ covariance[:4, :4] @ nearest))
+        near_std_m = math.sqrt(float(self._nearest @ covariance[:4, :4] @ self._nearest))
         problem = path_problem(
             float(shape[0]), width_m, near_std_m, reach_m, self._front_m, config
         )
