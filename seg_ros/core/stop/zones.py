@@ -338,7 +338,7 @@ def _thinned(centre: Float64Array) -> Float64Array:
     """The points that are somewhere, at least ``ARC_STEP_M`` apart; fewer than two: ahead."""
     centre = centre.reshape(-1, 2)
     centre = centre[np.isfinite(centre).all(axis=1)]
-    if len(centre) > 1:
+    if len(centre):
         steps = np.diff(centre, axis=0)
         along = np.concatenate([[0.0], np.cumsum(np.hypot(steps[:, 0], steps[:, 1]))])
         # One point for each step of the way that is begun, and the last one
