@@ -237,3 +237,10 @@ def test_a_verdict_of_60_kilobytes_goes_through(ends: Ends) -> None:
     beat = HeartbeatVerdict(1, True, (('/status', b'x' * 60_000),))
     assert ends[0].send(beat)
     assert ends[1].receive(1.0) == beat
+
+
+def test_who_does_not_want_to_wait_does_not(ends: Ends) -> None:
+    began_s = time.monotonic()
+    for _ in range(5):
+        assert ends[1].receive(0.0) is None
+    assert time.monotonic() - began_s < 4.0

@@ -573,7 +573,9 @@ def test_feet_are_hidden_where_more_than_half_of_what_is_below_them_is_in_front(
     labels = box(200, 240, 300, 310)
     labels[240 : 240 + rows, 300:310] = CAR
     labels[180, 320] = ROAD
-    assert found(labels)[0].feet == feet
+    (person,) = found(labels)
+    assert person.feet == feet
+    assert not person.on_pavement
 
 
 @pytest.mark.parametrize(('columns', 'is_pavement'), [(11, True), (10, False), (9, False)])
@@ -643,7 +645,7 @@ def test_shoulders_are_wider_than_four_of_five_rows_of_a_large_blob() -> None:
     assert _shoulders_px(blob(rows[2:])) == 30.0
 
 
-@pytest.mark.parametrize(('width', 'has_legs'), [(11, True), (13, False)])
+@pytest.mark.parametrize(('width', 'has_legs'), [(11, True), (12, False), (13, False)])
 def test_a_leg_is_less_than_four_tenths_as_wide_as_most_of_it_in_the_lowest_eighth(
     width: int, has_legs: bool
 ) -> None:
@@ -710,3 +712,9 @@ def test_people_are_told_the_largest_first_and_all_of_them() -> None:
     labels[200:240, 100:110] = PERSON
     labels[100:240, 500:530] = PERSON
     assert [person.pixels for person in found(labels)] == [4200, 1800, 400]
+
+
+def test_what_the_lower_border_cuts_may_be_a_small_part_of_somebody() -> None:
+    stick = box(320, 360, 300, 303)
+    assert len(found(stick, ground())) == 1
+    assert found(np.roll(stick, -4, axis=0), ground()) == ()

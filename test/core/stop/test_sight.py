@@ -552,3 +552,9 @@ def test_a_vehicle_stops_since_the_first_camera_did_and_time_that_steps_back_beg
         since.append(vehicle.check(now_ns).decision.since_ns)
     assert since == [10, 20, 20, 20, 50, 50, 5, 5]
     assert VehicleStop({}).check(3).decision.since_ns == 3
+
+
+def test_a_mask_may_be_a_triangle() -> None:
+    labels = np.full((100, 200), ROAD, np.uint8)
+    cut = watch(ego_mask=(0.0, 1.0, 0.5, 0.5, 1.0, 1.0)).without_vehicle(labels, UNLABELLED)
+    assert 0.2 < (cut == UNLABELLED).mean() < 0.3

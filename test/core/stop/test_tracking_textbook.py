@@ -214,7 +214,7 @@ def test_nobody_becomes_four_times_as_tall_from_frame_to_frame(rows: int, is_sam
     tracker = PeopleTracker()
     for index in range(3):
         tracker.update([seen(9.0, 0.0)], index * 50 * MS)  # 100 rows
-    other = replace(seen(9.0, 0.0), bbox=(310, 0, 330, rows))
+    other = replace(seen(9.0, 0.0), bbox=(310, 50, 330, 50 + rows))
     assert (len(tracker.update([other], 150 * MS)) == 1) is is_same
 
 

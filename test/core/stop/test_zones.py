@@ -407,3 +407,26 @@ def test_a_piece_that_ends_less_than_a_metre_ahead_is_in_the_outline() -> None:
     assert outline.tolist() == [
         [0.0, 1.5], [0.5, 1.5], [8.0, 1.5], [8.0, -1.5], [0.5, -1.5], [0.0, -1.5],
     ]  # fmt: skip
+
+
+def test_a_lane_that_is_seen_from_5_m_on_is_followed_round_its_corner() -> None:
+    zone = CorridorZone([(5.0, 0.0), (15.0, 0.0), (15.0, 20.0)], 1.0, 25.0)
+    (along,), (offset,) = zone.locate(np.array([[15.0, 8.0]]))
+    assert (along, offset) == pytest.approx((23.0, 0.0))
+    assert zone.contains(np.array([[15.0, 8.0], [23.0, 0.0]])).tolist() == [True, False]
+
+
+def test_what_is_round_a_corner_at_the_end_of_a_zone_is_beyond_it() -> None:
+    zone = CorridorZone([(0.0, 0.0), (10.0, 0.0), (10.0, 20.0)], 1.5, 10.0)
+    points = np.array([[10.0, 1.2], [9.5, -1.2], [9.5, 0.0]])
+    assert zone.contains(points).tolist() == [False, True, True]
+
+
+def test_a_last_point_that_comes_twice_changes_nothing() -> None:
+    zone = CorridorZone([(0.0, 0.0), (5.0, 0.0), (5.0, 0.0)], 1.0, 20.0)
+    assert zone.contains(np.array([[18.0, 0.5], [18.0, 1.5]])).tolist() == [True, False]
+
+
+def test_a_row_of_points_through_two_corners_goes_from_one_to_the_other() -> None:
+    cells = ImageZone((0.5, 0.0, 1.0, 0.5, 0.5, 1.0, 0.0, 0.5)).cells(1, 2)
+    np.testing.assert_allclose(cells, [[[0.25, 0.5], [0.75, 0.5]]])
