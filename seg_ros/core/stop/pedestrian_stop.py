@@ -397,11 +397,8 @@ class PedestrianStop:
             memory.good_frames = 0
 
     def _is_unseen(self, now_ns: int) -> bool:
-        memory = self._memory
-        if memory.unseen is None:
-            return False
-        timeout_ns = self.config.stale_timeout_s * NS_PER_S
-        return memory.seen_ns is None or now_ns - memory.seen_ns > timeout_ns
+        seen_ns = self._memory.seen_ns
+        return seen_ns is None or now_ns - seen_ns > self.config.stale_timeout_s * NS_PER_S
 
     def _picture_zone_at(self, labels: LabelImage, stamp_ns: int) -> ImageZone:
         """The zone by the lane that is seen, or as it was given."""

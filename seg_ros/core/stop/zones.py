@@ -342,7 +342,7 @@ def _thinned(centre: Float64Array) -> Float64Array:
     is_known = np.isfinite(centre)
     if not is_known.all():
         centre = centre[is_known.all(axis=1)]
-    if len(centre) > 1:
+    if len(centre):
         steps = centre[1:] - centre[:-1]
         along = np.zeros(len(centre))
         np.cumsum(np.hypot(steps[:, 0], steps[:, 1]), out=along[1:])

@@ -15,11 +15,13 @@ from numpy.typing import NDArray
 from seg_ros.core.errors import ConfigurationError
 from seg_ros.core.stop.config import StopConfig
 from seg_ros.core.stop.domain import Domain
-from seg_ros.core.stop.picture_sight import PictureSight, nothing_shown
+from seg_ros.core.stop.picture_sight import PictureSight, _blindness, nothing_shown
 from seg_ros.core.stop.picture_statistics import (
     BANDS,
     HALF_WH,
+    SHEAR,
     STATISTICS,
+    PictureStatistics,
     StatisticsOfPictures,
     _noise,
 )
@@ -232,3 +234,71 @@ def test_the_bands_of_a_picture_are_all_of_its_rows_once() -> None:
 
 def test_a_picture_that_is_too_small_for_a_gradient_has_no_noise() -> None:
     assert _noise(np.zeros((2, 2, 3), np.uint8)) == 0.0
+
+
+def clean(*, shear: float = -1.0, **changes: float) -> PictureStatistics:
+    values = np.zeros(len(STATISTICS))
+    values[SHEAR] = shear
+    return PictureStatistics(values, 0.0, 0.0, 9.0, 0.1, 0.5)._replace(**changes)
+
+
+@pytest.mark.parametrize(
+    ('at', 'beyond', 'kind'),
+    [
+        ({'detail': 2.7}, {'detail': 2.69}, 'no_detail'),
+        ({'discord': 0.6}, {'discord': 0.61}, 'colours_disagree'),
+        ({'rise': 0.3}, {'rise': 0.29}, 'picture_turned'),
+        ({'shear': 0.0}, {'shear': 0.01}, 'rows_shifted'),
+    ],
+)
+def test_up_to_each_limit_itself_a_picture_shows_something(
+    at: dict[str, float], beyond: dict[str, float], kind: str
+) -> None:
+    assert nothing_shown(clean(**at), CONFIG) is None
+    fault = nothing_shown(clean(**beyond), CONFIG)
+    assert fault is not None
+    assert fault.kind == kind
+
+
+def test_noise_and_white_are_faults_above_their_limits_and_a_limit_may_take_any() -> None:
+    assert _blindness(20.0, 0.5, CONFIG) is None
+    for noise, white, words in ((20.1, 0.0, '20 grey levels'), (0.0, 0.51, '51% of the zone')):
+        fault = _blindness(noise, white, CONFIG)
+        assert fault is not None
+        assert words in fault.reason
+    lax = replace(CONFIG, max_noise=0.0, max_white_share=1.0)
+    assert _blindness(255.0, 1.0, lax) is None
+    quiet = replace(CONFIG, max_noise=0.5)
+    assert _blindness(0.6, 0.0, quiet) is not None
+
+
+@pytest.mark.parametrize(
+    ('limits', 'kinds'),
+    [
+        ({'max_noise': 0.0}, ('', 'picture_blind')),
+        ({'max_white_share': 1.0}, ('picture_blind', '')),
+        ({'max_noise': 0.0, 'max_white_share': 1.0}, ('', '')),
+    ],
+)
+def test_each_limit_of_the_picture_alone_can_be_given_up_alone(
+    limits: dict[str, float], kinds: tuple[str, str]
+) -> None:
+    config = replace(CONFIG, **limits)  # type: ignore[arg-type]
+    assert (kind(NOISE, None, config), kind(WHITE, None, config)) == kinds
+
+
+def test_the_limit_of_a_domain_is_a_multiple_of_its_own_and_may_be_met() -> None:
+    scores = DOMAIN.likeness(StatisticsOfPictures(LABEL_MAP).of(view(FOG)).values)
+    lax = replace(CONFIG, min_detail=0.0, max_colour_discord=2.0, min_rise=-1.0, max_shear=10.0)
+    assert scores.share > 1.0
+    assert kind(FOG, DOMAIN, replace(lax, domain_limit=scores.share)) == ''
+    assert kind(FOG, DOMAIN, replace(lax, domain_limit=0.999 * scores.share)) == 'out_of_domain'
+
+
+@pytest.mark.parametrize(('after_ms', 'is_fault'), [(500, False), (501, True), (-1, True)])
+def test_a_picture_that_was_seen_counts_for_the_stale_timeout_and_not_backwards(
+    after_ms: int, is_fault: bool
+) -> None:
+    sight = PictureSight(LABEL_MAP)
+    assert sight.update(view(street()), S, CONFIG) is None
+    assert (sight.update(view(NOISE), S + after_ms * S // 1000, CONFIG) is not None) is is_fault
