@@ -26,7 +26,8 @@ from seg_ros.inference.tensorrt import plan_build as engine_build
 from seg_ros.inference.tensorrt import plan_runner
 from test.paths import REPOSITORY
 
-WHEELS = REPOSITORY / 'out' / 'tensorrt-wheels'
+# A wheel is of one Python, and make test-oldest runs these with another
+WHEELS = REPOSITORY / 'out' / 'tensorrt-wheels' / str(sys.implementation.cache_tag)
 DOWNLOAD_TIMEOUT_S = 60
 
 FOR_RTX = frozenset(
