@@ -180,7 +180,8 @@ def measure_choice(
         labels = {name: len(found['received']) for name, found in samples.items()}
         by_hand = [name for name in labels if name != 'auto']
         fastest = sorted(by_hand, key=lambda name: -labels[name])[:FINALISTS]
-        rows = {name: row for name, row in rows.items() if name in ('auto', *fastest)}
+        # The other way round: who is first is not always the same
+        rows = {name: rows[name] for name in reversed(rows) if name in ('auto', *fastest)}
     return {'choice': {'rounds': rounds}}
 
 
