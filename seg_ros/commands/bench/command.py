@@ -38,6 +38,7 @@ from seg_ros.commands.bench.parts import (
 )
 from seg_ros.commands.bench.stage import HD_WH, NodeOptions
 from seg_ros.commands.shared.tuned_first import tuned_first
+from seg_ros.files import write_whole
 from seg_ros.inference.base import PRECISIONS
 from seg_ros.inference.engine import load_engine
 from seg_ros.inference.registry import BACKENDS
@@ -123,7 +124,7 @@ def main(arguments: argparse.Namespace) -> int:
     overlap = overlap_figures(raw)
     document = json.dumps({**values, **host, **overlap, 'labels_per_s': rate, 'raw': raw})
     if arguments.output:
-        arguments.output.write_text(document)
+        write_whole(arguments.output, document)
     reasons = raw.get('no_textbook', ''), raw.get('no_overlap', '')
     print(document if arguments.json else table_of(values, *reasons))
     if host and not arguments.json:
