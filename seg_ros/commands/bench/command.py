@@ -41,6 +41,7 @@ from seg_ros.commands.bench.parts import (
 )
 from seg_ros.commands.bench.stage import HD_WH, NodeOptions
 from seg_ros.commands.shared.tuned_first import tuned_first
+from seg_ros.files import write_whole
 from seg_ros.inference.base import PRECISIONS
 from seg_ros.inference.engine import load_engine
 from seg_ros.inference.registry import BACKENDS
@@ -133,7 +134,7 @@ def main(arguments: argparse.Namespace) -> int:
     overlap = overlap_figures(raw)
     document = json.dumps({**values, **host, **overlap, 'labels_per_s': rate, 'raw': raw})
     if arguments.output:
-        arguments.output.write_text(document)
+        write_whole(arguments.output, document)
     reasons = [raw.get(name, '') for name in ('no_textbook', 'no_overlap', 'no_choice')]
     print(document if arguments.json else table_of(values, *reasons))
     if host and not arguments.json:

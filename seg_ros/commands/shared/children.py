@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import json
+import os
 import signal
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -135,7 +136,14 @@ class LatestCounts:
         return self._counts
 
 
-def end_with_parent() -> None:
-    """Called in a child: it gets SIGTERM when its parent dies (Linux)."""
+def end_with_parent(parent: int = 0) -> None:
+    """Called in a child: it gets SIGTERM when its parent dies (Linux).
+
+    Args:
+        parent: Its process; where that has died before, the child ends at once. A child that
+            begins slowly must know it, or it waits for ever.
+    """
     with contextlib.suppress(AttributeError, OSError):
         LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    if parent and os.getppid() != parent:
+        os._exit(128 + signal.SIGTERM)

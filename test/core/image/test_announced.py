@@ -130,6 +130,44 @@ def test_a_chunk_of_a_png_that_is_longer_than_the_file_is_refused_before_room_is
         assert time.process_time() - began_s < QUICK_S
 
 
+ZEROS = zlib.compress(bytes(7 * MEGA), 9)
+
+
+@pytest.mark.parametrize('head', [b'zTXt k\0\0', b'iTXt k\0\1\0\0\0', b'iCCP k\0\0'])
+def test_words_in_a_png_that_unpack_to_gigabytes_are_passed_over(head: bytes) -> None:
+    """1500 of them in 10 MB cost a minute; the pixels are read as without them."""
+    png = file_of('png', (24, 16))
+    words = chunk(head[:4], head[5:] + ZEROS) * 1500
+    for at in (33, png.find(b'IEND') - 4):
+        began_s = time.process_time()
+        found = decode_compressed(png[:at] + words + png[at:], 'png').rgb()
+        assert time.process_time() - began_s < QUICK_S
+        assert np.array_equal(found, decode_compressed(png, 'png').rgb())
+
+
+def test_a_png_whose_data_goes_on_for_gigabytes_behind_its_pixels_is_refused_at_once() -> None:
+    head = chunk(b'IHDR', struct.pack('>IIBBBBB', 64, 64, 8, 2, 0, 0, 0))
+    packer = zlib.compressobj(9)
+    data = b''.join(packer.compress(bytes(MEGA)) for _ in range(1024)) + packer.flush()
+    bomb = b'\x89PNG\r\n\x1a\n' + head + chunk(b'IDAT', data) + chunk(b'IEND', b'')
+    began_s = time.process_time()
+    with pytest.raises(FrameError, match='which its pixels cannot') as refused:
+        decode_compressed(bomb, 'png')
+    assert refused.value.kind == 'size_too_large'
+    assert time.process_time() - began_s < QUICK_S / 4
+
+
+@pytest.mark.parametrize('mode', ['L', 'RGB', 'RGBA', 'I;16'])
+def test_a_png_of_noise_is_not_taken_for_a_bomb(mode: str) -> None:
+    random = np.random.default_rng(0)
+    depth, channels = (np.uint16, 1) if mode == 'I;16' else (np.uint8, len(mode))
+    shape = (700, 900, channels)[: 2 if channels == 1 else 3]
+    noise = random.integers(0, np.iinfo(depth).max, shape, depth)
+    png = cv2.imencode('.png', noise)[1].tobytes()
+    assert len(png) > 1 << 19
+    assert decode_file(png).width == 900
+
+
 def test_a_jpeg_of_endless_scans_is_refused_at_once() -> None:
     began_s = time.process_time()
     with pytest.raises(FrameError, match=f'scans, up to {MOST_SCANS} are read'):
