@@ -475,15 +475,19 @@ def test_a_row_counts_as_seen_when_half_of_what_the_zone_has_in_it_is() -> None:
         assert subject.look(empty_road(), wide, camera()).in_view < 1.0
 
 
+def distances(cells: NDArray[np.float64]) -> NDArray[np.float64]:
+    return _row_distances(cells, np.isfinite(cells[..., 0]))
+
+
 def test_the_rows_of_a_zone_are_so_far_from_its_near_edge() -> None:
-    np.testing.assert_allclose(_row_distances(AHEAD.cells(3.6, 7)), 0.5 * np.arange(32))
-    np.testing.assert_allclose(_row_distances(AHEAD.cells(19.6, 7)), [0.0])
+    np.testing.assert_allclose(distances(AHEAD.cells(3.6, 7)), 0.5 * np.arange(32))
+    np.testing.assert_allclose(distances(AHEAD.cells(19.6, 7)), [0.0])
 
 
 def test_points_that_are_not_of_the_zone_move_no_row_of_it() -> None:
     cells = np.full((4, 2, 2), np.nan)  # the first row is not of it at all, the next one in part
     cells[1, 1], cells[2], cells[3] = (4.0, 1.0), [(5.5, 2.0), (5.5, 0.0)], (7.0, 1.0)
-    np.testing.assert_allclose(_row_distances(cells), 1.5 * np.arange(4))
+    np.testing.assert_allclose(distances(cells), 1.5 * np.arange(4))
 
 
 def test_without_a_limit_nobody_asks_for_ground_and_at_the_limit_it_is_enough() -> None:

@@ -19,7 +19,7 @@ from seg_ros.core.stop.tracking import (
     EgoStep,
     PeopleTracker,
     TrackedPerson,
-    sure_velocities,
+    sure_velocity,
 )
 
 MS = 1_000_000
@@ -248,9 +248,10 @@ def test_noise_alone_is_no_walk_in_93_of_100_velocities() -> None:
 def test_of_a_velocity_its_doubt_is_taken_off_and_less_than_a_quarter_of_a_walk_is_none(
     sign: float,
 ) -> None:
-    velocities = sign * np.array([[1.0, 0.1], [0.74, 0.0], [0.76, 0.0]])
-    sure = sure_velocities(velocities, np.full((3, 2), 0.3))
-    np.testing.assert_allclose(sure, sign * np.array([[0.55, 0.0], [0.0, 0.0], [0.31, 0.0]]))
+    for velocity, sure in (((1.0, 0.1), (0.55, 0.0)), ((0.74, 0.0), (0.0, 0.0)),
+                           ((0.1, 0.76), (0.0, 0.31)), ((0.75, 0.0), (0.3, 0.0))):  # fmt: skip
+        found = sure_velocity(sign * velocity[0], sign * velocity[1], 0.3, 0.3)
+        assert found == pytest.approx((sign * sure[0], sign * sure[1]))
     assert pytest.approx(0.3) == LEAST_WALK_MPS
 
 
