@@ -132,6 +132,33 @@ def of_another_length(picture: Picture) -> Picture:
     return np.stack([np.roll(row, -3 * index, axis=0) for index, row in enumerate(picture)])
 
 
+def out_of_focus_but_for_the_road(picture: Picture) -> Picture:
+    """Fine cracks are in the road all the same."""
+    soft = cv2.GaussianBlur(picture, (0, 0), 5.0).astype(float)
+    soft[252:] += (
+        np.random.default_rng(4).integers(-12, 13, (27, 160, 1)).repeat(4, 0).repeat(4, 1)
+    )
+    return with_noise(soft, 1.0)
+
+
+def splashed(picture: Picture) -> Picture:
+    """Mud on the lens, out of focus itself."""
+    mask = np.zeros(picture.shape[:2], np.float32)
+    for x, y, radius in ((120, 80, 110), (420, 60, 130), (250, 260, 140), (560, 250, 110)):
+        cv2.circle(mask, (x, y), radius, 1.0, -1)
+    mask = cv2.GaussianBlur(mask, (0, 0), 5.0)[..., None]
+    return with_noise(picture * (1.0 - mask) + np.array([74.0, 60.0, 46.0]) * mask, 1.5)
+
+
+def crossed(picture: Picture) -> Picture:
+    """A crossing lies ahead, aslant: its stripes go on elsewhere from row to row."""
+    changed = picture.copy()
+    for x in range(0, 640, 80):
+        corners = np.array([[x, 240], [x + 40, 240], [x + 240, 300], [x + 200, 300]])
+        cv2.fillPoly(changed, [corners], (190, 190, 185))
+    return changed
+
+
 @pytest.mark.parametrize(
     ('change', 'kind', 'words'),
     [
@@ -139,6 +166,9 @@ def of_another_length(picture: Picture) -> Picture:
         (one_colour_negative, 'colours_disagree', 'more than 0.60: noise'),
         (lambda _: NOISE, 'colours_disagree', 'more than 0.60: noise'),
         (of_another_length, 'rows_shifted', 'more than 0.00'),
+        (lambda picture: torn(picture, 3), 'rows_shifted', 'more than 0.25): torn apart'),
+        (out_of_focus_but_for_the_road, 'out_of_focus', 'more than 55%: out of focus'),
+        (splashed, 'partly_covered', 'more than 42%: dirt'),
     ],
 )
 def test_what_no_camera_shows_that_sees_a_road_is_found_without_any_domain(
@@ -149,6 +179,26 @@ def test_what_no_camera_shows_that_sees_a_road_is_found_without_any_domain(
     fault = nothing_shown(take.of(view(change(street(7)))), CONFIG)
     assert fault is not None
     assert (str(fault.kind), words in fault.reason) == (kind, True), fault.reason
+
+
+@pytest.mark.parametrize('seed', range(4))
+def test_the_stripes_of_a_crossing_are_no_torn_rows(seed: int) -> None:
+    take = StatisticsOfPictures(LABEL_MAP)
+    torn_picture = take.of(view(torn(street(seed), seed)))
+    assert take.of(view(crossed(street(seed)))).tear < CONFIG.max_tear < torn_picture.tear
+
+
+def test_a_night_a_white_sky_and_few_outlines_are_neither_a_cover_nor_out_of_focus() -> None:
+    take = StatisticsOfPictures(LABEL_MAP)
+    night, white = (take.of(view(np.full_like(street(), grey))) for grey in (8, 250))
+    assert night.shade == white.shade == 0.0
+    assert np.isnan(night.softness)
+    # Two headlights with their halos, and nothing else
+    lights = np.full(street().shape, 20.0)
+    for x in (250, 290):
+        cv2.circle(lights, (x, 180), 5, (255.0,) * 3, -1)
+    halos = take.of(view(with_noise(cv2.GaussianBlur(lights, (0, 0), 8.0) * 4.0, 1.0)))
+    assert np.isnan(halos.softness)
 
 
 @pytest.mark.parametrize('turned', [lambda a: a[::-1], lambda a: np.roll(a, 160, 0)])

@@ -59,7 +59,7 @@ REASONS_OF_SIGHT = (
     StopKind.ZONE_NOT_IN_VIEW, StopKind.GROUND_NOT_SEEN, StopKind.PICTURE_BLIND,
     StopKind.OUT_OF_DOMAIN, StopKind.LOW_CONTRAST, StopKind.LOW_CONFIDENCE, StopKind.FROZEN,
     StopKind.NO_DETAIL, StopKind.COLOURS_DISAGREE, StopKind.PICTURE_TURNED,
-    StopKind.ROWS_SHIFTED,
+    StopKind.ROWS_SHIFTED, StopKind.OUT_OF_FOCUS, StopKind.PARTLY_COVERED,
 )  # fmt: skip
 DATASETS = ('camvid', 'cityscapes', 'bdd100k', 'mapillary', 'a2d2', 'lanes')
 # The frames of a stream that decide: with confirm_frames 3, the third is the first clear one
