@@ -23,6 +23,7 @@ __all__ = [
     'distances',
     'moved',
     'parallel',
+    'parallels',
     'recentring',
     'slope_at',
     'value_at',
@@ -80,14 +81,24 @@ def distances(shape: Float64Array, x: FloatArray, y: FloatArray) -> Distances:
 
 def parallel(shape: Float64Array, left_m: float, to_m: float) -> Float64Array:
     """Returns the curve at a constant distance to the left, fitted from x = 0 to ``to_m``."""
+    return parallels(shape, (left_m,), to_m)[0]
+
+
+def parallels(shape: Float64Array, lefts_m: Sequence[float], to_m: float) -> list[Float64Array]:
+    """Returns ``parallel`` for several distances: what they share is computed once."""
     x, fit = _fitter(to_m)
     slope = slope_at(shape, x)
     square = slope * slope
     bend = shape[2] + shape[3] * x
-    # What the foot's place changes is of second order in the distance.
-    y = value_at(shape, x) + left_m * np.sqrt(1.0 + square)
-    y += 0.5 * left_m * left_m * bend * square / (1.0 + square)
-    return np.asarray(fit @ y)
+    y, stretch_square = value_at(shape, x), 1.0 + square
+    stretch = np.sqrt(stretch_square)
+    return [
+        # What the foot's place changes is of second order in the distance.
+        np.asarray(
+            fit @ (y + left_m * stretch + 0.5 * left_m * left_m * bend * square / stretch_square)
+        )
+        for left_m in lefts_m
+    ]
 
 
 @cache

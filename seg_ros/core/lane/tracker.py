@@ -18,7 +18,7 @@ from seg_ros.core.lane.filter import LaneEstimate
 from seg_ros.core.lane.follower import CorridorFollower, LaneFollower
 from seg_ros.core.lane.markings import EdgeFollower, MarkingFollower
 from seg_ros.core.lane.points import LaneView
-from seg_ros.core.lane.shape import basis, parallel
+from seg_ros.core.lane.shape import basis, parallel, parallels
 from seg_ros.core.lane.track import Boundary, Coefficients, LaneTrack
 from seg_ros.core.types import ConfidenceImage, LabelImage
 from seg_ros.core.units import NS_PER_S
@@ -186,10 +186,9 @@ class LaneTracker:
         shape, width_m = estimate.shape, estimate.width_m
         reach_m = lane.reach_m
         far_m = config.look_ahead_m
-        left, right, centre = (
-            Coefficients(*(parallel(shape, to_left_m, far_m) if to_left_m else shape).tolist())
-            for to_left_m in (0.5 * width_m, -0.5 * width_m, glide_m)
-        )
+        lefts_m = (0.5 * width_m, -0.5 * width_m, *((glide_m,) if glide_m else ()))
+        lines = (*parallels(shape, lefts_m, far_m), shape)[:3]
+        left, right, centre = (Coefficients(*line.tolist()) for line in lines)
         covariance = estimate.covariance
         age_s = lane.age_s(stamp_ns)
         near_std_m = math.sqrt(float(self._nearest @ covariance[:4, :4] @ self._nearest))
