@@ -53,6 +53,7 @@ from seg_ros.recordings.sources import (
     options_from_arguments,
     words_from_options,
 )
+from seg_ros.replay.job import read_lens
 
 __all__ = ['add_arguments', 'main']
 
@@ -113,6 +114,8 @@ def main(arguments: argparse.Namespace) -> int:
     config_from_arguments(arguments)  # refused before anything is started or removed
     if arguments.camera is not None and not arguments.camera.is_file():
         raise ConfigurationError(f'{arguments.camera}: there is no such file. Check the path.')
+    if arguments.camera is not None:
+        read_lens(arguments.camera)
     options = options_from_arguments(arguments)
     source = open_source(options)
     folder: Path = arguments.output
