@@ -345,7 +345,9 @@ def test_the_limit_of_a_domain_is_a_multiple_of_its_own_and_may_be_met() -> None
     assert kind(FOG, DOMAIN, replace(lax, domain_limit=0.999 * scores.share)) == 'out_of_domain'
 
 
-@pytest.mark.parametrize(('after_ms', 'is_fault'), [(500, False), (501, True), (-1, True)])
+@pytest.mark.parametrize(
+    ('after_ms', 'is_fault'), [(0, False), (500, False), (501, True), (-1, True)]
+)
 def test_a_picture_that_was_seen_counts_for_the_stale_timeout_and_not_backwards(
     after_ms: int, is_fault: bool
 ) -> None:
