@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Changes the code of the stop in small ways, one at a time: do the tests notice?
 
-    make mutants                                # 300 of them, on demand
+    make mutants                                # 300 of them, on demand: some minutes
     python -m test.mutants --count 20 --seed 7 --only frame_age
     python -m test.mutants --again              # those that survived the last run
 

@@ -292,7 +292,7 @@ class PedestrianStop:
                 StopKind.NO_GEOMETRY,
                 no_ground or NO_GEOMETRY,
             )
-        if confidence is not None and config.min_frame_confidence > 0.0:
+        if confidence is not None:
             mean = cv2.mean(confidence)[0] / 255.0 if confidence.size else 0.0
             if mean < config.min_frame_confidence:
                 return Fault(
@@ -355,7 +355,7 @@ class PedestrianStop:
             return
         time_s, person = ranked[0]
         memory.person = NearestPerson(person.id, person.distance_m, person.y_m, time_s)
-        if time_s == 0.0 or time_s <= self.config.anticipate_s:
+        if time_s <= self.config.anticipate_s:
             memory.last_hit_ns = stamp_ns
             memory.hit_kind = StopKind.PERSON if time_s == 0.0 else StopKind.APPROACHING
 

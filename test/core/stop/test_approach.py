@@ -249,3 +249,13 @@ def test_times_are_of_their_people_in_their_order() -> None:
     times_s = times_to_zone_s(people, ZONE)
     assert times_s == [math.inf, pytest.approx(1.0, abs=0.16), 0.0, math.inf]
     assert times_to_zone_s(people[::-1], ZONE) == times_s[::-1]
+
+
+def test_who_walks_is_doubted_as_who_stands_is() -> None:
+    """Beyond the end of the zone: 2 m nearer it walks into it."""
+    doubtful = person(16.5, 3.0, vy=-1.575, sigma_along_m=2.0)
+    assert times_to_zone_s([doubtful], ZONE) == [pytest.approx(1.0, abs=0.16)]
+    sure = person(16.5, 3.0, vy=-1.575)
+    assert times_to_zone_s([sure], ZONE) == [math.inf]
+    legless = replace(sure, seen=replace(sure.seen, nearer_m=2.5))
+    assert times_to_zone_s([legless], ZONE) == [pytest.approx(0.9, abs=0.25)]

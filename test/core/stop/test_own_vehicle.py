@@ -240,3 +240,13 @@ def test_columns_without_an_outline_leave_a_straight_side() -> None:
     np.testing.assert_allclose(corners * (WIDTH, HEIGHT), [
         (0, 90), (0, 81), (32, 81), (32, 90),
     ], atol=0.1)  # fmt: skip
+
+
+def test_the_last_columns_of_an_outline_count_though_they_are_fewer_than_eight() -> None:
+    rows = np.full(WIDTH, np.nan, np.float32)
+    rows[16:33] = 81.0
+    rows[32] = 72.0
+    corners = np.reshape(_polygon(rows), (-1, 2))
+    np.testing.assert_allclose(corners * (WIDTH, HEIGHT), [
+        (16, 90), (16, 81), (28, 81), (33, 72), (33, 90),
+    ], atol=0.1)  # fmt: skip

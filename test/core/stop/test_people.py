@@ -14,11 +14,13 @@ from numpy.typing import NDArray
 
 from seg_ros.core.blobs import Blob, blobs_of
 from seg_ros.core.errors import ConfigurationError
+from seg_ros.core.geometry.camera import Camera, Mount
 from seg_ros.core.geometry.ground_scale import GroundPoint, GroundScale
 from seg_ros.core.labels import LabelClass, LabelMap
 from seg_ros.core.stop.people import (
     PeopleFinder,
     SeenPerson,
+    _foot_scale,
     _has_legs,
     _nearer,
     _nearer_by_m,
@@ -718,3 +720,11 @@ def test_what_the_lower_border_cuts_may_be_a_small_part_of_somebody() -> None:
     stick = box(320, 360, 300, 303)
     assert len(found(stick, ground())) == 1
     assert found(np.roll(stick, -4, axis=0), ground()) == ()
+
+
+def test_the_scale_of_somebody_is_that_of_the_last_row_below_its_middle() -> None:
+    rolled = Camera(camera().intrinsics, Mount(z=1.45, roll=0.2, pitch=0.06))
+    scale = GroundScale(rolled.ground_table())
+    whole = Blob(300, 150, 320, 240, 1800, np.ones((90, 20), np.uint8))
+    assert _foot_scale(whole, scale) == scale.px_per_m[239, 309]
+    assert scale.px_per_m[239, 309] != scale.px_per_m[239, 310]

@@ -430,3 +430,15 @@ def test_a_last_point_that_comes_twice_changes_nothing() -> None:
 def test_a_row_of_points_through_two_corners_goes_from_one_to_the_other() -> None:
     cells = ImageZone((0.5, 0.0, 1.0, 0.5, 0.5, 1.0, 0.0, 0.5)).cells(1, 2)
     np.testing.assert_allclose(cells, [[[0.25, 0.5], [0.75, 0.5]]])
+
+
+def test_a_lane_that_begins_behind_is_followed_round_its_corner() -> None:
+    zone = CorridorZone([(-4.0, 0.0), (6.0, 0.0), (6.0, 20.0)], 1.0, 9.0)
+    (along,), (offset,) = zone.locate(np.array([[6.0, 2.0]]))
+    assert (along, offset) == pytest.approx((8.0, 0.0))
+
+
+@pytest.mark.parametrize('side', [1.0, -1.0])
+def test_the_points_of_a_polygon_that_is_near_begin_at_the_vehicle_as_well(side: float) -> None:
+    near = PolygonZone(np.array([(0.1, -0.2), (1.1, -0.2), (1.1, 0.2), (0.1, 0.2)]) * side)
+    np.testing.assert_allclose(near.cells(0.0, 1)[:, 0, 0], [side * 0.35, side * 0.85])
