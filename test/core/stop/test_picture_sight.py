@@ -289,7 +289,9 @@ def test_a_picture_that_is_too_small_for_a_gradient_has_no_noise() -> None:
 def clean(*, shear: float = -1.0, **changes: float) -> PictureStatistics:
     values = np.zeros(len(STATISTICS))
     values[SHEAR] = shear
-    return PictureStatistics(values, 0.0, 0.0, 9.0, 0.1, 0.5)._replace(**changes)
+    return PictureStatistics(
+        values, 0.0, 0.0, 9.0, 0.1, 0.5, tear=0.0, softness=0.0, shade=0.1
+    )._replace(**changes)  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -299,6 +301,9 @@ def clean(*, shear: float = -1.0, **changes: float) -> PictureStatistics:
         ({'discord': 0.6}, {'discord': 0.61}, 'colours_disagree'),
         ({'rise': 0.3}, {'rise': 0.29}, 'picture_turned'),
         ({'shear': 0.0}, {'shear': 0.01}, 'rows_shifted'),
+        ({'tear': 0.25}, {'tear': 0.26}, 'rows_shifted'),
+        ({'softness': 0.55}, {'softness': 0.56}, 'out_of_focus'),
+        ({'shade': 0.42}, {'shade': 0.43}, 'partly_covered'),
     ],
 )
 def test_up_to_each_limit_itself_a_picture_shows_something(
@@ -339,7 +344,14 @@ def test_each_limit_of_the_picture_alone_can_be_given_up_alone(
 
 def test_the_limit_of_a_domain_is_a_multiple_of_its_own_and_may_be_met() -> None:
     scores = DOMAIN.likeness(StatisticsOfPictures(LABEL_MAP).of(view(FOG)).values)
-    lax = replace(CONFIG, min_detail=0.0, max_colour_discord=2.0, min_rise=-1.0, max_shear=10.0)
+    lax = replace(
+        CONFIG,
+        min_detail=0.0,
+        max_colour_discord=2.0,
+        min_rise=-1.0,
+        max_shear=10.0,
+        max_shade=1.0,
+    )
     assert scores.share > 1.0
     assert kind(FOG, DOMAIN, replace(lax, domain_limit=scores.share)) == ''
     assert kind(FOG, DOMAIN, replace(lax, domain_limit=0.999 * scores.share)) == 'out_of_domain'
