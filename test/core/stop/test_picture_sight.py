@@ -343,8 +343,8 @@ def test_each_limit_of_the_picture_alone_can_be_given_up_alone(
 def test_the_limit_of_a_domain_is_a_multiple_of_its_own_and_may_be_met() -> None:
     scores = DOMAIN.likeness(StatisticsOfPictures(LABEL_MAP).of(view(FOG)).values)
     lax = replace(
-        CONFIG, min_detail=0.0, max_colour_discord=2.0, min_rise=-1.0, max_shear=10.0, max_tear=2.0,
-        max_softness=1.0, max_shade=1.0,
+        CONFIG, min_detail=0.0, max_colour_discord=2.0, min_rise=-1.0, max_shear=10.0,
+        max_tear=2.0, max_softness=1.0, max_shade=1.0,
     )  # fmt: skip
     assert scores.share > 1.0
     assert kind(FOG, DOMAIN, replace(lax, domain_limit=scores.share)) == ''
