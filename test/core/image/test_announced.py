@@ -18,7 +18,13 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from seg_ros.core.errors import FrameError
-from seg_ros.core.image.announced import MAX_PIXELS, MOST_SCANS, announced, is_turned
+from seg_ros.core.image.announced import (
+    MAX_PIXELS,
+    MOST_SCANS,
+    announced,
+    has_more_pictures,
+    is_turned,
+)
 from seg_ros.core.image.decoding import decode_compressed, decode_file, decode_image, decode_raw
 
 SIZES = ((200, 120), (1, 1), (17, 333))
@@ -305,3 +311,24 @@ def test_the_default_is_8k() -> None:
     assert MAX_PIXELS == 7680 * 4320
     whole = decode_raw(bytes(3), width=1, height=1, step=3, encoding='rgb8', is_bigendian=False)
     assert whole.width == 1
+
+
+def pictures(kind: str, count: int) -> bytes:
+    frames = [Image.fromarray(np.full((8, 8, 3), 80 * index, np.uint8)) for index in range(count)]
+    file = io.BytesIO()
+    frames[0].save(file, FORMATS[kind][0], save_all=True, append_images=frames[1:])
+    return file.getvalue()
+
+
+@pytest.mark.parametrize('kind', ['gif', 'png', 'webp', 'tiff', 'avif'])
+def test_an_animation_holds_more_pictures_than_the_one_that_is_read(kind: str) -> None:
+    moving = pictures(kind, 3)
+    assert has_more_pictures(moving)
+    assert not has_more_pictures(pictures(kind, 1))
+    for end in range(0, len(moving), 7):
+        has_more_pictures(moving[:end])  # a file that ends before is none of several
+
+
+@pytest.mark.parametrize('kind', ['jpeg', 'bmp', 'pnm'])
+def test_other_files_hold_one_picture(kind: str) -> None:
+    assert not has_more_pictures(file_of(kind))
