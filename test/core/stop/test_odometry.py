@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from seg_ros.core.stop.config import StopConfig
 from seg_ros.core.stop.decision import StopKind
-from seg_ros.core.stop.odometry import GOOD_MESSAGES, OdometryMonitor
+from seg_ros.core.stop.odometry import OdometryMonitor
 from seg_ros.core.stop.pedestrian_stop import PedestrianStop
 from seg_ros.core.stop.zones import CorridorZone, Motion
 from seg_ros.core.vehicle import CAR
@@ -64,7 +64,7 @@ def test_a_car_at_its_limits_is_believed(speed: float, turn: float) -> None:
 
 
 def test_a_fault_ends_with_the_third_possible_message_in_a_row() -> None:
-    good = [(5.0, 0.0)] * GOOD_MESSAGES
+    good = [(5.0, 0.0)] * 3
     monitor, now_ns = heard((5.0, 0.0), (NAN, 0.0), *good[1:])
     assert monitor.fault(now_ns, CONFIG) is not None
     monitor, now_ns = heard((5.0, 0.0), (NAN, 0.0), *good)
