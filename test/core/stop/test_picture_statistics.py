@@ -17,9 +17,11 @@ import pytest
 from numpy.typing import NDArray
 
 from seg_ros.core.stop.picture_statistics import (
+    SHEAR,
     STATISTICS,
     PictureStatistics,
     StatisticsOfPictures,
+    _names,
 )
 from seg_ros.core.types import NetworkView
 from test.people_scene import CAR, LABEL_MAP, PAVEMENT, PERSON, POLE, ROAD, SKY, empty_road
@@ -175,3 +177,14 @@ def test_rows_that_go_on_better_when_shifted_have_a_shear_above_0_and_others_bel
     for step in (-6, -2, 2, 6):
         slanted = np.stack([np.roll(upright[0], step * (index // 2), 0) for index in range(360)])
         assert of(slanted).shear > 0.3, step
+
+
+def test_where_there_is_next_to_no_detail_nothing_disagrees() -> None:
+    picture = flat()
+    picture[::16, ::16, 0] += 4  # rounding of one colour
+    assert 0.0 <= of(picture).discord < 0.3
+
+
+def test_the_names_of_statistics_are_theirs_at_every_time() -> None:
+    assert _names() == STATISTICS
+    assert SHEAR == STATISTICS.index('shear')

@@ -562,3 +562,9 @@ def test_a_mask_may_be_a_triangle() -> None:
     labels = np.full((100, 200), ROAD, np.uint8)
     cut = watch(ego_mask=(0.0, 1.0, 0.5, 0.5, 1.0, 1.0)).without_vehicle(labels, UNLABELLED)
     assert 0.2 < (cut == UNLABELLED).mean() < 0.3
+
+
+def test_a_point_of_an_image_zone_is_the_pixel_in_which_it_lies() -> None:
+    labels = np.full((160, 70), UNLABELLED, np.uint8)
+    labels[5::10, 5::10] = ROAD  # the middles of 16 rows and 7 columns
+    assert watch().look_at_picture(labels, picture_zone()).ground == 1.0
