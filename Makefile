@@ -100,7 +100,7 @@ faults: $(READY)  ## break everything around the node; ARGS=--short: 3 minutes, 
 soak: $(READY)  ## MINUTES=60: four cameras for that long; ARGS=--busy: on a machine without a free core
 	$(BIN)/seg_ros soak $(if $(MINUTES),--minutes $(MINUTES)) $(ARGS)
 
-mutants: $(READY)  ## 300 small changes of the stop's code: do the tests notice? Half an hour
+mutants: $(READY)  ## 300 small changes of the stop's code: do the tests notice? Some minutes
 	$(BIN)/python -m test.mutants $(ARGS)
 
 coverage: $(READY)  ## lines and branches of seg_ros/core that its own tests run; 95 % is the bar

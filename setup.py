@@ -62,14 +62,27 @@ setup(
     extras_require={
         **ROS_WHEELS,
         # Ranges: what is tested together is pinned in .ci/requirements-*.txt.
-        'cpu': ['onnxruntime>=1.17', 'opencv-python-headless>=4.6'],
+        'cpu': ['onnxruntime>=1.17', 'opencv-python-headless>=4.5.4'],
         'openvino': ['openvino>=2025.0'],
         'wrap': ['onnx>=1.15'],
         # GPU memory, and what rewrites the network for a plan; TensorRT itself is JetPack's on a
         # Jetson. Before 12.9 cuda-bindings hold Python's lock while they wait for the GPU.
         'cuda': ['cuda-bindings>=12.9.10', 'onnx>=1.15'],
-        'jetpack6': ['cuda-bindings==12.9.10', 'onnx>=1.15'],
-        'jetpack7': ['cuda-bindings==13.4.4', 'onnx>=1.15'],
+        # As docs/jetson.md installs them. Humble's cv_bridge is built for numpy 1, and onnx would
+        # bring numpy 2; an OpenCV of pip from 4.12 on asks for that, too.
+        'jetpack6': [
+            'cuda-bindings==12.9.10',
+            'numpy<2',
+            'onnx>=1.15',
+            'onnxruntime>=1.17',
+            'opencv-python-headless>=4.5.4,<4.12',
+        ],
+        'jetpack7': [
+            'cuda-bindings==13.4.4',
+            'onnx>=1.15',
+            'onnxruntime>=1.17',
+            'opencv-python-headless>=4.5.4',
+        ],
         'rtx': [
             'cuda-bindings>=13',
             'onnx>=1.15',

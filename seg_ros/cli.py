@@ -122,17 +122,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     argv = list(sys.argv[1:] if argv is None else argv)
     chosen = next((word for word in argv if not word.startswith('-')), '')
     try:
-        return _run(argv, chosen)
+        code = _run(argv, chosen)
+        sys.stdout.flush()  # else Python finds the disk full when nobody can say so any more
+        return code
     except SegRosError as error:
         reason = str(error)
     except MissingPackage as error:
         reason = f'{error.name} is not installed. {INSTALL}'
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:
-        raise  # whoever read what we say has gone; Python says so
+    except BrokenPipeError:  # whoever read what we say has gone, and has what was wanted
+        _forget_output()
+        return 1
     except OSError as error:
         if error.errno in FULL:
+            _forget_output()
             where = f' ({error.filename})' if error.filename else ''
             reason = f'the disk is full{where}. Make room.'
         elif error.filename is None:
@@ -169,6 +173,13 @@ def _run(argv: Sequence[str], chosen: str) -> int:
         return int(module.main(argv[argv.index(chosen) + 1 :]))
     arguments = parser.parse_args(argv)
     return int(arguments.main(arguments))
+
+
+def _forget_output() -> None:
+    """Sends what waits to be printed to nowhere; Python would try again when it ends."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
 
 
 def _module_of(command: Command) -> Any:

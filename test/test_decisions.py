@@ -152,7 +152,7 @@ def test_people_of_an_older_frame_are_not_shown_under_a_new_stamp(
     person = TrackedPerson(1, 8.0, 1.0, 0.0, 0.0, 0.1, 0.1, 0.1, True, False, seen)
     stop = StopDecision(True, StopKind(kind), 'because', None, 'corridor', 0)
     decisions = FrameDecisions(stop=stop, people=(person,))
-    message = people_message(Header(), decisions)
+    message = people_message()(Header(), decisions)
     assert (message is not None) == published
-    drawn = [marker.ns for marker in markers_message(Header(), decisions).markers]
+    drawn = [marker.ns for marker in markers_message()(Header(), decisions).markers]
     assert drawn == (['people'] if published else [])

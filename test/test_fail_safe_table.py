@@ -92,6 +92,9 @@ TESTS: dict[str, dict[str, tuple[str, ...]]] = {
     'the ground ahead has no detail': {TABLE: (UNKNOWN,)},
     'the colours show different things': {TABLE: (UNKNOWN,)},
     'rows go on as well when they are shifted': {TABLE: (UNKNOWN,)},
+    'rows go on elsewhere': {TABLE: (UNKNOWN,)},
+    'most outlines are soft': {TABLE: (UNKNOWN,)},
+    'much of the picture is of one smooth shade': {TABLE: (UNKNOWN,)},
     'sky and buildings are not above the ground': {TABLE: (UNKNOWN,)},
     'the same picture again and again': {
         TABLE: (

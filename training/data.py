@@ -205,8 +205,8 @@ def synthetic(
         named: Which of them; all when empty.
         crossing: Instead of named ones: people cross far ahead all along.
         weathers: Of the drives with people who cross, drawn evenly; all when empty.
-        of_the_world: With cameras from 0.3 to 2.5 m and 40 to 120 degrees, and arrows in the
-            lanes.
+        of_the_world: With cameras from 0.3 to 2.5 m and 40 to 120 degrees, barriers along the
+            asphalt, and arrows in the lanes.
     """
     one = partial(
         drive,

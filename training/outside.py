@@ -45,7 +45,10 @@ ARROW_STEPS = 12  # points of each edge: a lane bends
 
 
 def any_camera(scene: Any, random: Generator) -> Any:
-    """The same drive from any vehicle: a robot's bumper to a bus, a narrow lens to a wide one."""
+    """The same drive from any vehicle: a robot's bumper to a bus, a narrow lens to a wide one.
+
+    Guard rails and concrete barriers stand along some.
+    """
     wide = random.uniform(40.0, 120.0)
     mount = replace(
         scene.mount,
@@ -54,7 +57,8 @@ def any_camera(scene: Any, random: Generator) -> Any:
         pitch=float(random.uniform(-0.02, 0.2)),
         yaw=float(random.normal(0.0, 0.08)),
     )
-    return replace(scene, mount=mount, horizontal_fov_deg=float(wide))
+    barriers = float(random.choice([0.0, 0.7], p=[0.6, 0.4]))
+    return replace(scene, mount=mount, horizontal_fov_deg=float(wide), barrier_share=barriers)
 
 
 def fisheye(image: Image, labels: Image, random: Generator) -> tuple[Image, Image]:

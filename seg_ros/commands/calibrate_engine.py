@@ -42,6 +42,7 @@ from seg_ros.core.stop.domain import Domain
 from seg_ros.core.stop.picture_sight import nothing_shown
 from seg_ros.core.stop.picture_statistics import STATISTICS, StatisticsOfPictures
 from seg_ros.core.types import RgbImage
+from seg_ros.files import write_whole
 from seg_ros.inference.base import InferenceBackend
 from seg_ros.inference.engine import load_engine
 from seg_ros.inference.registry import BACKENDS, create_backend
@@ -169,7 +170,7 @@ def main(arguments: argparse.Namespace) -> int:
     figures = figures_of(rows, domain, left_out, arguments.refused)
     if not arguments.dry_run:
         path = engine.folder / SPEC_FILE
-        path.write_text(with_domain(path.read_text(encoding='utf-8'), domain), encoding='utf-8')
+        write_whole(path, with_domain(path.read_text(encoding='utf-8'), domain))
         figures['written'] = str(path)
     print(json.dumps(figures) if arguments.json else yaml.safe_dump(figures, sort_keys=False))
     return 0

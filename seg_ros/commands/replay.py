@@ -10,6 +10,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from seg_ros.commands.shared.children import check_jobs
 from seg_ros.commands.shared.node_parameters import (
     add_parameter_arguments,
     config_from_arguments,
@@ -156,8 +157,7 @@ def replay_one(arguments: argparse.Namespace) -> int:
 def replay_fleet(arguments: argparse.Namespace) -> int:
     """Replays what is not done yet, and prints a table; returns 1 if anything failed."""
     workers = 1 if arguments.jobs is None else arguments.jobs
-    if workers < 1:
-        raise ConfigurationError(f'--jobs {workers}: give 1 or more.')
+    check_jobs(workers)
     if arguments.overlay is not None:
         raise ConfigurationError('--overlay is for one recording, without --jobs and --ray.')
     job = job_of(arguments)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from seg_ros.commands.shared.output_folder import claim
 from seg_ros.commands.shared.patience import Patience
-from seg_ros.core.errors import ConfigurationError
+from seg_ros.files import write_whole
 from seg_ros.pictures.picture_file import write_picture
 from seg_ros.report.build import comparison_report, drive_report
 from seg_ros.report.drive import read_drive
@@ -51,14 +51,10 @@ def main(arguments: argparse.Namespace) -> int:
     frames = {name: value for name, value in data.items() if name in PER_FRAME}
     folder: Path = arguments.output
     claim(folder, 'report', WRITTEN)
-    try:
-        (folder / 'report.html').write_text(page_html(page), encoding='utf-8')
-        for name, content in (('report.json', figures), ('frames.json', frames)):
-            (folder / name).write_text(json.dumps(content, allow_nan=False), encoding='utf-8')
-        write_picture(folder / 'report.png', picture)
-    except OSError as error:
-        msg = f'-o {folder}: the report cannot be written ({error}). Name another folder.'
-        raise ConfigurationError(msg) from error
+    write_whole(folder / 'report.html', page_html(page))
+    for name, content in (('report.json', figures), ('frames.json', frames)):
+        write_whole(folder / name, json.dumps(content, allow_nan=False))
+    write_picture(folder / 'report.png', picture)
     if arguments.json:
         print(json.dumps(figures, indent=2))
     else:

@@ -207,6 +207,9 @@ class SwitchableBackend:
         except SegRosError as error:
             self._fail(str(error))
             return
+        except Exception as error:  # of a library: this thread would end, and nobody be told
+            self._fail(f'{type(error).__name__}: {error}')
+            return
         with self._lock:
             if not self._is_closed:
                 self._next = better

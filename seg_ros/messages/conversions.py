@@ -20,6 +20,7 @@ from seg_ros.core.labels import LabelMap
 from seg_ros.core.stop.zones import Motion
 from seg_ros.core.types import RgbImage
 from seg_ros.core.units import NS_PER_S
+from seg_ros.messages.reused import fill
 from seg_ros.messages.types import (
     CompressedImage,
     Header,
@@ -35,14 +36,15 @@ __all__ = [
     'ReusedImage',
     'classes_message',
     'compressed_message',
+    'fill_image',
     'frame_from_message',
     'header_of',
     'image_message',
     'label_info_message',
     'motion_of',
-    'quaternion_of',
     'stamp_ns_of',
     'stamp_text',
+    'turn',
 ]
 
 
@@ -83,9 +85,9 @@ def frame_from_message(
     return Frame(camera, stamp_ns_of(message.header), message.header.frame_id, image)
 
 
-def quaternion_of(yaw: float) -> Quaternion:
-    """Returns the rotation about the vertical by an angle in radians, counter-clockwise."""
-    return Quaternion(x=0.0, y=0.0, z=math.sin(0.5 * yaw), w=math.cos(0.5 * yaw))
+def turn(level: Quaternion, yaw: float) -> None:
+    """Makes a level rotation one by an angle in radians about the vertical, counter-clockwise."""
+    level.z, level.w = math.sin(0.5 * yaw), math.cos(0.5 * yaw)
 
 
 def motion_of(message: Any) -> Motion:
@@ -118,16 +120,16 @@ class ReusedImage:
 
 def image_message(header: Header, pixels: NDArray[Any], encoding: str) -> Image:
     """Returns a picture, ``(H, W)`` or ``(H, W, C)``, little endian, as a packed message."""
-    height, width = pixels.shape[:2]
-    return Image(
-        header=header,
-        height=height,
-        width=width,
-        encoding=encoding,
-        is_bigendian=0,
-        step=pixels.nbytes // height,
-        data=packed('B', pixels),
-    )
+    return fill_image(Image(), header, pixels, encoding)
+
+
+def fill_image(message: Image, header: Header, pixels: NDArray[Any], encoding: str) -> Image:
+    """Writes a picture, ``(H, W)`` or ``(H, W, C)``, little endian, to a message; returns it."""
+    message.header, message.encoding, message.is_bigendian = header, encoding, 0
+    message.height, message.width = pixels.shape[:2]
+    message.step = pixels.nbytes // message.height
+    fill(message, 'data', 'B', pixels)
+    return message
 
 
 def compressed_message(image: RgbImage, quality: int) -> CompressedImage:

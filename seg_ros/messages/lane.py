@@ -13,15 +13,13 @@ from numpy.typing import NDArray
 
 from seg_ros.core.lane.track import LaneTrack, Placement
 from seg_ros.decisions import FrameDecisions
-from seg_ros.messages.conversions import quaternion_of, stamp_ns_of, stamp_text
+from seg_ros.messages.conversions import stamp_ns_of, stamp_text, turn
+from seg_ros.messages.reused import Pool, ReusedStatus
 from seg_ros.messages.types import (
     Bool,
     DiagnosticStatus,
     Header,
-    KeyValue,
     Path,
-    Point,
-    Pose,
     PoseStamped,
     PoseWithCovarianceStamped,
 )
@@ -41,6 +39,7 @@ LookUpAt = Callable[[str, str, int], Any]
 
 def lane_path(line: str) -> Callable[[Header, FrameDecisions], Path | None]:
     """Returns what makes the path of ``centre``, ``left`` or ``right``."""
+    path, pool = Path(), Pool(PoseStamped)
 
     def make(header: Header, decisions: FrameDecisions) -> Path | None:
         lane = decisions.lane
@@ -50,57 +49,62 @@ def lane_path(line: str) -> Callable[[Header, FrameDecisions], Path | None]:
         if lane.placement is not None:
             points, height_m = lane.placement.placed(points), lane.placement.z_m
             header = Header(stamp=header.stamp, frame_id=lane.placement.frame_id)
-        poses = [
-            PoseStamped(
-                header=header,
-                pose=Pose(position=Point(x=x, y=y, z=height_m), orientation=quaternion_of(yaw)),
-            )
-            for x, y, yaw in points.tolist()
-        ]
-        return Path(header=header, poses=poses)
+        poses = pool.first(len(points))
+        for stamped, (x, y, yaw) in zip(poses, points.tolist(), strict=True):
+            stamped.header = header
+            position = stamped.pose.position
+            position.x, position.y, position.z = x, y, height_m
+            turn(stamped.pose.orientation, yaw)
+        path.header, path.poses = header, poses
+        return path
 
     return make
 
 
-def lane_pose(header: Header, decisions: FrameDecisions) -> PoseWithCovarianceStamped | None:
-    """Returns the vehicle in the lane: y is its offset, yaw its heading error."""
-    lane = decisions.lane
-    if lane is None or not lane.valid:
-        return None
-    message = PoseWithCovarianceStamped(header=header)
-    message.pose.pose = Pose(
-        position=Point(x=0.0, y=lane.offset_m, z=0.0), orientation=quaternion_of(lane.heading_rad)
-    )
+def lane_pose() -> Callable[[Header, FrameDecisions], PoseWithCovarianceStamped | None]:
+    """Returns what makes the pose of the vehicle in the lane: y is its offset, yaw its heading."""
+    message = PoseWithCovarianceStamped()
     covariance: NDArray[np.float64] = np.zeros((6, 6))
-    covariance[np.ix_((1, 5), (1, 5))] = lane.covariance
-    message.pose.covariance = covariance.reshape(-1)
-    return message
+
+    def make(header: Header, decisions: FrameDecisions) -> PoseWithCovarianceStamped | None:
+        lane = decisions.lane
+        if lane is None or not lane.valid:
+            return None
+        message.header = header
+        message.pose.pose.position.y = lane.offset_m
+        turn(message.pose.pose.orientation, lane.heading_rad)
+        covariance[np.ix_((1, 5), (1, 5))] = lane.covariance
+        message.pose.covariance = covariance.reshape(-1)
+        return message
+
+    return make
 
 
-def lane_status(header: Header, decisions: FrameDecisions) -> DiagnosticStatus | None:
-    """Returns whether the lane may be followed, and why or why not."""
-    lane = decisions.lane
-    if lane is None:
-        return None
-    values = {
-        'stamp': stamp_text(stamp_ns_of(header)),
-        'valid': str(lane.valid).lower(),
-        'source': lane.source,
-        'width_m': f'{lane.width_m:.2f}',
-        'offset_m': f'{lane.offset_m:.3f}',
-        'heading_rad': f'{lane.heading_rad:.4f}',
-        'curvature_per_m': f'{lane.curvature_per_m:.5f}',
-        'reach_m': f'{lane.reach_m:.1f}',
-        'age_s': f'{lane.age_s:.2f}',
-    }
-    if lane.departure is not None:
-        values['departure'] = lane.departure or 'none'
-    return DiagnosticStatus(
-        level=DiagnosticStatus.OK if lane.valid else DiagnosticStatus.WARN,
-        name=f'lane track, {header.frame_id}',
-        message=lane.reason,
-        values=[KeyValue(key=key, value=value) for key, value in values.items()],
-    )
+def lane_status() -> Callable[[Header, FrameDecisions], DiagnosticStatus | None]:
+    """Returns what tells whether the lane may be followed, and why or why not."""
+    status = ReusedStatus()
+
+    def make(header: Header, decisions: FrameDecisions) -> DiagnosticStatus | None:
+        lane = decisions.lane
+        if lane is None:
+            return None
+        values = {
+            'stamp': stamp_text(stamp_ns_of(header)),
+            'valid': str(lane.valid).lower(),
+            'source': lane.source,
+            'width_m': f'{lane.width_m:.2f}',
+            'offset_m': f'{lane.offset_m:.3f}',
+            'heading_rad': f'{lane.heading_rad:.4f}',
+            'curvature_per_m': f'{lane.curvature_per_m:.5f}',
+            'reach_m': f'{lane.reach_m:.1f}',
+            'age_s': f'{lane.age_s:.2f}',
+        }
+        if lane.departure is not None:
+            values['departure'] = lane.departure or 'none'
+        level = DiagnosticStatus.OK if lane.valid else DiagnosticStatus.WARN
+        return status.filled(level, f'lane track, {header.frame_id}', lane.reason, values)
+
+    return make
 
 
 def departure_message(_header: Header, decisions: FrameDecisions) -> Bool | None:

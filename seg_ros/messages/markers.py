@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
 from seg_ros.core.lane.track import LaneTrack
 from seg_ros.decisions import FrameDecisions
+from seg_ros.messages.reused import Pool
 from seg_ros.messages.types import ColorRGBA, Header, Marker, MarkerArray, Point
 
 __all__ = ['markers_message']
@@ -17,42 +20,77 @@ LINE_WIDTH_M = 0.1  # of a lane marking
 MARKER_LIFETIME_NS = 500_000_000  # at 5 frames a second nothing flickers; then it is old
 ZONE_COLOUR, PERSON_COLOUR = (1.0, 0.6, 0.0, 0.8), (0.9, 0.1, 0.1, 0.9)  # red, green, blue, alpha
 LANE_COLOUR = (0.1, 0.8, 0.3, 0.9)
+LINES = ('left', 'centre', 'right')  # of the lane
 
 
-def markers_message(header: Header, decisions: FrameDecisions) -> MarkerArray:
-    """Returns zone, people and lane as RViz and Foxglove draw them."""
-    markers = []
-    if decisions.zone is not None:
-        outline = decisions.zone.outline()
-        markers.append(line_marker(header, 'zone', 0, np.vstack([outline, outline[:1]])))
-        markers[-1].color = colour(ZONE_COLOUR)
-    for person in decisions.people if decisions.is_judged else ():
-        if person.is_confirmed:
-            marker = Marker(header=header, ns='people', id=person.id, type=Marker.CYLINDER)
-            marker.pose.position = Point(x=person.x_m, y=person.y_m, z=0.5 * PERSON_HEIGHT_M)
-            marker.scale.x = marker.scale.y = PERSON_WIDTH_M
-            marker.scale.z = PERSON_HEIGHT_M
-            marker.color = colour(PERSON_COLOUR)
+def markers_message() -> Callable[[Header, FrameDecisions], MarkerArray]:
+    """Returns what draws zone, people and lane."""
+    message = MarkerArray()
+    zone = Line('zone', 0, ZONE_COLOUR)
+    lines = [Line('lane', number, LANE_COLOUR) for number in range(len(LINES))]
+    cylinders = Pool(new_cylinder)
+
+    def make(header: Header, decisions: FrameDecisions) -> MarkerArray:
+        markers = []
+        if decisions.zone is not None:
+            outline = decisions.zone.outline()
+            markers.append(zone.through(np.vstack([outline, outline[:1]])))
+        people = decisions.people if decisions.is_judged else ()
+        confirmed = [person for person in people if person.is_confirmed]
+        for marker, person in zip(cylinders.first(len(confirmed)), confirmed, strict=True):
+            marker.id = person.id
+            marker.pose.position.x, marker.pose.position.y = person.x_m, person.y_m
             markers.append(marker)
-    lane: LaneTrack | None = decisions.lane
-    if lane is not None and lane.valid:
-        for index, line in enumerate(('left', 'centre', 'right')):
-            marker = line_marker(header, 'lane', index, lane.points(line=line)[:, :2])
-            marker.color = colour(LANE_COLOUR)
-            markers.append(marker)
-    for marker in markers:
-        marker.lifetime.nanosec = MARKER_LIFETIME_NS
-    return MarkerArray(markers=markers)
+        lane: LaneTrack | None = decisions.lane
+        if lane is not None and lane.valid:
+            markers.extend(
+                line.through(lane.points(line=name)[:, :2])
+                for line, name in zip(lines, LINES, strict=True)
+            )
+        for marker in markers:
+            marker.header = header
+        message.markers = markers
+        return message
+
+    return make
 
 
-def line_marker(header: Header, name: str, number: int, points: NDArray[np.float64]) -> Marker:
-    """Returns a line on the ground through ``(N, 2)`` points."""
-    marker = Marker(header=header, ns=name, id=number, type=Marker.LINE_STRIP)
-    marker.scale.x = LINE_WIDTH_M
-    marker.points = [Point(x=x, y=y, z=0.0) for x, y in points.tolist()]
+class Line:
+    """A marker of a line on the ground, which is the same one again and again.
+
+    Args:
+        name: What it is a line of.
+        number: Which one.
+        rgba: Red, green, blue, alpha.
+    """
+
+    def __init__(self, name: str, number: int, rgba: tuple[float, float, float, float]) -> None:
+        self._marker = new_marker(name, Marker.LINE_STRIP, rgba)
+        self._marker.id, self._marker.scale.x = number, LINE_WIDTH_M
+        self._points = Pool(Point)
+
+    def through(self, points: NDArray[np.float64]) -> Marker:
+        """Returns it through ``(N, 2)`` points."""
+        corners = self._points.first(len(points))
+        for corner, (x, y) in zip(corners, points.tolist(), strict=True):
+            corner.x, corner.y = x, y
+        self._marker.points = corners
+        return self._marker
+
+
+def new_cylinder() -> Marker:
+    """Returns the marker of somebody, without a place."""
+    marker = new_marker('people', Marker.CYLINDER, PERSON_COLOUR)
+    marker.pose.position.z = 0.5 * PERSON_HEIGHT_M
+    marker.scale.x = marker.scale.y = PERSON_WIDTH_M
+    marker.scale.z = PERSON_HEIGHT_M
     return marker
 
 
-def colour(rgba: tuple[float, float, float, float]) -> ColorRGBA:
+def new_marker(name: str, kind: int, rgba: tuple[float, float, float, float]) -> Marker:
+    """Returns a marker with everything that stays as it is."""
+    marker = Marker(ns=name, type=kind)
     r, g, b, a = rgba
-    return ColorRGBA(r=r, g=g, b=b, a=a)
+    marker.color = ColorRGBA(r=r, g=g, b=b, a=a)
+    marker.lifetime.nanosec = MARKER_LIFETIME_NS
+    return marker

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every topic of a camera: a row says its type, what it needs, and who makes its message.
 
-The node publishes these rows, and a replay writes them.
+The node publishes these rows, and a replay writes them. What makes a message keeps it and fills
+it anew (``reused.py``); a topic of a single number is not worth it.
 """
 
 from __future__ import annotations
@@ -37,11 +38,11 @@ from seg_ros.messages.zones import (
 
 __all__ = [
     'IMAGE_OUTPUTS',
-    'NAVIGATION_OUTPUTS',
     'DecisionOutput',
     'ImageOutput',
     'decision_outputs',
     'detection_outputs',
+    'navigation_outputs',
     'zone_outputs',
 ]
 
@@ -71,10 +72,13 @@ class DecisionOutput(NamedTuple):
         topic: Name below the node, or below the camera where there are several.
         type_name: Its type, like ``sensor_msgs/msg/Image``.
         needs: What must be decided for it, out of ``decisions.DECISIONS``.
-        make: Returns the message, or None when there is nothing to say.
+        make: Returns the message, or None when there is nothing to say. It may be the same
+            message the next time, so that one caller has it at a time: each asks for rows of its
+            own.
         frame: Whose header it gets: that of the ``base`` frame or of the ``camera``.
         when_silent: Whether it is also made of no decisions at all, while no frame is judged: for
-            consumers that believe the last message for ever.
+            consumers that believe the last message for ever. Another thread may ask then, so
+            that such a message is made anew.
     """
 
     topic: str
@@ -96,45 +100,70 @@ IMAGE_OUTPUTS: Mapping[str, ImageOutput] = {
     )
 }
 
-NAVIGATION_OUTPUTS = (
-    DecisionOutput('obstacles', 'sensor_msgs/msg/PointCloud2', ('obstacles',), obstacles_message),
-    DecisionOutput('scan', 'sensor_msgs/msg/LaserScan', ('scan',), scan_message),
-    DecisionOutput('drivable', 'nav_msgs/msg/OccupancyGrid', ('drivable',), drivable_message),
-    DecisionOutput(
-        'costmap/mask', 'sensor_msgs/msg/Image', ('costmap',), costmap_mask, frame='camera'
-    ),
-    DecisionOutput(
-        'costmap/confidence',
-        'sensor_msgs/msg/Image',
-        ('costmap',),
-        costmap_confidence,
-        frame='camera',
-    ),
-    DecisionOutput('costmap/points', 'sensor_msgs/msg/PointCloud2', ('costmap',), costmap_points),
-    DecisionOutput(
-        'instances', 'sensor_msgs/msg/Image', ('instances',), instances_message, frame='camera'
-    ),
-    DecisionOutput(
-        'autoware/mask', 'sensor_msgs/msg/Image', ('autoware',), autoware_mask, frame='camera'
-    ),
-)
 
-UNCONDITIONAL_OUTPUTS = (
-    DecisionOutput('pedestrians', 'geometry_msgs/msg/PoseArray', ('stop', 'lane'), people_message),
-    DecisionOutput('lane_track', 'nav_msgs/msg/Path', ('lane',), lane_path('centre')),
-    DecisionOutput('lane_track/left', 'nav_msgs/msg/Path', ('lane',), lane_path('left')),
-    DecisionOutput('lane_track/right', 'nav_msgs/msg/Path', ('lane',), lane_path('right')),
-    DecisionOutput(
-        'lane_track/pose', 'geometry_msgs/msg/PoseWithCovarianceStamped', ('lane',), lane_pose
-    ),
-    DecisionOutput(
-        'lane_track/status', 'diagnostic_msgs/msg/DiagnosticStatus', ('lane',), lane_status
-    ),
-    DecisionOutput(
-        'markers', 'visualization_msgs/msg/MarkerArray', ('stop', 'lane'), markers_message
-    ),
-    *NAVIGATION_OUTPUTS,
-)
+def navigation_outputs() -> tuple[DecisionOutput, ...]:
+    """Returns the rows of what stands in the way, and of where it is free."""
+    return (
+        DecisionOutput(
+            'obstacles', 'sensor_msgs/msg/PointCloud2', ('obstacles',), obstacles_message()
+        ),
+        DecisionOutput('scan', 'sensor_msgs/msg/LaserScan', ('scan',), scan_message()),
+        DecisionOutput(
+            'drivable', 'nav_msgs/msg/OccupancyGrid', ('drivable',), drivable_message()
+        ),
+        DecisionOutput(
+            'costmap/mask', 'sensor_msgs/msg/Image', ('costmap',), costmap_mask(), frame='camera'
+        ),
+        DecisionOutput(
+            'costmap/confidence',
+            'sensor_msgs/msg/Image',
+            ('costmap',),
+            costmap_confidence(),
+            frame='camera',
+        ),
+        DecisionOutput(
+            'costmap/points', 'sensor_msgs/msg/PointCloud2', ('costmap',), costmap_points()
+        ),
+        DecisionOutput(
+            'instances',
+            'sensor_msgs/msg/Image',
+            ('instances',),
+            instances_message(),
+            frame='camera',
+        ),
+        DecisionOutput(
+            'autoware/mask',
+            'sensor_msgs/msg/Image',
+            ('autoware',),
+            autoware_mask(),
+            frame='camera',
+        ),
+    )
+
+
+def unconditional_outputs() -> tuple[DecisionOutput, ...]:
+    """Returns the rows that there are whatever the parameters say."""
+    return (
+        DecisionOutput(
+            'pedestrians', 'geometry_msgs/msg/PoseArray', ('stop', 'lane'), people_message()
+        ),
+        DecisionOutput('lane_track', 'nav_msgs/msg/Path', ('lane',), lane_path('centre')),
+        DecisionOutput('lane_track/left', 'nav_msgs/msg/Path', ('lane',), lane_path('left')),
+        DecisionOutput('lane_track/right', 'nav_msgs/msg/Path', ('lane',), lane_path('right')),
+        DecisionOutput(
+            'lane_track/pose',
+            'geometry_msgs/msg/PoseWithCovarianceStamped',
+            ('lane',),
+            lane_pose(),
+        ),
+        DecisionOutput(
+            'lane_track/status', 'diagnostic_msgs/msg/DiagnosticStatus', ('lane',), lane_status()
+        ),
+        DecisionOutput(
+            'markers', 'visualization_msgs/msg/MarkerArray', ('stop', 'lane'), markers_message()
+        ),
+        *navigation_outputs(),
+    )
 
 
 def decision_outputs(config: NodeConfig) -> tuple[DecisionOutput, ...]:
@@ -144,7 +173,7 @@ def decision_outputs(config: NodeConfig) -> tuple[DecisionOutput, ...]:
     them all the same: whoever publishes says what to install.
     """
     return (
-        *UNCONDITIONAL_OUTPUTS,
+        *unconditional_outputs(),
         *detection_outputs(),
         *lane_outputs(config.lane),
         *zone_outputs(config.zones),
@@ -162,14 +191,14 @@ def lane_outputs(config: LaneConfig) -> tuple[DecisionOutput, ...]:
 
 def detection_outputs() -> tuple[DecisionOutput, ...]:
     """Returns the rows of the detections; none where vision_msgs is not installed."""
+    boxes, places = 'vision_msgs/msg/Detection2DArray', 'vision_msgs/msg/Detection3DArray'
+    if not (has_type(boxes) and has_type(places)):
+        return ()
     needs = ('stop', 'lane', 'detections')
-    rows = (
-        DecisionOutput(
-            'detections_2d', 'vision_msgs/msg/Detection2DArray', needs, boxes_message, 'camera'
-        ),
-        DecisionOutput('detections_3d', 'vision_msgs/msg/Detection3DArray', needs, places_message),
+    return (
+        DecisionOutput('detections_2d', boxes, needs, boxes_message(), 'camera'),
+        DecisionOutput('detections_3d', places, needs, places_message()),
     )
-    return tuple(row for row in rows if has_type(row.type_name))
 
 
 def zone_outputs(config: ZoneConfig) -> tuple[DecisionOutput, ...]:

@@ -8,6 +8,8 @@ The boxes are vision_msgs, the same from Humble on (vision_msgs 4). A detection 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,96 +17,110 @@ import numpy as np
 from seg_ros.core.navigation.detections import Detection
 from seg_ros.core.stop.tracking import TrackedPerson
 from seg_ros.decisions import FrameDecisions
-from seg_ros.messages.conversions import quaternion_of
+from seg_ros.messages.conversions import turn
+from seg_ros.messages.reused import Pool
 from seg_ros.messages.types import (
     Header,
-    Point,
     Pose,
     PoseArray,
-    PoseWithCovariance,
-    Vector3,
     message_type,
 )
 
 __all__ = ['boxes_message', 'people_message', 'places_message']
 
 
-def people_message(header: Header, decisions: FrameDecisions) -> PoseArray | None:
-    """Returns where the people stand; the pose looks where they walk.
+def people_message() -> Callable[[Header, FrameDecisions], PoseArray | None]:
+    """Returns what says where the people stand; the pose looks where they walk.
 
     Nothing while the frame could not be judged: no old places under a new stamp, and no empty
     array, which says that nobody is there.
     """
-    if not decisions.is_judged:
-        return None
-    poses = [
-        Pose(
-            position=Point(x=person.x_m, y=person.y_m, z=0.0),
-            orientation=quaternion_of(math.atan2(person.vy_mps, person.vx_mps)),
-        )
-        for person in decisions.people
-        if person.is_confirmed
-    ]
-    return PoseArray(header=header, poses=poses)
+    message, pool = PoseArray(), Pool(Pose)
+
+    def make(header: Header, decisions: FrameDecisions) -> PoseArray | None:
+        if not decisions.is_judged:
+            return None
+        people = [person for person in decisions.people if person.is_confirmed]
+        poses = pool.first(len(people))
+        for pose, person in zip(poses, people, strict=True):
+            pose.position.x, pose.position.y = person.x_m, person.y_m
+            turn(pose.orientation, math.atan2(person.vy_mps, person.vx_mps))
+        message.header, message.poses = header, poses
+        return message
+
+    return make
 
 
-def boxes_message(header: Header, decisions: FrameDecisions) -> Any:
-    """Returns everybody who is seen as a box in the camera's image."""
-    if decisions.detections is None:
-        return None
-    return vision_type('Detection2DArray')(
-        header=header, detections=[box_of(header, row) for row in decisions.detections]
-    )
+def boxes_message() -> Callable[[Header, FrameDecisions], Any]:
+    """Returns what shows everybody who is seen as a box in the camera's image."""
+    message, pool = vision_type('Detection2DArray')(), Pool(partial(new_detection, 'Detection2D'))
+
+    def make(header: Header, decisions: FrameDecisions) -> Any:
+        if decisions.detections is None:
+            return None
+        boxes = pool.first(len(decisions.detections))
+        for box, row in zip(boxes, decisions.detections, strict=True):
+            fill_box(box, header, row)
+        message.header, message.detections = header, boxes
+        return message
+
+    return make
 
 
-def places_message(header: Header, decisions: FrameDecisions) -> Any:
-    """Returns everybody whose place is known as an upright box on the ground.
+def places_message() -> Callable[[Header, FrameDecisions], Any]:
+    """Returns what shows everybody whose place is known as an upright box on the ground.
 
     While the ground is unknown nothing is returned: an empty message says that nobody is there.
     """
-    if decisions.detections is None or decisions.zone is None:
-        return None
-    placed = [
-        place_of(header, row, row.person)
-        for row in decisions.detections
-        if row.person is not None and math.isfinite(row.height_m)
-    ]
-    return vision_type('Detection3DArray')(header=header, detections=placed)
+    message, pool = vision_type('Detection3DArray')(), Pool(partial(new_detection, 'Detection3D'))
+
+    def make(header: Header, decisions: FrameDecisions) -> Any:
+        if decisions.detections is None or decisions.zone is None:
+            return None
+        placed = [
+            (row, row.person)
+            for row in decisions.detections
+            if row.person is not None and math.isfinite(row.height_m)
+        ]
+        places = pool.first(len(placed))
+        for place, (row, person) in zip(places, placed, strict=True):
+            fill_place(place, header, row, person)
+        message.header, message.detections = header, places
+        return message
+
+    return make
 
 
-def box_of(header: Header, row: Detection) -> Any:
-    """Returns a vision_msgs/Detection2D."""
+def new_detection(kind: str) -> Any:
+    """Returns a detection with room for one hypothesis."""
+    return vision_type(kind)(results=[vision_type('ObjectHypothesisWithPose')()])
+
+
+def fill_box(box: Any, header: Header, row: Detection) -> None:
+    """Writes to a vision_msgs/Detection2D."""
     x0, y0, x1, y1 = row.box
-    centre = vision_type('Pose2D')(
-        position=vision_type('Point2D')(x=0.5 * (x0 + x1), y=0.5 * (y0 + y1))
-    )
-    return vision_type('Detection2D')(
-        header=header,
-        results=[hypothesis_of(row, PoseWithCovariance())],
-        bbox=vision_type('BoundingBox2D')(center=centre, size_x=x1 - x0, size_y=y1 - y0),
-        id='' if row.person is None else str(row.person.id),
-    )
+    centre = box.bbox.center.position
+    centre.x, centre.y = 0.5 * (x0 + x1), 0.5 * (y0 + y1)
+    box.bbox.size_x, box.bbox.size_y = x1 - x0, y1 - y0
+    box.header, box.id = header, '' if row.person is None else str(row.person.id)
+    fill_hypothesis(box, row)
 
 
-def place_of(header: Header, row: Detection, person: TrackedPerson) -> Any:
-    """Returns a vision_msgs/Detection3D; the pose of its hypothesis is where it stands."""
-    foot = PoseWithCovariance(pose=Pose(position=Point(x=person.x_m, y=person.y_m, z=0.0)))
+def fill_place(place: Any, header: Header, row: Detection, person: TrackedPerson) -> None:
+    """Writes to a vision_msgs/Detection3D; the pose of its hypothesis is where it stands."""
+    foot, middle, size = place.results[0].pose, place.bbox.center.position, place.bbox.size
+    foot.pose.position.x, foot.pose.position.y = person.x_m, person.y_m
     foot.covariance = covariance_of(person)
-    middle = Pose(position=Point(x=person.x_m, y=person.y_m, z=0.5 * row.height_m))
+    middle.x, middle.y, middle.z = person.x_m, person.y_m, 0.5 * row.height_m
     # Nobody sees how deep a person is
-    size = Vector3(x=row.width_m, y=row.width_m, z=row.height_m)
-    return vision_type('Detection3D')(
-        header=header,
-        results=[hypothesis_of(row, foot)],
-        bbox=vision_type('BoundingBox3D')(center=middle, size=size),
-        id=str(person.id),
-    )
+    size.x, size.y, size.z = row.width_m, row.width_m, row.height_m
+    place.header, place.id = header, str(person.id)
+    fill_hypothesis(place, row)
 
 
-def hypothesis_of(row: Detection, pose: PoseWithCovariance) -> Any:
-    """Returns a vision_msgs/ObjectHypothesisWithPose."""
-    hypothesis = vision_type('ObjectHypothesis')(class_id=str(row.class_id), score=row.score)
-    return vision_type('ObjectHypothesisWithPose')(hypothesis=hypothesis, pose=pose)
+def fill_hypothesis(detection: Any, row: Detection) -> None:
+    hypothesis = detection.results[0].hypothesis
+    hypothesis.class_id, hypothesis.score = str(row.class_id), row.score
 
 
 def covariance_of(person: TrackedPerson) -> Any:

@@ -26,12 +26,10 @@ try:
         Pose,
         PoseArray,
         PoseStamped,
-        PoseWithCovariance,
         PoseWithCovarianceStamped,
         Quaternion,
-        Vector3,
     )
-    from nav_msgs.msg import MapMetaData, OccupancyGrid, Path
+    from nav_msgs.msg import OccupancyGrid, Path
     from sensor_msgs.msg import (
         CameraInfo,
         CompressedImage,
@@ -49,10 +47,10 @@ except ImportError:
     Point, Pose, PoseArray, PoseStamped = plain_types(
         'geometry_msgs', 'Point Pose PoseArray PoseStamped'
     )
-    PoseWithCovariance, PoseWithCovarianceStamped, Quaternion, Vector3 = plain_types(
-        'geometry_msgs', 'PoseWithCovariance PoseWithCovarianceStamped Quaternion Vector3'
+    PoseWithCovarianceStamped, Quaternion = plain_types(
+        'geometry_msgs', 'PoseWithCovarianceStamped Quaternion'
     )
-    MapMetaData, OccupancyGrid, Path = plain_types('nav_msgs', 'MapMetaData OccupancyGrid Path')
+    OccupancyGrid, Path = plain_types('nav_msgs', 'OccupancyGrid Path')
     CameraInfo, CompressedImage, Image = plain_types(
         'sensor_msgs', 'CameraInfo CompressedImage Image'
     )
@@ -75,7 +73,6 @@ __all__ = [
     'Image',
     'KeyValue',
     'LaserScan',
-    'MapMetaData',
     'Marker',
     'MarkerArray',
     'OccupancyGrid',
@@ -86,11 +83,9 @@ __all__ = [
     'Pose',
     'PoseArray',
     'PoseStamped',
-    'PoseWithCovariance',
     'PoseWithCovarianceStamped',
     'Quaternion',
     'String',
-    'Vector3',
     'has_type',
     'message_type',
     'packed',
@@ -126,8 +121,12 @@ def packed(typecode: str, values: NDArray[Any]) -> Any:
         typecode: Of ``array.array`` and numpy, native byte order.
         values: Any shape; the bytes count.
     """
-    data = values.tobytes()
-    return array.array(typecode, data) if USES_ROS else np.frombuffer(data, typecode)
+    flat = np.ascontiguousarray(values).reshape(-1)
+    if not USES_ROS:
+        return flat.view(typecode).copy()
+    field = array.array(typecode)
+    field.frombytes(flat.view(np.uint8).data)
+    return field
 
 
 def _package(name: str) -> Any:

@@ -9,7 +9,8 @@ from typing import Any
 from seg_ros.core.watched_zones.config import WatchedZone
 from seg_ros.core.watched_zones.monitor import ZoneState
 from seg_ros.decisions import FrameDecisions
-from seg_ros.messages.types import Bool, DiagnosticStatus, Header, KeyValue, message_type
+from seg_ros.messages.reused import ReusedStatus
+from seg_ros.messages.types import Bool, DiagnosticStatus, Header, message_type
 
 __all__ = ['FULL_SPEED', 'SPEED_LIMIT', 'speed_limit', 'zone_alarm', 'zone_status']
 
@@ -30,6 +31,7 @@ def zone_alarm(name: str) -> Callable[[Header, FrameDecisions], Bool | None]:
 
 def zone_status(name: str) -> Callable[[Header, FrameDecisions], DiagnosticStatus | None]:
     """Returns what makes the status of a zone."""
+    status = ReusedStatus()
 
     def make(header: Header, decisions: FrameDecisions) -> DiagnosticStatus | None:
         state = state_of(name, decisions)
@@ -41,12 +43,8 @@ def zone_status(name: str) -> Callable[[Header, FrameDecisions], DiagnosticStatu
             'min_share': f'{state.min_share:.4f}',
             'max_share': f'{state.max_share:.4f}',
         }
-        return DiagnosticStatus(
-            level=DiagnosticStatus.WARN if state.alarm else DiagnosticStatus.OK,
-            name=f'zone {name}, {header.frame_id}',
-            message=state.reason,
-            values=[KeyValue(key=key, value=value) for key, value in values.items()],
-        )
+        level = DiagnosticStatus.WARN if state.alarm else DiagnosticStatus.OK
+        return status.filled(level, f'zone {name}, {header.frame_id}', state.reason, values)
 
     return make
 

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seg_ros.core.errors import ConfigurationError
+from seg_ros.files import write_whole
 
 __all__ = ['write_moving_picture']
 
@@ -36,11 +37,11 @@ def write_moving_picture(
 
     Raises:
         ConfigurationError: The video cannot be read, the picture not written, or OpenCV is older
-            than 4.11.
+            than 4.12.
     """
-    if not hasattr(cv2, 'imwriteanimation'):
+    if not hasattr(cv2, 'imencodeanimation'):
         raise ConfigurationError(
-            f'OpenCV {cv2.__version__} writes no animated WebP. Take 4.11 or newer: pip install '
+            f'OpenCV {cv2.__version__} writes no animated WebP. Take 4.12 or newer: pip install '
             'opencv-python-headless'
         )
     pictures = list(_pictures(video, span_s))
@@ -52,8 +53,10 @@ def write_moving_picture(
     animation = cv2.Animation()
     animation.frames = pictures
     animation.durations = [round(1e3 / RATE_HZ)] * len(pictures)
-    if not cv2.imwriteanimation(str(picture), animation, [cv2.IMWRITE_WEBP_QUALITY, QUALITY]):
-        raise ConfigurationError(f'{picture} cannot be written. Check folder and space.')
+    done, data = cv2.imencodeanimation('.webp', animation, [cv2.IMWRITE_WEBP_QUALITY, QUALITY])
+    if not done:
+        raise ConfigurationError(f'{picture} cannot be encoded by OpenCV {cv2.__version__}.')
+    write_whole(picture, data.tobytes())
     return len(pictures)
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import cv2
 
-from seg_ros.core.errors import SegRosError
 from seg_ros.core.types import RgbImage
+from seg_ros.files import write_whole
 
 __all__ = ['write_picture']
 
@@ -23,7 +23,4 @@ def write_picture(path: Path, picture: RgbImage) -> None:
     """
     bgr = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
     options = (cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY) if path.suffix == '.jpg' else ()
-    try:
-        path.write_bytes(cv2.imencode(path.suffix, bgr, options)[1].tobytes())
-    except OSError as error:
-        raise SegRosError(f'{path} cannot be written: {error.strerror}. Make room.') from error
+    write_whole(path, cv2.imencode(path.suffix, bgr, options)[1].tobytes())

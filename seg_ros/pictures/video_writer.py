@@ -15,6 +15,7 @@ import numpy as np
 
 from seg_ros.core.errors import ConfigurationError, SegRosError
 from seg_ros.core.types import RgbImage
+from seg_ros.files import name_beside
 
 __all__ = ['FORMATS', 'VideoFormat', 'VideoWriter', 'best_format']
 
@@ -48,7 +49,7 @@ PROBE_SIZE_WH = (320, 240)  # hardware encoders refuse tiny pictures
 
 @final
 class VideoWriter:
-    """Writes pictures to a video file; a context manager.
+    """Writes pictures to a video file, which is there once it is whole; a context manager.
 
     Args:
         path: The file, without or with any suffix; the format's suffix takes its place.
@@ -57,7 +58,7 @@ class VideoWriter:
         rate_hz: Pictures a second.
 
     Attributes:
-        path: The file as it is written.
+        path: The file as it will be.
 
     Raises:
         ConfigurationError: The file cannot be written.
@@ -68,12 +69,14 @@ class VideoWriter:
         self, path: Path, video_format: VideoFormat, size_wh: tuple[int, int], rate_hz: float
     ) -> None:
         self.path = path.with_suffix(video_format.suffix)
+        self._place = name_beside(self.path)
         self._size_wh = size_wh
         self._count = 0
         code = cv2.VideoWriter.fourcc(*video_format.fourcc)
         with _stderr_muted():  # FFmpeg prints which encoders it would rather have had
-            self._writer = cv2.VideoWriter(str(self.path), code, rate_hz, size_wh)
+            self._writer = cv2.VideoWriter(str(self._place), code, rate_hz, size_wh)
         if not self._writer.isOpened():
+            self._place.unlink(missing_ok=True)
             msg = (
                 f'{self.path} was to be written as {video_format.fourcc} video, but OpenCV cannot '
                 'open it. Check that the folder can be written to and has space.'
@@ -85,8 +88,12 @@ class VideoWriter:
 
     def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
         self._writer.release()
-        if error is None:
-            self._check()
+        try:
+            if error is None:
+                self._check()
+                self._place.replace(self.path)
+        finally:
+            self._place.unlink(missing_ok=True)
 
     def write(self, picture: RgbImage) -> None:
         """Appends a picture.
@@ -104,7 +111,7 @@ class VideoWriter:
         """Reads the video: OpenCV tells nobody that the disk was full."""
         count = 0
         with _stderr_muted():
-            capture = cv2.VideoCapture(str(self.path))
+            capture = cv2.VideoCapture(str(self._place))
             while count < self._count and capture.grab():
                 count += 1
             capture.release()

@@ -12,6 +12,7 @@ import weakref
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,13 @@ from seg_ros.recordings.bag_files import (
 )
 from seg_ros.recordings.bag_index import METADATA, BagIndex
 from seg_ros.recordings.bag_types import typestore_of
-from seg_ros.recordings.recording import CAMERA_INFO, RecordedMessage, RecordedTopic, Recording
+from seg_ros.recordings.recording import (
+    CAMERA_INFO,
+    RecordedMessage,
+    RecordedTopic,
+    Recording,
+    tell_once,
+)
 
 __all__ = ['BagRecording', 'is_bag']
 
@@ -64,7 +71,8 @@ class BagRecording(Recording):
 
     def __init__(self, path: Path) -> None:
         super().__init__(path, path.resolve().name)
-        self._idle: list[Any] = []  # open readers
+        # Open readers; one that knew this recording would keep it, and its file open, for ever
+        self._idle: list[Any] = []
         weakref.finalize(self, _close, self._idle)
         self._files: list[BagFile] = []
         self._copies: tempfile.TemporaryDirectory[str] | None = None
@@ -168,7 +176,7 @@ class BagRecording(Recording):
     def _open_ros2(self) -> Any:
         from seg_ros.recordings.split_bag import SplitBag
 
-        return SplitBag(self._files, self.tell)
+        return SplitBag(self._files, partial(tell_once, self.trouble))
 
     def _take_topics(self, rows: Sequence[Any], index: BagIndex | None) -> None:
         """Finds out what there is, and tells where metadata.yaml says something else."""
@@ -232,7 +240,7 @@ class BagRecording(Recording):
         from seg_ros.recordings.ros1_bag import Ros1Bag
 
         try:
-            return Ros1Bag(self.path, self._types, self.tell)
+            return Ros1Bag(self.path, self._types, partial(tell_once, self.trouble))
         except ImportError as error:
             raise _no_rosbags(self.path, error) from error
 

@@ -15,8 +15,8 @@ from typing import Any
 import yaml
 
 from seg_ros.core.units import NS_PER_S
-from seg_ros.files import read_text
-from seg_ros.recordings.bag_qos_text import LOADER, qos_of
+from seg_ros.files import load_yaml, read_text
+from seg_ros.recordings.bag_qos_text import qos_of
 from seg_ros.recordings.bag_types import normal_name
 
 __all__ = ['METADATA', 'BagIndex', 'read_index']
@@ -93,10 +93,10 @@ def read_index(folder: Path) -> BagIndex | None:
     """Returns what the metadata.yaml of a folder says, None where there is none."""
     path = folder / METADATA
     try:
-        content = yaml.load(read_text(path, LARGEST), LOADER)  # noqa: S506  a safe one
+        content = load_yaml(read_text(path, LARGEST))
     except FileNotFoundError:
         return None
-    except (OSError, yaml.YAMLError, ValueError, OverflowError, RecursionError) as error:
+    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
         why = getattr(error, 'strerror', None) or str(error).replace('\n', ' ')
         return BagIndex(trouble=f'it is no YAML ({why})')
     bag = _part(content, 'rosbag2_bagfile_information')

@@ -8,9 +8,9 @@ from typing import Any
 
 import yaml
 
-__all__ = ['LOADER', 'qos_of', 'qos_of_text']
+from seg_ros.files import load_yaml
 
-LOADER = getattr(yaml, 'CSafeLoader', yaml.SafeLoader)  # the former takes a tenth of the time
+__all__ = ['qos_of', 'qos_of_text']
 
 
 def qos_of_text(text: str) -> list[Any]:
@@ -41,7 +41,7 @@ def qos_of(content: Any) -> list[Any]:
 @functools.lru_cache(maxsize=256)  # most topics of a bag have the same few
 def _parsed(text: str) -> tuple[Any, ...]:
     try:
-        content = yaml.load(text, LOADER)  # noqa: S506  a safe loader
+        content = load_yaml(text)
     except yaml.YAMLError as error:
         raise ValueError('it is no YAML') from error
     return tuple(qos_of(content or []))

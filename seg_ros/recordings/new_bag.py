@@ -10,7 +10,7 @@ from typing import Any
 
 from seg_ros.core.errors import ConfigurationError
 
-__all__ = ['bag_qos', 'begin_bag', 'resumed_bag', 'state_of_bag']
+__all__ = ['bag_qos', 'begin_bag', 'named', 'place_of_unfinished', 'resumed_bag', 'state_of_bag']
 
 VERSION = 8  # every distribution since Humble reads it
 FOREVER_S, FOREVER_NS = 9223372036, 854775807  # as rosbag2 writes an infinite duration
@@ -44,6 +44,31 @@ def begin_bag(folder: Path) -> Any:
         msg = f'A bag was to be written to {folder}: {error} Name a new folder.'
         raise ConfigurationError(msg) from error
     return writer
+
+
+def place_of_unfinished(folder: Path) -> Path:
+    """Returns the folder that a bag is written to until it is whole.
+
+    Raises:
+        ConfigurationError: The bag is there, or one that was never finished.
+    """
+    outer = folder.with_name(f'{folder.name}.partial')
+    for path in folder, outer:
+        if path.exists():
+            msg = f'A bag was to be written to {folder}: {path} is there. Name a new folder.'
+            raise ConfigurationError(msg)
+    return outer / folder.name  # the same name, for the file in it is called like its folder
+
+
+def named(folder: Path) -> None:
+    """Gives a bag that is whole its name.
+
+    Raises:
+        OSError: Somebody has taken it meanwhile.
+    """
+    outer = folder.with_name(f'{folder.name}.partial')
+    (outer / folder.name).rename(folder)
+    outer.rmdir()
 
 
 def state_of_bag(writer: Any) -> dict[str, Any]:

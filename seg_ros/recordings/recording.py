@@ -15,7 +15,7 @@ from seg_ros.core.units import NS_PER_S
 
 __all__ = [
     'CAMERA_INFO', 'COMPRESSED', 'IMAGES', 'RAW', 'RecordedMessage', 'RecordedSpan',
-    'RecordedTopic', 'Recording',
+    'RecordedTopic', 'Recording', 'tell_once',
 ]  # fmt: skip
 
 RAW = 'sensor_msgs/msg/Image'
@@ -152,5 +152,10 @@ class Recording(ABC):
 
     def tell(self, sentence: str) -> None:
         """Adds to ``trouble`` what is not there yet."""
-        if sentence not in self.trouble:
-            self.trouble.append(sentence)
+        tell_once(self.trouble, sentence)
+
+
+def tell_once(trouble: list[str], sentence: str) -> None:
+    """Adds a sentence to those that are told, if it is not there yet."""
+    if sentence not in trouble:
+        trouble.append(sentence)

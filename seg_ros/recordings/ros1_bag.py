@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from rosbags.highlevel import AnyReader, AnyReaderError
+from rosbags.highlevel import AnyReader
 
 from seg_ros.core.errors import ConfigurationError
 from seg_ros.core.units import NS_PER_S
@@ -37,9 +37,10 @@ class Ros1Bag:
         try:
             self._reader = AnyReader([path])
             self._reader.open()
-        except (AnyReaderError, OSError, ValueError) as error:
+        except Exception as error:  # the reader asserts, too, what a damaged bag does not keep
+            said = str(error) or 'its index contradicts itself.'
             msg = (
-                f'{path} cannot be read as a ROS 1 bag: {error} Name another one, or mend it: '
+                f'{path} cannot be read as a ROS 1 bag: {said} Name another one, or mend it: '
                 'rosbag reindex'
             )
             raise ConfigurationError(msg) from error

@@ -4,11 +4,15 @@
 rosbags reads such files, too, but puts the path into an address as it is (``?`` and ``%20`` are
 something else there), passes by the ``-wal`` that a killed recorder leaves, and refuses the file
 for one damaged page or one definition that it does not know.
+
+A database can compute its rows, without end, and its pages can lead to each other again and again:
+only tables whose values are stored are read, and no reading takes more steps than the bytes of the
+file can ask for.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -29,6 +33,10 @@ __all__ = ['SqliteFile']
 
 MOST_MISSING = 4096  # numbers without a message, after which no further one is looked for
 LATEST_NS = 2**63 - 1
+# Of SQLite's virtual machine: a row takes some 30 and has at least 10 bytes; a file of a page
+# may ask for a second's
+STEPS_PER_BYTE, MORE_STEPS = 4, 10_000_000
+STEPS_AT_ONCE = 100_000
 IN_ORDER = (
     'SELECT topic_id, timestamp, data FROM messages WHERE topic_id IN (TOPICS) '
     'AND timestamp >= ? AND timestamp < ? ORDER BY timestamp, id'
@@ -62,6 +70,7 @@ class SqliteFile:
         self.metadata: Any = ReaderMetadata(0, LATEST_NS, 0, 0, None, None, None, None)
         self._database: apsw.Connection
         self._by_number: list[tuple[int, int, int]] | None = None
+        self._most_steps = self._steps_left = MORE_STEPS
 
     def open(self) -> None:
         """Opens it.
@@ -70,7 +79,9 @@ class SqliteFile:
             ReaderError: It is no bag.
         """
         try:
+            self._most_steps += STEPS_PER_BYTE * self.path.stat().st_size
             self._database = self._opened()
+            self._database.set_progress_handler(self._is_at_an_end, STEPS_AT_ONCE)
             if not (self._columns('messages') and self._columns('topics')):
                 raise ReaderError(f'{self.path} has no tables of a bag in it.')
             self._read_topics()
@@ -90,7 +101,7 @@ class SqliteFile:
         done = 0
         if self._by_number is None:
             try:
-                for number, recorded_ns, data in self._database.execute(
+                for number, recorded_ns, data in self._execute(
                     IN_ORDER.replace('TOPICS', ', '.join('?' * len(rows))),
                     (*rows, first_ns, end_ns),
                 ):
@@ -118,11 +129,29 @@ class SqliteFile:
         return apsw.Connection(address, apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI)
 
     def _columns(self, table: str) -> set[str]:
-        return {row[1] for row in self._database.execute(f'PRAGMA table_info({table})')}
+        """The columns of a table that are stored; none of a view, which has no page."""
+        is_stored = 'SELECT 1 FROM sqlite_master WHERE name = ? AND type = ? AND rootpage > 0'
+        if not self._execute(is_stored, (table, 'table')).fetchone():
+            return set()
+        rows = self._execute(f'PRAGMA table_xinfo({table})')
+        return {row[1] for row in rows if not row[6]}  # hidden, or computed
+
+    def _execute(self, text: str, bindings: Sequence[Any] = ()) -> apsw.Cursor:
+        """Runs a statement that takes no more steps than what is stored can need."""
+        self._steps_left = self._most_steps
+        return self._database.execute(text, bindings)
+
+    def _is_at_an_end(self) -> bool:
+        self._steps_left -= STEPS_AT_ONCE
+        return self._steps_left < 0
 
     def _read_topics(self) -> None:
         """Dashing had four columns; others came with Foxy and Iron."""
         there = self._columns('topics')
+        missing = {'id', 'name', 'type', 'serialization_format'} - there
+        missing |= {'id', 'topic_id', 'timestamp', 'data'} - self._columns('messages')
+        if missing:
+            raise ReaderError(f'{self.path} does not store {", ".join(sorted(missing))}.')
         wanted = [
             name if name in there else "''"
             for name in ('offered_qos_profiles', 'type_description_hash')
@@ -130,7 +159,7 @@ class SqliteFile:
         counts, begin_ns, last_ns = self._counted()
         definitions = self._definitions()
         nothing = MessageDefinition(MessageDefinitionFormat.NONE, '')
-        for identity, topic, kind, form, offers, digest in self._database.execute(
+        for identity, topic, kind, form, offers, digest in self._execute(
             TOPICS.replace('LATER', ', '.join(wanted))
         ):
             ext = ConnectionExtRosbag2(form, self._offers(topic, offers))
@@ -153,9 +182,9 @@ class SqliteFile:
         """Messages of each topic, and the first and last of their times."""
         try:
             counts = dict(
-                self._database.execute('SELECT topic_id, count(*) FROM messages GROUP BY topic_id')
+                self._execute('SELECT topic_id, count(*) FROM messages GROUP BY topic_id')
             )
-            ((begin_ns, last_ns),) = self._database.execute(
+            ((begin_ns, last_ns),) = self._execute(
                 'SELECT min(timestamp), max(timestamp) FROM messages'
             )
         except apsw.Error:
@@ -168,10 +197,11 @@ class SqliteFile:
 
     def _definitions(self) -> dict[str, Any]:
         """The definition of each type; distributions before Iron tell none."""
-        if not self._columns('message_definitions'):
+        wanted = {'id', 'topic_type', 'encoding', 'encoded_message_definition'}
+        if not wanted <= self._columns('message_definitions'):
             return {}
         found = {}
-        for kind, encoding, text in self._database.execute(
+        for kind, encoding, text in self._execute(
             'SELECT topic_type, encoding, encoded_message_definition FROM message_definitions '
             'ORDER BY id DESC'
         ):
@@ -200,7 +230,7 @@ class SqliteFile:
         while missing < MOST_MISSING:
             number += 1
             try:
-                row = self._database.execute(
+                row = self._execute(
                     'SELECT timestamp, id, topic_id FROM messages NOT INDEXED WHERE id = ?',
                     (number,),
                 ).fetchone()
@@ -216,9 +246,7 @@ class SqliteFile:
 
     def _data_of(self, number: int) -> bytes | None:
         try:
-            row = self._database.execute(
-                'SELECT data FROM messages WHERE id = ?', (number,)
-            ).fetchone()
+            row = self._execute('SELECT data FROM messages WHERE id = ?', (number,)).fetchone()
         except apsw.Error as error:
             row = None
             sentence = f'Messages of {self.path} are damaged and left out: {error}.'

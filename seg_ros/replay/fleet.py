@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from seg_ros.core.errors import ConfigurationError, SegRosError
-from seg_ros.files import read_text
+from seg_ros.files import read_text, write_whole
 from seg_ros.inference.cpu_backend import available_cores
 from seg_ros.recordings.bag import is_bag
 from seg_ros.replay.job import ReplayJob
@@ -95,9 +95,10 @@ def outcome_of(job: ReplayJob) -> ReplayOutcome:
         summary = replay(job).as_json()
     except SegRosError as error:
         return ReplayOutcome(source, output, 'failed', {}, str(error))
-    new = note.with_name(f'{note.name}.new')
-    new.write_text(json.dumps(summary), encoding='utf-8')
-    new.replace(note)
+    try:
+        write_whole(note, json.dumps(summary))
+    except SegRosError as error:
+        return ReplayOutcome(source, output, 'failed', summary, f'The bag is whole, but {error}')
     return ReplayOutcome(source, output, 'done', summary)
 
 

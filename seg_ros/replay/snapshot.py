@@ -13,6 +13,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
+import re
 import struct
 import sys
 import types
@@ -29,6 +30,7 @@ __all__ = ['restored', 'snapshot']
 MAGIC = b'seg_ros snapshot 1\n'
 DIGEST_BYTES = 32
 LENGTH = struct.Struct('<Q')
+KIND = re.compile(r'[<>|][biufcSUVmM]\d{1,4}(\[\w{1,8}\])?')  # of arrays, as dtype.str has it
 # Whose classes may be in one; they must have been imported already
 MODULES = ('seg_ros.core.', 'seg_ros.messages.', 'seg_ros.decisions', 'seg_ros.replay.vehicle',
            'rosbags.interfaces')  # fmt: skip
@@ -181,9 +183,9 @@ class _SnapshotReader:
     def _array(
         self, _number: int, kind: str, shape: list[int] | None, begin: int, length: int
     ) -> Any:
-        dtype = np.dtype(kind)
-        if dtype.hasobject:
+        if not KIND.fullmatch(kind):  # np.dtype reads any text as Python, and says SyntaxError
             raise TypeError(f'an array of {kind} is not kept')
+        dtype = np.dtype(kind)
         flat = np.frombuffer(self._blob[begin : begin + length], dtype).copy()
         return flat[0] if shape is None else flat.reshape(shape)
 

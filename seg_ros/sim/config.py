@@ -71,6 +71,7 @@ class SceneConfig:
         crossings_per_km: Zebra crossings, at places drawn from the seed.
         crossings_at_m: More zebra crossings, at these places.
         crossing_events: People who cross whatever comes.
+        barrier_share: Of the sides of the road that have a guard rail or a concrete barrier.
         mount: Camera body in the base frame.
         horizontal_fov_deg: Of the camera.
         speed_mps: What the built-in driver drives on a free road.
@@ -97,6 +98,7 @@ class SceneConfig:
     crossings_per_km: float = 6.0
     crossings_at_m: tuple[float, ...] = ()
     crossing_events: tuple[CrossingEvent, ...] = ()
+    barrier_share: float = 0.0
     mount: Mount = DEFAULT_MOUNT
     horizontal_fov_deg: float = 62.0
     speed_mps: float = 8.0
@@ -125,6 +127,7 @@ class SceneConfig:
         _check_range('mount.roll', self.mount.roll, -0.3, 0.3)
         for name in ('car_density', 'people_density', 'cyclist_density'):
             _check_range(name, float(getattr(self, name)), 0.0, 5.0)
+        _check_range('barrier_share', self.barrier_share, 0.0, 1.0)
         _check_range('crossings_per_km', self.crossings_per_km, 0.0, 20.0)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
 
@@ -31,6 +32,8 @@ BLOCK_M = 48.0
 CROSSING_CLEAR_M = 9.0
 LAMP_SPACING_M = 24.0
 LAMP_PHASES = ((1, 0.25), (-1, 0.75))  # side, and where in the spacing its lamps stand
+SHORTEST_BARRIER_M = 3.0
+BARRIER_AWAY_M = 0.4  # from the edge of the asphalt
 CACHED_BLOCKS = 64
 
 
@@ -90,6 +93,17 @@ class Post:
 
 @dataclass(frozen=True)
 class Fence:
+    """A low wall of some kind along the road.
+
+    Attributes:
+        s0_m: Where it begins.
+        s1_m: Where it ends.
+        d_m: Place across the road; positive is left.
+        height_m: Of its top.
+        kind: ``wood``, ``railing``, ``wall``, ``hedge``; along the asphalt ``guard_rail`` or
+            ``concrete``.
+    """
+
     s0_m: float
     s1_m: float
     d_m: float
@@ -158,6 +172,7 @@ class Scenery:
             self._add_trees(generator, trees, start_m, sign, side)
             self._add_posts(generator, posts, start_m, sign, side)
             self._add_parked(generator, parked, start_m, sign, side)
+        fences += self._barriers(index, crossings)
         for at_m in crossings:
             for sign in (1, -1):
                 side = self._profile.side(sign)
@@ -256,6 +271,26 @@ class Scenery:
                     d_fence = sign * side.fence_m
                     fences.append(Fence(s, min(s + 24.0, end_m), d_fence, 1.2, 'wood'))
                 s += length_m + float(generator.uniform(4.0, 20.0))
+
+    def _barriers(self, index: int, crossings: list[float]) -> list[Fence]:
+        """Along the asphalt, with a gap at every crossing; drawn apart from all else."""
+        if not self._config.barrier_share:
+            return []
+        generator = np.random.default_rng([self._config.seed, 29, index + 2**20])
+        ends_m = [index * BLOCK_M, *sorted(crossings), (index + 1) * BLOCK_M]
+        barriers = []
+        for sign in (1, -1):
+            present = generator.random() < self._config.barrier_share
+            kind = str(generator.choice(['guard_rail', 'concrete']))
+            start_m, stop_m = generator.uniform(0.0, 0.2, 2) * BLOCK_M  # its own ends are seen
+            d_m = sign * (self._profile.side(sign).asphalt_m + BARRIER_AWAY_M)
+            for i, (s0_m, s1_m) in enumerate(pairwise(ends_m)):
+                s0_m += start_m if i == 0 else CROSSING_CLEAR_M
+                s1_m -= stop_m if i == len(crossings) else CROSSING_CLEAR_M
+                if present and s1_m - s0_m > SHORTEST_BARRIER_M:
+                    height_m = 0.75 if kind == 'guard_rail' else 0.9
+                    barriers.append(Fence(s0_m, s1_m, d_m, height_m, kind))
+        return barriers
 
     def _add_trees(
         self,

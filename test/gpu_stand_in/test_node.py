@@ -10,22 +10,27 @@ import threading
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.lifecycle import TransitionCallbackReturn
 from sensor_msgs.msg import Image
 from std_msgs.msg import Bool
 
+from seg_ros.inference.tensorrt.host_sets import SETS
+from seg_ros.inference.tensorrt.plan_runner import CAPTURE_AFTER, PlanRunner
 from seg_ros.ros.device_lost import EXIT_DEVICE_LOST
 from test.gpu_stand_in.stand_in import StandIn
-from test.gpu_stand_in.tiny_plan import TinyPlan
+from test.gpu_stand_in.tiny_plan import IMAGES, TinyPlan
 from test.ros.fixtures import *  # noqa: F403
-from test.ros.graph import Graph, image_message, latest_status, values_of, wait_for
+from test.ros.graph import Graph, image_message, latest_status, pixels_of, values_of, wait_for
 from test.ros.nodes import canned, street
 
 pytest.importorskip('cuda.bindings.driver', reason='cuda-bindings is not installed')
 
+CAMERAS = ('front', 'left', 'right')
 CYCLES = 100
+WARM_UP = CAPTURE_AFTER + SETS  # runs with which a plan is loaded
 RUN = [sys.executable, '-m', 'seg_ros.cli', 'run', '--ros-args']
 
 
@@ -54,6 +59,106 @@ def test_the_plan_is_built_behind_the_node_and_takes_over(
     wait_for(served_by_the_gpu, 'TensorRT serves', 60.0)
     before = len(labels)
     wait_for(lambda: served_by_the_gpu() and len(labels) > before + 3, 'labels from it')
+    graph.destroy(node)
+
+
+@pytest.mark.parametrize(('error', 'sticks'), [(999, False), (719, True)])
+def test_a_plan_whose_first_frame_fails_leaves_that_frame_and_all_others_to_the_cpu(
+    error: int, sticks: bool, graph: Graph, engine: Path, careless_gpu: StandIn, tmp_path: Path
+) -> None:
+    node = graph.node(**on_gpu(engine, tmp_path / 'cache'))
+    camera = graph.publisher()
+    labels = graph.collect(Image, '/segmentation/label')
+    diagnostics = graph.collect(DiagnosticArray, '/diagnostics')
+    graph.connected(camera)
+    # Nobody else is on this driver: the plan is built and compared in another process
+    careless_gpu.fail('cuStreamSynchronize', at=WARM_UP + 1, error=error, sticks=sticks)
+    sent = 0
+
+    def said() -> dict[str, str]:
+        """Publishes a picture, waits for its labels, and returns what the operator reads."""
+        nonlocal sent
+        sent += 1
+        camera.publish(image_message(street()[0], sent))
+        wait_for(lambda: len(labels) == sent, 'labels of every picture')
+        return values_of(latest_status(diagnostics))
+
+    wait_for(lambda: said().get('backend_state') == 'failed', 'the failure is told', 60.0)
+    for _ in range(3):
+        values = said()
+    assert values['backend'] in ('openvino', 'onnxruntime')
+    assert 'cuStreamSynchronize failed on no GPU' in values['backend_status']
+    assert values['inference_failures'] == '0'
+    assert not node.lost  # the CPU serves, and needs no other process
+    graph.destroy(node)
+    careless_gpu.heal()
+
+
+@pytest.mark.parametrize('is_integrated', [False, True], ids=['own memory', 'shared'])
+def test_pictures_of_several_cameras_run_together_and_come_back_to_their_own(
+    is_integrated: bool,
+    graph: Graph,
+    gpu: StandIn,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    gpu.be(is_integrated=is_integrated)
+    plan = TinyPlan(tmp_path, len(CAMERAS))
+    counts: list[int] = []
+    begin = PlanRunner.begin
+
+    def counted(self: PlanRunner, images: Any, **more: Any) -> Any:
+        counts.append(len(images))
+        return begin(self, images, **more)
+
+    monkeypatch.setattr(PlanRunner, 'begin', counted)
+    topics = [f'/{name}/image' for name in CAMERAS]
+    words = on_gpu(plan.engine.folder, plan.cache.folder)
+    node = graph.node(**words, camera_names=CAMERAS, image_topics=topics)
+    cameras = [graph.publisher(topic=topic) for topic in topics]
+    labels = [graph.collect(Image, f'/segmentation/{name}/label') for name in CAMERAS]
+    for camera, name in zip(cameras, CAMERAS, strict=True):
+        graph.connected(camera, f'/segmentation/{name}/label')
+    gpu.be(is_integrated=is_integrated, execute_ms=30.0)  # the others come meanwhile
+    stamp_ns = 0
+
+    def all_ran_together() -> bool:
+        nonlocal stamp_ns
+        stamp_ns += 1
+        for index, camera in enumerate(cameras):
+            camera.publish(image_message(IMAGES[(stamp_ns + 4 * index) % len(IMAGES)], stamp_ns))
+        return counts.count(len(CAMERAS)) >= 20 and all(len(rows) >= 20 for rows in labels)
+
+    wait_for(all_ran_together, 'twenty batches of all cameras')
+    graph.destroy(node)
+    for index, rows in enumerate(labels):
+        for row in rows:
+            picture = (row.header.stamp.nanosec + 4 * index) % len(IMAGES)
+            np.testing.assert_array_equal(pixels_of(row), plan.expected.labels[picture])
+
+
+def test_too_little_memory_keeps_the_node_from_its_work_or_gives_it_to_the_cpu(
+    graph: Graph, gpu: StandIn, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    plan = TinyPlan(tmp_path)
+    gpu.be(total_bytes=(1 << 16) + 4096)
+    words = on_gpu(plan.engine.folder, plan.cache.folder)
+    node = graph.node(started=False, **words)
+    assert node.trigger_configure() == TransitionCallbackReturn.FAILURE
+    vehicle = node._decide_stop(node._now_ns())
+    assert vehicle.stop
+    assert vehicle.decision.kind == 'inactive'
+    for said in (vehicle.decision.reason, capfd.readouterr().err):
+        assert 'CUDA_ERROR_OUT_OF_MEMORY' in said
+        assert 'MB are free' in said
+        assert 'End other programs on it' in said
+    assert not node.lost
+    assert gpu.open() == {}
+    graph.destroy(node)
+    node = graph.node(**{**words, 'backend': 'auto'})
+    assert node.chosen is not None
+    assert node.chosen.backend.name in ('openvino', 'onnxruntime')
+    assert 'CUDA_ERROR_OUT_OF_MEMORY' in node.chosen.reason
     graph.destroy(node)
 
 

@@ -108,6 +108,21 @@ def test_a_plan_that_cannot_be_loaded_leaves_the_first_at_work(engine: Engine) -
     backend.close()
 
 
+def test_whatever_a_library_raises_while_a_plan_is_loaded_is_told(engine: Engine) -> None:
+    """Else it would be loading for ever, and nobody would know."""
+    build = FakeBuild()
+
+    def make() -> Named:
+        raise RuntimeError('pybind11 could not convert it')
+
+    backend = SwitchableBackend(Named(engine, 'onnxruntime', 1), build, make, 'tensorrt')
+    build.end()
+    until(lambda: backend.status().state == 'failed')
+    assert 'RuntimeError: pybind11 could not convert it' in backend.status().reason
+    assert label_of(backend) == 1
+    backend.close()
+
+
 def test_a_backend_that_fails_on_its_first_frame_gives_it_to_the_first(engine: Engine) -> None:
     build, gpu = FakeBuild(), Named(engine, 'tensorrt', 2)
     gpu.fail('Xid 79')

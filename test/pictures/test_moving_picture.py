@@ -45,6 +45,6 @@ def test_a_file_without_pictures_is_refused(tmp_path: Path) -> None:
 
 
 def test_an_opencv_that_cannot_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delattr(cv2, 'imwriteanimation', raising=False)
-    with pytest.raises(ConfigurationError, match=r'Take 4\.11 or newer'):
+    monkeypatch.delattr(cv2, 'imencodeanimation', raising=False)
+    with pytest.raises(ConfigurationError, match=r'Take 4\.12 or newer'):
         write_moving_picture(tmp_path / 'drive.webm', tmp_path / 'drive.webp')

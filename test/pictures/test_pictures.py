@@ -177,6 +177,7 @@ def test_a_video_that_a_full_disk_cut_is_an_error(tmp_path: Path) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, kept[1]))
         with pytest.raises(SegRosError, match=r'no whole video: .* of its 30 pictures'):
             write()
+        assert list(tmp_path.iterdir()) == []
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, kept)
         signal.signal(signal.SIGXFSZ, handler)

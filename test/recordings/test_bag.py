@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -108,3 +109,19 @@ def test_a_folder_without_metadata_is_a_bag_by_its_files(tmp_path: Path) -> None
 def test_a_new_bag_does_not_overwrite(bag: Path) -> None:
     with pytest.raises(ConfigurationError, match='Name a new folder'):
         begin_bag(bag)
+
+
+def test_a_recording_that_nobody_holds_any_more_closes_its_files(bag: Path) -> None:
+    """A reader that knew its recording kept both for ever: a file for each bag that was opened."""
+
+    def is_open() -> bool:
+        return str(bag.resolve()) in {
+            str(row.readlink().parent) for row in Path('/proc/self/fd').iterdir() if row.exists()
+        }
+
+    recording = BagRecording(bag)
+    assert list(recording.messages(recording.topics))
+    assert is_open()
+    del recording
+    gc.collect()
+    assert not is_open()

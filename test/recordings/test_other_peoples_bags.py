@@ -18,10 +18,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rosbags.rosbag2 import CompressionMode, StoragePlugin
 
-from seg_ros.core.errors import FrameError
+from seg_ros.core.errors import ConfigurationError, FrameError
 from seg_ros.messages.plain import typestore
 from seg_ros.recordings.bag import BagRecording
 from seg_ros.recordings.bag_index import METADATA
+from test.paths import REPOSITORY
 from test.replay.recordings import CHATTER, IMAGE, Row, drive_rows, row, write_bag
 
 IMAGES = 12
@@ -336,6 +337,47 @@ def test_a_database_with_a_hole_is_read_around_it_and_told(tmp_path: Path, share
     assert len(ROWS) - 8 <= len(there) <= len(ROWS)
     assert [item[1] for item in found] == sorted(item[1] for item in found)
     assert len(there) == len(ROWS) or recording.trouble
+
+
+ENDLESS = """CREATE VIEW messages AS
+WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c)
+SELECT x AS id, 1 AS topic_id, x AS timestamp, x'00' AS data FROM c"""
+COMPUTED = """CREATE TABLE messages (
+id INTEGER PRIMARY KEY, topic_id INTEGER, timestamp INTEGER, data BLOB AS (zeroblob(900000000)))"""
+
+
+@pytest.mark.parametrize('statement', [ENDLESS, COMPUTED], ids=['view', 'computed'])
+def test_a_database_that_computes_its_messages_is_refused_at_once(
+    tmp_path: Path, statement: str
+) -> None:
+    bag = write_bag(tmp_path / 'bag', ROWS, StoragePlugin.SQLITE3)
+    with sqlite3.connect(bag / 'bag.db3') as database:
+        database.execute('DROP TABLE messages')
+        database.execute(statement)
+        if 'TABLE' in statement:
+            database.execute('INSERT INTO messages (topic_id, timestamp) VALUES (1, 1)')
+    database.close()
+    with pytest.raises(ConfigurationError, match=r'has no tables of a bag|does not store data'):
+        BagRecording(bag)
+
+
+def test_a_database_whose_pages_lead_to_each_other_again_and_again_is_given_up() -> None:
+    """40 to the power of 15 leaves of a tree, in 16 kB."""
+    assert len(found_in(REPOSITORY / 'test/fuzz/corpus/database/laughs', 'is damaged')) <= 4
+
+
+@pytest.mark.parametrize('where', ['metadata', 'topic'])
+def test_a_text_that_nests_for_megabytes_ends_no_process(tmp_path: Path, where: str) -> None:
+    bag = write_bag(tmp_path / 'bag', ROWS, StoragePlugin.SQLITE3)
+    nested = '[' * 1_000_000
+    if where == 'metadata':
+        (bag / METADATA).write_text(nested)
+    else:
+        with sqlite3.connect(bag / 'bag.db3') as database:
+            database.execute('UPDATE topics SET offered_qos_profiles = ?', (nested,))
+        database.close()
+    told = 'metadata.yaml is not used' if where == 'metadata' else 'is not told: it is no YAML'
+    assert found_in(bag, told) == plain()
 
 
 def test_a_chunk_that_the_end_of_the_file_cuts_is_read_as_far_as_it_is_whole(

@@ -50,6 +50,9 @@ def test_every_figure_comes_out_of_one_short_run(
         assert 'cv_bridge' in printed['raw']['no_textbook']
         assert values.pop('over_textbook_throughput') is None
         assert values.pop('over_textbook_p95') is None
+    assert values.pop('auto_over_best') is None
+    assert 'by hand' in printed['raw']['no_choice']
+    assert printed['cpu_overlapped_rate_ratio'] > 0
     if reason := printed['raw'].get('no_overlap'):
         assert 'gcc' in reason
         assert values.pop('overlapped_of_ideal') is None

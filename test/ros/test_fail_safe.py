@@ -426,11 +426,38 @@ def smeared(road: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.asarray(cv2.blur(road, (41, 1)))
 
 
+def torn(road: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Every few rows begin at a pixel of their own."""
+    shifts = np.roll(np.random.default_rng(5).integers(-60, 61, 16).repeat(4), 2)
+    rows = [np.roll(row, int(shift), axis=0) for row, shift in zip(road, shifts, strict=True)]
+    return np.stack(rows)
+
+
+def out_of_focus(road: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Bright and dark things stand there, all of them soft."""
+    bars = road.astype(int)
+    bars[:, np.arange(road.shape[1]) // 32 % 2 == 0] += 90
+    return np.asarray(cv2.GaussianBlur(bars.clip(0, 255).astype(np.uint8), (0, 0), 5.0))
+
+
+def splashed(road: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Mud is on the upper half of the lens, of the colour of what is there."""
+    splashed = road.copy()
+    splashed[:36] = road[:36].mean(axis=(0, 1))
+    return splashed
+
+
 # Of a picture of 64 rows three in a row are the same where 180 are looked at, and go on straight
 FOR_SMALL_PICTURES = {
     'stop.max_shear': -0.35,
     'stop.min_detail': 0.0,
     'stop.max_colour_discord': 2.0,
+}
+# What is smaller has no soft outlines. Bars go on as well when they are shifted
+FOR_SOFT_PICTURES = {
+    **FOR_SMALL_PICTURES,
+    'network_size': '256x128',
+    'stop.max_shear': 10.0,
 }
 
 
@@ -465,6 +492,9 @@ def engine_that_knows(
         ('colours_disagree', with_odd_red, 'what two colours show differs by', 1e6, {}),
         ('picture_turned', lambda road: road[::-1], 'sky and buildings are -', 1e6, {}),
         ('rows_shifted', smeared, 'go on as well when shifted', 1e6, FOR_SMALL_PICTURES),
+        ('rows_shifted', torn, 'the rows of the picture go on elsewhere', 1e6, {}),
+        ('out_of_focus', out_of_focus, 'of the outlines are soft', 1e6, FOR_SOFT_PICTURES),
+        ('partly_covered', splashed, 'is of one smooth shade', 1e6, {}),
     ],
 )
 def test_the_vehicle_stops_where_the_engine_knows_no_such_pictures(
@@ -472,12 +502,14 @@ def test_the_vehicle_stops_where_the_engine_knows_no_such_pictures(
     spoilt: Callable[[NDArray[np.uint8]], NDArray[np.uint8]],
     words: str,
     slack: float,
-    values: dict[str, float],
+    values: dict[str, float | str],
     graph: Graph,
     engine: Path,
     tmp_path: Path,
 ) -> None:
     road, random = patchy_road(), np.random.default_rng(2)
+    if 'network_size' in values:
+        road = road.repeat(2, 0).repeat(2, 1)
     noise = random.integers(-2, 3, (60, *road.shape))
     knowing = engine_that_knows(
         np.clip(road + noise, 0, 255).astype(np.uint8), engine, tmp_path / 'knowing', slack

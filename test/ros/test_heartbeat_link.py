@@ -165,3 +165,82 @@ def test_a_process_with_many_open_files_is_heard() -> None:
         for file in files:
             os.close(file)
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_between_two_beats_it_waits_for_the_rest_of_the_period() -> None:
+    heard = Heard()
+    assert heard.mouthpiece.wait_s(1005 * MS) == 0.0
+    heard.at(1010.0, go(1010.0))
+    assert heard.mouthpiece.wait_s(1010 * MS) == 0.05
+    assert heard.mouthpiece.wait_s(1040 * MS) == 0.02
+    assert heard.mouthpiece.wait_s(1070 * MS) == 0.0
+    heard.at(1060.0, go(1060.0))
+    assert [ms for ms, _, _ in heard.words] == [1010.0, 1060.0]
+
+
+def test_a_beat_that_is_late_leaves_the_next_one_where_it_was() -> None:
+    heard = Heard()
+    for ms in (0.0, 60.0, 100.0, 160.0):
+        heard.at(ms, go(ms))
+    assert [ms for ms, _, _ in heard.words] == [0.0, 60.0, 100.0, 160.0]
+    assert heard.mouthpiece.wait_s(160 * MS) == pytest.approx(0.04)
+
+
+@pytest.mark.parametrize(('late_ms', 'stop'), [(0.0, False), (250.0, False), (250.001, True)])
+def test_a_go_counts_for_its_patience_from_when_it_was_made(late_ms: float, stop: bool) -> None:
+    heard = Heard()
+    heard.at(1000.0 + late_ms, go(1000.0))
+    assert [word for _, word, _ in heard.words] == [stop]
+
+
+@pytest.mark.parametrize(('late_ms', 'stop'), [(600.0, False), (601.0, True)])
+def test_a_slow_heartbeat_has_patience_for_three_periods(late_ms: float, stop: bool) -> None:
+    words = []
+    mouthpiece = Mouthpiece(0.2, lambda stop, _rows: words.append(stop), SILENT)
+    mouthpiece.take(go(0.0), int(late_ms * MS))
+    assert words == [stop]
+
+
+def test_a_stop_is_said_at_once_and_then_at_the_beat() -> None:
+    heard = Heard()
+    heard.at(0.0, go(0.0))
+    for ms in (10.0, 20.0, 49.0, 50.0):
+        heard.at(ms, stop(ms))
+    assert [ms for ms, _, _ in heard.words] == [0.0, 10.0, 50.0]
+
+
+def test_who_is_told_the_end_hears_nothing_more_and_waits_as_long_as_it_is_asked(
+    ends: Ends,
+) -> None:
+    ends[0].send(go(1))
+    ends[0].end()
+    assert not ends[1].is_over
+    assert not ends[1].was_told
+    assert ends[1].receive(1.0) == go(1)
+    assert ends[1].is_over
+    assert ends[1].was_told
+    began_s = time.monotonic()
+    assert ends[1].receive(0.1) is None
+    assert ends[1].receive(-1.0) is None
+    assert time.monotonic() - began_s >= 0.1
+
+
+def test_a_link_waits_for_seconds_and_not_for_less_or_more(ends: Ends) -> None:
+    began_s = time.monotonic()
+    assert ends[1].receive(0.2) is None
+    assert 0.19 <= time.monotonic() - began_s < 5.0
+    assert ends[1].receive(-1.0) is None
+    assert not ends[1].is_over
+
+
+def test_a_verdict_of_60_kilobytes_goes_through(ends: Ends) -> None:
+    beat = HeartbeatVerdict(1, True, (('/status', b'x' * 60_000),))
+    assert ends[0].send(beat)
+    assert ends[1].receive(1.0) == beat
+
+
+def test_who_does_not_want_to_wait_does_not(ends: Ends) -> None:
+    began_s = time.monotonic()
+    for _ in range(5):
+        assert ends[1].receive(0.0) is None
+    assert time.monotonic() - began_s < 4.0

@@ -67,3 +67,16 @@ def test_who_finds_nothing_waits_until_something_comes() -> None:
     mailbox.put('front', 1)
     thread.join(10.0)
     assert taken == [[('front', 1)]]
+
+
+def test_who_does_not_wait_takes_what_is_there_and_a_closed_one_has_nothing() -> None:
+    mailbox: Mailbox[int] = Mailbox()
+    assert mailbox.take(wait=False) == []
+    assert not mailbox.closed
+    mailbox.put('front', 1)
+    mailbox.put('rear', 2)
+    assert mailbox.take(wait=False) == [('front', 1)]
+    assert mailbox.take(2, wait=False) == [('rear', 2)]
+    mailbox.put('front', 3)
+    mailbox.close()
+    assert mailbox.take(wait=False) == []

@@ -60,6 +60,31 @@ def test_the_label_image_has_the_cameras_size_stamp_and_frame_and_the_right_cont
     np.testing.assert_array_equal(pixels_of(message), truth)
 
 
+@pytest.mark.parametrize('byte_order', ['<', '>'])
+def test_a_slice_of_sixteen_bits_has_the_labels_of_its_upper_eight(
+    graph: Graph, engine: Path, byte_order: str
+) -> None:
+    """As a scanner's or a thermal camera's driver publishes it: raw, one channel, mono16."""
+    grey = np.repeat(np.repeat(np.array([[10, 90, 230]], np.uint8), 64, 0), 40, 1)
+    lower = np.random.default_rng(1).integers(0, 256, grey.shape)
+    deep = (grey.astype(np.uint16) * 256 + lower).astype(f'{byte_order}u2')
+    graph.node(**canned(engine))
+    camera = graph.publisher()
+    labels = graph.collect(Image, '/segmentation/label')
+    graph.connected(camera)
+
+    camera.publish(image_message(grey, stamp_ns=1_000_000_000))
+    wait_for(lambda: len(labels) == 1, 'the labels of eight bits')
+    message = image_message(deep.view(np.uint8), stamp_ns=2_000_000_000)
+    message.encoding, message.width = 'mono16', grey.shape[1]
+    message.is_bigendian = byte_order == '>'
+    camera.publish(message)
+    wait_for(lambda: len(labels) == 2, 'the labels of sixteen bits')
+
+    assert len(np.unique(pixels_of(labels[0]))) == 3
+    np.testing.assert_array_equal(pixels_of(labels[1]), pixels_of(labels[0]))
+
+
 def test_confidence_and_overlays_are_made_when_somebody_subscribes(
     graph: Graph, engine: Path
 ) -> None:

@@ -161,3 +161,22 @@ def test_an_empty_road_has_nobody_on_it() -> None:
 
     assert not np.isin(frame.labels, [c.VEHICLE, c.PEDESTRIAN, c.CYCLIST]).any()
     assert frame.people == frame.cyclists == ()
+
+
+def test_barriers_stand_along_the_asphalt_as_fences_with_a_gap_at_every_crossing() -> None:
+    plain = replace(EMPTY, crossings_at_m=(60.0,), seed=5)
+    world, frame = driven(replace(plain, barrier_share=1.0))
+    _, without = driven(plain)
+    barriers = [
+        fence
+        for block in world._scenery.blocks(0.0, 200.0)
+        for fence in block.fences
+        if fence.kind in ('guard_rail', 'concrete')
+    ]
+    assert {fence.kind for fence in barriers} == {'guard_rail', 'concrete'}
+    assert {fence.d_m > 0.0 for fence in barriers} == {True, False}
+    assert all(not fence.s0_m - 9.0 < 60.0 < fence.s1_m + 9.0 for fence in barriers)
+    # They hide what was there, and nothing of the road between them has moved
+    moved = frame.labels != without.labels
+    assert (frame.labels[moved] == c.FENCE).mean() > 0.95
+    assert moved.mean() > 0.01

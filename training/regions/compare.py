@@ -443,6 +443,7 @@ CURVE_KEYS: tuple[tuple[str, Callable[[Mapping[str, Any]], float | None]], ...] 
     ('mIoU', lambda scores: scores['miou']),
     ('vehicle', lambda scores: scores['iou'].get('vehicle')),
     ('pedestrian', lambda scores: scores['iou'].get('pedestrian')),
+    ('cyclist', lambda scores: scores['iou'].get('cyclist')),
     ('road', lambda scores: scores['iou'].get('road')),
 )
 

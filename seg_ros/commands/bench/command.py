@@ -19,6 +19,7 @@ from typing import Any
 
 from seg_ros.commands.bench.figures import (
     FIGURES,
+    auto_over_best,
     figures_of,
     labels_per_s,
     overlap_figures,
@@ -30,6 +31,8 @@ from seg_ros.commands.bench.parts import (
     CAMERAS,
     Settings,
     measure_cameras,
+    measure_choice,
+    measure_cpu_overlap,
     measure_memory,
     measure_overlap,
     measure_speed,
@@ -38,13 +41,14 @@ from seg_ros.commands.bench.parts import (
 )
 from seg_ros.commands.bench.stage import HD_WH, NodeOptions
 from seg_ros.commands.shared.tuned_first import tuned_first
+from seg_ros.files import write_whole
 from seg_ros.inference.base import PRECISIONS
 from seg_ros.inference.engine import load_engine
 from seg_ros.inference.registry import BACKENDS
 
 __all__ = ['add_arguments', 'main']
 
-PARTS = ('speed', 'cameras', 'memory', 'transport', 'host', 'overlap', 'view')
+PARTS = ('speed', 'choice', 'cameras', 'memory', 'transport', 'host', 'overlap', 'view')
 
 QUICK = Settings(
     rounds=1,
@@ -58,6 +62,8 @@ QUICK = Settings(
     overlap_s=1.0,
     overlap_rounds=3,
     view_s=4.0,
+    choice_s=3.0,
+    choice_rounds=1,
 )
 
 
@@ -79,7 +85,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar=('W', 'H'),
         help='of the images whose speed is measured (1280x720)',
     )
-    parser.add_argument('--quick', action='store_true', help='a minute instead of eight; rough')
+    parser.add_argument(
+        '--quick', action='store_true', help='two minutes instead of eleven; rough'
+    )
     parser.add_argument('--json', action='store_true', help='print figures and samples as JSON')
     parser.add_argument('--output', type=Path, metavar='FILE', help='also write that JSON here')
 
@@ -106,6 +114,8 @@ def main(arguments: argparse.Namespace) -> int:
     }
     if 'speed' in arguments.only:
         raw.update(measure_speed(options, settings))
+    if 'choice' in arguments.only:
+        raw.update(measure_choice(engine, options, settings))
     if 'cameras' in arguments.only:
         raw.update(measure_cameras(options, settings))
     if 'memory' in arguments.only:
@@ -116,6 +126,7 @@ def main(arguments: argparse.Namespace) -> int:
         raw.update(measure_apart())
     if 'overlap' in arguments.only:
         raw.update(measure_overlap(settings))
+        raw.update(measure_cpu_overlap(options, settings))
     if 'view' in arguments.only:
         say(f'view: {settings.view_s:g} s with a viewer, as long without')
         raw.update(measure_view(settings.view_s))
@@ -123,13 +134,15 @@ def main(arguments: argparse.Namespace) -> int:
     overlap = overlap_figures(raw)
     document = json.dumps({**values, **host, **overlap, 'labels_per_s': rate, 'raw': raw})
     if arguments.output:
-        arguments.output.write_text(document)
-    reasons = raw.get('no_textbook', ''), raw.get('no_overlap', '')
+        write_whole(arguments.output, document)
+    reasons = [raw.get(name, '') for name in ('no_textbook', 'no_overlap', 'no_choice')]
     print(document if arguments.json else table_of(values, *reasons))
     if host and not arguments.json:
         print(host_table(host))
     if overlap and not arguments.json:
         print('\n'.join(f'{name:<33}{value:>8.3f}' for name, value in overlap.items()))
+    if 'choice' in raw and not arguments.json:
+        print(f'The best candidate set by hand: {auto_over_best(raw)[0]}.')
     if rate is not None and not arguments.json:
         width, height = settings.camera_wh
         print(f'{rate:.1f} labels a second of {width}x{height} images, in saturation.')

@@ -12,21 +12,28 @@ import json
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import seg_ros
 from seg_ros.commands.bench.networks import write_small_engine, write_textbook_network
-from seg_ros.commands.bench.process import BenchProcess
+from seg_ros.commands.bench.process import BenchProcess, bench_environment
 from seg_ros.commands.bench.stage import HD_WH, NodeOptions, Stage
 from seg_ros.core.errors import SegRosError
-from seg_ros.inference.engine import load_engine
+from seg_ros.inference.engine import Engine, load_engine
+from seg_ros.inference.tuning.choice import LEAST_AGREEMENT
+from seg_ros.inference.tuning.measure import candidates
+from seg_ros.inference.tuning.memory import recall, tune_key
 
 __all__ = [
     'Settings',
     'measure_cameras',
+    'measure_choice',
+    'measure_cpu_overlap',
     'measure_memory',
     'measure_overlap',
     'measure_speed',
@@ -45,6 +52,7 @@ BUSY_SHARE, BUSY_MAX_HZ = 1.5, 200.0
 CAMERAS, CAMERA_HZ, CAMERA_WH = 4, 5.0, (640, 360)  # as many as look around a vehicle
 MEMORY_HZ, MEMORY_WH = 120.0, (640, 360)  # faster than any camera, so that it is over sooner
 TRANSPORT_HZ, TRANSPORT_WH = 30.0, (1920, 1080)  # 187 MB/s: a full HD camera
+FINALISTS = 3  # of the candidates, which take turns with auto after the first round
 POLL_S = 0.2  # between looks at the memory
 FOREVER_S = 3600.0  # the camera is ended by an order long before
 TRIAL_S = 1.0  # in which the textbook node shows that it can work
@@ -68,6 +76,8 @@ class Settings:
         overlap_s: Of each depth, in a round.
         overlap_rounds: Times that the two depths take turns.
         view_s: Of the page that shows the node, looked at and not.
+        choice_s: Of the node with each candidate in saturation, in a round.
+        choice_rounds: Times that these take turns; after the first one only the fastest.
     """
 
     camera_wh: tuple[int, int] = HD_WH
@@ -82,6 +92,8 @@ class Settings:
     overlap_s: float = 2.0
     overlap_rounds: int = 8
     view_s: float = 30.0
+    choice_s: float = 5.0
+    choice_rounds: int = 3
 
 
 def measure_speed(options: NodeOptions, settings: Settings) -> dict[str, Any]:
@@ -120,6 +132,57 @@ def measure_speed(options: NodeOptions, settings: Settings) -> dict[str, Any]:
         'rounds': rounds,
         'no_textbook': why_not,
     }
+
+
+def measure_choice(
+    engine: Engine,
+    options: NodeOptions,
+    settings: Settings,
+    play: Callable[[NodeOptions, float, Settings], dict[str, Any]] | None = None,
+) -> dict[str, Any]:
+    """The node as ``auto`` lets it run, and with every candidate set by hand, in saturation.
+
+    Args:
+        engine: What runs.
+        options: With backend ``auto``.
+        settings: How long.
+        play: Takes options and a rate; returns what was sent and received.
+    """
+    if options.backend != 'auto':
+        return {'no_choice': f'{options.backend} was set by hand'}
+    play = play or _play_once
+    # Where the labels of one are too far from fp32's, nobody should set it by hand either
+    refused = {
+        row.candidate
+        for row in recall(engine, tune_key(engine)).rows
+        if 0.0 < row.agreement < LEAST_AGREEMENT
+    }
+    wanted = candidates(engine, options.precision, options.threads)
+    rows = {'auto': options} | {
+        str(row): replace(
+            options, backend=row.backend, precision=row.precision, threads=row.threads
+        )
+        for row in wanted
+        if row not in refused
+    }
+    rounds: list[dict[str, Any]] = []
+    for index in range(settings.choice_rounds):
+        samples: dict[str, Any] = {}
+        for name, row in rows.items():
+            say(f'choice: round {index + 1} of {settings.choice_rounds}, {name}')
+            try:
+                samples[name] = play(row, BUSY_MAX_HZ, settings)
+            except SegRosError as error:
+                if name == 'auto':
+                    raise
+                say(f'choice: {name} cannot run here: {error}')
+        rounds.append(samples)
+        labels = {name: len(found['received']) for name, found in samples.items()}
+        by_hand = [name for name in labels if name != 'auto']
+        fastest = sorted(by_hand, key=lambda name: -labels[name])[:FINALISTS]
+        # The other way round: who is first is not always the same
+        rows = {name: rows[name] for name in reversed(rows) if name in ('auto', *fastest)}
+    return {'choice': {'rounds': rounds}}
 
 
 def measure_cameras(options: NodeOptions, settings: Settings) -> dict[str, Any]:
@@ -189,13 +252,16 @@ def measure_overlap(settings: Settings) -> dict[str, Any]:
     if shutil.which('gcc') is None or importlib.util.find_spec('cuda') is None:
         return {'no_overlap': 'it needs gcc and cuda-bindings'}
     say(f'overlap: {settings.overlap_rounds} rounds, on the stand-in for a CUDA driver (no GPU)')
-    words = [str(settings.overlap_s), str(settings.overlap_rounds)]
-    done = subprocess.run(
-        [sys.executable, str(OVERLAP), *words], capture_output=True, text=True, check=False
-    )
-    if done.returncode:
-        raise SegRosError(f'{OVERLAP.name} has failed: {done.stderr.strip()[-1000:]}')
-    return {'overlap': json.loads(done.stdout.splitlines()[-1])}
+    return {'overlap': _overlap(settings)}
+
+
+def measure_cpu_overlap(options: NodeOptions, settings: Settings) -> dict[str, Any]:
+    """The worker with a CPU backend: as it is, and with the network beside it, in turns."""
+    if not OVERLAP.exists():
+        return {}
+    say(f'overlap: {settings.overlap_rounds} rounds, on the CPU')
+    words = ['cpu', options.engine, options.backend, options.precision, options.threads]
+    return {'cpu_overlap': _overlap(settings, *map(str, words))}
 
 
 def say(text: str, *, passing: bool = False) -> None:
@@ -204,6 +270,32 @@ def say(text: str, *, passing: bool = False) -> None:
         print(f'\r{text:<60}', end='' if passing else '\n', file=sys.stderr, flush=True)
     elif not passing:
         print(text, file=sys.stderr, flush=True)
+
+
+def _overlap(settings: Settings, *more: str) -> Any:
+    """Runs the script, on a graph of its own."""
+    words = [str(settings.overlap_s), str(settings.overlap_rounds), *more]
+    with tempfile.TemporaryDirectory() as folder:
+        done = subprocess.run(
+            [sys.executable, str(OVERLAP), *words],
+            env=bench_environment(Path(folder)),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    if done.returncode:
+        raise SegRosError(f'{OVERLAP.name} has failed: {done.stderr.strip()[-1000:]}')
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def _play_once(options: NodeOptions, rate_hz: float, settings: Settings) -> dict[str, Any]:
+    """Starts a node, plays to it in saturation, and ends it."""
+    with Stage() as stage:
+        node = stage.node(options, {'camera': '/ours/image'})
+        played = stage.play(
+            ['/ours/image'], rate_hz, settings.choice_s, [node], settings.camera_wh
+        )
+    return _one_topic(played, LABELS['node'])
 
 
 def _textbook(stage: Stage, options: NodeOptions, rate_hz: float) -> BenchProcess:

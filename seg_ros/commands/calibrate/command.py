@@ -34,6 +34,7 @@ from seg_ros.core.geometry.vanishing_point import (
 )
 from seg_ros.core.parameters.node_config import NodeConfig
 from seg_ros.core.types import RgbImage
+from seg_ros.files import write_whole
 from seg_ros.inference.base import InferenceBackend
 from seg_ros.inference.engine import engine_search_path, load_engine
 from seg_ros.inference.registry import create_backend
@@ -132,14 +133,14 @@ def main(arguments: argparse.Namespace) -> int:
     drawn = mounting_picture(best.image, best.paint, camera, best.own_lane_m)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / 'mount.yaml').write_text(findings.params_file(), encoding='utf-8')
-        (folder / 'camera.yaml').write_text(findings.camera_file(), encoding='utf-8')
-        bgr = cv2.cvtColor(drawn, cv2.COLOR_RGB2BGR)
-        _, data = cv2.imencode('.jpg', bgr, (cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY))
-        (folder / 'mount.jpg').write_bytes(data.tobytes())
     except OSError as error:
         msg = f'-o {folder}: it cannot be written ({error}). Name another folder.'
         raise ConfigurationError(msg) from error
+    write_whole(folder / 'mount.yaml', findings.params_file())
+    write_whole(folder / 'camera.yaml', findings.camera_file())
+    bgr = cv2.cvtColor(drawn, cv2.COLOR_RGB2BGR)
+    _, data = cv2.imencode('.jpg', bgr, (cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY))
+    write_whole(folder / 'mount.jpg', data.tobytes())
     print('\n'.join(findings.sentences()))
     print(
         f'Look at {folder / "mount.jpg"}: do horizon and lines at 5, 10 and 20 m lie where they '

@@ -45,6 +45,7 @@ from seg_ros.commands.shared.own_graph import own_graph
 from seg_ros.commands.shared.progress import Progress
 from seg_ros.core.errors import ConfigurationError, SegRosError
 from seg_ros.core.geometry.camera import Mount
+from seg_ros.files import write_whole
 from seg_ros.recordings.sources import (
     SourceOptions,
     add_source_arguments,
@@ -52,6 +53,7 @@ from seg_ros.recordings.sources import (
     options_from_arguments,
     words_from_options,
 )
+from seg_ros.replay.job import read_lens
 
 __all__ = ['add_arguments', 'main']
 
@@ -62,7 +64,7 @@ QUIET_S = 1.0  # no label for so long: the node has answered what it will answer
 LAST_WORDS_S = 5.0  # without them, diagnostics are no longer waited for
 DIAGNOSTICS_PERIOD_S = 0.5  # the final figures come soon after the last frame
 WRITTEN = (
-    'bag', 'camera.log', 'node.log', 'recorder.log', 'view.log', 'summary.json',
+    'bag', 'bag.partial', 'camera.log', 'node.log', 'recorder.log', 'view.log', 'summary.json',
     'contact_sheet.png', 'moment.jpg', 'view.html', 'annotated.mp4', 'annotated.webm',
 )  # fmt: skip
 LOGS = ('camera', 'node', 'recorder', 'view')
@@ -112,6 +114,8 @@ def main(arguments: argparse.Namespace) -> int:
     config_from_arguments(arguments)  # refused before anything is started or removed
     if arguments.camera is not None and not arguments.camera.is_file():
         raise ConfigurationError(f'{arguments.camera}: there is no such file. Check the path.')
+    if arguments.camera is not None:
+        read_lens(arguments.camera)
     options = options_from_arguments(arguments)
     source = open_source(options)
     folder: Path = arguments.output
@@ -134,7 +138,7 @@ def main(arguments: argparse.Namespace) -> int:
         recording = read_recording(folder / 'bag')
         summary = summary_of(recording)
         text = json.dumps(summary, indent=2) + '\n'
-        (folder / 'summary.json').write_text(text, encoding='utf-8')
+        write_whole(folder / 'summary.json', text)
         video = _write_pictures(folder, recording, summary, source.name, progress)
     print(_farewell(folder, video, summary))
     return 0

@@ -10,6 +10,9 @@ import urllib.request
 from pathlib import Path
 from typing import final
 
+from seg_ros.core.errors import SegRosError
+from seg_ros.files import write_whole
+
 __all__ = ['Still']
 
 ADDRESS = re.compile(r'Look at (http://\S+)')
@@ -29,6 +32,7 @@ class Still:
         self._log, self._path = log, path
         self._address = ''
         self._taking: threading.Thread | None = None
+        self._error: SegRosError | None = None
 
     def new_address(self) -> str:
         """Returns the address, once."""
@@ -45,13 +49,22 @@ class Still:
             self._taking.start()
 
     def finish(self) -> None:
-        """Returns once it is written, or could not be had."""
+        """Returns once it is written, or could not be had.
+
+        Raises:
+            SegRosError: It could not be written: the disk is full, say.
+        """
         if self._taking is not None:
             self._taking.join(TIMEOUT_S)
+        if self._error is not None:
+            raise self._error
 
     def _take(self) -> None:
         try:
             with urllib.request.urlopen(f'{self._address}still', timeout=TIMEOUT_S) as page:  # noqa: S310  our own
-                self._path.write_bytes(page.read())
+                content = page.read()
+            write_whole(self._path, content)
+        except SegRosError as error:
+            self._error = error
         except (OSError, urllib.error.URLError):  # a demo is none the worse for it
             return

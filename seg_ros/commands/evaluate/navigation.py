@@ -29,7 +29,7 @@ from seg_ros.core.navigation.navigator import Navigation
 from seg_ros.core.parameters.node_config import NodeConfig
 from seg_ros.core.watched_zones.config import ZoneConfig
 from seg_ros.decisions import DECISIONS, FrameDecisions
-from seg_ros.messages.outputs import NAVIGATION_OUTPUTS, detection_outputs, zone_outputs
+from seg_ros.messages.outputs import detection_outputs, navigation_outputs, zone_outputs
 from seg_ros.messages.types import Header
 from seg_ros.sim import Person, SceneConfig, SimFrame
 from seg_ros.sim.classes import PEDESTRIAN
@@ -217,7 +217,7 @@ class _Outputs:
     """Makes everything that navigation stacks can be given of a frame, as the node does."""
 
     def __init__(self) -> None:
-        self._rows = (*NAVIGATION_OUTPUTS, *zone_outputs(ZONES), *detection_outputs())
+        self._rows = (*navigation_outputs(), *zone_outputs(ZONES), *detection_outputs())
         self._header = Header()
 
     def make(self, frame: SimFrame, camera: EvaluatedCamera) -> tuple[FrameDecisions, float]:

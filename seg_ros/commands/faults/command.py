@@ -16,7 +16,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -36,6 +36,7 @@ from seg_ros.commands.faults.stage import HOLD_S, START_S, FaultStage
 from seg_ros.commands.shared.own_graph import own_graph
 from seg_ros.commands.shared.progress import Progress
 from seg_ros.core.errors import ConfigurationError
+from seg_ros.files import write_whole
 from seg_ros.inference.engine import load_engine
 
 __all__ = ['Outcome', 'add_arguments', 'main', 'table']
@@ -89,7 +90,7 @@ def main(arguments: argparse.Namespace) -> int:
             rclpy.try_shutdown()
     total = sum(row.false_clear for row in outcomes)
     figures = {'cases': [asdict(row) for row in outcomes], 'false_clear_total': total}
-    output.write_text(json.dumps(figures, indent=1) + '\n')
+    write_whole(output, json.dumps(figures, indent=1) + '\n')
     if arguments.table:
         _write_table(arguments.table, outcomes)
     lost = [row.name for row in outcomes if not row.recovered]
@@ -265,5 +266,4 @@ def _write_table(page: Path, outcomes: Sequence[Outcome]) -> None:
     _, end, after = rest.partition(END)
     if not (begin and end):
         raise ConfigurationError(f'{page} has no place for a table. Add {BEGIN} and {END}.')
-    with suppress(FileNotFoundError):
-        page.write_text(f'{before}{BEGIN}\n\n{table(outcomes)}\n\n{END}{after}', encoding='utf-8')
+    write_whole(page, f'{before}{BEGIN}\n\n{table(outcomes)}\n\n{END}{after}')

@@ -25,7 +25,7 @@ from seg_ros.commands.shared.output_folder import claim, clear
 from seg_ros.commands.shared.progress import Progress
 from seg_ros.core.errors import ConfigurationError
 from seg_ros.core.parameters.node_config import NodeConfig
-from seg_ros.files import read_text
+from seg_ros.files import read_text, write_whole
 from seg_ros.replay.job import ReplayJob
 from seg_ros.replay.replay import replay
 from seg_ros.report.build import drive_report
@@ -37,7 +37,14 @@ __all__ = ['EXPECTATIONS', 'add_arguments', 'main']
 EXPECTATIONS = Path(__file__).parents[3] / 'test/golden_drives.json'
 LARGEST = 16 << 20  # bytes of what is expected
 BACKEND = 'onnxruntime'  # fp32: the same figures on every machine
-WRITTEN = ('recording', 'replayed', 'replayed.partial', 'truth.json', 'report.html')
+WRITTEN = (
+    'recording',
+    'recording.partial',
+    'replayed',
+    'replayed.partial',
+    'truth.json',
+    'report.html',
+)
 
 Scores = Mapping[str, Mapping[str, float | None]]
 
@@ -78,7 +85,7 @@ def main(arguments: argparse.Namespace) -> int:
     if arguments.update:
         known[arguments.engine] = {**expected, **found}
         text = json.dumps(known, indent=2, sort_keys=True) + '\n'
-        arguments.expect.write_text(text, encoding='utf-8')
+        write_whole(arguments.expect, text)
         print(f'{arguments.expect} expects this now.', file=sys.stderr)
         return 0
     if worse:
@@ -109,7 +116,7 @@ def _score(
     replay(job, lambda state: progress.show(f'{name}: replaying {state.share:4.0%}'))
     drive = read_drive(output)
     page, _ = drive_report(drive)
-    (folder / 'report.html').write_text(page_html(page), encoding='utf-8')
+    write_whole(folder / 'report.html', page_html(page))
     return scores_of(drive, truths, folder / 'recording', config.stop)
 
 

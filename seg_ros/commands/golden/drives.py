@@ -15,10 +15,12 @@ import numpy as np
 from seg_ros.commands.evaluate.stop.drives import last_moment_braking, with_crossings
 from seg_ros.core.parameters.node_config import NodeConfig
 from seg_ros.core.stop.config import StopConfig
+from seg_ros.files import write_whole
 from seg_ros.messages.camera_info import camera_info_message
 from seg_ros.messages.conversions import compressed_message, header_of, image_message
 from seg_ros.messages.plain import serialised, typestore
 from seg_ros.messages.types import message_type
+from seg_ros.recordings.new_bag import named, place_of_unfinished
 from seg_ros.replay.output_bag import OutputBag
 from seg_ros.replay.parameters import config_of
 from seg_ros.sim import SCENARIOS, SceneConfig, World
@@ -145,26 +147,29 @@ def write_drive(
     """
     recording = folder / 'recording'
     folder.mkdir(parents=True, exist_ok=True)
-    bag = OutputBag(recording)
+    bag = OutputBag(place_of_unfinished(recording))
     for topic, type_name in TOPICS.items():
         bag.add_output(topic, type_name, typestore(), latched=False)
     world = World(drive.scene)
     truths = []
     yaw_rad = world.ego.yaw_rad
     count = round(drive.seconds * drive.scene.rate_hz)
-    for index in range(count):
-        frame = world.render()
-        stamp_ns = BEGIN_NS + frame.stamp_ns
-        turn = math.remainder(frame.ego.yaw_rad - yaw_rad, math.tau) * drive.scene.rate_hz
-        yaw_rad = frame.ego.yaw_rad
-        for topic, message in _messages(world, frame, stamp_ns, turn):
-            bag.write(topic, stamp_ns, serialised(message, TOPICS[topic]))
-        truths.append(_truth(frame, stamp_ns, config))
-        on_frame((index + 1) / count)
-        world.step(1.0 / drive.scene.rate_hz, acceleration_mps2=last_moment_braking(frame))
-    bag.close()
-    text = json.dumps([asdict(row) for row in truths])
-    (folder / 'truth.json').write_text(text, encoding='utf-8')
+    try:
+        for index in range(count):
+            frame = world.render()
+            stamp_ns = BEGIN_NS + frame.stamp_ns
+            turn = math.remainder(frame.ego.yaw_rad - yaw_rad, math.tau) * drive.scene.rate_hz
+            yaw_rad = frame.ego.yaw_rad
+            for topic, message in _messages(world, frame, stamp_ns, turn):
+                bag.write(topic, stamp_ns, serialised(message, TOPICS[topic]))
+            truths.append(_truth(frame, stamp_ns, config))
+            on_frame((index + 1) / count)
+            world.step(1.0 / drive.scene.rate_hz, acceleration_mps2=last_moment_braking(frame))
+        bag.close()
+    finally:
+        bag.abandon()  # where the disk is full
+    named(recording)
+    write_whole(folder / 'truth.json', json.dumps([asdict(row) for row in truths]))
     return truths
 
 

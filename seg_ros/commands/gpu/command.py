@@ -27,6 +27,7 @@ from seg_ros.commands.gpu.memory_check import (
 from seg_ros.commands.gpu.roofline import network_cost, roofline
 from seg_ros.commands.shared.progress import Progress
 from seg_ros.core.errors import BackendUnavailable, EngineError, SegRosError
+from seg_ros.files import write_whole
 from seg_ros.inference.cuda.device_memory import open_device_memory
 from seg_ros.inference.cuda.gpu import GpuInfo, find_gpu, gpu_clocks
 from seg_ros.inference.engine import Engine, find_engines, load_engine
@@ -107,7 +108,7 @@ def main(arguments: argparse.Namespace) -> int:
     figures['ok'] = all(row.ok for row in rows)
     arguments.output.parent.mkdir(parents=True, exist_ok=True)
     text = json.dumps(figures, indent=2)
-    arguments.output.write_text(f'{text}\n', encoding='utf-8')
+    write_whole(arguments.output, f'{text}\n')
     if arguments.json:
         print(text)
     else:

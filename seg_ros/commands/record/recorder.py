@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ from seg_ros.commands.shared.offered_qos import is_latched, qos_for
 from seg_ros.commands.shared.recorded_qos import recorded_qos
 from seg_ros.commands.shared.stop_request import StopRequest
 from seg_ros.core.errors import SegRosError
-from seg_ros.recordings.new_bag import begin_bag
+from seg_ros.recordings.new_bag import begin_bag, named, place_of_unfinished
 from seg_ros.ros.message_info import MessageInfo, received_time_ns, with_info
 from seg_ros.ros.middleware import prepare_process
 from seg_ros.ros.starting import start_ros
@@ -40,7 +41,9 @@ REPORT_PERIOD_S = 0.25
 
 
 class BagWriter:
-    """An MCAP bag that is being written; the bag is whole once ``close`` returns.
+    """An MCAP bag that is being written; whole, and at its place, once ``close`` returns.
+
+    Until then, and for good where ``error`` tells of one, it is in ``FOLDER.partial``.
 
     Serialised messages are written from a thread, so that receiving never waits.
 
@@ -50,13 +53,15 @@ class BagWriter:
     Attributes:
         counts: Messages taken so far, by topic.
         error: What stopped the writing (a full disk, say); None while all is well.
+        place: Where it is while it is not whole.
 
     Raises:
         ConfigurationError: The folder exists or cannot be made, or rosbags is not installed.
     """
 
     def __init__(self, path: Path) -> None:
-        self._writer = begin_bag(path)
+        self._path, self.place = path, place_of_unfinished(path)
+        self._writer = begin_bag(self.place)
         from rosbags.typesys import Stores, get_typestore
 
         self.counts: dict[str, int] = {}
@@ -95,8 +100,13 @@ class BagWriter:
         self._thread.join()
         try:
             self._writer.close()
-        except OSError as error:
+            if self.error is None:
+                named(self._path)
+        except Exception as error:  # rosbags' own, behind an error of the disk
             self.error = self.error or error
+            with suppress(OSError):
+                if (file := self._writer.storage.bio) is not None:
+                    file.close()
 
     def _run(self) -> None:
         while (item := self._queue.get()) is not None:
@@ -213,7 +223,11 @@ def main(arguments: argparse.Namespace) -> int:
         if writer is not None:
             writer.close()
     if writer.error is not None:
-        print(f'{arguments.output} ends early: {writer.error}', file=sys.stderr)
+        print(
+            f'{arguments.output} could not be finished: {writer.error}. What was recorded until '
+            f'then is in {writer.place}. Make room, and record again.',
+            file=sys.stderr,
+        )
         return 1
     total = sum(writer.counts.values())
     print(f'Recorded {total} messages of {len(writer.counts)} topics in {arguments.output}')

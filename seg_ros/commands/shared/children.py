@@ -6,18 +6,21 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import json
+import os
 import signal
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import final
 
-from seg_ros.core.errors import SegRosError
+from seg_ros.core.errors import ConfigurationError, SegRosError
+from seg_ros.inference.cpu_backend import available_cores
 
-__all__ = ['Child', 'Children', 'LatestCounts', 'end_with_parent']
+__all__ = ['Child', 'Children', 'LatestCounts', 'check_jobs', 'end_with_parent']
 
 STOP_TIMEOUT_S = 15.0  # for each signal; a recorder finishes its bag meanwhile
 LOG_LINES = 12  # of a child that died, for its epitaph
+MOST_JOBS_PER_CORE = 8  # each has a network, hundreds of megabytes
 PR_SET_PDEATHSIG = 1  # prctl(2)
 LIBC = ctypes.CDLL(None)  # not to be loaded between fork and exec
 
@@ -135,7 +138,28 @@ class LatestCounts:
         return self._counts
 
 
-def end_with_parent() -> None:
-    """Called in a child: it gets SIGTERM when its parent dies (Linux)."""
+def check_jobs(jobs: int) -> None:
+    """Refuses a number of processes that is none, or that would bring the machine down.
+
+    Raises:
+        ConfigurationError: It is less than 1 or more than the cores can use.
+    """
+    most = MOST_JOBS_PER_CORE * available_cores()
+    if not 1 <= jobs <= most:
+        msg = (
+            f'--jobs {jobs}: give 1 to {most}, {MOST_JOBS_PER_CORE} for each core of this machine.'
+        )
+        raise ConfigurationError(msg)
+
+
+def end_with_parent(parent: int = 0) -> None:
+    """Called in a child: it gets SIGTERM when its parent dies (Linux).
+
+    Args:
+        parent: Its process; where that has died before, the child ends at once. A child that
+            begins slowly must know it, or it waits for ever.
+    """
     with contextlib.suppress(AttributeError, OSError):
         LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    if parent and os.getppid() != parent:
+        os._exit(128 + signal.SIGTERM)

@@ -10,7 +10,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from seg_ros.core.errors import ConfigurationError
-from seg_ros.files import read_text
+from seg_ros.files import read_text, write_whole
 
 __all__ = ['MARK', 'claim', 'clear']
 
@@ -50,7 +50,7 @@ def claim(folder: Path, command: str, names: Sequence[str], inputs: Sequence[Pat
                 'is not replaced. Name a new folder.'
             )
         text = json.dumps({**made, command: list(names)}, indent=2) + '\n'
-        (folder / MARK).write_text(text, encoding='utf-8')
+        write_whole(folder / MARK, text)
     except OSError as error:
         msg = f'-o {folder}: the folder cannot be written ({error}). Name another one.'
         raise ConfigurationError(msg) from error

@@ -26,6 +26,7 @@ from seg_ros.commands.shared.own_graph import own_graph
 from seg_ros.commands.shared.progress import Progress
 from seg_ros.commands.simulate.course_picture import course_picture
 from seg_ros.core.errors import ConfigurationError
+from seg_ros.files import write_whole
 from seg_ros.inference.registry import BACKENDS
 from seg_ros.pictures.picture_file import write_picture
 from seg_ros.sim.config import DEFAULT_MOUNT
@@ -77,7 +78,7 @@ def main(arguments: argparse.Namespace) -> int:
             _watch(vehicle, node, legs, progress)
     rows = _rows_of(log)
     figures = figures_of(rows)
-    (folder / 'figures.json').write_text(json.dumps(figures, indent=2) + '\n')
+    write_whole(folder / 'figures.json', json.dumps(figures, indent=2) + '\n')
     picture = course_picture([row['samples'] for row in rows])
     write_picture(folder / 'course.png', picture)
     missed = misses(figures, arguments.km)
@@ -126,8 +127,8 @@ def _log_of(folder: Path, settings: Mapping[str, Any]) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if not (log.exists() and told.exists() and told.read_text() == text):
-            told.write_text(text)
-            log.write_text('')
+            write_whole(told, text)
+            write_whole(log, '')
     except OSError as error:
         msg = f'-o {folder}: the folder cannot be written ({error}). Name another one.'
         raise ConfigurationError(msg) from error

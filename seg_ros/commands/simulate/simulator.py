@@ -28,6 +28,7 @@ from seg_ros.core.errors import ConfigurationError, SegRosError
 from seg_ros.core.geometry.intrinsics import CameraIntrinsics
 from seg_ros.core.labels import LabelMap
 from seg_ros.core.units import NS_PER_S
+from seg_ros.files import append
 from seg_ros.inference.engine import load_engine
 from seg_ros.ros.middleware import prepare_process
 from seg_ros.sim.classes import CLASS_NAMES
@@ -191,8 +192,7 @@ def main() -> None:
         simulator.wait_for_node(left[0])
         for leg in left:
             row = {'leg': leg.number, **simulator.drive(leg).as_dict()}
-            with arguments.log.open('a') as log:
-                log.write(json.dumps(row) + '\n')
+            append(arguments.log, json.dumps(row) + '\n')
     except SegRosError as error:
         sys.exit(str(error))
     finally:

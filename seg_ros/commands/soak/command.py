@@ -35,6 +35,7 @@ from seg_ros.commands.soak.cameras import CAMERAS, PAINTED_FOR, image_topic
 from seg_ros.commands.soak.drift import SoakSample, drift_of, misses, period_figures
 from seg_ros.core.errors import ConfigurationError, SegRosError
 from seg_ros.core.types import RgbImage
+from seg_ros.files import write_whole
 from seg_ros.inference.engine import load_engine
 from seg_ros.pictures.drawing import blank, draw_text
 from seg_ros.pictures.picture_file import write_picture
@@ -101,7 +102,7 @@ def main(arguments: argparse.Namespace) -> int:
         'missed': missed,
         'samples': [row._asdict() for row in samples],
     }
-    (folder / 'soak.json').write_text(json.dumps(figures, indent=1) + '\n')
+    write_whole(folder / 'soak.json', json.dumps(figures, indent=1) + '\n')
     write_picture(folder / 'soak.png', _plot(samples))
     shown = {name: value for name, value in figures.items() if name not in ('samples', 'missed')}
     for name, value in shown.items():

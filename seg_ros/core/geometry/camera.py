@@ -124,9 +124,11 @@ class Camera:
         points = np.asarray(points_base, dtype=np.float64).reshape(-1, 3)
         optical = points @ self.optical_from_base[:3, :3].T + self.optical_from_base[:3, 3]
         in_front = optical[:, 2] > MIN_DEPTH_M
-        plane = np.full((len(points), 2), np.nan)
-        plane[in_front] = optical[in_front, :2] / optical[in_front, 2:]
+        optical[~in_front] = np.nan
+        plane = optical[:, :2] / optical[:, 2:]
         in_front &= self.intrinsics.is_valid(plane)
+        if in_front.all():
+            return self.intrinsics.distort(plane), in_front
         pixels = np.full((len(points), 2), np.nan)
         pixels[in_front] = self.intrinsics.distort(plane[in_front])
         return pixels, in_front

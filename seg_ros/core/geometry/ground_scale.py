@@ -88,6 +88,8 @@ class GroundScale:
         # 0 pixels per metre: endlessly far away, or no ground at all
         per_m[~np.isfinite(per_m)] = 0.0
         self.px_per_m: NDArray[np.float32] = per_m
+        # Column by column in memory: that is how a scale is looked for
+        self._columns_px_per_m = np.ascontiguousarray(per_m.T)
         self._pitch: _Pitch | None = None
 
     def pitched(self, up_rad: float, camera_m: tuple[float, float, float]) -> GroundScale:
@@ -117,12 +119,12 @@ class GroundScale:
         right, below = min(column + 1, width - 1), min(row + 1, height - 1)
         part_u, part_v = u - column, v - row
         table = self._table
-        x0, y0 = table[row, column].tolist()
-        x1, y1 = table[row, right].tolist()
-        x2, y2 = table[below, column].tolist()
+        x0, y0 = table.item(row, column, 0), table.item(row, column, 1)
+        x1, y1 = table.item(row, right, 0), table.item(row, right, 1)
+        x2, y2 = table.item(below, column, 0), table.item(below, column, 1)
         x = x0 + part_u * (x1 - x0) + part_v * (x2 - x0)
         y = y0 + part_u * (y1 - y0) + part_v * (y2 - y0)
-        along, across = float(self._along[row, column]), float(self._across[row, column])
+        along, across = self._along.item(row, column), self._across.item(row, column)
         if not (abs(x) < FAR_M and abs(y) < FAR_M and along < FAR_M and across < FAR_M):
             return None
         point = GroundPoint(x, y, along, across)
@@ -131,10 +133,10 @@ class GroundScale:
     def row_with_scale(self, u: float, px_per_m: float) -> int | None:
         """The row of a column in which a metre across has that many pixels, None if none has."""
         column = min(max(int(u), 0), self.shape_hw[1] - 1)
-        scales = self.px_per_m[:, column]
+        scales = self._columns_px_per_m[column]
         if self._pitch is not None:
             scales = scales * self._pitch.shrink(self._table[:, column, 0])
-        first = int(np.argmax(scales >= px_per_m))
+        first = int((scales >= px_per_m).argmax())
         return first if scales[first] >= px_per_m else None
 
     def below(self, u: float, px_per_m: float) -> GroundPoint | None:

@@ -126,6 +126,8 @@ class CameraIntrinsics:
         """
         if not len(plane):
             return np.zeros((0, 2))
+        if not self._is_distorted:
+            return np.asarray(plane * np.diagonal(self.k)[:2] + self.k[:2, 2])
         zero = np.zeros(3)
         k = np.array(self.k)
         points = np.column_stack([plane, np.ones(len(plane))]).reshape(-1, 1, 3)
@@ -145,7 +147,7 @@ class CameraIntrinsics:
             ``(N, 2)`` optical x/z and y/z; NaN where the distortion model has no ray for a pixel.
         """
         undistorted = (pixels - self.k[:2, 2]) / np.diagonal(self.k)[:2]
-        if not self.d.any() and self.distortion_model != 'equidistant':
+        if not self._is_distorted:
             return undistorted
         if not len(pixels):
             return undistorted
@@ -174,6 +176,10 @@ class CameraIntrinsics:
     def is_valid(self, plane: Float64Array) -> NDArray[np.bool_]:
         """``(N,)``: for which normalised image coordinates the distortion model holds."""
         return np.asarray(_radius(plane) <= self._max_radius)
+
+    @cached_property
+    def _is_distorted(self) -> bool:
+        return self.distortion_model == 'equidistant' or bool(self.d.any())
 
     def _key(self) -> tuple[object, ...]:
         return self.width, self.height, self.k.tobytes(), self.distortion_model, self.d.tobytes()

@@ -16,6 +16,7 @@ size a file announces.
 from __future__ import annotations
 
 import sys
+import zlib
 from array import array
 from typing import Any, TypeAlias
 
@@ -50,7 +51,12 @@ JPEG_SCAN = b'\xff\xda'
 JPEG_END = b'\xff\xd9'
 READ_LATELY = {'avif': '4.9', 'gif': '4.11'}  # by OpenCV; Ubuntu 22.04 has 4.5.4
 PNG_HEAD_BYTES, PNG_CHUNK_BYTES = 8, 12
-PNG_END = b'IEND'
+PNG_END, PNG_DATA = b'IEND', b'IDAT'
+# Chunks that libpng unpacks, each up to 8 MB of 8 kB, and that say nothing about the pixels
+PNG_PACKED_WORDS = (b'zTXt', b'iTXt', b'iCCP')
+# What so many bytes can become is at most 1032 times as much, half a second's work
+PNG_UNSUSPICIOUS = 256 << 10
+BLOCK_BYTES = 64 << 10
 
 # What libjpeg paints where the data of a picture is missing: coefficients of zero are mid-grey
 GREY_FILL = 128
@@ -292,6 +298,8 @@ def _decoded(file: bytes, what: str, kinds: tuple[str, ...], max_pixels: int) ->
     check_pixels(said.width, said.height, max_pixels, said.scans)
     if not _is_complete(file, said.kind):
         raise _broken(what, f'its end is missing after {len(file)} bytes')
+    if said.kind == 'png':
+        file = _without_bombs(file, 16 * (said.width + 1) * (said.height + 1))
     picture = _imdecode(file)
     if picture is None and said.kind in READ_LATELY:
         raise FrameError(
@@ -310,26 +318,63 @@ def _is_complete(file: bytes, kind: str) -> bool:
         # Only behind the scan: a thumbnail in the header ends in the same two bytes.
         return file.rfind(JPEG_END) > file.rfind(JPEG_SCAN) > 0
     if kind == 'png':
-        return _has_whole_chunks(file)
+        return bool(_chunks_of(file))
     if kind == 'webp':
         return len(file) >= 8 + int.from_bytes(file[4:8], 'little')
     return True
 
 
-def _has_whole_chunks(png: bytes) -> bool:
-    """Returns whether every chunk lies within the file, for OpenCV makes room for what they say.
+def _chunks_of(png: bytes) -> list[tuple[bytes, int, int]]:
+    """Returns kind, begin and end of every chunk; none unless all lie within the file.
 
-    85 bytes cost three gigabytes and five seconds.
+    OpenCV makes room for what they say: 85 bytes cost three gigabytes and five seconds.
     """
+    found = []
     at = PNG_HEAD_BYTES
     while at + PNG_CHUNK_BYTES <= len(png):
         end = at + PNG_CHUNK_BYTES + int.from_bytes(png[at : at + 4], 'big')
         if end > len(png):
-            return False
-        if png[at + 4 : at + 8] == PNG_END:
-            return True
+            return []
+        found.append((png[at + 4 : at + 8], at, end))
+        if found[-1][0] == PNG_END:
+            return found
         at = end
-    return False
+    return []
+
+
+def _without_bombs(png: bytes, most_bytes: int) -> bytes:
+    """Returns a PNG without packed words, of which a file of 10 MB can have 10 GB.
+
+    Args:
+        png: Its chunks are whole.
+        most_bytes: That the pixels of such a picture can have, 16 each.
+
+    Raises:
+        FrameError: Its data goes on behind the pixels, and unpacking it would take long.
+    """
+    chunks = _chunks_of(png)
+    data = [(begin + 8, end - 4) for kind, begin, end in chunks if kind == PNG_DATA]
+    if sum(end - begin for begin, end in data) > PNG_UNSUSPICIOUS:
+        unpacker, size = zlib.decompressobj(), 0
+        for first, last in data:
+            for at in range(first, last, BLOCK_BYTES):
+                block = png[at : min(at + BLOCK_BYTES, last)]
+                while block and size <= most_bytes:
+                    try:
+                        size += len(unpacker.decompress(block, 1 << 20))
+                    except zlib.error:
+                        return png  # libpng ends there, too
+                    block = unpacker.unconsumed_tail
+        if size > most_bytes:
+            raise FrameError(
+                'size_too_large',
+                f'The image is a PNG whose data has more than {most_bytes} bytes, which its '
+                'pixels cannot. Save it again.',
+            )
+    if any(kind in PNG_PACKED_WORDS for kind, _, _ in chunks):
+        kept = (png[begin:end] for kind, begin, end in chunks if kind not in PNG_PACKED_WORDS)
+        return b''.join((png[:PNG_HEAD_BYTES], *kept))
+    return png
 
 
 def _broken(subject: str, what: str) -> FrameError:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from seg_ros.core.lane.filter import PITCH, STATE_SIZE, WIDTH, LaneEstimate
 from seg_ros.core.lane.points import Points
-from seg_ros.core.lane.shape import Float64Array, basis, distances
+from seg_ros.core.lane.shape import Distances, Float64Array, distances
 
 __all__ = [
     'BINS_PER_LANE',
@@ -79,6 +79,7 @@ class LaneFit:
         right: The right line.
         residual_m: RMS distance of what lies on the lines.
         inside_m: Painted length of the longest line inside of the lane.
+        points: The points against its middle.
     """
 
     estimate: LaneEstimate
@@ -86,6 +87,7 @@ class LaneFit:
     right: LineFit
     residual_m: float
     inside_m: float
+    points: Distances
 
 
 def without_pitch_error(
@@ -129,18 +131,22 @@ def _step(
     """One reweighted Gauss-Newton step; returns the state and its information matrix."""
     x, y = without_pitch_error(points, float(state[PITCH]), camera_x_m)
     shape = state[:4]
-    signed, foot, slope = distances(shape, x, y)
+    signed, foot, slope, stretch = distances(shape, x, y)
     side = np.where(signed > 0.0, 0.5, -0.5)
     residual = signed - side * state[WIDTH]
     std = _std(points, foot, float(state[WIDTH]))
     cut = np.maximum(scale_m, SCALE_STDS * std)
     trust = 1.0 / np.square(1.0 + np.square(residual / cut))
-    trust[_doubled(points.row, signed, residual, float(state[WIDTH]))] *= DOUBLED_TRUST
+    trust[_doubled(points, signed, residual, float(state[WIDTH]))] *= DOUBLED_TRUST
     weight = points.length_m * _per_metre(float(state[WIDTH])) * trust / np.square(std)
-    cos = 1.0 / np.sqrt(1.0 + slope * slope)
-    distance = x - camera_x_m
+    cos = 1.0 / stretch
+    distance, square = x - camera_x_m, foot * foot
     jacobian = np.empty((len(x), STATE_SIZE))
-    jacobian[:, :4] = basis(foot) * cos[:, None]
+    # ``basis``, along the normal
+    jacobian[:, 0] = cos
+    jacobian[:, 1] = foot * cos
+    jacobian[:, 2] = 0.5 * square * cos
+    jacobian[:, 3] = square * foot / 6.0 * cos
     jacobian[:, WIDTH] = side
     jacobian[:, PITCH] = distance * (slope * distance - y) * cos
     weighted = jacobian * weight[:, None]
@@ -150,12 +156,12 @@ def _step(
 
 
 def _doubled(
-    row: NDArray[np.intp], signed: Float64Array, residual: Float64Array, width_m: float
+    points: Points, signed: Float64Array, residual: Float64Array, width_m: float
 ) -> NDArray[np.bool_]:
     """Points of the outer of two lines side by side: kerbs, and the second of a double line."""
-    beside = (row[1:] == row[:-1]) & (signed[:-1] - signed[1:] < NEAR_LINE * width_m)
+    beside = points.in_one_row & (signed[:-1] - signed[1:] < NEAR_LINE * width_m)
     may_be_line = np.abs(residual) < DOUBLE * width_m
-    doubled = np.zeros(len(row), np.bool_)
+    doubled = np.zeros(len(points), np.bool_)
     doubled[:-1] = beside & (signed[1:] > 0.0) & may_be_line[1:]
     doubled[1:] |= beside & (signed[:-1] < 0.0) & may_be_line[:-1]
     return doubled
@@ -173,12 +179,13 @@ def _per_metre(width_m: float) -> float:
 
 def _judged(points: Points, estimate: LaneEstimate, width_m: float, camera_x_m: float) -> LaneFit:
     x, y = without_pitch_error(points, estimate.pitch_per_m, camera_x_m)
-    signed, foot, _ = distances(estimate.shape, x, y)
+    against = distances(estimate.shape, x, y)
+    signed, foot = against.signed_m, against.foot_m
     is_left = signed > 0.0
     residual = signed - np.where(is_left, 0.5, -0.5) * estimate.state[WIDTH]
     std = _std(points, foot, estimate.width_m)
     off = np.abs(residual)
-    single = ~_doubled(points.row, signed, residual, estimate.width_m)
+    single = ~_doubled(points, signed, residual, estimate.width_m)
     on_line = single & (off < np.maximum(SCALES[-1] * width_m, SCALE_STDS * std))
     near_line = single & (off < np.maximum(NEAR_LINE * width_m, SCALE_STDS * std))
     beyond = np.where(is_left, residual, -residual) / width_m
@@ -193,6 +200,7 @@ def _judged(points: Points, estimate: LaneEstimate, width_m: float, camera_x_m: 
         right=_line_fit(foot, on, near, beside, ~is_left),
         inside_m=_inside_m(signed, points.length_m, width_m),
         residual_m=(square / max(float(near.sum()), 1e-9)) ** 0.5 if total else 0.0,
+        points=against,
     )
 
 
@@ -201,7 +209,7 @@ def painted_beside_m(
 ) -> tuple[float, float]:
     """Returns the painted length that lies on the left and on the right line of a lane."""
     x, y = without_pitch_error(points, estimate.pitch_per_m, camera_x_m)
-    signed, _, _ = distances(estimate.shape, x, y)
+    signed = distances(estimate.shape, x, y).signed_m
     width_m = estimate.width_m
     on_line = np.abs(np.abs(signed) - 0.5 * width_m) < NEAR_LINE * width_m
     left = on_line & (signed > 0.0)
@@ -212,7 +220,7 @@ def painted_beside_m(
 def painted_inside_m(points: Points, estimate: LaneEstimate, camera_x_m: float) -> float:
     """Returns the painted length of the longest line that runs inside of a lane or corridor."""
     x, y = without_pitch_error(points, estimate.pitch_per_m, camera_x_m)
-    signed, _, _ = distances(estimate.shape, x, y)
+    signed = distances(estimate.shape, x, y).signed_m
     return _inside_m(signed, points.length_m, estimate.width_m)
 
 

@@ -139,7 +139,7 @@ class LaneFollower:
         usual = pitch_per_m if self._usual_pitch is None else self._usual_pitch
         self._usual_pitch = usual + PITCH_LEARNING * (pitch_per_m - usual)
         width_m = fit.estimate.width_m
-        self.width_m = float(np.clip(width_m, limits.narrowest_m, limits.widest_m))
+        self.width_m = min(max(width_m, limits.narrowest_m), limits.widest_m)
 
 
 class CorridorFollower(LaneFollower):

@@ -14,10 +14,10 @@ import numpy as np
 from seg_ros.core.lane.checks import Limits
 from seg_ros.core.lane.config import LaneConfig
 from seg_ros.core.lane.filter import LaneEstimate
-from seg_ros.core.lane.fit import BINS_PER_LANE, painted_beside_m, without_pitch_error
+from seg_ros.core.lane.fit import BINS_PER_LANE, LaneFit, painted_beside_m
 from seg_ros.core.lane.follower import LaneFollower
 from seg_ros.core.lane.points import Points
-from seg_ros.core.lane.shape import Float64Array, distances, value_at
+from seg_ros.core.lane.shape import Float64Array, value_at
 from seg_ros.core.lane.vote import LaneVote
 from seg_ros.core.units import NS_PER_S
 
@@ -93,9 +93,7 @@ class MarkingFollower(LaneFollower):
         super().update(points, camera_x_m, stamp_ns)
         if self.fit is None or self.estimate is None:
             return
-        for name, line in _find_neighbours(
-            points, self.estimate, self._config, camera_x_m
-        ).items():
+        for name, line in _find_neighbours(points, self.fit, self._config).items():
             self.neighbours[name] = line
             self._neighbours_ns[name] = stamp_ns
         for name in [n for n in self.neighbours if self._is_forgotten(n, stamp_ns)]:
@@ -170,14 +168,10 @@ class EdgeFollower(MarkingFollower):
             self.problem = f'{more_m:.1f} m and {less_m:.1f} m of painted line at its sides'
 
 
-def _find_neighbours(
-    points: Points, estimate: LaneEstimate, config: LaneConfig, camera_x_m: float
-) -> dict[str, Neighbour]:
+def _find_neighbours(points: Points, fit: LaneFit, config: LaneConfig) -> dict[str, Neighbour]:
     """Returns the lines found, under ``left`` and ``right``."""
-    x, y = without_pitch_error(points, estimate.pitch_per_m, camera_x_m)
-    signed, foot, _ = distances(estimate.shape, x, y)
-    signed = np.where(foot < config.look_ahead_m, signed, 0.0)
-    half_m = 0.5 * estimate.width_m
+    signed = np.where(fit.points.foot_m < config.look_ahead_m, fit.points.signed_m, 0.0)
+    half_m = 0.5 * fit.estimate.width_m
     found = {}
     for name, sign in (('left', 1.0), ('right', -1.0)):
         beyond_m = sign * signed - half_m

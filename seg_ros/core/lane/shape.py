@@ -8,6 +8,7 @@ curvature at x = 0, as long as the heading is small.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from functools import cache
 from typing import Any, NamedTuple  # noqa: F401  Any stands in a string below
 
@@ -22,6 +23,7 @@ __all__ = [
     'distances',
     'moved',
     'parallel',
+    'parallels',
     'recentring',
     'slope_at',
     'value_at',
@@ -40,11 +42,13 @@ class Distances(NamedTuple):
         signed_m: Distance along the normal, positive to the left.
         foot_m: x of the foot of the normal.
         slope: Of the curve at the foot.
+        stretch: Length of the curve at the foot per metre of x.
     """
 
     signed_m: Float64Array
     foot_m: Float64Array
     slope: Float64Array
+    stretch: Float64Array
 
 
 def basis(x: Float64Array) -> Float64Array:
@@ -53,13 +57,13 @@ def basis(x: Float64Array) -> Float64Array:
     return np.stack([np.ones_like(x), x, 0.5 * square, square * x / 6.0], axis=-1)
 
 
-def slope_at(shape: Float64Array, x: FloatArray) -> Float64Array:
-    _, c1, c2, c3 = shape.tolist()
+def slope_at(shape: Float64Array | Sequence[float], x: FloatArray) -> Float64Array:
+    _, c1, c2, c3 = shape.tolist() if isinstance(shape, np.ndarray) else shape
     return np.asarray((0.5 * c3 * x + c2) * x + c1)
 
 
-def value_at(shape: Float64Array, x: FloatArray) -> Float64Array:
-    c0, c1, c2, c3 = shape.tolist()
+def value_at(shape: Float64Array | Sequence[float], x: FloatArray) -> Float64Array:
+    c0, c1, c2, c3 = shape.tolist() if isinstance(shape, np.ndarray) else shape
     return np.asarray(((c3 / 6.0 * x + 0.5 * c2) * x + c1) * x + c0)
 
 
@@ -68,22 +72,33 @@ def distances(shape: Float64Array, x: FloatArray, y: FloatArray) -> Distances:
     slope = slope_at(shape, x)
     foot: Float64Array = x + (y - value_at(shape, x)) * slope / (1.0 + slope * slope)
     slope = slope_at(shape, foot)
-    tangent = np.sqrt(1.0 + slope * slope)
-    signed = (y - value_at(shape, foot) - slope * (x - foot)) / tangent
-    foot = foot + (slope * (y - value_at(shape, foot)) + x - foot) / (tangent * tangent)
-    return Distances(signed, foot, slope)
+    stretch = np.sqrt(1.0 + slope * slope)
+    above = y - value_at(shape, foot)
+    signed = (above - slope * (x - foot)) / stretch
+    foot = foot + (slope * above + x - foot) / (stretch * stretch)
+    return Distances(signed, foot, slope, stretch)
 
 
 def parallel(shape: Float64Array, left_m: float, to_m: float) -> Float64Array:
     """Returns the curve at a constant distance to the left, fitted from x = 0 to ``to_m``."""
+    return parallels(shape, (left_m,), to_m)[0]
+
+
+def parallels(shape: Float64Array, lefts_m: Sequence[float], to_m: float) -> list[Float64Array]:
+    """Returns ``parallel`` for several distances: what they share is computed once."""
     x, fit = _fitter(to_m)
     slope = slope_at(shape, x)
     square = slope * slope
     bend = shape[2] + shape[3] * x
-    # What the foot's place changes is of second order in the distance.
-    y = value_at(shape, x) + left_m * np.sqrt(1.0 + square)
-    y += 0.5 * left_m * left_m * bend * square / (1.0 + square)
-    return np.asarray(fit @ y)
+    y, stretch_square = value_at(shape, x), 1.0 + square
+    stretch = np.sqrt(stretch_square)
+    return [
+        # What the foot's place changes is of second order in the distance.
+        np.asarray(
+            fit @ (y + left_m * stretch + 0.5 * left_m * left_m * bend * square / stretch_square)
+        )
+        for left_m in lefts_m
+    ]
 
 
 @cache

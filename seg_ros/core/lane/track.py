@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -28,11 +30,11 @@ class Coefficients(NamedTuple):
 
     def y(self, x: FloatArray) -> Float64Array:
         """Returns y in metres at x in metres, same shape."""
-        return value_at(np.array(self), x)
+        return value_at(self, x)
 
     def yaw(self, x: FloatArray) -> Float64Array:
         """Returns the direction of the line in radians at x in metres, same shape."""
-        return np.asarray(np.arctan(slope_at(np.array(self), x)))
+        return np.asarray(np.arctan(slope_at(self, x)))
 
 
 STRAIGHT_AHEAD = Coefficients()
@@ -152,19 +154,35 @@ class LaneTrack:
 
         Returns:
             ``(N, 3)`` x and y in metres and the direction of the line in radians, base frame.
-            At least two points of a valid track, none of an invalid one.
+            At least two points of a valid track, none of an invalid one. Kept: do not write.
         """
         if not self.valid:
             return np.zeros((0, 3))
+        asked = spacing_m, look_ahead_m, line
+        if asked not in self._points:  # the stop and the path ask for the same
+            self._points[asked] = self._points_along(*asked)
+        return self._points[asked]
+
+    @cached_property
+    def _points(self) -> dict[tuple[float, float | None, str], Float64Array]:
+        return {}
+
+    def _points_along(
+        self, spacing_m: float, look_ahead_m: float | None, line: str
+    ) -> Float64Array:
         coefficients: Coefficients = getattr(self, line)
         end_m = self.reach_m if look_ahead_m is None else min(self.reach_m, look_ahead_m)
         end_m = max(end_m, self.start_m + spacing_m)
-        count = FINE_STEPS * int(np.ceil((end_m - self.start_m) / spacing_m)) + 1
+        count = FINE_STEPS * math.ceil((end_m - self.start_m) / spacing_m) + 1
         fine_x = np.linspace(self.start_m, end_m, count, dtype=np.float64)
-        steps = np.hypot(np.diff(fine_x), np.diff(coefficients.y(fine_x)))
-        along = np.concatenate([[0.0], np.cumsum(steps)])
+        fine_y = coefficients.y(fine_x)
+        along = np.zeros(count)
+        np.cumsum(np.hypot(fine_x[1:] - fine_x[:-1], fine_y[1:] - fine_y[:-1]), out=along[1:])
         x = np.interp(np.arange(0.0, along[-1] + 1e-9, spacing_m), along, fine_x)
-        return np.stack([x, coefficients.y(x), coefficients.yaw(x)], axis=-1)
+        points = np.empty((len(x), 3))
+        points[:, 0], points[:, 1], points[:, 2] = x, coefficients.y(x), coefficients.yaw(x)
+        points.setflags(write=False)
+        return points
 
     def checked(self, now_ns: int, stale_after_s: float, ahead_s: float = INF) -> LaneTrack:
         """Returns this track, or an invalid one when its image is not of now.

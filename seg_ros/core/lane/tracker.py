@@ -18,7 +18,7 @@ from seg_ros.core.lane.filter import LaneEstimate
 from seg_ros.core.lane.follower import CorridorFollower, LaneFollower
 from seg_ros.core.lane.markings import EdgeFollower, MarkingFollower
 from seg_ros.core.lane.points import LaneView
-from seg_ros.core.lane.shape import basis, parallel
+from seg_ros.core.lane.shape import basis, parallel, parallels
 from seg_ros.core.lane.track import Boundary, Coefficients, LaneTrack
 from seg_ros.core.types import ConfidenceImage, LabelImage
 from seg_ros.core.units import NS_PER_S
@@ -49,6 +49,7 @@ class LaneTracker:
         self._front_m, self._half_width_m = vehicle.front_m, vehicle.half_width_m
         self._lane_lut = label_map.role_mask_lut('lane')
         self._ground_lut = self._lane_lut | label_map.role_mask_lut('drivable')
+        self._nearest = basis(np.array([vehicle.front_m + config.min_reach_m]))[0]
         self._table: GroundTable | None = None
         self._view: LaneView | None = None
         self.reset()
@@ -185,14 +186,12 @@ class LaneTracker:
         shape, width_m = estimate.shape, estimate.width_m
         reach_m = lane.reach_m
         far_m = config.look_ahead_m
-        left, right, centre = (
-            Coefficients(*(parallel(shape, to_left_m, far_m) if to_left_m else shape).tolist())
-            for to_left_m in (0.5 * width_m, -0.5 * width_m, glide_m)
-        )
+        lefts_m = (0.5 * width_m, -0.5 * width_m, *((glide_m,) if glide_m else ()))
+        lines = (*parallels(shape, lefts_m, far_m), shape)[:3]
+        left, right, centre = (Coefficients(*line.tolist()) for line in lines)
         covariance = estimate.covariance
         age_s = lane.age_s(stamp_ns)
-        nearest = basis(np.array([self._front_m + config.min_reach_m]))[0]
-        near_std_m = math.sqrt(float(nearest @ covariance[:4, :4] @ nearest))
+        near_std_m = math.sqrt(float(self._nearest @ covariance[:4, :4] @ self._nearest))
         problem = path_problem(
             float(shape[0]), width_m, near_std_m, reach_m, self._front_m, config
         )

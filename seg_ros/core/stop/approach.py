@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from seg_ros.core.stop.tracking import LEAST_WALK_MPS, TrackedPerson, sure_velocities
+from seg_ros.core.stop.tracking import LEAST_WALK_MPS, TrackedPerson, sure_velocity
 from seg_ros.core.stop.zones import CorridorZone, GroundZone
 
 __all__ = ['CUT_STEPS', 'HORIZON_S', 'keeps_to_the_pavement', 'times_to_zone_s']
@@ -60,22 +61,24 @@ def times_to_zone_s(
     """
     if not people:
         return []
-    places = _places(people)
-    velocities = _sure_velocities(people)
-    offsets = np.stack([np.zeros_like(places), _doubts(people, places), _legs(people, places)])
-    walks = velocities.any(axis=1)
-    inside = np.zeros((len(people), len(AHEAD_S)), np.bool_)
-    # Who stands is where it is
-    inside[:, 0] = _is_inside(zone, places - offsets)
-    if walks.any():
-        ahead = places[walks, None] + velocities[walks, None] * AHEAD_S[1:, None]
-        inside[walks, 1:] = _is_inside(zone, ahead - offsets[:, walks, None])
-        if isinstance(zone, CorridorZone):
-            inside[walks, 1:] &= ahead[..., 0] >= front_m - BESIDE_M
+    rows = np.array([_row(person) for person in people])
+    places, velocities = rows[:, :2], rows[:, 2:4]
+    offsets = np.zeros((3, len(people), 2))
+    offsets[1], offsets[2] = rows[:, 4:6], rows[:, 6:]
+    # Who stands is where it is, who walks is asked for later as well
+    count, walking = len(people), np.flatnonzero(velocities.any(axis=1))
+    ahead = places[walking, None] + velocities[walking, None] * AHEAD_S[1:, None]
+    later = (ahead - offsets[:, walking, None]).reshape(len(offsets), -1, 2)
+    found = _is_inside(zone, np.concatenate([places - offsets, later], axis=1))
+    inside = np.zeros((count, len(AHEAD_S)), np.bool_)
+    inside[:, 0] = found[:count]
+    inside[walking, 1:] = found[count:].reshape(ahead.shape[:2])
+    if isinstance(zone, CorridorZone):
+        inside[walking, 1:] &= ahead[..., 0] >= front_m - BESIDE_M
     for row, person in enumerate(people):
         if person.seen.cut_way is not None and not person.is_coasting:
             inside[row, 0] |= zone.contains(_on_cut_way(person, person.seen.cut_way)).any()
-    first = np.argmax(inside, axis=1).tolist()
+    first = inside.argmax(axis=1).tolist()
     return [float(AHEAD_S[step]) if inside[row, step] else INF for row, step in enumerate(first)]
 
 
@@ -92,28 +95,12 @@ def keeps_to_the_pavement(person: TrackedPerson, zone: CorridorZone) -> bool:
     """
     if person.is_coasting or not person.seen.on_pavement:
         return False
-    place = _places([person])
-    later = place + PAVEMENT_LOOK_S * _sure_velocities([person])
-    _, offset_m = zone.locate(np.concatenate([place, later]))
+    vx, vy = _sure_velocity(person)
+    later = person.x_m + PAVEMENT_LOOK_S * vx, person.y_m + PAVEMENT_LOOK_S * vy
+    _, offset_m = zone.locate(np.array([(person.x_m, person.y_m), later]))
     if abs(offset_m[0]) < MIDDLE_SHARE * zone.half_width_m:
         return False
     return bool(abs(offset_m[0]) - abs(offset_m[1]) < LEAST_WALK_MPS * PAVEMENT_LOOK_S)
-
-
-def _places(people: Sequence[TrackedPerson]) -> Float64Array:
-    return np.array([(person.x_m, person.y_m) for person in people])
-
-
-def _doubts(people: Sequence[TrackedPerson], places: Float64Array) -> Float64Array:
-    """``(N, 2)`` metres by which people may be nearer, forward only.
-
-    To the side the bearing decides, which is good to a few centimetres.
-    """
-    doubts = np.array([max(p.sigma_along_m, FRAME_DOUBT * p.seen.sigma_along_m) for p in people])
-    doubts = np.minimum(doubts, RANGE_DOUBT_M)
-    forward = places[:, 0] / np.maximum(np.hypot(places[:, 0], places[:, 1]), 1e-6)
-    nearer = np.minimum(doubts * np.abs(forward), 0.5 * np.abs(places[:, 0]))
-    return np.column_stack([np.sign(forward) * nearer, np.zeros(len(people))])
 
 
 def _on_cut_way(person: TrackedPerson, way: tuple[float, float, float, float]) -> Float64Array:
@@ -130,23 +117,29 @@ def _on_cut_way(person: TrackedPerson, way: tuple[float, float, float, float]) -
     return np.asarray(places[off_m <= CUT_GATE * sigma_m])
 
 
-def _legs(people: Sequence[TrackedPerson], places: Float64Array) -> Float64Array:
-    """``(N, 2)`` metres along the line of sight to where people may stand by the newest frame.
+def _row(person: TrackedPerson) -> tuple[float, ...]:
+    """Place, velocity, and two ways in metres by which it may be nearer: ``(x, y)`` each.
 
-    Feet that are seen once count more than those that were lost a few times before.
+    In numbers, not in arrays of all people: for a dozen these cost more than all that is computed.
     """
-    distance = np.maximum(np.hypot(places[:, 0], places[:, 1]), 1e-6)
-    newest = np.array([INF if p.is_coasting else p.seen.distance_m for p in people])
-    nearest = np.minimum(distance, newest) - [person.seen.nearer_m for person in people]
-    return np.asarray(np.clip(1.0 - nearest / distance, 0.0, LEGS_SHARE)[:, None] * places)
+    x, y = person.x_m, person.y_m
+    distance = max(math.hypot(x, y), 1e-6)
+    # Forward only: to the side the bearing decides, which is good to a few centimetres
+    doubt = min(max(person.sigma_along_m, FRAME_DOUBT * person.seen.sigma_along_m), RANGE_DOUBT_M)
+    nearer = math.copysign(min(doubt * abs(x) / distance, 0.5 * abs(x)), x)
+    # Along the line of sight to where it may stand by the newest frame: feet that are seen once
+    # count more than those that were lost a few times before
+    newest = INF if person.is_coasting else person.seen.distance_m
+    nearest = min(distance, newest) - person.seen.nearer_m
+    legs = min(max(1.0 - nearest / distance, 0.0), LEGS_SHARE)
+    return (x, y, *_sure_velocity(person), nearer, 0.0, legs * x, legs * y)
 
 
-def _sure_velocities(people: Sequence[TrackedPerson]) -> Float64Array:
-    """``(N, 2)`` velocities, less what may be noise; 0 for who does not walk.
+def _sure_velocity(person: TrackedPerson) -> tuple[float, float]:
+    """Its velocity, less what may be noise; 0 for who does not walk.
 
     Nobody sees that who has left the picture walks on less surely than before.
     """
-    velocities = np.array([(person.vx_mps, person.vy_mps) for person in people])
-    doubts = np.array([(person.sigma_vx_mps, person.sigma_vy_mps) for person in people])
-    doubts[[person.has_left for person in people]] = 0.0
-    return sure_velocities(velocities, doubts)
+    if person.has_left:
+        return sure_velocity(person.vx_mps, person.vy_mps, 0.0, 0.0)
+    return sure_velocity(person.vx_mps, person.vy_mps, person.sigma_vx_mps, person.sigma_vy_mps)

@@ -277,7 +277,7 @@ class StopConfig:
         high=100.0,
         live=True,
     )
-    # The four below were taken from 1219 clean pictures of eleven data sets: the least detail in
+    # The first four below were taken from 1219 clean pictures of eleven sets: the least detail in
     # them was 3.7, the most discord 0.36, the least rise 0.34, the most shear -0.025. The noise of
     # a sensor alone has a detail of 1 to 2, a discord of 1 and a shear of 0.
     min_detail: float = option(
@@ -313,6 +313,35 @@ class StopConfig:
         'of another length; asked as min_detail is; 10 takes any.',
         low=-10.0,
         high=10.0,
+        live=True,
+    )
+    # The three below were taken from 918 clean pictures (eleven data sets, the simulator, hard
+    # light): the most tear in them was 0.153, the most softness 0.50, the largest shade 0.33 but
+    # for a picture whose lower half a decoder had lost. Torn rows have a tear of 0.36 and more,
+    # motion blur and frost mostly a softness of 0.5 to 1, mud a shade of 0.5 and more.
+    max_tear: float = option(
+        0.25,
+        'How much better rows may go on in the one after next when they are shifted by whatever '
+        'suits each, in the worst places all over the picture: 0 not at all, 1 they were torn '
+        'apart; asked as min_detail is; 2 takes any.',
+        low=0.0,
+        high=2.0,
+        live=True,
+    )
+    max_softness: float = option(
+        0.55,
+        'Share of the outlines that may be spread over more than two of 320 pixels, as out of '
+        'focus, behind water or frost, or smeared by motion; asked as min_detail is; 1 takes any.',
+        low=0.0,
+        high=1.0,
+        live=True,
+    )
+    max_shade: float = option(
+        0.42,
+        'Share of the picture that may be of one smooth shade, neither black nor white; more '
+        'is a lens that is covered in part; asked as min_detail is; 1 takes any.',
+        low=0.0,
+        high=1.0,
         live=True,
     )
     frozen_timeout_s: float = option(

@@ -111,6 +111,13 @@ class StopKind(str, Enum):
         'rows_shifted', 'the rows of the picture do not go on in each other', Cause.FAULT, PURPLE,
         3, False,
     )
+    OUT_OF_FOCUS = (
+        'out_of_focus', 'the outlines of the picture are soft', Cause.FAULT, PURPLE, 3, False,
+    )
+    PARTLY_COVERED = (
+        'partly_covered', 'much of the picture is one smooth shade', Cause.FAULT, PURPLE, 3,
+        False,
+    )
     FROZEN = 'frozen', 'the same picture comes again and again', Cause.FAULT, PURPLE, 3, False
     NO_ODOMETRY = 'no_odometry', 'odometry is missing', Cause.FAULT, PURPLE
     ODOMETRY_IMPLAUSIBLE = (

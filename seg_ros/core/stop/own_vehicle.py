@@ -35,7 +35,6 @@ MOST_STANDING = 0.25  # of the outlines above: horizon and lane borders; more, a
 LEAST_OUTLINES = 200  # pixels above that have one: else nobody knows whether they move
 LEAST_WIDTH = 0.5  # of the columns: a line of paint or a pole is no vehicle
 LEVEL_COLUMNS = 13  # in which an outline rises by at most 2 rows, as paint at the sides does not
-SMOOTH_ROWS = 2.0  # from column to column, for all but a fifth
 BORDER_ROWS = 2  # as near the top of what is looked at, it may go on above
 AGREE_ROWS = 2.0  # in which two outlines that follow each other differ in the median
 POINT_COLUMNS = 8  # from point to point of the polygon
@@ -132,8 +131,6 @@ def _outline(stands: NDArray[np.bool_]) -> Float32Array | None:
         return None
     rows = np.where(columns, stands.argmax(axis=0), np.nan).astype(np.float32)
     seen = rows[columns]
-    if np.quantile(np.abs(np.diff(seen)), 0.8) > SMOOTH_ROWS:
-        return None
     if np.median(seen) < BORDER_ROWS or (seen < BORDER_ROWS).mean() > 0.2:
         return None
     return rows

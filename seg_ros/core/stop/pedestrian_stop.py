@@ -292,7 +292,7 @@ class PedestrianStop:
                 StopKind.NO_GEOMETRY,
                 no_ground or NO_GEOMETRY,
             )
-        if confidence is not None and config.min_frame_confidence > 0.0:
+        if confidence is not None:
             mean = cv2.mean(confidence)[0] / 255.0 if confidence.size else 0.0
             if mean < config.min_frame_confidence:
                 return Fault(
@@ -355,7 +355,7 @@ class PedestrianStop:
             return
         time_s, person = ranked[0]
         memory.person = NearestPerson(person.id, person.distance_m, person.y_m, time_s)
-        if time_s == 0.0 or time_s <= self.config.anticipate_s:
+        if time_s <= self.config.anticipate_s:
             memory.last_hit_ns = stamp_ns
             memory.hit_kind = StopKind.PERSON if time_s == 0.0 else StopKind.APPROACHING
 
@@ -397,11 +397,8 @@ class PedestrianStop:
             memory.good_frames = 0
 
     def _is_unseen(self, now_ns: int) -> bool:
-        memory = self._memory
-        if memory.unseen is None:
-            return False
-        timeout_ns = self.config.stale_timeout_s * NS_PER_S
-        return memory.seen_ns is None or now_ns - memory.seen_ns > timeout_ns
+        seen_ns = self._memory.seen_ns
+        return seen_ns is None or now_ns - seen_ns > self.config.stale_timeout_s * NS_PER_S
 
     def _picture_zone_at(self, labels: LabelImage, stamp_ns: int) -> ImageZone:
         """The zone by the lane that is seen, or as it was given."""

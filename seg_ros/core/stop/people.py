@@ -287,8 +287,10 @@ class PeopleFinder:
         return bool(kinds[GROUND : last + 1].sum() > GONE_SHARE * strip.size)
 
     def _mask(self, labels: LabelImage) -> Mask:
-        """1 where somebody is; a comparison per class is ten times faster than a table."""
+        """Not 0 where somebody is; comparisons are ten times faster than a table."""
         first, *others = self._ids
+        if others == [first + 1]:
+            return np.asarray(cv2.inRange(labels, first, first + 1))
         mask = labels == first
         for class_id in others:
             mask |= labels == class_id
@@ -328,7 +330,8 @@ class PeopleFinder:
         if not self._rider_ids:
             return False
         part = labels[blob.y0 : blob.y1, blob.x0 : blob.x1]
-        riders = sum(np.count_nonzero((part == rider) & blob.mask) for rider in self._rider_ids)
+        is_own = blob.mask.view(np.bool_)
+        riders = sum(np.count_nonzero((part == rider) & is_own) for rider in self._rider_ids)
         return bool(riders > BICYCLE_SHARE * blob.pixels)
 
     def _is_of_rider(self, blob: Blob, labels: LabelImage) -> bool:
@@ -500,7 +503,7 @@ def _surface_lut(label_map: LabelMap) -> NDArray[np.uint8]:
 def _foot_columns(blob: Blob) -> NDArray[np.intp]:
     """Columns of the blob in which its shoes are."""
     rows = max(1, round(FOOT_ROWS * (blob.y1 - blob.y0)))
-    return np.flatnonzero(cv2.reduce(blob.mask[-rows:], 0, cv2.REDUCE_MAX))
+    return np.asarray(cv2.reduce(blob.mask[-rows:], 0, cv2.REDUCE_MAX)[0].nonzero()[0])
 
 
 def _column(blob: Blob, foot: NDArray[np.intp], rides: bool) -> float:
@@ -513,7 +516,7 @@ def _column(blob: Blob, foot: NDArray[np.intp], rides: bool) -> float:
         return blob.x0 + 0.5 * float(foot[0] + foot[-1])
     on_column = cv2.reduce(blob.mask, 0, cv2.REDUCE_SUM, dtype=cv2.CV_32S).ravel()
     # The same as cv2.moments' m10 / m00, at a third of its cost
-    return float(blob.x0 + on_column @ np.arange(len(on_column)) / on_column.sum())
+    return float(blob.x0 + on_column @ np.arange(len(on_column)) / blob.pixels)
 
 
 def _width_px(blob: Blob) -> float:

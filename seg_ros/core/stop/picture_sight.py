@@ -81,7 +81,8 @@ def nothing_shown(statistics: PictureStatistics, config: StopConfig) -> Fault | 
 
     Args:
         statistics: Of the picture.
-        config: ``min_detail``, ``max_colour_discord``, ``min_rise`` and ``max_shear`` are asked.
+        config: ``min_detail``, ``max_colour_discord``, ``min_rise``, ``max_shear``, ``max_tear``,
+            ``max_softness`` and ``max_shade`` are asked.
     """
     if statistics.detail < config.min_detail:
         return Fault(
@@ -106,6 +107,24 @@ def nothing_shown(statistics: PictureStatistics, config: StopConfig) -> Fault | 
             StopKind.ROWS_SHIFTED,
             f'the rows of the picture go on as well when shifted ({statistics.shear:.2f}, '
             f'more than {config.max_shear:.2f}): smeared, or of another length',
+        )
+    if statistics.tear > config.max_tear:
+        return Fault(
+            StopKind.ROWS_SHIFTED,
+            f'the rows of the picture go on elsewhere ({statistics.tear:.2f}, more than '
+            f'{config.max_tear:.2f}): torn apart on the way from the sensor',
+        )
+    if statistics.softness > config.max_softness:
+        return Fault(
+            StopKind.OUT_OF_FOCUS,
+            f'{statistics.softness:.0%} of the outlines are soft, more than '
+            f'{config.max_softness:.0%}: out of focus, smeared, or water or frost on the lens',
+        )
+    if statistics.shade > config.max_shade:
+        return Fault(
+            StopKind.PARTLY_COVERED,
+            f'{statistics.shade:.0%} of the picture is of one smooth shade, more than '
+            f'{config.max_shade:.0%}: dirt or a cover on the lens',
         )
     return None
 

@@ -53,6 +53,21 @@ RICHEST = 5  # of these 48, a tenth: a kerb, a line or a patch of the road is in
 LEAST_ENERGY = 0.5  # grey levels squared: rounding; where there is no detail nothing disagrees
 LEAST_OF_BOTH = 0.03  # of the picture, so that what is above and the ground have a place
 
+# Of QUARTER_WH: steps from pixel to pixel that are an outline, and how many of 7075 there must be:
+# the halos of two headlights in a dark street are up to 70
+OUTLINE, LEAST_OUTLINES = 20, 100
+# Of such a step that the steepest of the finer ones in it has. A sharp outline has more than all
+# of it in one (what is narrow is averaged away); one that is spread over 3 pixels has half
+SOFT = 0.75
+SMOOTH = 4  # grey levels from neighbour to neighbour: noise, no outline
+SHADE = 7  # grey levels that count as one shade
+ENDS = 15, 245  # of the grey levels: black nights and white skies are of one shade, too
+CELL = np.ones((4, 4), np.uint8)
+# Steps from row to row that are looked at, and how far each goes: edges fall between two rows
+TORN_ROWS, TORN_APART = 16, 2
+TORN_HIGH = (SIZE_WH[1] - TORN_APART) // TORN_ROWS  # rows, in each of which one step is
+TORN_TOPS = TORN_HIGH * np.arange(TORN_ROWS)
+
 SKY, GROUND, WALKABLE, STATIC, MOVING, OTHER = range(6)
 GROUP_NAMES = ('sky', 'ground', 'walkable', 'static', 'moving')
 # The last of its roles decides about a class
@@ -61,6 +76,7 @@ GROUP_OF_ROLE = {
     'walkable': WALKABLE, 'lane': GROUND, 'drivable': GROUND, 'sky': SKY,
 }  # fmt: skip
 BANDS = {'top': slice(0, 30), 'middle': slice(30, 60), 'bottom': slice(60, 90)}  # of HALF_WH
+HALF_ROWS = np.arange(HALF_WH[1], dtype=np.float32) / HALF_WH[1]  # from the top, of HALF_WH
 COLOURED = {'sky': SKY, 'ground': GROUND, 'static': STATIC}  # groups whose colour is asked
 
 
@@ -77,6 +93,11 @@ class PictureStatistics(NamedTuple):
         discord: How unlike the detail of two colours is: 0 the same, 1 unrelated, 2 opposite.
         rise: How far the middle of sky and buildings is above that of the ground, as a share of
             the height; NaN where there is next to none of either.
+        tear: How much better the rows that go on worst go on elsewhere: 0 not at all, near 1 and
+            above they were torn apart.
+        softness: Share of the outlines that are soft; NaN where there are next to none.
+        shade: The largest share of the picture that is smooth, of one shade and neither black nor
+            white.
     """
 
     values: NDArray[np.float64]
@@ -85,6 +106,9 @@ class PictureStatistics(NamedTuple):
     detail: float
     discord: float
     rise: float
+    tear: float
+    softness: float
+    shade: float
 
     @property
     def shear(self) -> float:
@@ -134,6 +158,8 @@ class StatisticsOfPictures:
             _detail(seen.greys[1]),
             _discord(seen.opponents),
             _rise(seen.groups),
+            _tear(seen.greys[0]),
+            *_outlines(seen.greys[0], seen.greys[2]),
         )
 
     def glance(self, view: NetworkView) -> tuple[float, float]:
@@ -214,14 +240,15 @@ def _colours(name: str, box: Box, seen: _Seen) -> Named:
 def _rows_and_columns(seen: _Seen) -> Named:
     """How badly rows go on in the next row, and columns in the next column."""
     grey = seen.greys[0]
-    for name, image in (('row', grey[:, ::2]), ('column', _uint8(cv2.transpose(seen.greys[1])))):
-        breaks = _breaks(image)
+    every_other = cv2.extractChannel(grey.reshape(len(grey), -1, 2), 0)
+    for name, image in (('row', every_other), ('column', cv2.transpose(seen.greys[1]))):
+        breaks = _breaks(_uint8(image))
         for share in WORST_ROWS:
             yield f'{name}.break_{share:.0%}', math.log(breaks[int(share * len(breaks))] + 0.01)
     most, width = max(SHIFTS), grey.shape[1]
     rows = grey[:-1, most : width - most]
     straight, *shifted = (
-        _step(rows, grey[1:, most + shift : width - most + shift])[0] for shift in (0, *SHIFTS)
+        _difference(rows, grey[1:, most + shift : width - most + shift]) for shift in (0, *SHIFTS)
     )
     yield 'shear', math.log((straight + FLOOR) / (min(shifted) + FLOOR))
 
@@ -241,7 +268,7 @@ def _layout(grey: GreyImage) -> Named:
 def _places_of_groups(groups: LabelImage) -> Named:
     for band, rows in BANDS.items():
         part = groups[rows]
-        counts = np.bincount(part.reshape(-1), minlength=OTHER)
+        counts = _counts(part, OTHER)
         for group, name in enumerate(GROUP_NAMES):
             yield f'{band}.{name}', counts[group] / part.size
     ground = _uint8(cv2.compare(groups, GROUND, cv2.CMP_EQ))
@@ -259,7 +286,7 @@ def _places_of_groups(groups: LabelImage) -> Named:
 
 
 def _sureness(seen: _Seen) -> Named:
-    counts = np.bincount(seen.labels.reshape(-1), minlength=256)[:255]
+    counts = _counts(seen.labels)[:255]
     shares = counts[counts > 0] / max(1, counts.sum())
     yield 'classes', -float((shares * np.log(shares)).sum())
     for name, box in (*REGIONS.items(), ('far', FAR)):
@@ -321,12 +348,45 @@ def _rise(groups: LabelImage) -> float:
         cv2.compare(groups, SKY, cv2.CMP_EQ), cv2.compare(groups, STATIC, cv2.CMP_EQ)
     )
     low, high = (
-        cv2.reduce(mask, 1, cv2.REDUCE_SUM, dtype=cv2.CV_32S)[:, 0] for mask in (ground, above)
+        cv2.reduce(mask, 1, cv2.REDUCE_SUM, dtype=cv2.CV_32F)[:, 0] for mask in (ground, above)
     )
-    if min(low.sum(), high.sum()) < LEAST_OF_BOTH * 255 * groups.size:
+    much, as_much = float(low.sum()), float(high.sum())
+    if min(much, as_much) < LEAST_OF_BOTH * 255 * groups.size:
         return math.nan
-    rows = np.arange(len(groups)) / len(groups)
-    return float(rows @ low / low.sum() - rows @ high / high.sum())
+    return float((HALF_ROWS @ low) / much - (HALF_ROWS @ high) / as_much)
+
+
+def _tear(grey: GreyImage) -> float:
+    steps = cv2.absdiff(grey[TORN_APART:], grey[:-TORN_APART])
+    unlike = cv2.reduce(steps, 1, cv2.REDUCE_SUM, dtype=cv2.CV_32F)
+    # One of each part of the height: a crossing has many, in one place
+    parts = unlike[: TORN_ROWS * TORN_HIGH].reshape(TORN_ROWS, TORN_HIGH)
+    worst = parts.argmax(axis=1) + TORN_TOPS
+    rows = _float32(grey[np.concatenate((worst, worst + TORN_APART)), ::2])
+    straight, shifted = _alike(rows)
+    return float((shifted * (shifted - straight)).mean())
+
+
+def _outlines(grey: GreyImage, quarter: GreyImage) -> tuple[float, float]:
+    """What share of the outlines is soft, and what share of the picture has none in one shade."""
+    here = grey[:-1, :-1]
+    steps = cv2.max(cv2.absdiff(grey[:-1, 1:], here), cv2.absdiff(grey[1:, :-1], here))
+    # Within the 4x4 pixels that are one of the quarter
+    steepest = np.ascontiguousarray(cv2.dilate(steps, CELL)[2::4, 2::4])
+    outlines = soft = 0
+    for one, other in ((np.s_[:, 1:], np.s_[:, :-1]), (np.s_[1:], np.s_[:-1])):
+        coarse = cv2.absdiff(quarter[one], quarter[other])
+        fine = cv2.max(steepest[one], steepest[other])
+        is_outline = coarse > OUTLINE
+        outlines += np.count_nonzero(is_outline)
+        soft += np.count_nonzero(is_outline & (fine < cv2.convertScaleAbs(coarse, alpha=SOFT)))
+    is_smooth = cv2.compare(steepest, SMOOTH, cv2.CMP_LE)
+    shades = _counts(quarter, mask=is_smooth)[slice(*ENDS)]
+    below = shades.cumsum()
+    return (
+        soft / outlines if outlines >= LEAST_OUTLINES else math.nan,
+        float((below[SHADE:] - below[:-SHADE]).max()) / quarter.size,
+    )
 
 
 # Arithmetic
@@ -357,9 +417,13 @@ def _gradients(image: NDArray[np.generic]) -> tuple[float, float, float]:
 
 def _step(one: NDArray[np.generic], other: NDArray[np.generic]) -> tuple[float, float]:
     """Mean of the absolute differences, and their standard deviation; makes no image."""
-    mean = cv2.norm(one, other, cv2.NORM_L1) / one.size
+    mean = _difference(one, other)
     square = cv2.norm(one, other, cv2.NORM_L2SQR) / one.size
     return mean, math.sqrt(max(0.0, square - mean * mean))
+
+
+def _difference(one: NDArray[np.generic], other: NDArray[np.generic]) -> float:
+    return float(cv2.norm(one, other, cv2.NORM_L1)) / one.size
 
 
 def _energy_across(image: NDArray[np.generic]) -> float:
@@ -371,14 +435,36 @@ def _breaks(image: GreyImage) -> NDArray[np.float32]:
 
     Two rows without anything in them are alike.
     """
-    rows = image.astype(np.float32)
-    rows -= rows.mean(axis=1, keepdims=True)
+    rows = _float32(image)
+    rows -= cv2.reduce(rows, 1, cv2.REDUCE_AVG)
     steps = rows[1:] - rows[:-1]
     energy = np.einsum('ij,ij->i', rows, rows)
     broken = np.einsum('ij,ij->i', steps, steps)
     breaks = broken / (energy[1:] + energy[:-1] + 8.0 * image.shape[1])
     breaks.sort()
     return np.asarray(breaks, np.float32)
+
+
+def _alike(rows: FloatImage) -> tuple[FloatImage, FloatImage]:
+    """``(N/2,)`` how alike rows of the first half and the second are; the same when shifted best.
+
+    From -1 to 1, the same. Rows without anything in them are like none.
+    """
+    half, width = len(rows) // 2, rows.shape[1]
+    waves = cv2.dft(rows, flags=cv2.DFT_ROWS)
+    energy = np.einsum('ij,ij->i', rows, rows) - waves[:, 0] ** 2 / width + 4.0 * width
+    waves[:, 0] = 0.0  # their means
+    product = cv2.mulSpectrums(waves[:half], waves[half:], cv2.DFT_ROWS, conjB=True)
+    alike = cv2.dft(product, flags=cv2.DFT_ROWS | cv2.DFT_INVERSE | cv2.DFT_SCALE)
+    scale = 1.0 / np.sqrt(energy[:half] * energy[half:])
+    return _float32(alike[:, 0] * scale), _float32(alike.max(axis=1) * scale)
+
+
+def _counts(
+    image: NDArray[np.uint8], below: int = 256, mask: NDArray[np.uint8] | None = None
+) -> FloatImage:
+    """``(below,)`` how many pixels have each value."""
+    return _float32(cv2.calcHist([image], [0], mask, [below], [0, below])[:, 0])
 
 
 def _mean_and_deviation(image: NDArray[np.generic]) -> tuple[float, float]:

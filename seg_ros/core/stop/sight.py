@@ -109,13 +109,11 @@ class ZoneWatch:
         rows, columns = cells.shape[:2]
         points = np.zeros((rows * columns, 3))
         points[:, :2] = cells.reshape(-1, 2)
-        is_zone = np.isfinite(points).all(axis=1)
-        pixels = np.full((rows * columns, 2), np.nan)
-        pixels[is_zone] = camera.project(points[is_zone])[0]
-        at = pixels.reshape(rows, columns, 2)
-        is_zone = is_zone.reshape(rows, columns)
-        in_view, meanings = self._at(labels, at)
-        beyond_m = _row_distances(cells)
+        is_zone = np.isfinite(cells[..., 0])
+        with np.errstate(invalid='ignore'):
+            pixels, _ = camera.project(points)
+        in_view, meanings = self._at(labels, pixels.reshape(rows, columns, 2))
+        beyond_m = _row_distances(cells, is_zone)
         in_row = in_view.sum(axis=1) >= ROW_SHARE * np.maximum(is_zone.sum(axis=1), 1)
         blind_m = float(beyond_m[np.argmax(in_row)]) if in_row.any() else math.inf
         must_see = is_zone & (beyond_m >= self._config.max_blind_m)[:, None]
@@ -178,8 +176,9 @@ class ZoneWatch:
             in_view &= mask[rows, columns] == 0
         region = rows * GRID // height * GRID + columns * GRID // width
         points = np.bincount(region[in_view], minlength=GRID * GRID)
-        self.regions = tuple(np.flatnonzero(points > REGION_SHARE * points.sum()).tolist())
-        return in_view, self._meaning[labels[rows, columns]]
+        least = REGION_SHARE * np.count_nonzero(in_view)
+        self.regions = tuple(np.flatnonzero(points > least).tolist())
+        return in_view, self._meaning.take(labels.reshape(-1).take(rows * width + columns))
 
     def _mask_of(self, shape_hw: tuple[int, ...]) -> NDArray[np.uint8] | None:
         """``(H, W)`` 255 where the own vehicle is, None where it is not in the picture."""
@@ -194,13 +193,15 @@ class ZoneWatch:
         return self._vehicle_mask
 
 
-def _row_distances(cells: NDArray[np.float64]) -> NDArray[np.float64]:
+def _row_distances(cells: NDArray[np.float64], is_zone: NDArray[np.bool_]) -> NDArray[np.float64]:
     """``(R,)`` metres from the near edge of a zone to the nearest side of each of its rows."""
     # Of a polygon the ends of rows, and whole rows, may be NaN
-    is_zone = np.isfinite(cells[..., :1])
-    count = is_zone.sum(axis=1)
-    middles = np.where(is_zone, cells, 0.0).sum(axis=1)[count[:, 0] > 0] / count[count[:, 0] > 0]
-    step_m = float(np.hypot(*(middles[1] - middles[0]))) if len(middles) > 1 else 0.0
+    first = np.flatnonzero(is_zone.any(axis=1))[:2]
+    step_m = 0.0
+    if len(first) == 2:
+        inside = is_zone[first]
+        middles = cells[first].sum(axis=1, where=inside[..., None]) / inside.sum(axis=1)[:, None]
+        step_m = math.dist(*middles.tolist())
     return np.asarray(step_m * np.arange(len(cells)))
 
 
@@ -220,4 +221,4 @@ def _ground_shares(in_view: NDArray[np.bool_], meanings: NDArray[np.uint8]) -> t
 
 
 def _share(part: NDArray[np.bool_], whole: NDArray[np.bool_]) -> float:
-    return float(part.sum()) / max(1, int(whole.sum()))
+    return float(np.count_nonzero(part)) / max(1, int(np.count_nonzero(whole)))

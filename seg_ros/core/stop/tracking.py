@@ -8,6 +8,7 @@ tracks are one batch of small matrices.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -19,7 +20,7 @@ from seg_ros.core.stop.evidence import Evidence
 from seg_ros.core.stop.people import SeenPerson
 from seg_ros.core.units import NS_PER_S
 
-__all__ = ['LEAST_WALK_MPS', 'EgoStep', 'PeopleTracker', 'TrackedPerson', 'sure_velocities']
+__all__ = ['LEAST_WALK_MPS', 'EgoStep', 'PeopleTracker', 'TrackedPerson', 'sure_velocity']
 
 Float64Array = NDArray[np.float64]
 
@@ -54,7 +55,7 @@ LEAST_WALK_MPS = 0.3  # a quarter of a walk; slower is swaying, or what noise le
 # them in 7 of 100 either way, and LEAST_WALK_MPS takes most of these. Tuned on the synthetic
 # crossings (evaluate --task stop); see test_range_noise_far_away_makes_neither_speed_nor_people.
 VELOCITY_DOUBT = 1.5
-MEASURED = np.eye(2, 4)  # measurement matrix: the position is seen, the velocity is not
+SAME = np.eye(4)
 
 
 class EgoStep(NamedTuple):
@@ -162,7 +163,7 @@ class PeopleTracker:
         """
         dt_s = 0.0 if self._stamp_ns is None else (stamp_ns - self._stamp_ns) / NS_PER_S
         self._stamp_ns = stamp_ns
-        people = [person for person in people if np.isfinite(person.x_m + person.y_m)]
+        people = [person for person in people if math.isfinite(person.x_m + person.y_m)]
         if self._ids:
             self._predict(max(dt_s, 0.0), ego)
         places, noises = _measurements(people)
@@ -191,14 +192,18 @@ class PeopleTracker:
 
     def _predict(self, dt_s: float, ego: EgoStep | None) -> None:
         """Moves every state and covariance to the time and the base frame of now."""
-        step = np.eye(4)
+        step = SAME.copy()
         step[0, 2] = step[1, 3] = dt_s
         acceleration = ACCELERATION_MPS2 if ego is not None else UNKNOWN_EGO_MPS2
-        noise = np.zeros((4, 4))
-        for axis in (0, 1):
-            noise[axis, axis] = 0.25 * dt_s**4
-            noise[axis, axis + 2] = noise[axis + 2, axis] = 0.5 * dt_s**3
-            noise[axis + 2, axis + 2] = dt_s**2
+        place, both, velocity = 0.25 * dt_s**4, 0.5 * dt_s**3, dt_s**2
+        noise = np.array(
+            (
+                (place, 0.0, both, 0.0),
+                (0.0, place, 0.0, both),
+                (both, 0.0, velocity, 0.0),
+                (0.0, both, 0.0, velocity),
+            )
+        )
         noise *= acceleration**2 * NOISE_STEP_S / max(dt_s, LEAST_STEP_S)
         if ego is not None:
             cos, sin = np.cos(ego.yaw_rad), np.sin(ego.yaw_rad)
@@ -254,19 +259,21 @@ class PeopleTracker:
         )
         # A wide gate must not win against a narrow one, nor a newcomer against an old track
         cost = distance + np.log(determinant)
-        confirmed = np.array([evidence.is_enough for evidence in self._evidence])
-        cost += np.where(confirmed, 0.0, UNCONFIRMED_COST)[:, None]
+        more = [0.0 if evidence.is_enough else UNCONFIRMED_COST for evidence in self._evidence]
+        cost += np.array(more)[:, None]
         was = np.log([p.bbox[3] - p.bbox[1] for p in self._seen])
         looks = np.log([p.bbox[3] - p.bbox[1] for p in people])
-        alike = np.abs(was[:, None] - looks) < GATE_LOG_HEIGHT
+        may_be = np.abs(was[:, None] - looks) < GATE_LOG_HEIGHT
+        may_be &= fused_m > LEAST_FUSED * nearer_m
         # Who has left the picture comes back at its side
-        has_left = np.array([self._has_left(row) for row in range(len(self._ids))])
-        may_be = ~has_left[:, None] | np.array([person.at_side for person in people])
+        has_left = [self._has_left(row) for row in range(len(self._ids))]
+        if any(has_left):
+            at_side = np.array([person.at_side for person in people])
+            may_be &= ~np.array(has_left)[:, None] | at_side
         if among is not None:
             may_be &= np.isin(np.arange(len(self._ids)), list(among))[:, None]
-        may_be &= fused_m > LEAST_FUSED * nearer_m
-        rows, columns = np.nonzero((distance < GATE) & (across < GATE_ACROSS) & alike & may_be)
-        order = np.argsort(cost[rows, columns], kind='stable')
+        rows, columns = ((distance < GATE) & (across < GATE_ACROSS) & may_be).nonzero()
+        order = cost[rows, columns].argsort(kind='stable')
         pairs: list[tuple[int, int]] = []
         taken_rows: set[int] = set()
         taken_columns: set[int] = set()
@@ -321,15 +328,17 @@ class PeopleTracker:
         gain = covariances[:, :, :2] @ np.linalg.inv(innovation_covariances)
         innovations = places[columns] - states[:, :2]
         self._states[rows] = states + np.einsum('nij,nj->ni', gain, innovations)
-        kept = np.eye(4) - gain @ MEASURED
+        # The position is seen, the velocity is not
+        kept = np.repeat(SAME[None], len(rows), axis=0)
+        kept[:, :, :2] -= gain
         corrected = kept @ covariances
         self._covariances[rows] = 0.5 * (corrected + corrected.transpose(0, 2, 1))
 
     def _walks(self, row: int) -> bool:
         """Whether somebody surely does not stand."""
-        variances = self._covariances[row].diagonal()[2:]
-        sigmas = np.sqrt(np.maximum(variances, 0.0))
-        return bool(sure_velocities(self._states[row : row + 1, 2:], sigmas).any())
+        variances = self._covariances[row].diagonal()[2:].tolist()
+        sigmas = [math.sqrt(max(variance, 0.0)) for variance in variances]
+        return any(sure_velocity(*self._states[row, 2:].tolist(), *sigmas))
 
     def _has_left(self, row: int) -> bool:
         return self._leaves[row] and self._evidence[row].misses > 0
@@ -418,11 +427,11 @@ class PeopleTracker:
         return tuple(tracks)
 
 
-def sure_velocities(velocities: Float64Array, sigmas: Float64Array) -> Float64Array:
-    """``(N, 2)`` velocities, less what may be noise; 0 for who does not walk."""
-    sure = np.maximum(np.abs(velocities) - VELOCITY_DOUBT * sigmas, 0.0) * np.sign(velocities)
-    sure[np.hypot(sure[:, 0], sure[:, 1]) < LEAST_WALK_MPS] = 0.0
-    return np.asarray(sure)
+def sure_velocity(vx: float, vy: float, sigma_x: float, sigma_y: float) -> tuple[float, float]:
+    """A velocity, less what may be noise; 0 for who does not walk."""
+    sure_x = math.copysign(max(abs(vx) - VELOCITY_DOUBT * sigma_x, 0.0), vx)
+    sure_y = math.copysign(max(abs(vy) - VELOCITY_DOUBT * sigma_y, 0.0), vy)
+    return (sure_x, sure_y) if math.hypot(sure_x, sure_y) >= LEAST_WALK_MPS else (0.0, 0.0)
 
 
 def _measurements(people: Sequence[SeenPerson]) -> tuple[Float64Array, Float64Array]:

@@ -145,11 +145,11 @@ class CorridorZone:
         self.length_m = length_m
         self.reach_m = length_m + half_width_m
         self._centre = _thinned(np.asarray(centre, dtype=np.float64))
-        steps = np.diff(self._centre, axis=0)
+        steps = self._centre[1:] - self._centre[:-1]
         lengths = np.hypot(steps[:, 0], steps[:, 1])
         # A lane that is seen far beyond the end of the zone costs nothing
         first_m = float(self._centre[0] @ steps[0]) / max(float(lengths[0]), 1e-9)
-        count = int(np.searchsorted(np.cumsum(lengths), length_m + half_width_m - first_m)) + 1
+        count = int(np.cumsum(lengths).searchsorted(length_m + half_width_m - first_m)) + 1
         steps, lengths = steps[:count], lengths[:count]
         self._centre = self._centre[: count + 1]
         self._along = steps / np.maximum(lengths, 1e-9)[:, None]
@@ -157,9 +157,10 @@ class CorridorZone:
         # The first and the last piece go on for ever
         self._least, self._most = np.zeros(len(lengths)), lengths.copy()
         self._least[0], self._most[-1] = -np.inf, np.inf
-        before = np.concatenate([[0.0], np.cumsum(lengths)])
+        before = np.zeros(len(lengths))
+        np.cumsum(lengths[:-1], out=before[1:])
         # Distances count from the base origin, wherever the given middle starts
-        self._starts = before[:-1] + float(self._centre[0] @ self._along[0])
+        self._starts = before + float(self._centre[0] @ self._along[0])
 
     def contains(self, points: Float64Array) -> NDArray[np.bool_]:
         along, offset = self.locate(points)
@@ -170,13 +171,14 @@ class CorridorZone:
         """``(N,)`` metres along the way from the base origin, and to the left of its middle."""
         points = np.asarray(points, dtype=np.float64).reshape(-1, 2)
         forward_x, forward_y = self._along.T
-        x, y = (points[:, None] - self._centre[None, :-1]).transpose(2, 0, 1)
+        x = points[:, :1] - self._centre[:-1, 0]
+        y = points[:, 1:] - self._centre[:-1, 1]
         along = x * forward_x + y * forward_y
         left = y * forward_x - x * forward_y
         inside = np.minimum(np.maximum(along, self._least), self._most)
         beyond = along - inside
         squared = left * left + beyond * beyond
-        nearest = np.argmin(squared, axis=1)
+        nearest = squared.argmin(axis=1)
         rows = np.arange(len(points))
         side = np.where(left[rows, nearest] < 0.0, -1.0, 1.0)
         return (
@@ -186,10 +188,10 @@ class CorridorZone:
 
     def cells(self, from_m: float, columns: int) -> Float64Array:
         along = _middles(from_m, self.length_m, CELL_M)
-        piece = np.clip(np.searchsorted(self._starts, along, side='right') - 1, 0, None)
+        piece = np.maximum(self._starts.searchsorted(along, side='right') - 1, 0)
         forward = self._along[piece]
         middle = self._centre[piece] + (along - self._starts[piece])[:, None] * forward
-        left = np.column_stack([-forward[:, 1], forward[:, 0]])
+        left = forward[:, ::-1] * (-1.0, 1.0)
         offsets = _row_of(self.half_width_m, -self.half_width_m, columns)
         return np.asarray(middle[:, None] + offsets[None, :, None] * left[:, None])
 
@@ -337,13 +339,17 @@ def _row_of(first: float, last: float, columns: int) -> Float64Array:
 def _thinned(centre: Float64Array) -> Float64Array:
     """The points that are somewhere, at least ``ARC_STEP_M`` apart; fewer than two: ahead."""
     centre = centre.reshape(-1, 2)
-    centre = centre[np.isfinite(centre).all(axis=1)]
-    if len(centre) > 1:
-        steps = np.diff(centre, axis=0)
-        along = np.concatenate([[0.0], np.cumsum(np.hypot(steps[:, 0], steps[:, 1]))])
+    is_known = np.isfinite(centre)
+    if not is_known.all():
+        centre = centre[is_known.all(axis=1)]
+    if len(centre):
+        steps = centre[1:] - centre[:-1]
+        along = np.zeros(len(centre))
+        np.cumsum(np.hypot(steps[:, 0], steps[:, 1]), out=along[1:])
         # One point for each step of the way that is begun, and the last one
         begun = np.floor(along / ARC_STEP_M + 1e-6)
-        kept = np.concatenate([[True], np.diff(begun) > 0])
+        kept = np.ones(len(centre), np.bool_)
+        np.greater(begun[1:], begun[:-1], out=kept[1:])
         kept[-1] |= along[-1] > along[kept][-1] + 1e-6
         centre = centre[kept]
     return centre if len(centre) > 1 else np.array([[0.0, 0.0], [1.0, 0.0]])

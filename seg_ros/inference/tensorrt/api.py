@@ -168,15 +168,22 @@ class TensorrtApi:
         return [f'sm_{name[2:]}' for name in names if name[:2] == 'SM' and name[2:].isdigit()]
 
     def set_targets(self, config: Any, targets: Sequence[str]) -> None:
-        """Says what the plan is for; full TensorRT knows only the GPU it builds on."""
+        """Says what the plan is for; full TensorRT knows only the GPU it builds on.
+
+        Raises:
+            ConfigurationError: It refuses one.
+        """
         if self.flavour == FULL:
             return
-        capability = self.module.ComputeCapability
-        config.num_compute_capabilities = max(1, len(targets))
-        if not targets:
-            config.set_compute_capability(capability.CURRENT, 0)
-        for index, target in enumerate(targets):
-            config.set_compute_capability(getattr(capability, f'SM{target[3:]}'), index)
+        names = [f'SM{target[3:]}' for target in targets] or ['CURRENT']
+        config.num_compute_capabilities = len(names)
+        for index, name in enumerate(names):
+            if not config.set_compute_capability(
+                getattr(self.module.ComputeCapability, name), index
+            ):
+                raise ConfigurationError(
+                    f'{self.title} refuses to build for {name} ({", ".join(names)}): {self.why()}.'
+                )
 
     def set_timing_cache(self, config: Any, data: bytes) -> None:
         """Gives a build what earlier builds measured; what is foreign or damaged is left out."""
@@ -244,7 +251,8 @@ class TensorrtApi:
         cache = config.create_runtime_cache()
         if kernels:
             cache.deserialize(kernels)  # those of another GPU are left out by the library
-        config.set_runtime_cache(cache)
+        if not config.set_runtime_cache(cache):
+            cache = None  # then they are compiled at every start
         return engine.create_execution_context(config), cache
 
     def describe_layers(self, engine: Any) -> list[str]:
@@ -264,7 +272,9 @@ class TensorrtApi:
                 base.__init__(self)
 
             def log(self, severity: Any, text: str) -> None:
-                if severity in serious:  # first: a build says thousands of other lines
+                # First: a build says thousands of other lines, and each comes here. TensorRT
+                # filters for its own logger alone, which prints and cannot be asked.
+                if severity in serious:
                     api.log.append(Problem(severity in errors, text))
                     del api.log[:-LOG_LINES]
                 elif text.startswith(('Engine Layer Information', 'Layer(')):

@@ -282,6 +282,23 @@ def _fence_picture(kind: str) -> Pyramid:
         grey[::8] *= 0.82
         grey[:4] *= 1.15
         picture[..., :3] = grey[..., None] * np.array([166.0, 156.0, 142.0])
+    elif kind == 'guard_rail':
+        picture[..., 3] = 0.0
+        picture[..., :3] = np.array([140.0, 144.0, 148.0])
+        post = round(2.0 * FENCE_PX_PER_M)
+        for column in range(4):  # posts are darker than the rail in front of them
+            picture[:, column::post, :3] = 96.0
+            picture[:, column::post, 3] = 255.0
+        top, low = round(0.05 * height), round(0.5 * height)
+        waves = np.sin(np.linspace(0.0, 4.0 * math.pi, low - top))  # the W of its section
+        rail = (1.0 + 0.3 * waves)[:, None] * (1.0 + 0.04 * fine[top:low])
+        picture[top:low, :, :3] = rail[..., None] * np.array([158.0, 162.0, 166.0])
+        picture[top:low, :, 3] = 255.0
+    elif kind == 'concrete':
+        grey = 1.0 + 0.05 * fine + 0.08 * noise(shape, (6, width // 16), generator)
+        grey *= np.where(np.arange(height) < 0.6 * height, 1.0, 1.12)[:, None]  # its foot slopes
+        grey[:, :: round(4.0 * FENCE_PX_PER_M)] *= 0.6  # joints
+        picture[..., :3] = grey[..., None] * np.array([172.0, 170.0, 164.0])
     else:
         clumps = noise(shape, (height // 7, width // 7), generator)
         grey = 0.85 + 0.2 * fine + 0.16 * clumps

@@ -11,6 +11,7 @@ from seg_ros.commands.bench.figures import (
     FIGURES,
     Figure,
     Play,
+    auto_over_best,
     figures_of,
     labels_per_s,
     overlap_figures,
@@ -115,10 +116,38 @@ def test_a_page_that_shows_fewer_pictures_than_it_should_does_not_look_cheaper_f
     assert fewer['view_of_a_core'] == pytest.approx(0.1)
 
 
+def test_two_batches_on_a_cpu_are_told_with_what_they_cost_in_age() -> None:
+    def turn(rate_hz: float, age_ms: float) -> dict[str, Any]:
+        return {'rate_hz': rate_hz, 'stages_ms': {'received_to_published': age_ms}}
+
+    row = {'1': turn(20.0, 50.0), '2': turn(21.0, 100.0)}
+    assert overlap_figures(raw(cpu_overlap={'rounds': [row]})) == {
+        'cpu_overlapped_rate_ratio': pytest.approx(1.05),
+        'cpu_overlapped_age_ratio': pytest.approx(2.0),
+    }
+
+
+def test_auto_is_held_against_the_best_candidate_in_the_same_round() -> None:
+    """The machine is twice as slow in the second round, where the slowest did not run again."""
+    rounds = [
+        {
+            'auto': play(60 // slow, 20.0, every=2),
+            'slow': play(60 // slow, 20.0, every=4),
+            'fast': play(60 // slow, 20.0, every=1),
+        }
+        for slow in (1, 2)
+    ]
+    rounds[0]['lucky'] = play(90, 20.0)
+    samples = raw(choice={'rounds': rounds})
+    assert auto_over_best(samples) == ('fast', pytest.approx(0.5, rel=0.02))
+    assert figures_of(samples)['auto_over_best'] == pytest.approx(0.5, rel=0.02)
+
+
 def test_what_was_not_measured_is_none_and_the_table_says_why() -> None:
     values = figures_of(raw())
     assert values == dict.fromkeys(FIGURES)
-    table = table_of(values, 'cv_bridge is missing', 'no gcc')
+    table = table_of(values, 'cv_bridge is missing', 'no gcc', 'set by hand')
+    assert table.count('set by hand') == 1
     assert table.count('no gcc') == 1
     assert table.count('not measured') == len(FIGURES)
     assert table.count('cv_bridge is missing') == 2
@@ -130,7 +159,8 @@ def test_the_table_puts_the_bar_and_the_verdict_beside_each_figure() -> None:
     assert 'at most 1.35' in table[0]
     assert ' ok ' in table[0]
     throughput = next(line for line in table if 'throughput' in line)
-    assert 'at least 1.5' in throughput
+    assert 'at least 1.4' in throughput
+    assert any('p95' in line and 'at most 0.5' in line for line in table)
     assert 'MISSED' in throughput
 
 

@@ -214,6 +214,8 @@ def test_no_child_is_left_behind(
     ('words', 'refusal'),
     [
         (('--video', '/nowhere.mp4'), '--video /nowhere.mp4: there is no such file'),
+        (('--camera', '/dev/null'), 'there is no such file'),
+        (('--camera', __file__), 'was to be read as a calibration'),
         (('--seconds', '0'), '--seconds 0: give more than 0'),
         (
             ('--params', '/nowhere.yaml'),

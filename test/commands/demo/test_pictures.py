@@ -13,7 +13,7 @@ from seg_ros.commands.demo.recording import DemoRecording
 from seg_ros.core.navigation.config import NavigationConfig
 from seg_ros.core.navigation.navigator import NAVIGATION, Navigator
 from seg_ros.decisions import FrameDecisions
-from seg_ros.messages.outputs import NAVIGATION_OUTPUTS
+from seg_ros.messages.outputs import navigation_outputs
 from seg_ros.messages.plain import serialised
 from test import people_scene as scene
 from test.recordings.pictures import TYPES
@@ -31,7 +31,7 @@ def bag(tmp_path: Path) -> Path:
     )
     found = navigator.update(scene.frame_with((8.0, 1.0)), None, NAVIGATION)
     with Writer(tmp_path / 'bag', version=9, storage_plugin=StoragePlugin.MCAP) as writer:
-        for row in NAVIGATION_OUTPUTS[:3]:
+        for row in navigation_outputs()[:3]:
             topic = f'/segmentation/{row.topic}'
             connection = writer.add_connection(topic, row.type_name, typestore=TYPES)
             for stamp_ns in (STAMP_NS, 2 * STAMP_NS):

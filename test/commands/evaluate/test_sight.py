@@ -114,3 +114,5 @@ def test_without_a_data_set_nothing_is_measured_and_that_is_said(
 ) -> None:
     assert main(['evaluate', '--task', 'sight']) == 0
     assert 'Nothing was measured' in capsys.readouterr().err
+    assert main(['evaluate', '--task', 'sight', '--dataset', '/nowhere']) == 1
+    assert 'Nothing was measured' in capsys.readouterr().err

@@ -206,11 +206,13 @@ def test_a_process_that_is_killed_ends_the_evaluation_with_an_error() -> None:
     killer.join()
 
 
-def test_no_drive_at_a_time_is_refused() -> None:
+@pytest.mark.parametrize('jobs', ['0', '100000'])
+def test_no_drive_at_a_time_is_refused_and_so_are_more_than_the_machine_bears(jobs: str) -> None:
+    """A hundred thousand processes were begun."""
     parser = argparse.ArgumentParser()
     evaluate_stop.add_arguments(parser)
-    with pytest.raises(ConfigurationError, match='--jobs is 0'):
-        evaluate_stop.main(parser.parse_args(['--jobs', '0']))
+    with pytest.raises(ConfigurationError, match=f'--jobs {jobs}: give 1 to'):
+        evaluate_stop.main(parser.parse_args(['--jobs', jobs]))
 
 
 def test_an_engine_that_is_not_there_is_named() -> None:

@@ -18,7 +18,13 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from seg_ros.core.errors import FrameError
-from seg_ros.core.image.announced import MAX_PIXELS, MOST_SCANS, announced, is_turned
+from seg_ros.core.image.announced import (
+    MAX_PIXELS,
+    MOST_SCANS,
+    announced,
+    has_more_pictures,
+    is_turned,
+)
 from seg_ros.core.image.decoding import decode_compressed, decode_file, decode_image, decode_raw
 
 SIZES = ((200, 120), (1, 1), (17, 333))
@@ -128,6 +134,44 @@ def test_a_chunk_of_a_png_that_is_longer_than_the_file_is_refused_before_room_is
         with pytest.raises(FrameError, match='its end is missing'):
             decode_compressed(bomb, 'png')
         assert time.process_time() - began_s < QUICK_S
+
+
+ZEROS = zlib.compress(bytes(7 * MEGA), 9)
+
+
+@pytest.mark.parametrize('head', [b'zTXt k\0\0', b'iTXt k\0\1\0\0\0', b'iCCP k\0\0'])
+def test_words_in_a_png_that_unpack_to_gigabytes_are_passed_over(head: bytes) -> None:
+    """1500 of them in 10 MB cost a minute; the pixels are read as without them."""
+    png = file_of('png', (24, 16))
+    words = chunk(head[:4], head[5:] + ZEROS) * 1500
+    for at in (33, png.find(b'IEND') - 4):
+        began_s = time.process_time()
+        found = decode_compressed(png[:at] + words + png[at:], 'png').rgb()
+        assert time.process_time() - began_s < QUICK_S
+        assert np.array_equal(found, decode_compressed(png, 'png').rgb())
+
+
+def test_a_png_whose_data_goes_on_for_gigabytes_behind_its_pixels_is_refused_at_once() -> None:
+    head = chunk(b'IHDR', struct.pack('>IIBBBBB', 64, 64, 8, 2, 0, 0, 0))
+    packer = zlib.compressobj(9)
+    data = b''.join(packer.compress(bytes(MEGA)) for _ in range(1024)) + packer.flush()
+    bomb = b'\x89PNG\r\n\x1a\n' + head + chunk(b'IDAT', data) + chunk(b'IEND', b'')
+    began_s = time.process_time()
+    with pytest.raises(FrameError, match='which its pixels cannot') as refused:
+        decode_compressed(bomb, 'png')
+    assert refused.value.kind == 'size_too_large'
+    assert time.process_time() - began_s < QUICK_S / 4
+
+
+@pytest.mark.parametrize('mode', ['L', 'RGB', 'RGBA', 'I;16'])
+def test_a_png_of_noise_is_not_taken_for_a_bomb(mode: str) -> None:
+    random = np.random.default_rng(0)
+    depth, channels = (np.uint16, 1) if mode == 'I;16' else (np.uint8, len(mode))
+    shape = (700, 900, channels)[: 2 if channels == 1 else 3]
+    noise = random.integers(0, np.iinfo(depth).max, shape, depth)
+    png = cv2.imencode('.png', noise)[1].tobytes()
+    assert len(png) > 1 << 19
+    assert decode_file(png).width == 900
 
 
 def test_a_jpeg_of_endless_scans_is_refused_at_once() -> None:
@@ -267,3 +311,24 @@ def test_the_default_is_8k() -> None:
     assert MAX_PIXELS == 7680 * 4320
     whole = decode_raw(bytes(3), width=1, height=1, step=3, encoding='rgb8', is_bigendian=False)
     assert whole.width == 1
+
+
+def pictures(kind: str, count: int) -> bytes:
+    frames = [Image.fromarray(np.full((8, 8, 3), 80 * index, np.uint8)) for index in range(count)]
+    file = io.BytesIO()
+    frames[0].save(file, FORMATS[kind][0], save_all=True, append_images=frames[1:])
+    return file.getvalue()
+
+
+@pytest.mark.parametrize('kind', ['gif', 'png', 'webp', 'tiff', 'avif'])
+def test_an_animation_holds_more_pictures_than_the_one_that_is_read(kind: str) -> None:
+    moving = pictures(kind, 3)
+    assert has_more_pictures(moving)
+    assert not has_more_pictures(pictures(kind, 1))
+    for end in range(0, len(moving), 7):
+        has_more_pictures(moving[:end])  # a file that ends before is none of several
+
+
+@pytest.mark.parametrize('kind', ['jpeg', 'bmp', 'pnm'])
+def test_other_files_hold_one_picture(kind: str) -> None:
+    assert not has_more_pictures(file_of(kind))

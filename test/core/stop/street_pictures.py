@@ -19,6 +19,8 @@ def street(seed: int = 0) -> Picture:
     random = np.random.default_rng(seed)
     picture = np.full((*SIZE_WH[::-1], 3), 95, np.uint8)
     picture[:180] = 150
+    # The road is darker the farther it is: no ground is of one shade
+    picture[180:] = np.linspace(91.0, 101.0, 180)[:, None, None]
     for _ in range(120):
         x, y = random.integers(0, 600), random.integers(0, 160)
         end = (int(x + random.integers(5, 60)), int(y + random.integers(5, 60)))

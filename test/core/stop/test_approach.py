@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from seg_ros.core.stop.approach import HORIZON_S, keeps_to_the_pavement, times_to_zone_s
 from seg_ros.core.stop.people import SeenPerson
 from seg_ros.core.stop.tracking import TrackedPerson
-from seg_ros.core.stop.zones import CorridorZone
+from seg_ros.core.stop.zones import CorridorZone, PolygonZone
 
 ZONE = CorridorZone([(0.0, 0.0), (40.0, 0.0)], half_width_m=1.5, length_m=15.0)
 
@@ -121,3 +121,141 @@ def test_a_time_is_within_the_horizon_or_infinite(
     assert 0.0 <= time_s <= HORIZON_S or time_s == math.inf
     if ZONE.contains(np.array([[x, y]]))[0]:
         assert time_s == 0.0
+
+
+@pytest.mark.parametrize(('y', 'time_s'), [(6.0, 3.0), (6.2, math.inf)])
+def test_who_arrives_within_three_seconds_is_told_and_nobody_later(
+    y: float, time_s: float
+) -> None:
+    """At 1.5 m/s, after what may be noise is taken off."""
+    assert times_to_zone_s([person(10.0, y, vy=-1.575)], ZONE) == [time_s]
+
+
+def test_a_range_is_doubted_by_2_m_at_most_which_is_less_than_the_margin() -> None:
+    times_s = times_to_zone_s(
+        [person(16.95, 0.0, sigma_along_m=9.0), person(17.05, 0.0, sigma_along_m=9.0)], ZONE
+    )
+    assert times_s == [0.0, math.inf]
+
+
+def test_the_doubt_of_the_newest_frame_counts_in_part_however_often_somebody_was_seen() -> None:
+    def at(x: float) -> TrackedPerson:
+        often = person(x, 0.0, sigma_along_m=0.1)
+        return replace(often, seen=replace(often.seen, sigma_along_m=1.0))
+
+    assert times_to_zone_s([at(15.55), at(15.65)], ZONE) == [0.0, math.inf]
+
+
+@pytest.mark.parametrize(('x', 'time_s'), [(17.6, 0.0), (17.7, math.inf)])
+def test_lost_legs_bring_nobody_nearer_than_by_a_seventh_of_the_distance(
+    x: float, time_s: float
+) -> None:
+    doubtful = person(x, 0.0)
+    doubtful = replace(doubtful, seen=replace(doubtful.seen, nearer_m=12.0))
+    assert times_to_zone_s([doubtful], ZONE) == [time_s]
+
+
+def test_somebody_behind_is_doubted_towards_the_vehicle_and_beside_it_not_at_all() -> None:
+    behind = CorridorZone([(-40.0, 0.0), (0.0, 0.0)], half_width_m=1.5, length_m=0.0)
+    assert not behind.contains(np.array([[-1.0, 0.0]]))[0]
+    around = PolygonZone((-3.0, -2.0, 3.0, -2.0, 3.0, 2.0, -3.0, 2.0))
+    places = [person(-4.5, 0.0, sigma_along_m=2.0), person(-5.5, 0.0, sigma_along_m=2.0)]
+    assert times_to_zone_s(places, around) == [0.0, math.inf]
+    beside = [person(0.0, 2.1, sigma_along_m=2.0), person(0.0, -2.1, sigma_along_m=2.0)]
+    assert times_to_zone_s(beside, around) == [math.inf, math.inf]
+
+
+def test_a_doubtful_range_brings_somebody_half_as_near_at_most() -> None:
+    near = PolygonZone((0.0, -1.0, 1.0, -1.0, 1.0, 1.0, 0.0, 1.0))
+    people = [person(x, 0.0, sigma_along_m=9.0) for x in (1.9, 2.1)]
+    assert times_to_zone_s(people, near) == [0.0, math.inf]
+
+
+@pytest.mark.parametrize(('x', 'counts'), [(2.5, False), (2.7, True)])
+def test_who_walks_in_a_metre_behind_the_bumper_may_as_well_walk_in_front_of_it(
+    x: float, counts: bool
+) -> None:
+    (time_s,) = times_to_zone_s([person(x, -2.5, vy=1.5)], ZONE, 3.6)
+    assert math.isfinite(time_s) is counts
+
+
+def test_who_has_left_the_picture_walks_on_as_surely_as_when_it_was_seen() -> None:
+    doubtful = person(10.0, 3.0, vy=-1.5, sigma_v=1.0)
+    assert times_to_zone_s([doubtful], ZONE) == [math.inf]
+    gone = replace(doubtful, has_left=True, is_coasting=True)
+    assert times_to_zone_s([gone], ZONE) == [pytest.approx(1.0, abs=0.16)]
+
+
+def cut(sigma_m: float, feet_age_s: float, *, frame_m: float = 1.0) -> TrackedPerson:
+    """Followed to (5, 2), its feet cut somewhere on the way from (4, 0) to (6, 4)."""
+    someone = person(5.0, 2.0, sigma_along_m=sigma_m)
+    seen = replace(
+        someone.seen, feet='truncated', cut_way=(4.0, 0.0, 6.0, 4.0), sigma_along_m=frame_m
+    )
+    return replace(someone, seen=seen, feet_age_s=feet_age_s)
+
+
+# Of that way the zone has what is nearer than y = 1.5, 0.56 m from where it was followed to; the
+# places that are looked at are 0.28 m apart
+@pytest.mark.parametrize(('sigma_m', 'time_s'), [(0.19, 0.0), (0.18, math.inf)])
+def test_cut_feet_are_looked_for_on_their_way_within_three_sigma_of_where_they_should_be(
+    sigma_m: float, time_s: float
+) -> None:
+    assert times_to_zone_s([cut(sigma_m, 0.0)], ZONE) == [time_s]
+
+
+@pytest.mark.parametrize(('feet_age_s', 'time_s'), [(2.9, math.inf), (3.1, 0.0), (math.inf, 0.0)])
+def test_for_three_seconds_the_place_at_which_the_feet_were_seen_counts(
+    feet_age_s: float, time_s: float
+) -> None:
+    assert times_to_zone_s([cut(0.1, feet_age_s)], ZONE) == [time_s]
+    surely = [cut(0.1, feet_age_s, frame_m=0.2), cut(0.5, feet_age_s, frame_m=0.2)]
+    assert times_to_zone_s(surely, ZONE) == [math.inf, 0.0]
+
+
+def test_of_who_is_out_of_sight_nobody_looks_for_cut_feet() -> None:
+    lost = replace(cut(0.5, math.inf), is_coasting=True)
+    assert times_to_zone_s([lost], ZONE) == [math.inf]
+
+
+@pytest.mark.parametrize(
+    ('y', 'keeps'), [(0.89, False), (0.91, True), (-0.89, False), (-0.91, True)]
+)
+def test_the_middle_of_the_way_is_as_wide_as_a_car_in_a_corridor_of_3_m(
+    y: float, keeps: bool
+) -> None:
+    assert keeps_to_the_pavement(person(10.0, y, on_pavement=True), ZONE) is keeps
+
+
+@pytest.mark.parametrize(
+    ('vy', 'keeps'), [(-0.3, True), (-0.39, False), (-1.4, False), (0.5, True)]
+)
+def test_who_comes_nearer_than_swaying_explains_does_not_keep_to_the_pavement(
+    vy: float, keeps: bool
+) -> None:
+    """The doubt that is taken off is 0.075 m/s; -1.4 m/s has crossed the way after 1.5 s."""
+    assert keeps_to_the_pavement(person(10.0, 1.0, vy, on_pavement=True), ZONE) is keeps
+
+
+def test_nobody_who_is_out_of_sight_keeps_to_the_pavement() -> None:
+    lost = replace(person(10.0, 1.2, on_pavement=True), is_coasting=True)
+    assert not keeps_to_the_pavement(lost, ZONE)
+
+
+def test_times_are_of_their_people_in_their_order() -> None:
+    people = [
+        person(10.0, 3.0), person(10.0, 3.0, vy=-1.575), person(10.0, 0.0), person(10.0, -9.0),
+    ]  # fmt: skip
+    times_s = times_to_zone_s(people, ZONE)
+    assert times_s == [math.inf, pytest.approx(1.0, abs=0.16), 0.0, math.inf]
+    assert times_to_zone_s(people[::-1], ZONE) == times_s[::-1]
+
+
+def test_who_walks_is_doubted_as_who_stands_is() -> None:
+    """Beyond the end of the zone: 2 m nearer it walks into it."""
+    doubtful = person(16.5, 3.0, vy=-1.575, sigma_along_m=2.0)
+    assert times_to_zone_s([doubtful], ZONE) == [pytest.approx(1.0, abs=0.16)]
+    sure = person(16.5, 3.0, vy=-1.575)
+    assert times_to_zone_s([sure], ZONE) == [math.inf]
+    legless = replace(sure, seen=replace(sure.seen, nearer_m=2.5))
+    assert times_to_zone_s([legless], ZONE) == [pytest.approx(0.9, abs=0.25)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -64,6 +65,11 @@ class View:
             corners = (round(left), round(top)), (round(right), round(bottom))
             cv2.rectangle(labels, *corners, PERSON, -1)
         return labels
+
+
+@lru_cache
+def ground_of(name: str, size_wh: tuple[int, int] = SIZE_WH) -> GroundScale:
+    return View(name, size_wh).ground
 
 
 def is_cut(labels: NDArray[np.uint8]) -> bool:
@@ -150,9 +156,9 @@ def test_below_the_picture_the_ground_is_where_a_taller_picture_sees_it(
     name: str, u: float, row: int
 ) -> None:
     width, height = SIZE_WH
-    truth = View(name, (width, 2 * height)).ground.at(u, row)
+    truth = ground_of(name, (width, 2 * height)).at(u, row)
     assert truth is not None
-    found = View(name).ground.below(u, 1.0 / truth.across_m)
+    found = ground_of(name).below(u, 1.0 / truth.across_m)
     assert found is not None
     assert (found.x_m, found.y_m) == pytest.approx((truth.x_m, truth.y_m), abs=0.02)
     assert found.along_m == pytest.approx(truth.along_m, rel=0.1)

@@ -196,3 +196,53 @@ def test_the_delay_that_is_to_be_expected_is_told() -> None:
         for index in range(1, 12):
             decision = stop.update(EMPTY, round(index * 1e9 / rate_hz), ground=ground())
         assert decision.delay_s == pytest.approx(bar_s, abs=0.01)
+
+
+def test_out_of_sight_evidence_fades_to_a_third_in_a_second() -> None:
+    evidence = Evidence()
+    evidence.seen(0.05, 100)
+    evidence.missed(1.0)
+    assert evidence.frames == pytest.approx(1.0 / np.e)
+    assert (evidence.sightings, evidence.misses, evidence.is_over) == (1, 1, False)
+    evidence.missed(0.0)
+    assert (evidence.misses, evidence.is_over) == (2, True)
+    evidence.seen(0.05, 100)
+    assert (evidence.sightings, evidence.misses, evidence.is_over) == (2, 0, False)
+    assert evidence.frames == pytest.approx(1.0 + 1.0 / np.e)
+
+
+@pytest.mark.parametrize(
+    ('step_s', 'frames'), [(0.01, 1.0), (0.05, 1.0), (0.075, 1.5), (0.1, 2.0), (5.0, 2.0)]
+)
+def test_a_sighting_counts_for_its_frames_of_50_ms_one_to_two(
+    step_s: float, frames: float
+) -> None:
+    evidence = Evidence()
+    evidence.seen(9.0, 100)  # the first is one frame, whenever it was that one came before
+    assert evidence.frames == 1.0
+    evidence.seen(step_s, 100)
+    assert evidence.frames == pytest.approx(1.0 + frames)
+
+
+def test_half_a_frame_may_be_lacking_and_evidence_against_somebody_ends_at_nothing() -> None:
+    evidence = Evidence()
+    evidence.seen(0.05, 3)
+    evidence.seen(0.05, 3, 0.99)
+    evidence.seen(0.05, 3, 0.5)
+    assert not evidence.is_enough
+    evidence.seen(0.05, 3, 0.01)
+    assert evidence.is_enough
+    evidence.seen(0.05, 3, -9.0)
+    assert evidence.frames == 0.0
+    assert evidence.is_enough  # it is believed, and stays so
+
+
+@pytest.mark.parametrize(
+    ('step_s', 'confirm_frames', 'frames'),
+    [(0.05, 1, 1), (0.05, 2, 2), (0.05, 3, 3), (0.1, 3, 2), (0.1, 4, 3), (1.0, 9, 5)],
+)
+def test_how_many_frames_it_takes_is_told_before(
+    step_s: float, confirm_frames: int, frames: int
+) -> None:
+    assert frames_to_believe(step_s, confirm_frames) == frames
+    assert frames_until_believed([True] * 20, step_s, confirm_frames) == frames

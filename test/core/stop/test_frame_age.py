@@ -75,3 +75,35 @@ def test_before_its_first_frame_nothing_ages() -> None:
     age = FrameAge()
     age.look(0, None)
     assert age.ns == 0
+
+
+def test_a_frame_that_comes_late_is_as_old_as_it_is_and_one_from_the_future_new() -> None:
+    age = FrameAge()
+    age.begin(START_NS, START_NS + 300 * MS)
+    assert age.ns == 300 * MS
+    age.begin(START_NS + 400 * MS, START_NS + 350 * MS)
+    assert age.ns == 0
+    age.look(START_NS + 360 * MS, None)
+    assert age.ns == 10 * MS
+
+
+def test_the_steady_clock_counts_from_the_first_look_after_a_frame_on() -> None:
+    age = FrameAge()
+    age.look(START_NS, 5)
+    age.begin(START_NS, START_NS)
+    age.look(START_NS, 5 + 900 * MS)  # nobody knows when, between both, the frame came
+    assert age.ns == 0
+    age.look(START_NS, 5 + 1000 * MS)
+    assert age.ns == 100 * MS
+    age.look(START_NS + 30 * MS, 5 + 1010 * MS)  # whichever clock went further
+    assert age.ns == 130 * MS
+    age.look(START_NS + 40 * MS, None)
+    age.look(START_NS + 40 * MS, 5 + 9000 * MS)
+    assert age.ns == 140 * MS
+
+
+def test_frames_are_stale_after_the_timeout_and_not_at_it() -> None:
+    stop = clear_stop()
+    assert not stop.check(START_NS + 500 * MS).stop
+    decision = stop.check(START_NS + 501 * MS)
+    assert (decision.kind, decision.reason) == ('stale', 'the newest frame is 0.50 s old')

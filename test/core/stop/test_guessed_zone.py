@@ -14,7 +14,7 @@ from seg_ros.core.geometry.camera import Camera, Mount
 from seg_ros.core.geometry.intrinsics import CameraIntrinsics
 from seg_ros.core.labels import LabelClass, LabelMap
 from seg_ros.core.stop.config import StopConfig
-from seg_ros.core.stop.guessed_zone import LEAST_LOOKS, GuessedZone, _lane_of
+from seg_ros.core.stop.guessed_zone import LEAST_LOOKS, GuessedZone, _lane_of, _lines_of
 from seg_ros.core.stop.pedestrian_stop import PedestrianStop
 from seg_ros.core.stop.zones import ImageZone, Motion
 from test.people_scene import LABEL_MAP, MS, PERSON, ROAD, SIZE_WH, SKY
@@ -130,3 +130,126 @@ def test_the_lane_is_between_the_lines_that_are_nearest_in_the_lowest_row() -> N
     lines = np.array([[100.0 - 40.0 * slope, slope, 100.0] for slope in slopes])
     found = _lane_of(lines, (200, 100))
     assert found == pytest.approx((100.0, 40.0, slopes[1], slopes[2]))
+
+
+def lines_to(
+    columns: tuple[float, ...], meet: tuple[float, float] = (100.0, 40.0)
+) -> NDArray[np.float64]:
+    """Lines that meet there, at these columns in the lowest row of 100."""
+    u, v = meet
+    slopes = [(column - u) / (99.0 - v) for column in columns]
+    return np.array([[u - v * slope, slope, 100.0] for slope in slopes])
+
+
+def test_the_lane_of_a_vehicle_beside_the_horizon_is_where_the_middle_of_the_picture_is() -> None:
+    """They meet at a quarter of the width; the vehicle drives at column 100 of the lowest row."""
+    found = _lane_of(lines_to((40.0, 90.0, 160.0, 199.0), (60.0, 40.0)), (200, 100))
+    assert found == pytest.approx((60.0, 40.0, 30.0 / 59.0, 100.0 / 59.0))
+
+
+@pytest.mark.parametrize(
+    ('meet', 'is_horizon'),
+    [
+        ((100.0, 20.1), True), ((100.0, 19.0), False), ((100.0, 69.9), True),
+        ((100.0, 71.0), False), ((50.0, 40.0), True), ((49.0, 40.0), False),
+        ((150.0, 40.0), True), ((151.0, 40.0), False),
+    ],
+)  # fmt: skip
+def test_a_camera_that_looks_ahead_has_its_horizon_around_the_middle(
+    meet: tuple[float, float], is_horizon: bool
+) -> None:
+    found = _lane_of(lines_to((40.0, 160.0), meet), (200, 100))
+    assert (found is not None) is is_horizon
+
+
+@pytest.mark.parametrize(
+    ('columns', 'is_lane'),
+    [
+        # Lines of 0.4 columns a row apart; a lane of 0.8 to 8 heights of the lens
+        ((88.0, 111.5), False), ((76.0, 124.0), True), ((76.5, 123.4), False),
+        ((-135.0, 336.0), True), ((-137.0, 337.0), False),
+        ((40.0, 60.0), False), ((140.0, 190.0), False), ((99.0, 180.0), True),
+    ],
+)  # fmt: skip
+def test_a_lane_has_a_line_on_each_side_and_the_width_of_one(
+    columns: tuple[float, float], is_lane: bool
+) -> None:
+    assert (_lane_of(lines_to(columns), (200, 100)) is not None) is is_lane
+
+
+def test_no_line_and_one_line_are_no_lane() -> None:
+    assert _lane_of(np.zeros((0, 3)), (200, 100)) is None
+    assert _lane_of(lines_to((40.0,)), (200, 100)) is None
+
+
+def test_painted_lines_are_found_where_they_are() -> None:
+    labels = np.full((200, 300), ROAD, np.uint8)
+    for row in range(60, 180):
+        labels[row, 100 - row // 2 : 104 - row // 2] = LANE
+        labels[row, 200:203] = LANE  # straight down
+    lines = _lines_of(labels, (LANE,))
+    assert lines[:, 2].tolist() == [180.0, 180.0]
+    assert sorted(lines[:, 1]) == pytest.approx([-0.5, 0.0], abs=0.01)
+    assert sorted(lines[:, 0]) == pytest.approx([101.75, 201.0], abs=0.3)
+
+
+@pytest.mark.parametrize(('rows', 'count'), [(16, 1), (15, 0)])
+def test_a_line_is_as_long_as_a_twelfth_of_the_picture(rows: int, count: int) -> None:
+    labels = np.full((200, 300), ROAD, np.uint8)
+    labels[100 : 100 + rows, 50:53] = LANE
+    assert len(_lines_of(labels, (LANE,))) == count
+    assert len(_lines_of(labels, (LANE, 99))) == count
+    assert len(_lines_of(labels, ())) == 0
+
+
+@pytest.mark.parametrize(('bend_px', 'count'), [(6.0, 1), (20.0, 0)])
+def test_what_is_off_a_line_by_more_than_two_pixels_is_none(bend_px: float, count: int) -> None:
+    labels = np.full((200, 300), ROAD, np.uint8)
+    for row in range(100, 200):
+        column = round(100 + bend_px * math.sin(math.pi * (row - 100) / 100))
+        labels[row, column : column + 3] = LANE
+    assert len(_lines_of(labels, (LANE,))) == count
+
+
+def test_a_lane_is_looked_for_five_times_a_second_and_when_time_steps_back() -> None:
+    labels = lane_labels(camera_of('car'))
+    for step_ms, looks in ((50, 3), (200, 9), (199, 5), (-1000, 9)):
+        guessed = GuessedZone((LANE,), 1.5)
+        for index in range(9):
+            guessed.look(labels, (10_000 + index * step_ms) * MS)
+        assert len(guessed._looks) == looks
+
+
+def test_three_seconds_of_looks_count_and_a_reset_forgets_them() -> None:
+    labels = lane_labels(camera_of('car'))
+    guessed = GuessedZone((LANE,), 1.5)
+    for index in range(20):
+        guessed.look(labels, index * 200 * MS)
+    assert len(guessed._looks) == 15
+    assert guessed.zone(STOPPING_M, SIZE_WH) is not None
+    guessed.reset()
+    assert guessed.zone(STOPPING_M, SIZE_WH) is None
+
+
+def test_the_zone_is_built_for_the_speed_and_the_picture_that_are_asked() -> None:
+    labels = lane_labels(camera_of('car'))
+    guessed = GuessedZone((LANE,), 1.5)
+    for index in range(5):
+        guessed.look(labels, index * 200 * MS)
+    near, far = guessed.zone(12.0, SIZE_WH), guessed.zone(24.0, SIZE_WH)
+    assert near is not None
+    assert far is not None
+    assert guessed.zone(24.0, SIZE_WH) is far  # nothing changed
+    horizon = camera_of('car').project([[1e6, 0.0, 0.0]])[0][0, 1] / SIZE_WH[1]
+    tops = [float(zone.outline()[:, 1].min()) - horizon for zone in (near, far)]
+    assert tops[0] == pytest.approx(2.0 * tops[1], rel=0.1)
+    assert guessed.zone(0.5, SIZE_WH) is None  # it would begin below the picture
+
+
+def test_the_far_edge_is_where_a_lens_of_120_degrees_sees_the_stopping_distance() -> None:
+    zone = looked(lane_labels(camera_of('car')))
+    assert zone is not None
+    horizon = camera_of('car').project([[1e6, 0.0, 0.0]])[0][0, 1]
+    below_px = 320.0 / math.tan(math.radians(60.0)) * 1.45 / STOPPING_M
+    far = float(zone.outline()[:, 1].min()) * SIZE_WH[1]
+    assert far == pytest.approx(horizon + below_px, abs=2.0)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from seg_ros.core.stop.config import StopConfig
 from seg_ros.core.stop.decision import StopKind
-from seg_ros.core.stop.odometry import GOOD_MESSAGES, OdometryMonitor
+from seg_ros.core.stop.odometry import OdometryMonitor
 from seg_ros.core.stop.pedestrian_stop import PedestrianStop
 from seg_ros.core.stop.zones import CorridorZone, Motion
 from seg_ros.core.vehicle import CAR
@@ -64,7 +64,7 @@ def test_a_car_at_its_limits_is_believed(speed: float, turn: float) -> None:
 
 
 def test_a_fault_ends_with_the_third_possible_message_in_a_row() -> None:
-    good = [(5.0, 0.0)] * GOOD_MESSAGES
+    good = [(5.0, 0.0)] * 3
     monitor, now_ns = heard((5.0, 0.0), (NAN, 0.0), *good[1:])
     assert monitor.fault(now_ns, CONFIG) is not None
     monitor, now_ns = heard((5.0, 0.0), (NAN, 0.0), *good)
@@ -205,3 +205,101 @@ def test_no_odometry_makes_a_long_job_or_a_clear_way_of_nonsense(
         assert np.isfinite(zone.length_m)
         assert np.isfinite(zone.outline()).all()
         assert len(zone.outline()) <= 2 * 502
+
+
+@pytest.mark.parametrize(
+    ('before', 'at', 'beyond'),
+    [
+        # The largest speed, yaw rate and acceleration across; a jump after what was believed
+        ([], (40.0, 0.0), (40.001, 0.0)),
+        ([], (-40.0, 0.0), (-40.001, 0.0)),
+        ([], (0.0, 1.5), (0.0, 1.501)),
+        ([], (0.0, -1.5), (0.0, -1.501)),
+        ([], (8.0, 1.5), (8.01, 1.5)),
+        ([], (-8.0, 1.5), (-8.01, 1.5)),
+        # 12 m/s^2 for 50 ms, and 50 ms of jitter
+        ([(5.0, 0.0)], (6.199, 0.0), (6.201, 0.0)),
+        ([(5.0, 0.0)], (3.801, 0.0), (3.799, 0.0)),
+    ],
+)
+def test_up_to_each_limit_itself_odometry_is_believed(
+    before: list[tuple[float, float]], at: tuple[float, float], beyond: tuple[float, float]
+) -> None:
+    for numbers, is_possible in ((at, True), (beyond, False)):
+        monitor, now_ns = heard(*before, numbers)
+        assert (monitor.fault(now_ns, CONFIG) is None) is is_possible, numbers
+
+
+def test_the_fastest_speed_that_was_believed_is_remembered_whatever_its_direction() -> None:
+    monitor, _ = heard((5.0, 0.0), (-5.2, 0.0), (50.0, 0.0), (4.0, 0.0))
+    assert monitor.fastest_mps == 5.0
+    monitor, _ = heard((-5.0, 0.0), (-5.5, 0.0), (-5.1, 0.0))
+    assert monitor.fastest_mps == 5.5
+
+
+@pytest.mark.parametrize(
+    ('age_ms', 'is_fresh'), [(500, True), (501, False), (-500, True), (-501, False)]
+)
+def test_odometry_is_fresh_for_its_timeout_and_no_further_in_the_future(
+    age_ms: int, is_fresh: bool
+) -> None:
+    monitor, _ = heard((5.0, 0.0))
+    assert (monitor.fresh(age_ms * MS, 0.5) is not None) is is_fresh
+
+
+@pytest.mark.parametrize(('age_ms', 'kind'), [(500, StopKind.ODOMETRY_IMPLAUSIBLE), (501, None)])
+def test_a_fault_lasts_for_the_timeout_where_odometry_is_optional(
+    age_ms: int, kind: StopKind | None
+) -> None:
+    monitor, now_ns = heard((5.0, 0.0), (NAN, 0.0))
+    for sign in (1, -1):
+        fault = monitor.fault(now_ns + sign * age_ms * MS, replace(CONFIG, odometry='optional'))
+        assert (None if fault is None else fault.kind) is kind
+
+
+def test_the_reason_says_how_old_odometry_is_by_stamp_or_by_the_steady_clock() -> None:
+    monitor, _ = heard((5.0, 0.0))
+    fault = monitor.fault(700 * MS, CONFIG)
+    assert fault is not None
+    assert fault.reason == 'the newest odometry is 0.70 s old'
+    monitor.look(100 * MS, 0)
+    monitor.look(100 * MS, 900 * MS)
+    fault = monitor.fault(200 * MS, CONFIG)
+    assert fault is not None
+    assert fault.reason == 'the newest odometry is 1.00 s old'
+
+
+def test_a_message_that_was_overtaken_changes_nothing_and_a_step_back_of_the_clock_all() -> None:
+    for back_ms, believed in ((900, 5.0), (1100, 30.0)):
+        monitor = OdometryMonitor(CAR)
+        monitor.take(Motion(10_000 * MS, 5.0), 1.0)
+        monitor.take(Motion((10_000 - back_ms) * MS, 30.0), 1.0)
+        optional = replace(CONFIG, odometry='optional')
+        assert monitor.fault((10_000 - back_ms) * MS, optional) is None
+        motion = monitor.fresh((10_000 - back_ms) * MS, 1.0)
+        assert motion is not None
+        assert motion.speed_mps == believed
+
+
+def test_two_messages_of_one_stamp_may_differ_by_the_jitter_of_stamps() -> None:
+    for second, is_possible in ((5.6, True), (5.61, False)):
+        monitor = OdometryMonitor(CAR)
+        monitor.take(Motion(0, 5.0), 1.0)
+        monitor.take(Motion(0, second), 1.0)
+        assert (monitor.fault(0, CONFIG) is None) is is_possible
+
+
+def test_odometry_that_never_came_is_a_fault_where_it_is_required_only() -> None:
+    for rule, is_fault in (('required', True), ('once_seen', False), ('optional', False)):
+        fault = OdometryMonitor(CAR).fault(0, replace(CONFIG, odometry=rule))
+        assert (fault is not None) is is_fault
+
+
+def test_newer_odometry_is_as_old_as_its_own_stamp_says() -> None:
+    monitor, _ = heard((5.0, 0.0))
+    monitor.look(0, 0)
+    monitor.look(0, 2000 * MS)
+    monitor.take(Motion(10 * MS, 5.0), 1.0)
+    assert monitor.fresh(10 * MS, 0.5) == Motion(10 * MS, 5.0)
+    monitor.look(20 * MS, 2010 * MS)
+    assert monitor.fresh(20 * MS, 0.5) == Motion(10 * MS, 5.0)

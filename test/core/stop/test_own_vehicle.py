@@ -12,7 +12,14 @@ from numpy.typing import NDArray
 from seg_ros.core.parameters.node_config import NodeConfig
 from seg_ros.core.stop.config import StopConfig
 from seg_ros.core.stop.decision import StopKind
-from seg_ros.core.stop.own_vehicle import LOOK_EVERY_S, LOOK_WH, LOOKS, OwnVehicle
+from seg_ros.core.stop.own_vehicle import (
+    LOOK_EVERY_S,
+    LOOK_WH,
+    LOOKS,
+    OwnVehicle,
+    _outline,
+    _polygon,
+)
 from seg_ros.core.stop.zones import Motion
 from seg_ros.core.types import NetworkView
 from seg_ros.decisions import CameraDecisions
@@ -153,3 +160,93 @@ def test_a_part_that_is_stuck_is_no_own_vehicle() -> None:
         camera.look(view, stamp_ns)
         camera.judge_people(view, stamp_ns, stamp_ns, None)
     assert camera.own_vehicle == ()
+
+
+def test_it_is_found_with_the_last_look_of_the_second_time_and_told_with_three_digits() -> None:
+    subject = OwnVehicle()
+    drive(subject, 2.0 * WINDOW_S - LOOK_EVERY_S, BONNET)
+    assert subject.polygon == ()
+    drive(subject, LOOK_EVERY_S, BONNET, begin_s=2.0 * WINDOW_S)
+    assert subject.polygon
+    assert all(round(value, 3) == value for value in subject.polygon)
+
+
+def test_who_is_not_to_look_forgets_what_was_found_and_time_that_steps_back_is_looked_at() -> None:
+    subject = OwnVehicle()
+    grey = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
+    for stamp_ms, looks in ((1000, 1), (1249, 1), (1250, 2), (1100, 3), (1100, 3), (1400, 4)):
+        subject.update(grey, stamp_ms * 1_000_000, MOST)
+        assert subject._looks == looks
+    subject.polygon = (0.0, 0.9, 1.0, 0.9, 1.0, 1.0)
+    subject.update(grey, 2_000_000_000, 0.0)
+    assert subject.polygon == ()
+    assert subject._looks == 4
+    subject.reset()
+    assert subject._looks == 0
+
+
+def standing(rows: list[int | None], height: int = 20) -> NDArray[np.bool_]:
+    """What stands still: in each column a row, or none."""
+    stands = np.zeros((height, len(rows)), np.bool_)
+    for column, row in enumerate(rows):
+        if row is not None:
+            stands[row, column] = True
+    return stands
+
+
+def test_an_outline_is_the_first_row_that_stands_in_each_column() -> None:
+    rows = _outline(standing([9] * 40 + [10] * 40) | standing([15] * 80))
+    assert rows is not None
+    assert rows.tolist() == [9.0] * 40 + [10.0] * 40
+
+
+@pytest.mark.parametrize(('columns', 'is_one'), [(80, True), (79, False)])
+def test_an_outline_takes_half_of_the_columns_at_least(columns: int, is_one: bool) -> None:
+    rows = _outline(standing([9] * columns + [None] * (160 - columns)))
+    assert (rows is not None) is is_one
+    if rows is not None:
+        assert np.isfinite(rows).tolist() == [True] * 80 + [False] * 80
+
+
+@pytest.mark.parametrize(('row', 'is_one'), [(2, True), (1, False)])
+def test_what_reaches_the_top_of_what_is_looked_at_may_go_on_above(row: int, is_one: bool) -> None:
+    assert (_outline(standing([row] * 160)) is not None) is is_one
+    in_part = [row if column < 40 else 9 for column in range(160)]  # a quarter of it
+    assert (_outline(standing(in_part)) is not None) is is_one
+
+
+def test_an_outline_is_level_over_13_columns_as_paint_and_poles_are_not() -> None:
+    for length, is_one in ((13, True), (12, False)):
+        row = ([9] * length + [None] * 3) * 10
+        assert (_outline(standing(row)) is not None) is is_one
+    steep = [4 * (column % 4) + 3 for column in range(160)]
+    assert _outline(standing(steep)) is None
+
+
+def test_the_polygon_is_below_the_highest_row_of_every_eight_columns() -> None:
+    rows = np.full(WIDTH, np.nan, np.float32)
+    rows[16:36] = 81.0
+    rows[25] = 72.0
+    corners = np.reshape(_polygon(rows), (-1, 2))
+    np.testing.assert_allclose(corners * (WIDTH, HEIGHT), [
+        (16, 90), (16, 81), (28, 72), (36, 81), (36, 90),
+    ], atol=0.1)  # fmt: skip
+
+
+def test_columns_without_an_outline_leave_a_straight_side() -> None:
+    rows = np.full(WIDTH, np.nan, np.float32)
+    rows[0:8] = rows[24:32] = 81.0
+    corners = np.reshape(_polygon(rows), (-1, 2))
+    np.testing.assert_allclose(corners * (WIDTH, HEIGHT), [
+        (0, 90), (0, 81), (32, 81), (32, 90),
+    ], atol=0.1)  # fmt: skip
+
+
+def test_the_last_columns_of_an_outline_count_though_they_are_fewer_than_eight() -> None:
+    rows = np.full(WIDTH, np.nan, np.float32)
+    rows[16:33] = 81.0
+    rows[32] = 72.0
+    corners = np.reshape(_polygon(rows), (-1, 2))
+    np.testing.assert_allclose(corners * (WIDTH, HEIGHT), [
+        (16, 90), (16, 81), (28, 81), (33, 72), (33, 90),
+    ], atol=0.1)  # fmt: skip

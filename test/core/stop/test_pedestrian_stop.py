@@ -18,7 +18,7 @@ from seg_ros.core.image.health import ImageHealth, health_of
 from seg_ros.core.labels import LabelClass, LabelMap
 from seg_ros.core.stop.config import StopConfig
 from seg_ros.core.stop.decision import StopDecision, StopKind
-from seg_ros.core.stop.pedestrian_stop import PedestrianStop, _Memory
+from seg_ros.core.stop.pedestrian_stop import NO_GEOMETRY, PedestrianStop, _Memory
 from seg_ros.core.stop.picture_monitor import PictureMonitor
 from seg_ros.core.stop.vehicle_stop import VehicleStop
 from seg_ros.core.stop.zones import CorridorZone, Motion, stopping_distance_m
@@ -684,3 +684,215 @@ def test_the_reason_names_its_camera_only_where_several_are_and_one_stops() -> N
     go = VehicleStop({'left': left.stop, 'right': right.stop}).check(left.now_ns)
     assert not go.stop
     assert ': ' not in go.decision.reason
+
+
+@pytest.mark.parametrize(('ahead_ms', 'kind'), [(100, 'clear'), (101, 'future_stamp')])
+def test_a_stamp_may_be_ahead_of_the_clock_by_the_tolerance_itself(
+    ahead_ms: int, kind: str
+) -> None:
+    drive = Drive().clear()
+    decision = drive.frame(stamp_ns=drive.now_ns + FRAME_NS + ahead_ms * MS)
+    assert decision.kind == kind
+    if kind == 'clear':
+        assert drive.stop.check(drive.now_ns - 2 * MS).kind == 'future_stamp'
+
+
+@pytest.mark.parametrize(('level', 'kind'), [(102, 'clear'), (101, 'low_confidence')])
+def test_the_mean_confidence_may_be_the_least_itself(level: int, kind: str) -> None:
+    confidence = np.full(EMPTY.shape, level, np.uint8)  # 0.4 of 255 is 102
+    assert Drive().clear().frame(confidence=confidence).kind == kind
+
+
+def test_a_confidence_without_pixels_is_none_at_all_and_a_limit_of_0_asks_for_none() -> None:
+    nothing = np.zeros((0, 640), np.uint8)
+    assert Drive().clear().frame(confidence=nothing).kind == 'low_confidence'
+    lax = Drive(replace(CONFIG, min_frame_confidence=0.0)).clear()
+    assert lax.frame(confidence=nothing).kind == 'clear'
+
+
+def test_required_geometry_says_why_there_is_none() -> None:
+    for config in (replace(CONFIG, require_geometry=True), CONFIG):
+        stop = PedestrianStop(config, LABEL_MAP)
+        assert stop.update(EMPTY, 0).guess == ('' if config.require_geometry else NO_GEOMETRY)
+        decision = stop.update(EMPTY, FRAME_NS, no_ground='the mounting is not known')
+        told = decision.reason if config.require_geometry else decision.guess
+        assert told == 'the mounting is not known'
+    asked_for = PedestrianStop(replace(CONFIG, zone='image'), LABEL_MAP)
+    assert asked_for.update(EMPTY, 0, no_ground='nobody asked').guess == ''
+
+
+def test_in_a_picture_somebody_is_there_or_is_not_and_nobody_knows_how_far() -> None:
+    stop = PedestrianStop(CONFIG, LABEL_MAP)
+    for index in range(5):
+        decision = stop.update(IN_THE_WAY, index * FRAME_NS)
+    assert decision.reason == 'a person is in the zone (image zone)'
+    assert decision.person is not None
+    assert (decision.person.id, decision.person.time_to_zone_s) == (0, 0.0)
+    aside = PedestrianStop(CONFIG, LABEL_MAP).update(frame_with((12.0, 5.5)), 0)
+    assert aside.person is not None
+    assert aside.person.time_to_zone_s == math.inf
+    assert PedestrianStop(CONFIG, LABEL_MAP).update(EMPTY, 0).person is None
+
+
+@pytest.mark.parametrize(
+    ('y', 'vy', 'words'),
+    [(0.5, 0.0, r'm away, 0\.[45] m to the left$'),
+     (-0.5, 0.0, r'm away, 0\.[45] m to the right$'),
+     (3.2, -1.4, r'm to the left, in [01]\.\d s$')],
+)  # fmt: skip
+def test_the_reason_says_where_somebody_is_and_when_it_arrives(
+    y: float, vy: float, words: str
+) -> None:
+    decisions = walk(Drive(NEAR_ZONE), y, vy, 25, x=10.0)
+    first = next(decision for decision in decisions if decision.stop)
+    assert re.search(words, first.reason), first.reason
+    assert ('in ' in first.reason.split('zone')[-1]) is (first.kind == 'approaching')
+
+
+def test_of_several_people_the_first_to_be_in_the_zone_is_told_then_the_nearest() -> None:
+    drive = Drive(NEAR_ZONE, speed_mps=0.0).clear()
+    decision = drive.frames(6, frame_with((9.0, 0.5), (7.5, -2.6), (12.5, -0.9)))
+    assert decision.person is not None
+    assert decision.person.distance_m == pytest.approx(9.0, abs=0.4)
+    assert decision.person.lateral_m == pytest.approx(0.5, abs=0.1)
+
+
+@pytest.mark.parametrize(('silence_ms', 'kind'), [(500, 'clear'), (501, 'unproven')])
+def test_after_a_gap_of_more_than_the_stale_timeout_the_way_is_proven_anew(
+    silence_ms: int, kind: str
+) -> None:
+    drive = Drive(replace(CONFIG, odometry='optional')).clear()
+    drive.now_ns += silence_ms * MS - FRAME_NS
+    assert drive.frame().kind == kind
+
+
+@pytest.mark.parametrize(('gap_ms', 'is_kept'), [(1000, True), (1001, False)])
+def test_a_gap_of_more_than_a_jump_forgets_everybody(gap_ms: int, is_kept: bool) -> None:
+    drive = Drive(replace(CONFIG, odometry='optional', coast_s=9.0)).clear()
+    drive.frames(5, IN_THE_WAY)
+    drive.now_ns += gap_ms * MS - FRAME_NS
+    drive.frame(IN_THE_WAY)
+    assert drive.stop.people[0].is_confirmed is is_kept
+
+
+@pytest.mark.parametrize(('back_ms', 'kind'), [(1000, 'clear'), (1001, 'no_frame')])
+def test_a_clock_that_steps_back_by_more_than_a_jump_begins_anew(back_ms: int, kind: str) -> None:
+    lax = replace(CONFIG, stale_timeout_s=2.0, future_tolerance_s=2.0, odometry='optional')
+    drive = Drive(lax).clear()
+    assert drive.stop.check(drive.now_ns - back_ms * MS).kind == kind
+
+
+def test_a_frame_of_the_same_stamp_again_changes_nothing() -> None:
+    drive = Drive().clear()
+    before = drive.stop.check(drive.now_ns)
+    drive.now_ns -= FRAME_NS
+    assert drive.frame(np.full(EMPTY.shape, 255, np.uint8)) == before
+
+
+def test_what_was_not_seen_of_the_zone_is_a_fault_after_the_stale_timeout_and_not_at_it() -> None:
+    blind = np.full(EMPTY.shape, 255, np.uint8)
+    for late_ms, kind in ((500, 'clear'), (501, 'ground_not_seen')):
+        stop = PedestrianStop(replace(CONFIG, zone='image', odometry='optional'), LABEL_MAP)
+        for index in range(4):
+            stop.update(EMPTY, index * FRAME_NS)
+        for offset_ms in (250, late_ms):
+            decision = stop.update(blind, 3 * FRAME_NS + offset_ms * MS)
+        assert decision.kind == kind
+
+
+def test_a_zone_that_was_never_seen_is_a_fault_at_once() -> None:
+    stop = PedestrianStop(replace(CONFIG, zone='image'), LABEL_MAP)
+    assert stop.update(np.full(EMPTY.shape, 255, np.uint8), 0).kind == 'ground_not_seen'
+
+
+def test_a_hold_says_how_long_it_lasts_and_ends_with_it() -> None:
+    config = replace(CONFIG, zone='image', coast_s=0.0, odometry='optional')
+    drive = Drive(config, speed_mps=None).clear()
+    drive.frames(4, IN_THE_WAY)
+    hit_ns = drive.now_ns
+    decision = drive.frames(6)
+    assert (decision.kind, drive.now_ns - hit_ns) == ('hold', 300 * MS)
+    assert decision.reason.endswith('the stop is held for 0.7 s more')
+    drive.frames(13)
+    assert drive.stop.check(hit_ns + 999 * MS).kind == 'hold'
+    assert drive.stop.check(hit_ns + 1000 * MS).kind == 'clear'
+
+
+@pytest.mark.parametrize(('ago_ms', 'is_held'), [(950, True), (1000, False)])
+def test_a_clock_jump_holds_for_who_was_in_the_zone_within_hold_s(
+    ago_ms: int, is_held: bool
+) -> None:
+    config = replace(CONFIG, zone='image', coast_s=0.0, odometry='optional')
+    drive = Drive(config, speed_mps=None).clear()
+    drive.frames(4, IN_THE_WAY)
+    drive.frames(ago_ms // 50)
+    drive.now_ns -= 80_000 * MS
+    jumped_ns = drive.now_ns
+    drive.stop.check(jumped_ns)
+    kinds = [drive.frame().kind for _ in range(18)]
+    assert ('hold' in kinds) is is_held
+    if is_held:
+        assert drive.stop.check(jumped_ns + 990 * MS).kind == 'hold'
+        assert drive.stop.check(jumped_ns + 1000 * MS).kind == 'clear'
+
+
+def test_the_least_that_is_told_of_the_rate_is_a_fifth_of_the_newest_step() -> None:
+    memory = _Memory()
+    for stamp_ms in (0, 100, 300):
+        memory.take_step(stamp_ms * MS)
+    assert memory.period_s == pytest.approx(0.1 + 0.2 * 0.1)
+    assert memory.step_s == pytest.approx(0.2)
+
+
+@pytest.mark.parametrize('yaw_rate_rps', [1.2, -1.2])
+def test_a_step_of_half_a_second_in_a_tight_turn_is_along_its_chord(yaw_rate_rps: float) -> None:
+    stop = PedestrianStop(CONFIG, LABEL_MAP)
+    stop.update(EMPTY, 0, now_ns=0, ground=ground())
+    stop.odometry(Motion(500 * MS, 4.0, yaw_rate_rps))
+    step = stop._ego_step(500 * MS)
+    assert step is not None
+    angle = 0.5 * yaw_rate_rps
+    assert (step.x_m, step.y_m) == pytest.approx(
+        (2.0 * math.cos(0.5 * angle), 2.0 * math.sin(0.5 * angle))
+    )
+    assert step.yaw_rad == pytest.approx(angle)
+    assert PedestrianStop(CONFIG, LABEL_MAP)._ego_step(500 * MS) is None
+
+
+def test_who_is_as_wide_as_a_child_at_the_stopping_distance_of_the_widest_lens_counts() -> None:
+    """1 m at 14.75 m through 120 degrees: 640 / (2 * 1.732 * 14.75) = 12.5 pixels."""
+    drive = Drive(replace(CONFIG, zone='image'), speed_mps=4.0)
+    length_m = stopping_distance_m(4.0, CONFIG)
+    least_px = 640 / (2 * math.tan(math.radians(60.0)) * length_m)
+    for height, stops in ((math.ceil(least_px), True), (math.floor(least_px), False)):
+        labels = empty_road()
+        labels[210 - height : 210, 317:323] = PERSON
+        drive = Drive(replace(CONFIG, zone='image'), speed_mps=4.0).clear()
+        assert (drive.frames(5, labels).kind == 'person') is stops
+
+
+def test_two_points_are_a_lane_and_one_is_none() -> None:
+    for lane, name in (
+        (LANE, 'lane corridor'), (LANE[:1], 'corridor straight on'),
+        (None, 'corridor straight on'),
+        (np.array([(0.0, 0.0), (math.nan, 1.0)]), 'corridor straight on'),
+    ):  # fmt: skip
+        drive = Drive()
+        assert drive.frame(lane=lane).zone == name
+
+
+def test_who_is_further_away_than_max_distance_is_not_followed() -> None:
+    for max_m, count in ((31.0, 1), (29.0, 0)):
+        drive = Drive(replace(CONFIG, max_distance_m=max_m), speed_mps=1.0)
+        drive.frames(2, frame_with((30.0, 0.0)))
+        assert len(drive.stop.people) == count
+
+
+def test_flashes_in_the_zone_are_forgotten_after_two_frames_without_one() -> None:
+    for pattern, stops in (('1101', True), ('10010010', False)):
+        stop = PedestrianStop(replace(CONFIG, zone='image', confirm_frames=3), LABEL_MAP)
+        kinds = [
+            stop.update(IN_THE_WAY if letter == '1' else EMPTY, index * FRAME_NS).kind
+            for index, letter in enumerate('0000' + pattern)
+        ]
+        assert ('person' in kinds) is stops

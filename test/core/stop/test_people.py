@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -11,10 +12,22 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as st_numpy
 from numpy.typing import NDArray
 
+from seg_ros.core.blobs import Blob, blobs_of
 from seg_ros.core.errors import ConfigurationError
-from seg_ros.core.geometry.ground_scale import GroundScale
+from seg_ros.core.geometry.camera import Camera, Mount
+from seg_ros.core.geometry.ground_scale import GroundPoint, GroundScale
 from seg_ros.core.labels import LabelClass, LabelMap
-from seg_ros.core.stop.people import PeopleFinder, SeenPerson
+from seg_ros.core.stop.people import (
+    PeopleFinder,
+    SeenPerson,
+    _foot_scale,
+    _has_legs,
+    _nearer,
+    _nearer_by_m,
+    _shoulders_px,
+    _sigmas,
+    _width_px,
+)
 from test.people_scene import (
     CAR,
     CYCLIST,
@@ -442,3 +455,276 @@ def test_mirroring_the_labels_mirrors_the_offsets(slots: list[tuple[float, int]]
     mirrored = sorted((-p.y_m, p.x_m) for p in people_in(labels[:, ::-1].copy()))
     assert len(found) == len(slots)
     np.testing.assert_allclose(found, mirrored, rtol=0.01, atol=0.03)
+
+
+def box(
+    top: int, bottom: int, left: int, right: int, label: int = PERSON, on: int = ROAD
+) -> NDArray[np.uint8]:
+    """Somebody as a box on ground all over, rows and columns excluded at the end."""
+    labels = np.full(SIZE_WH[::-1], on, np.uint8)
+    labels[top:bottom, left:right] = label
+    return labels
+
+
+def found(labels: NDArray[np.uint8], scale: GroundScale | None = None) -> tuple[SeenPerson, ...]:
+    return PeopleFinder(LABEL_MAP).find(labels, None, scale)
+
+
+def test_somebody_is_told_as_box_foot_and_pixels_are() -> None:
+    (person,) = found(box(150, 240, 300, 320))
+    assert person.bbox == (300, 150, 320, 240)
+    assert person.foot_px == (309.5, 239.5)
+    assert (person.pixels, person.extent_px, person.confidence) == (1800, 90, 1.0)
+
+
+@pytest.mark.parametrize(('x', 'width_px', 'count'), [(10.0, 2, 0), (10.0, 3, 1)])
+def test_less_than_a_twentieth_of_a_whole_person_is_nobody(
+    x: float, width_px: int, count: int
+) -> None:
+    """A stick of half a metre: a person covers 0.45 of its box there, 1500 pixels."""
+    ((u, v),) = camera().project([[x, 0.0, 0.0]])[0]
+    labels = box(int(v) - 32, int(v), int(u), int(u) + width_px)
+    assert len(found(labels, ground())) == count
+
+
+@pytest.mark.parametrize(('rows', 'count'), [(38, 0), (41, 1)])
+def test_without_a_calibration_nobody_is_smaller_than_a_third_of_the_way_from_the_horizon(
+    rows: int, count: int
+) -> None:
+    """The horizon is in the middle, row 180; from there to row 300 it is 120 rows."""
+    assert len(found(box(300 - rows, 300, 300, 310))) == count
+
+
+@pytest.mark.parametrize(('height_m', 'count'), [(0.17, 0), (0.2, 1)])
+def test_what_the_lower_border_cuts_is_18_cm_high_at_least(height_m: float, count: int) -> None:
+    rows = round(height_m * float(ground().px_per_m[-1, 320]))
+    assert len(found(box(360 - rows, 360, 300, 340), ground())) == count
+
+
+@pytest.mark.parametrize(('left', 'at_side'), [(20, False), (19, True)])
+def test_at_the_side_is_nearer_to_a_border_than_its_own_width(left: int, at_side: bool) -> None:
+    (person,) = found(box(150, 240, left, left + 20))
+    assert person.at_side is at_side
+    (person,) = found(box(150, 240, 640 - left - 20, 640 - left))
+    assert person.at_side is at_side
+
+
+def test_networks_lose_a_tenth_of_the_height_and_of_who_is_cut_more_is_below() -> None:
+    (person,) = found(box(150, 240, 300, 320))
+    assert person.lowest_px == pytest.approx(239.5 + 9.0)
+    (cut,) = found(box(260, 360, 300, 320))
+    # It is at least as narrow as its legs, 0.25 m, and upright then: thrice and a half as high
+    assert cut.lowest_px == pytest.approx(260 + 3.4 * 20 * 0.45 / 0.25, rel=0.12)
+    (cut,) = found(box(260, 360, 0, 20))
+    assert cut.lowest_px == pytest.approx(359.5 + 4 * 100)
+
+
+@pytest.mark.parametrize('feet', ['seen', 'occluded', 'truncated'])
+def test_a_place_is_as_sure_as_its_row_its_height_its_distance_and_its_feet_are(feet: str) -> None:
+    """A row and 7 % of the height, 1 % of the distance; 25 % more if hidden, 20 % if cut."""
+    point = GroundPoint(12.0, 5.0, 0.4, 0.02)
+    along_m, across_m = _sigmas(point, feet, 50)
+    more = {'seen': 0.0, 'occluded': 0.25, 'truncated': 0.2}[feet]
+    assert along_m == pytest.approx(math.hypot(4.5 * 0.4, 0.13) + more * 13.0)
+    assert across_m == pytest.approx(math.hypot(0.01, 0.08))
+    assert all(math.isnan(sigma) for sigma in _sigmas(None, feet, 50))
+
+
+@pytest.mark.parametrize(('rows', 'is_gone'), [(81, True), (79, False)])
+def test_a_fifth_of_the_shins_may_be_wrong_labels_where_somebody_is_gone(
+    rows: int, is_gone: bool
+) -> None:
+    """The lowest 15 of 100 rows are looked at, 100 columns of them."""
+    (person,) = found(box(140, 240, 300, 320))
+    person = replace(person, bbox=(300, 140, 400, 240))
+    empty = box(225, 240, 300 + rows, 400, CAR)
+    empty[140:225, 300:400] = CAR  # what is above the shins does not matter
+    assert PeopleFinder(LABEL_MAP).is_gone(person, empty) is is_gone
+
+
+def test_whether_somebody_is_gone_can_be_asked_of_one_row_and_at_the_border() -> None:
+    (person,) = found(box(140, 240, 300, 320))
+    for bbox in ((300, 238, 320, 240), (300, 0, 320, 2), (0, 100, 20, 360)):
+        small = replace(person, bbox=bbox)
+        assert PeopleFinder(LABEL_MAP).is_gone(small, box(0, 0, 0, 0))
+        assert not PeopleFinder(LABEL_MAP).is_gone(small, box(0, 0, 0, 0, on=CAR))
+
+
+def test_a_bicycle_stands_in_the_middle_of_both_wheels_however_one_is_higher() -> None:
+    labels = box(150, 240, 280, 360, CYCLIST)
+    labels[200:240, 290:350] = ROAD  # two wheels
+    labels[237:240, 350:360] = ROAD  # the front one is three rows higher
+    (rider,) = found(labels)
+    assert rider.rides
+    assert rider.foot_px[0] == 280 + 0.5 * (0 + 79)
+
+
+@pytest.mark.parametrize(('riders', 'rides'), [(46, True), (45, False)])
+def test_who_is_a_cyclist_by_more_than_half_rides(riders: int, rides: bool) -> None:
+    labels = box(150, 240, 300, 320)
+    labels[150 : 150 + riders, 300:320] = CYCLIST
+    (person,) = found(labels)
+    assert person.rides is rides
+
+
+@pytest.mark.parametrize(('rows', 'feet'), [(1, 'seen'), (2, 'occluded')])
+def test_feet_are_hidden_where_more_than_half_of_what_is_below_them_is_in_front(
+    rows: int, feet: str
+) -> None:
+    """Two rows below somebody of 40."""
+    labels = box(200, 240, 300, 310)
+    labels[240 : 240 + rows, 300:310] = CAR
+    labels[180, 320] = ROAD
+    (person,) = found(labels)
+    assert person.feet == feet
+    assert not person.on_pavement
+
+
+@pytest.mark.parametrize(('columns', 'is_pavement'), [(11, True), (10, False), (9, False)])
+def test_who_has_more_pavement_than_road_under_the_feet_stands_on_it(
+    columns: int, is_pavement: bool
+) -> None:
+    labels = box(200, 240, 300, 320)
+    labels[240:, 300 : 300 + columns] = PAVEMENT
+    assert found(labels)[0].on_pavement is is_pavement
+
+
+@pytest.mark.parametrize(
+    ('confidence', 'mean'), [(None, 1.0), (np.full((2, 2), 9, np.uint8), 1.0), (51, 0.2), (255, 1)]
+)
+def test_confidence_of_another_size_says_nothing(
+    confidence: NDArray[np.uint8] | int | None, mean: float
+) -> None:
+    if isinstance(confidence, int):
+        confidence = np.full(SIZE_WH[::-1], confidence, np.uint8)
+    (person,) = PeopleFinder(LABEL_MAP).find(box(150, 240, 300, 320), confidence)
+    assert person.confidence == pytest.approx(mean)
+
+
+def test_a_ground_of_another_size_says_nothing() -> None:
+    (person,) = found(box(40, 90, 300, 310)[:180, :].copy(), ground())
+    assert math.isnan(person.x_m)
+
+
+@pytest.mark.parametrize(('min_pixels', 'count'), [(100, 1), (101, 0)])
+def test_a_blob_of_so_many_pixels_is_somebody(min_pixels: int, count: int) -> None:
+    finder = PeopleFinder(LABEL_MAP, min_pixels=min_pixels)
+    assert len(finder.find(box(150, 200, 300, 302))) == count
+
+
+def test_nearer_is_nearer_to_the_base_and_what_is_not_known_is_neither() -> None:
+    near, far = GroundPoint(3.0, 4.0, 0.1, 0.1), GroundPoint(5.0, 12.0, 0.1, 0.1)
+    assert _nearer_by_m(near, far) == 8.0
+    assert _nearer_by_m(far, near) == _nearer_by_m(None, far) == _nearer_by_m(near, None) == 0.0
+    assert _nearer(near, far) is _nearer(far, near) is _nearer(None, near) is near
+    assert _nearer(far, None) is far
+    assert _nearer(None, None) is None
+
+
+def blob(rows: list[int]) -> Blob:
+    """Rows of so many pixels, in the middle of what is as wide as the widest."""
+    widest = max(rows)
+    mask = np.zeros((len(rows), widest), np.uint8)
+    for row, width in zip(mask, rows, strict=True):
+        begin = (widest - width) // 2
+        row[begin : begin + width] = 1
+    return Blob(100, 100, 100 + widest, 100 + len(rows), sum(rows), mask)
+
+
+@pytest.mark.parametrize(
+    ('rows', 'width'),
+    [([5, 9, 7], 7.0), ([4, 9, 7, 6], 6.5), ([1], 1.0), ([40, 10, 10, 10, 10, 10, 2], 10.0)],
+)
+def test_as_wide_as_most_rows_is_the_median_of_their_widths(rows: list[int], width: float) -> None:
+    assert _width_px(blob(rows)) == width
+
+
+def test_shoulders_are_wider_than_four_of_five_rows_of_a_large_blob() -> None:
+    rows = [10] * 32 + [30] * 10
+    assert _shoulders_px(blob(rows)) == 30.0
+    assert _shoulders_px(blob([10] * 36 + [30] * 6)) == 10.0
+    assert _shoulders_px(blob(rows[3:])) == 10.0  # 39 rows: as wide as most
+    assert _shoulders_px(blob(rows[2:])) == 30.0
+
+
+@pytest.mark.parametrize(('width', 'has_legs'), [(11, True), (12, False), (13, False)])
+def test_a_leg_is_less_than_four_tenths_as_wide_as_most_of_it_in_the_lowest_eighth(
+    width: int, has_legs: bool
+) -> None:
+    assert _has_legs(blob([30] * 88 + [width] * 12), 30.0) is has_legs
+    assert not _has_legs(blob([30] * 90 + [width] * 3 + [30] * 7), 30.0)
+    assert _has_legs(blob([30] * 4 + [width] * 2), 30.0) is has_legs  # two rows at least
+
+
+@pytest.mark.parametrize(('height', 'is_hidden'), [(40, True), (39, False)])
+def test_a_large_blob_most_of_which_ends_above_something_in_front_is_hidden(
+    height: int, is_hidden: bool
+) -> None:
+    labels = box(200 - height, 200, 300, 321)
+    labels[200:220, 300:311] = CAR  # 11 of 21 columns
+    finder = PeopleFinder(LABEL_MAP)
+    (whole,) = blobs_of(finder._mask(labels), 1)
+    assert finder._is_hidden(whole, labels) is is_hidden
+    labels[200:220, 310] = ROAD
+    assert not finder._is_hidden(whole, labels)
+    (at_border,) = blobs_of(finder._mask(box(300, 360, 300, 320)), 1)
+    assert not finder._is_hidden(at_border, box(300, 360, 300, 320))
+
+
+@pytest.mark.parametrize(
+    ('height', 'width', 'roof', 'is_car'),
+    [(22, 23, 23, True), (22, 24, 24, False), (24, 23, 23, False), (22, 20, 16, True),
+     (22, 20, 15, False), (22, 4, 4, False)],
+)  # fmt: skip
+def test_a_small_wide_blob_under_the_roof_of_a_vehicle_is_its_middle(
+    height: int, width: int, roof: int, is_car: bool
+) -> None:
+    """Smaller than 24 pixels, wide for one person, four fifths of it under the roof."""
+    labels = box(200, 200 + height, 300, 300 + width)
+    labels[199, 300 : 300 + roof] = CAR
+    finder = PeopleFinder(LABEL_MAP)
+    (whole,) = blobs_of(finder._mask(labels), 1)
+    assert finder._is_under_roof(whole, labels, height / 1.7) is is_car
+
+
+def test_at_the_upper_border_nothing_is_a_roof() -> None:
+    labels = box(0, 20, 300, 320)
+    labels[359, 300:320] = CAR
+    finder = PeopleFinder(LABEL_MAP)
+    (whole,) = blobs_of(finder._mask(labels), 1)
+    assert not finder._is_under_roof(whole, labels, 12.0)
+
+
+@pytest.mark.parametrize(('columns', 'is_of_rider'), [(11, True), (10, False)])
+def test_legs_are_of_a_cyclist_of_whom_more_than_half_of_what_is_above_is(
+    columns: int, is_of_rider: bool
+) -> None:
+    """One and a half times as many rows as the legs have, and their columns."""
+    labels = box(200, 220, 300, 320)
+    labels[170:200, 300 : 300 + columns] = CYCLIST
+    finder = PeopleFinder(LABEL_MAP, include_cyclists=False)
+    (legs,) = blobs_of(finder._mask(labels), 1)
+    assert finder._is_of_rider(legs, labels) is is_of_rider
+    labels[170:173, 300:320] = ROAD
+    assert not finder._is_of_rider(legs, labels)
+
+
+def test_people_are_told_the_largest_first_and_all_of_them() -> None:
+    labels = box(150, 240, 300, 320)
+    labels[200:240, 100:110] = PERSON
+    labels[100:240, 500:530] = PERSON
+    assert [person.pixels for person in found(labels)] == [4200, 1800, 400]
+
+
+def test_what_the_lower_border_cuts_may_be_a_small_part_of_somebody() -> None:
+    stick = box(320, 360, 300, 303)
+    assert len(found(stick, ground())) == 1
+    assert found(np.roll(stick, -4, axis=0), ground()) == ()
+
+
+def test_the_scale_of_somebody_is_that_of_the_last_row_below_its_middle() -> None:
+    rolled = Camera(camera().intrinsics, Mount(z=1.45, roll=0.2, pitch=0.06))
+    scale = GroundScale(rolled.ground_table())
+    whole = Blob(300, 150, 320, 240, 1800, np.ones((90, 20), np.uint8))
+    assert _foot_scale(whole, scale) == scale.px_per_m[239, 309]
+    assert scale.px_per_m[239, 309] != scale.px_per_m[239, 310]

@@ -155,3 +155,64 @@ def test_the_zone_is_where_its_points_are_in_the_picture() -> None:
     assert GRID == 4
     assert len(health_of(STREET).regions) == GRID * GRID
     assert len(health_of(STREET[:8, :8]).regions) == 0
+
+
+@pytest.mark.parametrize(('contrast', 'is_seen'), [(3.0, True), (2.99, False)])
+def test_a_picture_is_covered_below_the_least_contrast(contrast: float, is_seen: bool) -> None:
+    assert believes(PictureMonitor(), 1, contrast, 0) is is_seen
+
+
+def of_regions(number: int, *regions: int) -> ImageHealth:
+    return ImageHealth(number, 40.0, regions)
+
+
+@pytest.mark.parametrize(('ms', 'is_frozen'), [(999, False), (1000, True)])
+def test_frozen_begins_at_the_timeout_itself_in_the_whole_and_in_a_part(
+    ms: int, is_frozen: bool
+) -> None:
+    whole, part = PictureMonitor(), PictureMonitor()
+    for stamp_ns in (0, ms * S // 1000):
+        same = whole.update(of_regions(1, 5, 6), stamp_ns, CONFIG, (0, 1))
+        stuck = part.update(of_regions(stamp_ns, stamp_ns, 6), stamp_ns, CONFIG, (0, 1))
+    assert (same is not None) is is_frozen
+    assert (stuck is not None) is is_frozen
+    assert stuck is None or '1.0 s' in stuck.reason
+
+
+def test_a_part_that_is_stuck_outside_of_the_zone_is_no_fault_and_an_unknown_one_neither() -> None:
+    monitor = PictureMonitor()
+    for second in range(5):
+        health = of_regions(second, 100 + second, 7)
+        assert monitor.update(health, second * S, CONFIG, (0, 2, 99)) is None
+    assert monitor.update(of_regions(9, 109, 7), 5 * S, CONFIG, (1,)) is not None
+
+
+def test_a_ring_of_32_is_remembered_and_one_of_33_is_a_living_camera() -> None:
+    for count, is_frozen in ((32, True), (33, False)):
+        monitor, fault = PictureMonitor(), None
+        for index in range(200):
+            fault = monitor.update(ImageHealth(index % count, 40.0), index * S // 20, CONFIG)
+        assert (fault is not None) is is_frozen
+
+
+def test_a_little_step_back_of_the_stamps_forgets_nothing() -> None:
+    for back_ms, is_frozen in ((900, True), (1100, False)):
+        monitor = PictureMonitor()
+        for ms in (0, 5000, 5000 - back_ms):
+            fault = monitor.update(ImageHealth(1, 40.0), ms * S // 1000, CONFIG)
+        assert (fault is not None) is is_frozen
+
+
+def test_a_picture_of_another_size_begins_anew() -> None:
+    monitor = PictureMonitor()
+    assert monitor.update(of_regions(1, 5, 6), 0, CONFIG) is None
+    assert monitor.update(of_regions(1), 3 * S, CONFIG) is None
+    assert monitor.update(of_regions(1), 4 * S, CONFIG) is not None
+
+
+def test_a_new_picture_with_a_stamp_a_little_older_counts_from_there() -> None:
+    monitor = PictureMonitor()
+    monitor.update(ImageHealth(1, 40.0), 2 * S, CONFIG)
+    assert believes(monitor, 1, 40.0, 2 * S - S // 2)
+    assert believes(monitor, 1, 40.0, 2 * S + S // 2 - 1)
+    assert not believes(monitor, 1, 40.0, 2 * S + S // 2)

@@ -15,11 +15,13 @@ from numpy.typing import NDArray
 from seg_ros.core.errors import ConfigurationError
 from seg_ros.core.stop.config import StopConfig
 from seg_ros.core.stop.domain import Domain
-from seg_ros.core.stop.picture_sight import PictureSight, nothing_shown
+from seg_ros.core.stop.picture_sight import PictureSight, _blindness, nothing_shown
 from seg_ros.core.stop.picture_statistics import (
     BANDS,
     HALF_WH,
+    SHEAR,
     STATISTICS,
+    PictureStatistics,
     StatisticsOfPictures,
     _noise,
 )
@@ -130,6 +132,33 @@ def of_another_length(picture: Picture) -> Picture:
     return np.stack([np.roll(row, -3 * index, axis=0) for index, row in enumerate(picture)])
 
 
+def out_of_focus_but_for_the_road(picture: Picture) -> Picture:
+    """Fine cracks are in the road all the same."""
+    soft = cv2.GaussianBlur(picture, (0, 0), 5.0).astype(float)
+    soft[252:] += (
+        np.random.default_rng(4).integers(-12, 13, (27, 160, 1)).repeat(4, 0).repeat(4, 1)
+    )
+    return with_noise(soft, 1.0)
+
+
+def splashed(picture: Picture) -> Picture:
+    """Mud on the lens, out of focus itself."""
+    mask = np.zeros(picture.shape[:2], np.float32)
+    for x, y, radius in ((120, 80, 110), (420, 60, 130), (250, 260, 140), (560, 250, 110)):
+        cv2.circle(mask, (x, y), radius, 1.0, -1)
+    mask = cv2.GaussianBlur(mask, (0, 0), 5.0)[..., None]
+    return with_noise(picture * (1.0 - mask) + np.array([74.0, 60.0, 46.0]) * mask, 1.5)
+
+
+def crossed(picture: Picture) -> Picture:
+    """A crossing lies ahead, aslant: its stripes go on elsewhere from row to row."""
+    changed = picture.copy()
+    for x in range(0, 640, 80):
+        corners = np.array([[x, 240], [x + 40, 240], [x + 240, 300], [x + 200, 300]])
+        cv2.fillPoly(changed, [corners], (190, 190, 185))
+    return changed
+
+
 @pytest.mark.parametrize(
     ('change', 'kind', 'words'),
     [
@@ -137,6 +166,9 @@ def of_another_length(picture: Picture) -> Picture:
         (one_colour_negative, 'colours_disagree', 'more than 0.60: noise'),
         (lambda _: NOISE, 'colours_disagree', 'more than 0.60: noise'),
         (of_another_length, 'rows_shifted', 'more than 0.00'),
+        (lambda picture: torn(picture, 3), 'rows_shifted', 'more than 0.25): torn apart'),
+        (out_of_focus_but_for_the_road, 'out_of_focus', 'more than 55%: out of focus'),
+        (splashed, 'partly_covered', 'more than 42%: dirt'),
     ],
 )
 def test_what_no_camera_shows_that_sees_a_road_is_found_without_any_domain(
@@ -147,6 +179,26 @@ def test_what_no_camera_shows_that_sees_a_road_is_found_without_any_domain(
     fault = nothing_shown(take.of(view(change(street(7)))), CONFIG)
     assert fault is not None
     assert (str(fault.kind), words in fault.reason) == (kind, True), fault.reason
+
+
+@pytest.mark.parametrize('seed', range(4))
+def test_the_stripes_of_a_crossing_are_no_torn_rows(seed: int) -> None:
+    take = StatisticsOfPictures(LABEL_MAP)
+    torn_picture = take.of(view(torn(street(seed), seed)))
+    assert take.of(view(crossed(street(seed)))).tear < CONFIG.max_tear < torn_picture.tear
+
+
+def test_a_night_a_white_sky_and_few_outlines_are_neither_a_cover_nor_out_of_focus() -> None:
+    take = StatisticsOfPictures(LABEL_MAP)
+    night, white = (take.of(view(np.full_like(street(), grey))) for grey in (8, 250))
+    assert night.shade == white.shade == 0.0
+    assert np.isnan(night.softness)
+    # Two headlights with their halos, and nothing else
+    lights = np.full(street().shape, 20.0)
+    for x in (250, 290):
+        cv2.circle(lights, (x, 180), 5, (255.0,) * 3, -1)
+    halos = take.of(view(with_noise(cv2.GaussianBlur(lights, (0, 0), 8.0) * 4.0, 1.0)))
+    assert np.isnan(halos.softness)
 
 
 @pytest.mark.parametrize('turned', [lambda a: a[::-1], lambda a: np.roll(a, 160, 0)])
@@ -232,3 +284,79 @@ def test_the_bands_of_a_picture_are_all_of_its_rows_once() -> None:
 
 def test_a_picture_that_is_too_small_for_a_gradient_has_no_noise() -> None:
     assert _noise(np.zeros((2, 2, 3), np.uint8)) == 0.0
+
+
+def clean(*, shear: float = -1.0, **changes: float) -> PictureStatistics:
+    values = np.zeros(len(STATISTICS))
+    values[SHEAR] = shear
+    return PictureStatistics(values, 0.0, 0.0, 9.0, 0.1, 0.5, 0.0, 0.1, 0.1)._replace(**changes)
+
+
+@pytest.mark.parametrize(
+    ('at', 'beyond', 'kind'),
+    [
+        ({'detail': 2.7}, {'detail': 2.69}, 'no_detail'),
+        ({'discord': 0.6}, {'discord': 0.61}, 'colours_disagree'),
+        ({'rise': 0.3}, {'rise': 0.29}, 'picture_turned'),
+        ({'shear': 0.0}, {'shear': 0.01}, 'rows_shifted'),
+        ({'tear': 0.25}, {'tear': 0.26}, 'rows_shifted'),
+        ({'softness': 0.55}, {'softness': 0.56}, 'out_of_focus'),
+        ({'shade': 0.42}, {'shade': 0.43}, 'partly_covered'),
+    ],
+)
+def test_up_to_each_limit_itself_a_picture_shows_something(
+    at: dict[str, float], beyond: dict[str, float], kind: str
+) -> None:
+    assert nothing_shown(clean(**at), CONFIG) is None
+    fault = nothing_shown(clean(**beyond), CONFIG)
+    assert fault is not None
+    assert fault.kind == kind
+
+
+def test_noise_and_white_are_faults_above_their_limits_and_a_limit_may_take_any() -> None:
+    assert _blindness(20.0, 0.5, CONFIG) is None
+    for noise, white, words in ((20.1, 0.0, '20 grey levels'), (0.0, 0.51, '51% of the zone')):
+        fault = _blindness(noise, white, CONFIG)
+        assert fault is not None
+        assert words in fault.reason
+    lax = replace(CONFIG, max_noise=0.0, max_white_share=1.0)
+    assert _blindness(255.0, 1.0, lax) is None
+    quiet = replace(CONFIG, max_noise=0.5)
+    assert _blindness(0.6, 0.0, quiet) is not None
+
+
+@pytest.mark.parametrize(
+    ('limits', 'kinds'),
+    [
+        ({'max_noise': 0.0}, ('', 'picture_blind')),
+        ({'max_white_share': 1.0}, ('picture_blind', '')),
+        ({'max_noise': 0.0, 'max_white_share': 1.0}, ('', '')),
+    ],
+)
+def test_each_limit_of_the_picture_alone_can_be_given_up_alone(
+    limits: dict[str, float], kinds: tuple[str, str]
+) -> None:
+    config = replace(CONFIG, **limits)  # type: ignore[arg-type]
+    assert (kind(NOISE, None, config), kind(WHITE, None, config)) == kinds
+
+
+def test_the_limit_of_a_domain_is_a_multiple_of_its_own_and_may_be_met() -> None:
+    scores = DOMAIN.likeness(StatisticsOfPictures(LABEL_MAP).of(view(FOG)).values)
+    lax = replace(
+        CONFIG, min_detail=0.0, max_colour_discord=2.0, min_rise=-1.0, max_shear=10.0,
+        max_tear=2.0, max_softness=1.0, max_shade=1.0,
+    )  # fmt: skip
+    assert scores.share > 1.0
+    assert kind(FOG, DOMAIN, replace(lax, domain_limit=scores.share)) == ''
+    assert kind(FOG, DOMAIN, replace(lax, domain_limit=0.999 * scores.share)) == 'out_of_domain'
+
+
+@pytest.mark.parametrize(
+    ('after_ms', 'is_fault'), [(0, False), (500, False), (501, True), (-1, True)]
+)
+def test_a_picture_that_was_seen_counts_for_the_stale_timeout_and_not_backwards(
+    after_ms: int, is_fault: bool
+) -> None:
+    sight = PictureSight(LABEL_MAP)
+    assert sight.update(view(street()), S, CONFIG) is None
+    assert (sight.update(view(NOISE), S + after_ms * S // 1000, CONFIG) is not None) is is_fault

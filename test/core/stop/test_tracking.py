@@ -93,10 +93,12 @@ def leaving(y: float) -> SeenPerson:
 
 def test_who_walks_out_of_the_picture_at_its_side_is_followed_on() -> None:
     tracker = PeopleTracker(coast_s=0.7)
-    follow(tracker, *[[leaving(6.0 - 0.07 * i)] for i in range(20)])
+    (track,) = follow(tracker, *[[leaving(6.0 - 0.07 * i)] for i in range(20)])
+    assert not track.has_left
     for index in range(20, 20 + 100):  # five seconds
         (track,) = tracker.update([], index * FRAME_NS, is_gone=lambda _person: True)
-    assert track.is_coasting
+        assert track.is_coasting
+        assert track.has_left
     assert track.y_m == pytest.approx(6.0 - 0.07 * 119, abs=0.5)
     assert follow(tracker, *[[]] * 60, start=120) == ()
 

@@ -15,7 +15,11 @@ from seg_ros.commands.gpu.memory_check import CheckRow, check_memory
 from seg_ros.core.errors import BackendError, BackendUnavailable, DeviceLost
 from seg_ros.inference.cuda import gpu
 from seg_ros.inference.cuda.cuda_bindings_memory import CudaBindingsMemory
-from seg_ros.inference.cuda.device_memory import DeviceMemory, open_device_memory
+from seg_ros.inference.cuda.device_memory import (
+    DeviceMemory,
+    device_failure,
+    open_device_memory,
+)
 from seg_ros.inference.cuda.gpu import find_gpu
 from seg_ros.inference.cuda.recording_memory import FAKE_GPU, RecordingMemory
 from test.paths import REPOSITORY
@@ -138,6 +142,21 @@ def test_without_a_driver_cuda_bindings_say_that_it_does_not_fit() -> None:
         pytest.skip('this machine has a GPU; make gpu-check looks at it')
     with pytest.raises(BackendUnavailable, match=r'has a driver that does not fit cuda-bindings'):
         CudaBindingsMemory(FAKE_GPU)
+
+
+def test_every_error_for_which_cuda_asks_for_a_new_process_is_a_lost_device() -> None:
+    """By CUDA's own words, as they stand in cuda-bindings."""
+    cuda = pytest.importorskip('cuda.bindings.driver', reason='cuda-bindings is not installed')
+    words = {row.name: ' '.join((row.__doc__ or '').split()) for row in cuda.CUresult}
+    final = ('must be terminated and relaunched', 'context cannot be used anymore')
+    lost = {name for name, text in words.items() if any(row in text for row in final)}
+    assert {'CUDA_ERROR_ILLEGAL_ADDRESS', 'CUDA_ERROR_ASSERT'} <= lost
+    assert len(lost) >= 13
+    kept = {
+        name for name in lost if not isinstance(device_failure('', name, '', FAKE_GPU), DeviceLost)
+    }
+    assert kept == set()
+    assert not isinstance(device_failure('', 'CUDA_ERROR_NOT_READY', '', FAKE_GPU), DeviceLost)
 
 
 @pytest.mark.gpu

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from seg_ros.core.errors import BackendUnavailable
+from seg_ros.core.errors import BackendUnavailable, ConfigurationError
 from seg_ros.inference.tensorrt.api import TensorrtApi, load_tensorrt
 from test.fake_tensorrt import Logger
 
@@ -96,8 +96,7 @@ def test_what_was_measured_helps_the_next_build_and_a_foreign_cache_harms_nothin
 
 def test_tensorrt_for_rtx_makes_its_graphs_itself_and_keeps_its_kernels() -> None:
     cache = Recorder()
-    config = Recorder(create_runtime_cache=cache)
-    config.answers['create_runtime_cache'] = lambda: cache
+    config = Recorder(create_runtime_cache=lambda: cache, set_runtime_cache=True)
     engine = Recorder(create_runtime_config=lambda: config, create_execution_context='context')
     graphs = SimpleNamespace(WHOLE_GRAPH_CAPTURE='whole')
     api = api_of(FLAGS_11, 'tensorrt_rtx', CudaGraphStrategy=graphs)
@@ -107,20 +106,24 @@ def test_tensorrt_for_rtx_makes_its_graphs_itself_and_keeps_its_kernels() -> Non
     assert config.calls == [('create_runtime_cache',), ('set_runtime_cache', cache)]
     assert config.cuda_graph_strategy == 'whole'
     assert engine.calls[-1] == ('create_execution_context', config)
+    config.answers['set_runtime_cache'] = False
+    assert api.execution_context(engine) == ('context', None)  # it runs, and keeps none
 
 
 def test_a_gpu_here_is_the_target_where_none_is_named() -> None:
     capability = SimpleNamespace(CURRENT='current', SM86='86', SM89='89')
     api = api_of(FLAGS_11, 'tensorrt_rtx', ComputeCapability=capability)
-    config = Recorder()
+    config = Recorder(set_compute_capability=True)
     api.set_targets(config, ())
     assert config.calls == [('set_compute_capability', 'current', 0)]
-    config = Recorder()
+    config = Recorder(set_compute_capability=True)
     api.set_targets(config, ('sm_86', 'sm_89'))
     assert config.num_compute_capabilities == 2
     assert config.calls[1] == ('set_compute_capability', '89', 1)
     api_of(FLAGS_10).set_targets(config := Recorder(), ())
     assert not config.calls
+    with pytest.raises(ConfigurationError, match=r'refuses to build for SM86 \(SM86\)'):
+        api.set_targets(Recorder(set_compute_capability=False), ('sm_86',))
 
 
 def found(monkeypatch: pytest.MonkeyPatch, **modules: Any) -> None:

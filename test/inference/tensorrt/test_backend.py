@@ -24,8 +24,8 @@ from seg_ros.inference.tensorrt import backend as tensorrt_backend
 from seg_ros.inference.tensorrt.api import load_tensorrt
 from seg_ros.inference.tensorrt.backend import PlanMissing, TensorrtBackend
 from seg_ros.inference.tensorrt.plan_cache import PlanCache
-from seg_ros.inference.tensorrt.plan_runner import CAPTURE_AFTER
-from test.fake_tensorrt import FakeMachine, store
+from seg_ros.inference.tensorrt.plan_runner import CAPTURE_AFTER, PlanRunner
+from test.fake_tensorrt import FakeMachine, plan_for, store
 from test.tiny_onnx import network, seeded_images, write_engine
 
 ORIN = FAKE_GPU._replace(
@@ -105,6 +105,24 @@ def test_a_frame_is_uploaded_run_brought_back_and_only_then_waited_for(
     backend.infer(seeded_images(), with_confidence=True)
     assert machine.memory.calls == ['launch', 'synchronise']
     backend.close()
+
+
+@pytest.mark.parametrize(
+    ('gpu', 'parts'), [(FAKE_GPU, 3), (ORIN, 1)], ids=['own memory', 'shared memory']
+)
+def test_what_is_timed_is_the_graphs_that_run_and_not_what_queues_them(
+    gpu: Any, parts: int, engine: Engine
+) -> None:
+    machine = FakeMachine(gpu)
+    memory = machine.open_memory()
+    runner = PlanRunner(machine.stack.api, memory, plan_for(engine), engine.network_size_wh)
+    memory.calls.clear()
+    assert len(runner.timed(1, 5)) == 5
+    assert memory.calls.count('capture') == memory.calls.count('free_graph') - 2 == parts
+    assert memory.calls.count('launch') == 5 * parts
+    assert memory.calls.count('execute') == 2  # once before, and once captured
+    runner.close()
+    assert memory.open_count == 0
 
 
 def test_a_graph_that_is_stale_is_freed(engine: Engine, cache: PlanCache) -> None:

@@ -26,7 +26,8 @@ from seg_ros.inference.tensorrt import plan_build as engine_build
 from seg_ros.inference.tensorrt import plan_runner
 from test.paths import REPOSITORY
 
-WHEELS = REPOSITORY / 'out' / 'tensorrt-wheels'
+# A wheel is of one Python, and make test-oldest runs these with another
+WHEELS = REPOSITORY / 'out' / 'tensorrt-wheels' / str(sys.implementation.cache_tag)
 DOWNLOAD_TIMEOUT_S = 60
 
 FOR_RTX = frozenset(
@@ -229,6 +230,49 @@ def test_every_name_that_is_used_is_in_tensorrt(bindings: Bindings, tmp_path: Pa
 def test_every_name_that_is_used_is_in_tensorrt_for_rtx() -> None:
     pytest.importorskip('tensorrt_rtx_bindings', reason='TensorRT for RTX is missing')
     check_names(listed(RTX, Path(), {}), RTX.missing)
+
+
+ANSWERS = """
+import importlib, json
+module = importlib.import_module('tensorrt_rtx_bindings')
+print(json.dumps([
+    f'{kind.__name__}.{name}'
+    for kind in vars(module).values()
+    if isinstance(kind, type)
+    for name, value in vars(kind).items()
+    if '-> bool' in (getattr(value, '__doc__', None) or '')
+]))
+"""
+NO_MATTER = 'IRuntimeCache.deserialize'  # documented: what does not fit changes nothing
+
+
+def unread(source: str, variables: dict[str, list[str]], answering: set[str]) -> list[str]:
+    """Returns what is called as a statement, though it answers whether it went well."""
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        if (
+            isinstance(node, ast.Expr)
+            and isinstance(node.value, ast.Call)
+            and isinstance(call := node.value.func, ast.Attribute)
+        ):
+            base = getattr(call.value, 'id', getattr(call.value, 'attr', ''))
+            names = {f'{kind}.{call.attr}' for kind in variables.get(base, [])}
+            found += [f'{node.lineno}: {name}' for name in names & answering]
+    return found
+
+
+def test_no_yes_or_no_of_tensorrt_is_left_unread() -> None:
+    """It raises nothing: who does not look goes on with what TensorRT has refused."""
+    pytest.importorskip('tensorrt_rtx_bindings', reason='TensorRT for RTX is missing')
+    child = subprocess.run(
+        [sys.executable, '-c', ANSWERS], capture_output=True, text=True, check=True
+    )
+    answering = set(json.loads(child.stdout)) - {NO_MATTER}
+    control = 'self._context.set_input_shape(1)\n'
+    assert unread(control, VARIABLES[plan_runner], answering)
+    for module, variables in VARIABLES.items():
+        source = Path(module.__file__).read_text()  # type: ignore[attr-defined]
+        assert unread(source, variables, answering) == [], module.__name__
 
 
 def test_a_name_that_is_nowhere_would_be_found() -> None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -17,11 +18,13 @@ from seg_ros.inference.cuda.gpu import find_gpu
 from seg_ros.inference.cuda.recording_memory import RecordingMemory
 from seg_ros.inference.engine import Engine, find_engines, load_engine
 from seg_ros.inference.onnx.half_precision import half_precision
+from seg_ros.inference.tensorrt import plan_build
 from seg_ros.inference.tensorrt.api import TensorrtApi
 from seg_ros.inference.tensorrt.plan_build import (
     BuildCancelled,
     BuildOptions,
     BuildStep,
+    _optimisation_profile,
     build_plan,
     network_of_plan,
 )
@@ -115,6 +118,36 @@ def test_the_graph_itself_says_its_precision(api: TensorrtApi, engine: Engine) -
     assert 'half' not in types['fp32']
     assert types['fp16']['half'] >= 10
     assert types['int8']['int8'] >= 2
+
+
+def test_with_several_cameras_kernels_are_chosen_for_the_full_batch(engine: Engine) -> None:
+    asked: list[Any] = []
+    profile = SimpleNamespace(set_shape=lambda *shapes: asked.append(shapes))
+    builder = SimpleNamespace(create_optimization_profile=lambda: profile)
+    assert _optimisation_profile(builder, engine, 4) is profile
+    width, height = engine.network_size_wh
+    one, all_four = (1, height, width, 3), (4, height, width, 3)
+    assert asked == [('image', one, all_four, all_four)]
+
+
+def test_a_profile_and_a_bound_of_scratch_memory_are_given_where_they_are_asked_for(
+    api: TensorrtApi, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One image at a time needs no profile: its shape is fixed."""
+    bounds: list[int] = []
+    profiles: list[int] = []
+    made = plan_build._optimisation_profile
+
+    def profile(builder: Any, engine: Engine, most: int) -> Any:
+        profiles.append(most)
+        return made(builder, engine, most)
+
+    monkeypatch.setattr(plan_build, '_optimisation_profile', profile)
+    monkeypatch.setattr(api, 'set_workspace', lambda _, size: bounds.append(size))
+    build_plan(api, engine, BuildOptions('fp32', 1, TARGETS))
+    assert (bounds, profiles) == ([], [])
+    build_plan(api, engine, BuildOptions('fp32', 2, TARGETS), workspace_bytes=1 << 20)
+    assert (bounds, profiles) == ([1 << 20], [2])
 
 
 def test_progress_grows_to_its_end_and_names_what_is_done(

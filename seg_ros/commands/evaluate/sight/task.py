@@ -46,6 +46,7 @@ from seg_ros.commands.shared.node_parameters import (
 )
 from seg_ros.commands.shared.numbers import zero_or_more
 from seg_ros.commands.shared.progress import Progress
+from seg_ros.core.errors import ConfigurationError
 from seg_ros.core.stop.decision import StopKind
 from seg_ros.core.types import RgbImage
 from seg_ros.core.units import NS_PER_S
@@ -59,7 +60,7 @@ REASONS_OF_SIGHT = (
     StopKind.ZONE_NOT_IN_VIEW, StopKind.GROUND_NOT_SEEN, StopKind.PICTURE_BLIND,
     StopKind.OUT_OF_DOMAIN, StopKind.LOW_CONTRAST, StopKind.LOW_CONFIDENCE, StopKind.FROZEN,
     StopKind.NO_DETAIL, StopKind.COLOURS_DISAGREE, StopKind.PICTURE_TURNED,
-    StopKind.ROWS_SHIFTED,
+    StopKind.ROWS_SHIFTED, StopKind.OUT_OF_FOCUS, StopKind.PARTLY_COVERED,
 )  # fmt: skip
 DATASETS = ('camvid', 'cityscapes', 'bdd100k', 'mapillary', 'a2d2', 'lanes')
 # The frames of a stream that decide: with confirm_frames 3, the third is the first clear one
@@ -107,10 +108,10 @@ def main(arguments: argparse.Namespace) -> int:
     for note in notes:
         print(note, file=sys.stderr)
     if not there:
-        print(
-            'Nothing was measured: give folders with clean pictures, --dataset FOLDER.',
-            file=sys.stderr,
-        )
+        said = 'Nothing was measured: give folders with clean pictures, --dataset FOLDER.'
+        if folders:
+            raise ConfigurationError(said)
+        print(said, file=sys.stderr)
         return 0
     sets: dict[str, list[CleanPicture]] = {}
     for folder in there:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import functools
 import multiprocessing
+import os
 import signal
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -56,7 +57,7 @@ def judged_drives(
         SegRosError: A process died, or the engine cannot be run.
     """
     spawn = multiprocessing.get_context('spawn')  # fork would copy threads half
-    with ProcessPoolExecutor(jobs, spawn, initializer=_begin) as pool:
+    with ProcessPoolExecutor(jobs, spawn, _begin, (os.getpid(),)) as pool:
         try:
             yield from pool.map(functools.partial(_moments, config, judge), drives)
         except BrokenProcessPool as error:
@@ -66,11 +67,11 @@ def judged_drives(
             pool.shutdown(cancel_futures=True)
 
 
-def _begin() -> None:
+def _begin(parent: int) -> None:
     """Runs in each process: one core is its own, and it ends with Ctrl-C and with its parent."""
     cv2.setNumThreads(1)
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    end_with_parent()
+    end_with_parent(parent)
 
 
 def _moments(config: StopConfig, judge: Judge | None, drive: PlannedDrive) -> list[Moment]:

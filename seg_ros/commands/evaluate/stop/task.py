@@ -28,6 +28,7 @@ from seg_ros.commands.evaluate.stop.figures import Figures, Tally, bars_for, mis
 from seg_ros.commands.evaluate.stop.folder import FolderTally, is_anybody_in, is_labelled
 from seg_ros.commands.evaluate.stop.near import near_figures, near_who_figures
 from seg_ros.commands.evaluate.stop.processes import Judge, judged_drives
+from seg_ros.commands.shared.children import check_jobs
 from seg_ros.commands.shared.node_parameters import (
     add_parameter_arguments,
     config_from_arguments,
@@ -134,9 +135,7 @@ def main(arguments: argparse.Namespace) -> int:
     if arguments.image_polygon:
         polygon = tuple(arguments.image_polygon)
         config = replace(config, image_polygon=polygon, image_zone_adapts=False)
-    if arguments.jobs < 1:
-        msg = f'--jobs is {arguments.jobs}. At least one drive at a time, please.'
-        raise ConfigurationError(msg)
+    check_jobs(arguments.jobs)
     if arguments.dataset and arguments.video:
         msg = '--dataset and --video: one of them at a time, please.'
         raise ConfigurationError(msg)

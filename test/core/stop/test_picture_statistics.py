@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a number about a picture means may never change: engines were measured with it.
+
+The ``domain`` in the ``spec.yaml`` of an engine, and the limits in ``StopConfig``, hold for these
+numbers as they are. Who changes one gives it another name, and measures all of them again.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from seg_ros.core.stop.picture_statistics import (
+    SHEAR,
+    STATISTICS,
+    PictureStatistics,
+    StatisticsOfPictures,
+    _names,
+)
+from seg_ros.core.types import NetworkView
+from test.people_scene import CAR, LABEL_MAP, PAVEMENT, PERSON, POLE, ROAD, SKY, empty_road
+
+MEASURED = Path(__file__).with_name('measured_statistics.json')
+
+
+def drawn(*, is_sure: bool = True) -> NetworkView:
+    """A picture and its labels without any chance in them."""
+    rows, columns = np.mgrid[:360, :640]
+    grey = 80 + 50 * ((rows // 23 + columns // 31) % 2) + rows * columns % 37 + rows // 9
+    picture = np.dstack([grey + 20 + columns // 40, grey, grey - 15 + rows // 12])
+    picture[:50, 200:] = 250
+    picture[250:, :150] = 7
+    picture[280:310, 300:360] = 255
+    picture[200:240] = np.roll(picture[200:240], 90, axis=1)
+    labels = empty_road()
+    for box, label in (
+        (np.s_[120:200, 100:160], CAR),
+        (np.s_[90:190, 400:420], POLE),
+        (np.s_[30:140, 460:640], POLE),
+        (np.s_[150:215, 500:520], PERSON),
+        (np.s_[220:, :130], PAVEMENT),
+        (np.s_[300:330, 500:600], SKY),
+        (np.s_[20:60, 20:60], ROAD),
+        (np.s_[340:, 200:260], 255),
+    ):
+        labels[box] = label
+    confidence = 255 - rows * 3 % 160 - columns // 8
+    return NetworkView(
+        np.clip(picture, 0, 255).astype(np.uint8), labels,
+        confidence.clip(0, 255).astype(np.uint8) if is_sure else None,
+    )  # fmt: skip
+
+
+def numbers_of(statistics: PictureStatistics) -> dict[str, float]:
+    alone = {name: getattr(statistics, name) for name in statistics._fields if name != 'values'}
+    return {**dict(zip(STATISTICS, statistics.values.tolist(), strict=True)), **alone}
+
+
+def with_another_size() -> NetworkView:
+    view = drawn(is_sure=False)
+    small = cv2.resize(view.picture, (200, 150), interpolation=cv2.INTER_NEAREST)
+    labels = cv2.resize(view.labels, (200, 150), interpolation=cv2.INTER_NEAREST)
+    return NetworkView(np.asarray(small, np.uint8), np.asarray(labels, np.uint8))
+
+
+VIEWS = {'whole': drawn(), 'small, nobody knows how sure': with_another_size()}
+
+
+@pytest.mark.parametrize('name', VIEWS)
+def test_statistics_are_those_that_engines_and_limits_were_measured_with(name: str) -> None:
+    expected = json.loads(MEASURED.read_text())[name]
+    found = numbers_of(StatisticsOfPictures(LABEL_MAP).of(VIEWS[name]))
+    assert list(found) == list(expected)
+    assert found == pytest.approx(expected, rel=1e-3, abs=1e-4)
+
+
+def test_a_glance_sees_the_noise_and_the_white_that_a_look_does() -> None:
+    take = StatisticsOfPictures(LABEL_MAP)
+    whole = take.of(VIEWS['whole'])
+    assert take.glance(VIEWS['whole']) == (whole.noise, whole.saturated)
+
+
+def flat(grey: int = 100) -> NDArray[np.uint8]:
+    return np.full((360, 640, 3), grey, np.uint8)
+
+
+def of(picture: NDArray[np.uint8], labels: NDArray[np.uint8] | None = None) -> PictureStatistics:
+    labels = empty_road() if labels is None else labels
+    return StatisticsOfPictures(LABEL_MAP).of(NetworkView(picture, labels))
+
+
+def test_noise_is_how_much_neighbours_of_the_zone_differ_if_they_do_as_noise_does() -> None:
+    random = np.random.default_rng(3)
+    grey = random.integers(90, 110, (360, 640, 1), dtype=np.uint8).repeat(3, axis=2)
+    # The mean difference of two of 20 even numbers, across and down
+    assert of(grey).noise == pytest.approx(2 * (20 - 1 / 20) / 3, rel=0.02)
+    stripes = flat()
+    stripes[::8] = 200
+    assert of(stripes).noise == 0.0  # outlines
+    assert of(flat()).noise == 0.0
+    above = flat()
+    above[:200] = grey[:200]
+    assert of(above).noise == 0.0  # not of the zone
+
+
+@pytest.mark.parametrize(('size', 'is_known'), [((2, 2), False), ((3, 3), True)])
+def test_a_zone_of_two_pixels_each_way_is_the_least_that_has_neighbours(
+    size: tuple[int, int], is_known: bool
+) -> None:
+    picture = np.random.default_rng(3).integers(0, 255, (*size, 3), dtype=np.uint8)
+    noise = of(picture, np.zeros(size, np.uint8)).noise
+    assert math.isfinite(noise)
+    assert (noise > 0.0) is is_known
+
+
+@pytest.mark.parametrize('share', [0.0, 0.25, 1.0])
+def test_white_is_the_share_of_the_zone_that_is(share: float) -> None:
+    picture = flat()
+    left, right = round(0.22 * 640), round(0.78 * 640)
+    picture[200:, left : left + round(share * (right - left))] = 248
+    assert of(picture).saturated == pytest.approx(share, abs=0.02)
+    assert of(flat(247)).saturated == 0.0
+
+
+def test_colours_agree_by_their_detail_unrelated_ones_do_not_and_opposite_ones_least() -> None:
+    random = np.random.default_rng(5)
+    one, other = (
+        np.asarray(
+            cv2.resize(
+                random.integers(0, 255, (90, 160), dtype=np.uint8), (640, 360),
+                interpolation=cv2.INTER_NEAREST,
+            )
+        )
+        for _ in range(2)
+    )  # fmt: skip
+    assert of(np.dstack([one] * 3)).discord == pytest.approx(0.0, abs=0.01)
+    assert of(np.dstack([one, other, other])).discord == pytest.approx(1.0, abs=0.03)
+    assert of(np.dstack([other, other, one])).discord == pytest.approx(1.0, abs=0.03)
+    assert of(np.dstack([255 - one, one, one])).discord == pytest.approx(2.0, abs=0.03)
+
+
+@pytest.mark.parametrize('sky_rows', [90, 180, 270])
+def test_the_rise_is_how_far_the_middle_of_the_sky_is_above_that_of_the_ground(
+    sky_rows: int,
+) -> None:
+    labels = np.full((360, 640), ROAD, np.uint8)
+    labels[:sky_rows] = SKY
+    assert of(flat(), labels).rise == pytest.approx(0.5, abs=0.01)
+    labels[labels == SKY] = POLE
+    labels[labels == ROAD] = PAVEMENT
+    assert of(flat(), labels).rise == pytest.approx(0.5, abs=0.01)
+    assert of(flat(), labels[::-1].copy()).rise == pytest.approx(-0.5, abs=0.01)
+
+
+@pytest.mark.parametrize(('rows', 'is_known'), [(8, False), (16, True)])
+def test_there_must_be_three_of_a_hundred_pixels_of_both_for_one_to_be_above_the_other(
+    rows: int, is_known: bool
+) -> None:
+    for label, rest in ((SKY, ROAD), (ROAD, SKY)):
+        labels = np.full((360, 640), rest, np.uint8)
+        labels[:rows] = label
+        assert math.isnan(of(flat(), labels).rise) is not is_known
+
+
+def test_rows_that_go_on_better_when_shifted_have_a_shear_above_0_and_others_below() -> None:
+    random = np.random.default_rng(7)
+    row = cv2.GaussianBlur(random.integers(0, 255, (1, 640, 3), dtype=np.uint8), (9, 1), 3.0)
+    upright = np.asarray(np.repeat(row, 360, axis=0), np.uint8)
+    assert of(upright).shear < -0.5
+    # Of the 320 pixels that are looked at one to three a row, either way
+    for step in (-6, -2, 2, 6):
+        slanted = np.stack([np.roll(upright[0], step * (index // 2), 0) for index in range(360)])
+        assert of(slanted).shear > 0.3, step
+
+
+def test_where_there_is_next_to_no_detail_nothing_disagrees() -> None:
+    picture = flat()
+    picture[::16, ::16, 0] += 4  # rounding of one colour
+    assert 0.0 <= of(picture).discord < 0.3
+
+
+def test_the_names_of_statistics_are_theirs_at_every_time() -> None:
+    assert _names() == STATISTICS
+    assert SHEAR == STATISTICS.index('shear')
