@@ -44,4 +44,6 @@ def _parsed(text: str) -> tuple[Any, ...]:
         content = load_yaml(text)
     except yaml.YAMLError as error:
         raise ValueError('it is no YAML') from error
+    if isinstance(content, str):  # a text in a text, and so on without end
+        raise ValueError('it is a text and no list')
     return tuple(qos_of(content or []))

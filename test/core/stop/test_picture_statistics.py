@@ -187,4 +187,4 @@ def test_where_there_is_next_to_no_detail_nothing_disagrees() -> None:
 
 def test_the_names_of_statistics_are_theirs_at_every_time() -> None:
     assert _names() == STATISTICS
-    assert SHEAR == STATISTICS.index('shear')
+    assert STATISTICS.index('shear') == SHEAR
