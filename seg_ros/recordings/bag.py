@@ -7,7 +7,6 @@ finds its files, ``split_bag.py`` reads them as one.
 
 from __future__ import annotations
 
-import tempfile
 import weakref
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -75,7 +74,6 @@ class BagRecording(Recording):
         self._idle: list[Any] = []
         weakref.finalize(self, _close, self._idle)
         self._files: list[BagFile] = []
-        self._copies: tempfile.TemporaryDirectory[str] | None = None
         self._types: Any = typestore()
         self._undefined: Mapping[str, str] = {}  # why a type cannot be decoded
         self.is_ros1 = path.suffix == ROS1_SUFFIX or begins_as(path) == 'ros1'
@@ -157,7 +155,9 @@ class BagRecording(Recording):
         except ImportError as error:
             raise _no_rosbags(self.path, error) from error
         paths, index = found_files(self.path, self.tell)
-        self._files, self._copies = ready_to_read(paths, self.tell)
+        self._files, copies = ready_to_read(paths, self.tell)
+        if copies is not None:
+            weakref.finalize(self, copies.cleanup)
         with self._reader() as reader:
             if not reader.is_any:
                 raise ConfigurationError(
