@@ -293,9 +293,7 @@ def main() -> None:
         found = agreement_of(says(engine, 'int8', pictures), reference)
         return found._replace(of_sure_seeded=on_seeded)
 
-    chosen, tried = choose(
-        lambda left_out: quantize_for_cpu(engine, images, left_out), agreement
-    )
+    chosen, tried = choose(lambda left_out: quantize_for_cpu(engine, images, left_out), agreement)
     for left_out, share in tried.items():
         print(
             f'{left_out}: {share.of_sure:.2%} of the sure pixels, {share.of_all:.2%} of all; '
