@@ -250,3 +250,18 @@ def test_the_last_columns_of_an_outline_count_though_they_are_fewer_than_eight()
     np.testing.assert_allclose(corners * (WIDTH, HEIGHT), [
         (16, 90), (16, 81), (28, 81), (33, 72), (33, 90),
     ], atol=0.1)  # fmt: skip
+
+
+def test_an_outline_may_rise_by_two_rows_in_13_columns() -> None:
+    slope = [5 + column // 6 for column in range(WIDTH)]
+    assert _outline(standing(slope, 40)) is not None
+    assert _outline(standing([5 + column // 3 for column in range(WIDTH)], 60)) is None
+
+
+def test_two_outlines_that_differ_by_more_than_two_rows_are_no_own_vehicle() -> None:
+    subject = OwnVehicle()
+    drive(subject, WINDOW_S, BONNET)
+    drive(subject, WINDOW_S, BONNET + 0.05, begin_s=WINDOW_S)
+    assert subject.polygon == ()
+    drive(subject, WINDOW_S, BONNET + 0.05, begin_s=2.0 * WINDOW_S)
+    assert subject.polygon

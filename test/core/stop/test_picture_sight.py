@@ -360,3 +360,8 @@ def test_a_picture_that_was_seen_counts_for_the_stale_timeout_and_not_backwards(
     sight = PictureSight(LABEL_MAP)
     assert sight.update(view(street()), S, CONFIG) is None
     assert (sight.update(view(NOISE), S + after_ms * S // 1000, CONFIG) is not None) is is_fault
+
+
+def test_a_little_noise_may_be_the_most_where_white_may_be_any() -> None:
+    config = replace(CONFIG, max_noise=0.5, max_white_share=1.0)
+    assert kind(NOISE, None, config) == 'picture_blind'

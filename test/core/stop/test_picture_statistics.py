@@ -190,3 +190,9 @@ def test_where_there_is_next_to_no_detail_nothing_disagrees() -> None:
 def test_the_names_of_statistics_are_theirs_at_every_time() -> None:
     assert _names() == STATISTICS
     assert STATISTICS.index('shear') == SHEAR
+
+
+def test_where_all_is_the_same_differences_are_spread_no_more_than_they_are_large() -> None:
+    tails = [index for index, name in enumerate(STATISTICS) if '.tail_' in name]
+    assert len(tails) == 6
+    assert of(flat()).values[tails] == pytest.approx(0.0)

@@ -188,7 +188,7 @@ def test_a_sighting_is_of_who_is_followed_where_the_gates_of_a_textbook_say_so(
     sight = np.array([x, y]) / math.hypot(x, y)
     aside = np.array([-sight[1], sight[0]])
     answers = []
-    for far in np.linspace(-6.0, 6.0, 25):
+    for far in (-5.0, -3.5, 0.0, 3.5, 5.0):
         for wide in np.linspace(-6.0, 6.0, 13):
             tracker, truth = PeopleTracker(), Textbook(someone)
             tracker.update([someone], 0)
