@@ -464,7 +464,7 @@ def _counts(
     image: NDArray[np.uint8], below: int = 256, mask: NDArray[np.uint8] | None = None
 ) -> FloatImage:
     """``(below,)`` how many pixels have each value."""
-    return _float32(cv2.calcHist([image], [0], mask, [below], [0, below])[:, 0])
+    return _float32(cv2.calcHist([image], [0], mask, [below], [0, below]).reshape(-1))
 
 
 def _mean_and_deviation(image: NDArray[np.generic]) -> tuple[float, float]:
