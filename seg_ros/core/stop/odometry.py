@@ -113,8 +113,12 @@ class OdometryMonitor:
         if config.odometry == 'optional' or self.fresh(now_ns, timeout_s) is not None:
             return None
         if self._motion is not None:
-            age_s = max((now_ns - self._motion.stamp_ns), self._known_age_ns) / NS_PER_S
-            return Fault(StopKind.NO_ODOMETRY, f'the newest odometry is {age_s:.2f} s old')
+            age_s = (now_ns - self._motion.stamp_ns) / NS_PER_S
+            if age_s < -timeout_s:
+                said = f'is stamped {-age_s:.2f} s ahead of the clock'
+            else:
+                said = f'is {max(age_s, self._known_age_ns / NS_PER_S):.2f} s old'
+            return Fault(StopKind.NO_ODOMETRY, f'the newest odometry {said}')
         if self._fault is not None:
             return self._fault
         if config.odometry == 'required':

@@ -122,6 +122,16 @@ def test_a_true_drive_with_stamps_of_arrival_is_never_a_fault(
         assert monitor.fault(stamp_ns, CONFIG) is None
 
 
+def test_odometry_from_the_future_is_named_so_and_not_as_fresh() -> None:
+    monitor = OdometryMonitor(CAR)
+    now_ns = 100_000 * MS
+    monitor.take(Motion(now_ns + 900 * MS, 5.0), CONFIG.clock_jump_s)
+    fault = monitor.fault(now_ns, CONFIG)
+    assert fault is not None
+    assert fault.kind is StopKind.NO_ODOMETRY
+    assert fault.reason == 'the newest odometry is stamped 0.90 s ahead of the clock'
+
+
 def test_no_step_of_the_clock_keeps_odometry_fresh() -> None:
     monitor = OdometryMonitor(CAR)
     start_ns = 100_000 * MS
