@@ -68,6 +68,15 @@ def test_the_end_is_told_from_a_death(ends: Ends, is_told: bool) -> None:
     assert (ends[1].is_over, ends[1].was_told) == (True, is_told)
 
 
+def test_who_listens_on_after_the_end_waits_as_long_as_it_asked(ends: Ends) -> None:
+    ends[0].close()
+    assert ends[1].receive(1.0) is None
+    began_s = time.monotonic()
+    assert ends[1].receive(0.05) is None
+    assert 0.05 <= time.monotonic() - began_s < 0.9
+    assert ends[1].receive(-1.0) is None
+
+
 def test_a_speaker_that_is_gone_is_noticed(ends: Ends) -> None:
     ends[1].close()
     assert not ends[0].send(go())

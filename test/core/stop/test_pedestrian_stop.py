@@ -763,7 +763,9 @@ def test_after_a_gap_of_more_than_the_stale_timeout_the_way_is_proven_anew(
 ) -> None:
     drive = Drive(replace(CONFIG, odometry='optional')).clear()
     drive.now_ns += silence_ms * MS - FRAME_NS
-    assert drive.frame().kind == kind
+    decision = drive.frame()
+    assert decision.kind == kind
+    assert decision.reason.startswith('1 good frames') is (kind == 'unproven')
 
 
 @pytest.mark.parametrize(('gap_ms', 'is_kept'), [(1000, True), (1001, False)])

@@ -542,6 +542,13 @@ def test_a_fifth_of_the_shins_may_be_wrong_labels_where_somebody_is_gone(
     assert PeopleFinder(LABEL_MAP).is_gone(person, empty) is is_gone
 
 
+def test_that_the_lowest_row_is_ground_does_not_make_somebody_gone() -> None:
+    (person,) = found(box(140, 240, 300, 320))
+    person = replace(person, bbox=(300, 140, 400, 240))
+    shins = box(225, 239, 300, 400, CAR)
+    assert not PeopleFinder(LABEL_MAP).is_gone(person, shins)
+
+
 def test_whether_somebody_is_gone_can_be_asked_of_one_row_and_at_the_border() -> None:
     (person,) = found(box(140, 240, 300, 320))
     for bbox in ((300, 238, 320, 240), (300, 0, 320, 2), (0, 100, 20, 360)):

@@ -192,6 +192,13 @@ def test_the_own_vehicle_is_neither_a_person_nor_ground() -> None:
     assert kind_of(road, None, replace(CONFIG, ego_mask=all_of_it)) == 'ground_not_seen'
 
 
+def test_a_mask_of_the_left_half_hides_half_of_the_columns() -> None:
+    half = replace(CONFIG, ego_mask=(0.0, 0.0, 0.5, 0.0, 0.5, 1.0, 0.0, 1.0))
+    road = np.full((10, 10), ROAD, np.uint8)
+    seen = ZoneWatch(half, LABEL_MAP).without_vehicle(road, 255)
+    assert (seen == 255).all(axis=0).tolist() == [True] * 5 + [False] * 5
+
+
 def test_a_mask_of_the_own_vehicle_has_three_corners_in_the_picture() -> None:
     with pytest.raises(ConfigurationError, match=r'stop\.ego_mask has 4 numbers'):
         StopConfig(ego_mask=(0.0, 0.0, 1.0, 1.0))
