@@ -153,11 +153,11 @@ def load_yaml(text: str) -> Any:
 
 if yaml.__with_libyaml__:
 
-    class _Loader(  # type: ignore[misc]  # PyYAML is not followed
-        yaml.composer.Composer,
-        yaml.cyaml.CParser,
-        yaml.constructor.SafeConstructor,
-        yaml.resolver.Resolver,
+    class _Loader(  # PyYAML is not followed
+        yaml.composer.Composer,  # type: ignore[misc]
+        yaml.cyaml.CParser,  # type: ignore[misc]
+        yaml.constructor.SafeConstructor,  # type: ignore[misc]
+        yaml.resolver.Resolver,  # type: ignore[misc]
     ):
         """libyaml's parser, which takes a tenth of the time, and nothing else of it.
 
@@ -172,10 +172,10 @@ if yaml.__with_libyaml__:
             yaml.resolver.Resolver.__init__(self)
 
 else:
-    _Loader = yaml.SafeLoader
+    _Loader = yaml.SafeLoader  # type: ignore[misc]
 
 
-class _PlainLoader(_Loader):  # type: ignore[misc]  # PyYAML is not followed
+class _PlainLoader(_Loader):
     """Refuses deep nesting before Python's own stack ends, and more values than there is room."""
 
     _depth = _count = 0
