@@ -50,6 +50,16 @@ def test_memory_may_grow_by_two_megabytes_an_hour(mb_per_h: float, is_missed: bo
     assert bool(misses(drift, STEADY, STEADY)) == is_missed
 
 
+def test_a_leak_does_not_hide_behind_pages_of_files_that_the_kernel_took_back() -> None:
+    rows = run_of(60, 6.0)
+    taken = [
+        row._replace(rss_mb=row.rss_mb - (15.0 if row.at_s > 3000.0 else 0.0)) for row in rows
+    ]
+    drift = drift_of(taken)
+    assert drift['rss_mb_per_h'] < 0.0
+    assert misses(drift, STEADY, STEADY) == ['own_mb_per_h is 6.00, 2.0 is the bar']
+
+
 @pytest.mark.parametrize(
     ('last', 'words'), [({'files': 41}, '1 more files'), ({'threads': 17}, '1 more threads')]
 )
