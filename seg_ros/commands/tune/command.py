@@ -91,6 +91,7 @@ def main(arguments: argparse.Namespace) -> int:
     chosen = choose(rows, available_cores(), period_ms, arguments.precision, arguments.threads)
     if arguments.json:
         table = {
+            'engine': engine.name,
             'key': key,
             'chosen': None if chosen is None else asdict(chosen[0].candidate),
             'why': '' if chosen is None else chosen[1],

@@ -62,7 +62,7 @@ def test_real_pictures_are_compared_too_and_scored_where_the_truth_lies_beside_t
     assert tune(folder, tmp_path, *words) == 0
     table = json.loads(capsys.readouterr().out)
     assert all(0.0 <= row['miou'] <= 1.0 for row in table['rows'])
-    assert table['chosen']['precision'] == 'fp32'
+    assert (table['engine'], table['chosen']['precision']) == ('tiny', 'fp32')
     engine = load_engine(folder)
     assert not recall(engine, tune_key(engine), tmp_path / 'cache').rows  # a part only
 
