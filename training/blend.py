@@ -2,11 +2,13 @@
 """Weights between those of two networks, one of which was trained on from the other.
 
     python -m training.blend CONFIG out/train/RUN/last.pt SHARE out/train/NAME/last.pt
+    python -m training.blend out/train/FIRST/last.pt out/train/RUN/last.pt SHARE out/train/NAME/last.pt
 
 Between an engine (the config's `start_from`) and what a run has made of it lies a network that
 keeps what the engine knows of its own cameras and has most of what the run has learned of others
-(Wortsman et al., arXiv 2109.01903). SHARE is that of the run. The result is a checkpoint to
-export, or to train on from.
+(Wortsman et al., arXiv 2109.01903). SHARE is that of the run. The same lies between two rounds of
+one line of runs, both given as checkpoints: the first's config and class weights stay then. The
+result is a checkpoint to export, or to train on from.
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ from training.config import read_config
 from training.from_onnx import load_onnx
 from training.train import START_BATCHES, Mixture, normalised_crops
 
-__all__ = ['blended', 'engine_weights']
+__all__ = ['blended', 'blended_runs', 'engine_weights']
 
 
 def blended(
@@ -44,6 +46,30 @@ def blended(
     }
 
 
+def blended_runs(
+    first: Mapping[str, Any], second: Mapping[str, Any], share: float
+) -> dict[str, Any]:
+    """The checkpoint between two of one architecture; all but the weights is the first's.
+
+    Raises:
+        ValueError: They are of two architectures.
+    """
+    if first['config']['model'] != second['config']['model']:
+        raise ValueError(
+            f'Runs of {first["config"]["model"]} and of {second["config"]["model"]} have nothing '
+            'between them: only rounds of one network that began with each other do.'
+        )
+    kept = {key: first[key] for key in ('step', 'class_weights') if key in first}
+    config = {**first['config'], 'blend': share}
+    # a slim checkpoint has its matrices in half
+    ends = (
+        {k: v.float() if v.is_floating_point() else v for k, v in one['average'].items()}
+        for one in (first, second)
+    )
+    average = blended(*ends, share)
+    return {**kept, 'config': config, 'average': average}
+
+
 def engine_weights(config: dict[str, Any]) -> dict[str, Tensor]:
     """The weights that a run of this config began with, but those of new heads."""
     network = models.create(
@@ -58,17 +84,25 @@ def engine_weights(config: dict[str, Any]) -> dict[str, Tensor]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('config')
+    parser.add_argument('first', type=Path, help='a config with start_from, or a checkpoint')
     parser.add_argument('checkpoint', type=Path)
     parser.add_argument('share', type=float)
     parser.add_argument('result', type=Path)
     arguments = parser.parse_args()
     state = torch.load(arguments.checkpoint, map_location='cpu', weights_only=True)
-    first = engine_weights(read_config(arguments.config))
-    weights = blended(first, state['average'], arguments.share)
-    config = {**state['config'], 'blend': arguments.share}
+    if arguments.first.suffix == '.pt':
+        result = blended_runs(
+            torch.load(arguments.first, map_location='cpu', weights_only=True),
+            state,
+            arguments.share,
+        )
+    else:
+        weights = engine_weights(read_config(str(arguments.first)))
+        config = {**state['config'], 'blend': arguments.share}
+        average = blended(weights, state['average'], arguments.share)
+        result = {'step': state['step'], 'config': config, 'average': average}
     arguments.result.parent.mkdir(parents=True, exist_ok=True)
-    torch.save({'step': state['step'], 'config': config, 'average': weights}, arguments.result)
+    torch.save(result, arguments.result)
     print(f'{arguments.result}: {arguments.share:.0%} of {arguments.checkpoint}')
 
 

@@ -15,7 +15,7 @@ torch = pytest.importorskip('torch', reason='training needs torch: training/inst
 from seg_ros.inference.cpu_backend import bf16_instructions  # noqa: E402
 from training import data, train  # noqa: E402
 from training.augment import Augmentation, Sampler  # noqa: E402
-from training.blend import blended  # noqa: E402
+from training.blend import blended, blended_runs  # noqa: E402
 from training.classes import ROAD_SCENE, UNLABELLED, ClassRow, ClassTable  # noqa: E402
 from training.config import read_config  # noqa: E402
 from training.evaluate import OnnxLabels, evaluate, of_another_run, ways_through  # noqa: E402
@@ -341,6 +341,20 @@ def test_a_blend_lies_between_two_networks_and_keeps_the_heads_of_the_second() -
     mixed = blended(first, second, 0.25)
     assert mixed['a'].tolist() == [1.0, 3.0]
     assert (int(mixed['count']), float(mixed['head'])) == (5, 1.0)
+
+
+def test_a_blend_of_two_rounds_exports_as_the_first_does_and_needs_one_architecture() -> None:
+    def run(value: float, dtype: torch.dtype, kind: str = 'roadseg') -> dict[str, object]:
+        average = {'a': torch.tensor([value], dtype=dtype), 'count': torch.tensor(3)}
+        config = {'model': {'kind': kind}, 'run': str(value)}
+        return {'step': int(value), 'config': config, 'class_weights': [value], 'average': average}
+
+    mixed = blended_runs(run(1.0, torch.float16), run(3.0, torch.float32), 0.25)
+    assert mixed['average']['a'].tolist() == [1.5]
+    assert (mixed['step'], mixed['class_weights']) == (1, [1.0])
+    assert mixed['config'] == {'model': {'kind': 'roadseg'}, 'run': '1.0', 'blend': 0.25}
+    with pytest.raises(ValueError, match='have nothing between them'):
+        blended_runs(run(1.0, torch.float32), run(3.0, torch.float32, 'fcn'), 0.25)
 
 
 def test_batches_that_worker_processes_draw_train_as_well(own_config: dict[str, object]) -> None:
