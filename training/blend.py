@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Weights between those of two networks, one of which was trained on from the other.
+r"""Weights between those of two networks, one of which was trained on from the other.
 
     python -m training.blend CONFIG out/train/RUN/last.pt SHARE out/train/NAME/last.pt
-    python -m training.blend out/train/FIRST/last.pt out/train/RUN/last.pt SHARE out/train/NAME/last.pt
+    python -m training.blend out/train/FIRST/last.pt out/train/RUN/last.pt SHARE \
+        out/train/NAME/last.pt
 
 Between an engine (the config's `start_from`) and what a run has made of it lies a network that
 keeps what the engine knows of its own cameras and has most of what the run has learned of others

@@ -2,6 +2,7 @@
 """Move the classes' scores to where most is right on pictures that are for selecting.
 
     python -m training.prior engines/NAME --config training/configs/NAME.yaml [--write]
+        [--offsets pole=0.4 sign=0.2 ...]
 
 A loss with weights, hard pixels and pasted people leaves a network with other priors than the
 road has. One number a class, added to its score, sets that right (Saerens et al., 2002; logit
@@ -13,7 +14,8 @@ finds fewer people or sees more phantoms on the whole pictures, or that lowers t
 validation set that was trained on: such a set proves no gain, but it shows a loss, and what one
 city gains another may lose. A class that these sets do not label moves with what it counts as.
 What the numbers are worth on pictures that they were not found on is told first: found on every
-second picture, measured on the others. `--write` puts them into the network, its int8 forms and
+second picture, measured on the others. `--offsets` looks for nothing and takes those given, which
+a search with other aims has found. `--write` puts them into the network, its int8 forms and
 spec.yaml.
 """
 
@@ -271,6 +273,23 @@ def write(engine: Path, offsets: Offsets, names: Sequence[str], found_on: Sequen
     (engine / 'spec.yaml').write_text(text)
 
 
+def given_offsets(words: Sequence[str], names: Sequence[str]) -> Offsets:
+    """Offsets as the command line has them, CLASS=NATS.
+
+    Raises:
+        ValueError: A class that there is not, or no number.
+    """
+    offsets = np.zeros(len(names), np.float32)
+    for word in words:
+        name, _, value = word.partition('=')
+        if name not in names:
+            raise ValueError(
+                f'--offsets {word}: there is no class {name!r}, but {", ".join(names)}.'
+            )
+        offsets[names.index(name)] = float(value)
+    return offsets
+
+
 def told(figures: dict[str, Any]) -> str:
     found = figures.get('people_found', {})
     classes = ' '.join(f'{name} {100 * iou:.1f}' for name, iou in figures['iou'].items())
@@ -284,6 +303,9 @@ def main() -> None:
     parser.add_argument('engine', type=Path)
     parser.add_argument('--config', required=True, help='its `validation` is what is selected on')
     parser.add_argument('--threads', type=int, default=1)
+    parser.add_argument(
+        '--offsets', nargs='*', metavar='CLASS=NATS', help='take these, look for none'
+    )
     parser.add_argument('--write', action='store_true')
     arguments = parser.parse_args()
     cv2.setNumThreads(1)
@@ -292,18 +314,23 @@ def main() -> None:
     network = OnnxLabels(arguments.engine / 'model.onnx', arguments.threads)
     rows, trained = unseen_and_seen(config)
     sets = [Answers.of(network, load(row)) for row in rows]
-    seen = [Goodness([Answers.of(network, load(row))], classes, slice(None)) for row in trained]
     zero = np.zeros(len(classes), np.float32)
     before = [answers.figures(zero, classes) for answers in sets]
 
-    half, rest = (Goodness(sets, classes, slice(first, None, 2)) for first in (0, 1))
-    print(
-        'Found on every second picture, mean IoU of the others: '
-        f'{100 * rest(zero):.2f} -> {100 * rest(find_offsets(half, half.groups)):.2f}',
-        flush=True,
-    )
-    goodness = Goodness(sets, classes, slice(None))
-    offsets = find_offsets(goodness, goodness.groups, guard(sets, seen, classes))
+    if arguments.offsets:
+        offsets = given_offsets(arguments.offsets, classes.names)
+    else:
+        half, rest = (Goodness(sets, classes, slice(first, None, 2)) for first in (0, 1))
+        print(
+            'Found on every second picture, mean IoU of the others: '
+            f'{100 * rest(zero):.2f} -> {100 * rest(find_offsets(half, half.groups)):.2f}',
+            flush=True,
+        )
+        seen = [
+            Goodness([Answers.of(network, load(row))], classes, slice(None)) for row in trained
+        ]
+        goodness = Goodness(sets, classes, slice(None))
+        offsets = find_offsets(goodness, goodness.groups, guard(sets, seen, classes))
     for answers, than in zip(sets, before, strict=True):
         print(f'{answers.data.name} before: {told(than)}')
         print(f'{answers.data.name} after:  {told(answers.figures(offsets, classes))}')

@@ -141,3 +141,13 @@ def test_a_network_without_a_bias_at_its_end_is_refused() -> None:
     graph = onnx.helper.make_graph([node], 'g', [], [value])
     with pytest.raises(ValueError, match='Relu'):
         prior.add_to_bias(onnx.helper.make_model(graph), np.zeros(3, np.float32))
+
+
+def test_offsets_of_another_search_are_taken_as_given_and_a_misspelt_class_is_refused() -> None:
+    offsets = prior.given_offsets(['pole=0.5', 'road=-0.25'], ROAD_SCENE.names)
+    assert {name: v for name, v in zip(ROAD_SCENE.names, offsets, strict=True) if v} == {
+        'pole': 0.5,
+        'road': -0.25,
+    }
+    with pytest.raises(ValueError, match="no class 'poles', but sky, building"):
+        prior.given_offsets(['poles=1'], ROAD_SCENE.names)

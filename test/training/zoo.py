@@ -18,12 +18,13 @@ OPTIONS: dict[str, dict[str, Any]] = {
     'atrous': {'context': 'atrous', 'deepest': 16, 'widths': [24, 32, 48]},
     'strips and attention': {'context': 'strips', 'fusion': 'attention'},
     'detail': {'detail': 8},
+    'lane': {'lane': 8},
     'encoder': {'encoder': 0},
 }
 KINDS = (
     'deeplab', 'deeplab with crf', 'fast_scnn', 'fcn', 'fcn with encoder', 'hypercolumns',
     'roadseg', 'roadseg with atrous', 'roadseg with strips and attention', 'roadseg with detail',
-    'segnet', 'two_branch', 'unet',
+    'roadseg with lane', 'segnet', 'two_branch', 'unet',
 )  # fmt: skip
 CLASSES = ('sky', 'road', 'person', 'crate', 'vehicle')
 # multiples of 8 and of nothing more: every deeper stride has to round

@@ -10,7 +10,6 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor, nn
 
 from training.fast_cpu import BatchNormClip
@@ -71,7 +70,5 @@ class WithInstances(nn.Module):
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         stem, maps = self.network.decoded(x)
-        y = maps[-1]
-        if self.network.detail is not None:
-            y = torch.cat([y, self.network.detail(stem)], 1)
+        y = self.network.finest(stem, maps[-1])
         return self.network.classify(y), self.head(maps[-3:])

@@ -59,6 +59,8 @@ class RoadSeg(nn.Module):
         context: What the deepest features see around them: `pooled`, `atrous` or `strips`.
         fusion: Of a decoder step with the features of its stride: `sum` or `attention`.
         detail: Channels from stride 2 that reach the logits; thin lines are gone at stride 4.
+        lane: Channels beside the finest map at the logits that see what is around each of its
+            cells; `training.lane_head` teaches them what a lane marking is.
     """
 
     def __init__(
@@ -73,6 +75,7 @@ class RoadSeg(nn.Module):
         context: str = 'pooled',
         fusion: str = 'sum',
         detail: int = 0,
+        lane: int = 0,
     ) -> None:
         super().__init__()
         self.encoder = EfficientNetLite(encoder, deepest, kept_share)
@@ -91,21 +94,26 @@ class RoadSeg(nn.Module):
         self.blend = nn.ModuleList(conv_bn_relu(w, w, 3) for w in widths[:-1])
         self.fuse = nn.ModuleList(FUSIONS[fusion]() for _ in widths[:-1])
         self.detail = conv_bn_relu(self.encoder.stem_channels, detail, 3, 2) if detail else None
+        self.lane = conv_bn_relu(widths[0], lane, 3) if lane else None
         self.dropout = nn.Dropout2d(dropout)
-        self.classify = nn.Conv2d(widths[0] + detail, classes, 1)
+        self.classify = nn.Conv2d(widths[0] + detail + lane, classes, 1)
         self.auxiliary = nn.ModuleList(nn.Conv2d(w, classes, 1) for w in widths[1:])
 
     def forward(self, x: Tensor) -> Tensor | list[Tensor]:
         stem, outputs = self.decoded(x)
-        y = outputs[-1]
-        if self.detail is not None:
-            y = torch.cat([y, self.detail(stem)], 1)
-        logits = self.classify(self.dropout(y))
+        logits = self.classify(self.dropout(self.finest(stem, outputs[-1])))
         if not self.training:
             return logits
         return [logits] + [
             head(out) for head, out in zip(reversed(self.auxiliary), outputs[:-1], strict=True)
         ]
+
+    def finest(self, stem: Tensor, y: Tensor) -> Tensor:
+        """What the logits are made of, the decoder's finest map first."""
+        beside = [] if self.detail is None else [self.detail(stem)]
+        if self.lane is not None:
+            beside.append(self.lane(y))
+        return torch.cat([y, *beside], 1) if beside else y
 
     def decoded(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
         """What the stem sees, and the decoder's maps, the deepest stride first."""
