@@ -14,7 +14,7 @@ __all__ = ['write_card', 'write_metrics']
 
 Results = Mapping[str, Mapping[str, Any]]
 KEPT = (
-    'miou', 'pixel_accuracy', 'images', 'network_size', 'infer_ms', 'people_found',
+    'miou', 'pixel_accuracy', 'images', 'network_size', 'people_found',
     'phantoms_per_picture', 'lane_recall', 'lane_painted', 'iou',
 )  # fmt: skip
 BEYOND = ('people ≥ 40 px', '20–40 px', 'phantoms', 'lane recall')

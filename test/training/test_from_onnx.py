@@ -40,8 +40,8 @@ def test_a_network_filled_from_a_graph_gives_its_logits(kind: str, tmp_path: Pat
 
 
 def test_training_goes_on_from_the_shipped_engine_as_it_is() -> None:
-    model = {'kind': 'roadseg', 'encoder': 2, 'widths': [48, 64, 96, 128], 'pretrained': False}
-    network = create({**model, 'classes': 12, 'dropout': 0.0})
+    model = {'kind': 'roadseg', 'encoder': 2, 'widths': [48, 64, 96, 128], 'lane': 12}
+    network = create({**model, 'classes': 12, 'dropout': 0.0, 'pretrained': False})
     path = REPOSITORY / 'engines' / 'roadseg' / 'model.onnx'
     batch = crops((640, 360), 2)
     assert load_onnx(network, path, [batch]) == ['auxiliary.0', 'auxiliary.1', 'auxiliary.2']
