@@ -447,6 +447,16 @@ def splashed(road: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return splashed
 
 
+def with_dark_specks(road: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """What was small and bright is small and dark, before a bright place."""
+    odd = road.copy()
+    odd[:32] = road[:32] // 2 + 100
+    random = np.random.default_rng(1)
+    for row, column in zip(random.integers(0, 30, 70), random.integers(0, 125, 70), strict=True):
+        odd[row : row + 2, column : column + 2] = 0
+    return odd
+
+
 # Of a picture of 64 rows three in a row are the same where 180 are looked at, and go on straight
 FOR_SMALL_PICTURES = {
     'stop.max_shear': -0.35,
@@ -495,6 +505,7 @@ def engine_that_knows(
         ('rows_shifted', torn, 'the rows of the picture go on elsewhere', 1e6, {}),
         ('out_of_focus', out_of_focus, 'of the outlines are soft', 1e6, FOR_SOFT_PICTURES),
         ('partly_covered', splashed, 'is of one smooth shade', 1e6, {}),
+        ('picture_negative', with_dark_specks, 'more like a negative (-2.', 1e6, {}),
     ],
 )
 def test_the_vehicle_stops_where_the_engine_knows_no_such_pictures(

@@ -82,7 +82,7 @@ def nothing_shown(statistics: PictureStatistics, config: StopConfig) -> Fault | 
     Args:
         statistics: Of the picture.
         config: ``min_detail``, ``max_colour_discord``, ``min_rise``, ``max_shear``, ``max_tear``,
-            ``max_softness`` and ``max_shade`` are asked.
+            ``max_softness``, ``max_shade`` and ``min_polarity`` are asked.
     """
     if statistics.detail < config.min_detail:
         return Fault(
@@ -125,6 +125,12 @@ def nothing_shown(statistics: PictureStatistics, config: StopConfig) -> Fault | 
             StopKind.PARTLY_COVERED,
             f'{statistics.shade:.0%} of the picture is of one smooth shade, more than '
             f'{config.max_shade:.0%}: dirt or a cover on the lens',
+        )
+    if statistics.polarity < config.min_polarity:
+        return Fault(
+            StopKind.PICTURE_NEGATIVE,
+            f'the picture is more like a negative ({statistics.polarity:.1f}, less than '
+            f'{config.min_polarity:.1f}): bright and dark are exchanged',
         )
     return None
 

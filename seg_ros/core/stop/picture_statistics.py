@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seg_ros.core.labels import LabelMap
+from seg_ros.core.stop.picture_polarity import polarity
 from seg_ros.core.types import ConfidenceImage, LabelImage, NetworkView, RgbImage
 
 __all__ = ['STATISTICS', 'PictureStatistics', 'StatisticsOfPictures']
@@ -98,6 +99,8 @@ class PictureStatistics(NamedTuple):
         softness: Share of the outlines that are soft; NaN where there are next to none.
         shade: The largest share of the picture that is smooth, of one shade and neither black nor
             white.
+        polarity: How much more the picture is like one than like a negative, in deviations of
+            clean pictures from 0, where it would be as much like both.
     """
 
     values: NDArray[np.float64]
@@ -109,6 +112,7 @@ class PictureStatistics(NamedTuple):
     tear: float
     softness: float
     shade: float
+    polarity: float
 
     @property
     def shear(self) -> float:
@@ -160,6 +164,7 @@ class StatisticsOfPictures:
             _rise(seen.groups),
             _tear(seen.greys[0]),
             *_outlines(seen.greys[0], seen.greys[2]),
+            _polarity(seen),
         )
 
     def glance(self, view: NetworkView) -> tuple[float, float]:
@@ -387,6 +392,14 @@ def _outlines(grey: GreyImage, quarter: GreyImage) -> tuple[float, float]:
         soft / outlines if outlines >= LEAST_OUTLINES else math.nan,
         float((below[SHADE:] - below[:-SHADE]).max()) / quarter.size,
     )
+
+
+def _polarity(seen: _Seen) -> float:
+    red, blue = (
+        _float32(cv2.resize(colour, QUARTER_WH, interpolation=cv2.INTER_AREA))
+        for colour in seen.opponents[:2]
+    )
+    return polarity(seen.greys[2], (red, blue))
 
 
 # Arithmetic

@@ -150,6 +150,16 @@ def splashed(picture: Picture) -> Picture:
     return with_noise(picture * (1.0 - mask) + np.array([74.0, 60.0, 46.0]) * mask, 1.5)
 
 
+def negative_of_a_lit(picture: Picture) -> Picture:
+    """Lamps are in the picture, leaves, and a bright sky."""
+    lit = picture.copy()
+    lit[:60] = 210
+    lit[60:180, ::40] = 60, 110, 50
+    for x in range(20, 640, 40):
+        cv2.circle(lit, (x, 70 + x // 5), 4, (255,) * 3, -1)
+    return 255 - lit
+
+
 def crossed(picture: Picture) -> Picture:
     """A crossing lies ahead, aslant: its stripes go on elsewhere from row to row."""
     changed = picture.copy()
@@ -169,6 +179,7 @@ def crossed(picture: Picture) -> Picture:
         (lambda picture: torn(picture, 3), 'rows_shifted', 'more than 0.25): torn apart'),
         (out_of_focus_but_for_the_road, 'out_of_focus', 'more than 55%: out of focus'),
         (splashed, 'partly_covered', 'more than 42%: dirt'),
+        (negative_of_a_lit, 'picture_negative', 'less than -1.5): bright and dark'),
     ],
 )
 def test_what_no_camera_shows_that_sees_a_road_is_found_without_any_domain(
@@ -289,7 +300,9 @@ def test_a_picture_that_is_too_small_for_a_gradient_has_no_noise() -> None:
 def clean(*, shear: float = -1.0, **changes: float) -> PictureStatistics:
     values = np.zeros(len(STATISTICS))
     values[SHEAR] = shear
-    return PictureStatistics(values, 0.0, 0.0, 9.0, 0.1, 0.5, 0.0, 0.1, 0.1)._replace(**changes)
+    return PictureStatistics(values, 0.0, 0.0, 9.0, 0.1, 0.5, 0.0, 0.1, 0.1, 2.0)._replace(
+        **changes
+    )
 
 
 @pytest.mark.parametrize(
@@ -302,6 +315,7 @@ def clean(*, shear: float = -1.0, **changes: float) -> PictureStatistics:
         ({'tear': 0.25}, {'tear': 0.26}, 'rows_shifted'),
         ({'softness': 0.55}, {'softness': 0.56}, 'out_of_focus'),
         ({'shade': 0.42}, {'shade': 0.43}, 'partly_covered'),
+        ({'polarity': -1.5}, {'polarity': -1.51}, 'picture_negative'),
     ],
 )
 def test_up_to_each_limit_itself_a_picture_shows_something(
@@ -344,7 +358,7 @@ def test_the_limit_of_a_domain_is_a_multiple_of_its_own_and_may_be_met() -> None
     scores = DOMAIN.likeness(StatisticsOfPictures(LABEL_MAP).of(view(FOG)).values)
     lax = replace(
         CONFIG, min_detail=0.0, max_colour_discord=2.0, min_rise=-1.0, max_shear=10.0,
-        max_tear=2.0, max_softness=1.0, max_shade=1.0,
+        max_tear=2.0, max_softness=1.0, max_shade=1.0, min_polarity=-100.0,
     )  # fmt: skip
     assert scores.share > 1.0
     assert kind(FOG, DOMAIN, replace(lax, domain_limit=scores.share)) == ''
