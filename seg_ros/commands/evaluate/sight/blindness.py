@@ -197,6 +197,12 @@ def _wrong_channels(image: FloatImage, kind: float, random: Random) -> FloatImag
     return np.asarray(np.mod(image * 16.0, 256.0))
 
 
+def _posterised(image: FloatImage, levels: float, random: Random) -> FloatImage:  # noqa: ARG001
+    """A decoder that keeps the highest bits only."""
+    step = 256.0 / levels
+    return np.asarray(np.floor(image / step) * 255.0 / (levels - 1.0))
+
+
 def _upside_down(image: FloatImage, kind: float, random: Random) -> FloatImage:  # noqa: ARG001
     """0: turned by 180 degrees, 1: by 90 to the left, 2: by 90 to the right."""
     if kind == 0.0:
@@ -237,4 +243,5 @@ FAMILIES: Mapping[str, Family] = {
     'rolled': Family(_rolled, (0.35, 0.5, 0.65), 'share of the height'),
     'broken blocks': Family(_broken_blocks, (0.4, 0.6, 0.9), 'share of the blocks'),
     'water': Family(_water, (24.0, 36.0, 60.0), 'px'),
+    'posterised': Family(_posterised, (4.0, 3.0, 2.0), 'levels'),
 }  # fmt: skip

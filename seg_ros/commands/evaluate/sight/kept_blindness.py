@@ -39,12 +39,6 @@ def _flare(image: FloatImage, share: float, random: Random) -> FloatImage:
     return np.asarray(image * (1.0 - share) + share * light)
 
 
-def _posterised(image: FloatImage, levels: float, random: Random) -> FloatImage:  # noqa: ARG001
-    """A decoder that keeps the highest bits only."""
-    step = 256.0 / levels
-    return np.asarray(np.floor(image / step) * 255.0 / (levels - 1.0))
-
-
 def _starved(image: FloatImage, blocks: float, random: Random) -> FloatImage:  # noqa: ARG001
     """A stream without bandwidth: of each block of a compressed picture its mean is left."""
     height, width = image.shape[:2]
@@ -128,6 +122,13 @@ def _crushed(image: FloatImage, above: float, random: Random) -> FloatImage:  # 
     return np.asarray((image - least) * 3.0)
 
 
+def _tiled(image: FloatImage, times: float, random: Random) -> FloatImage:  # noqa: ARG001
+    """A recorder's view of all cameras at once."""
+    count, (height, width) = int(times), image.shape[:2]
+    small = cv2.resize(image, (-(-width // count), -(-height // count)))
+    return np.asarray(np.tile(small, (count, count, 1))[:height, :width])
+
+
 def _through_a_hole(image: FloatImage, radius: float, random: Random) -> FloatImage:
     """A hood or an iris that has slipped: of the upper half a hole is left."""
     height, width = image.shape[:2]
@@ -151,7 +152,6 @@ def _cracked(image: FloatImage, bend_px: float, random: Random) -> FloatImage:
 
 KEPT: Mapping[str, Family] = {
     'flare': Family(_flare, (0.9, 0.93, 0.96), 'share'),
-    'posterised': Family(_posterised, (4.0, 3.0, 2.0), 'levels'),
     'starved stream': Family(_starved, (32.0, 24.0, 16.0), 'blocks across'),
     'combed': Family(_combed, (0.06, 0.12, 0.25), 'share of the width'),
     'half decoded': Family(_without_chroma, (0.6, 0.45, 0.3), 'share of the height'),
@@ -163,6 +163,7 @@ KEPT: Mapping[str, Family] = {
     'overflow': Family(_overflown, (2.0, 3.0, 6.0), 'times'),
     'crushed': Family(_crushed, (0.8, 0.9, 0.97), 'share of the picture'),
     'through a hole': Family(_through_a_hole, (0.2, 0.15, 0.1), 'radius of the width'),
+    'tiled': Family(_tiled, (2.0, 3.0, 4.0), KIND),
     'cracked glass': Family(_cracked, (20.0, 30.0, 45.0), 'px'),
 }
 """By name."""
