@@ -195,6 +195,13 @@ def test_a_picture_that_is_the_same_or_jumps_has_no_shades_between() -> None:
     assert of(flat()).jumps == 0.0
 
 
+def test_one_line_in_a_picture_is_too_little_to_say_that_shades_are_lost() -> None:
+    picture = flat(40)
+    picture[:, 320:] = 200
+    there = 1 / 319
+    assert of(picture).jumps == pytest.approx((1 - there) * there / 0.02, rel=1e-3)
+
+
 def test_rows_that_go_on_better_when_shifted_have_a_shear_above_0_and_others_below() -> None:
     random = np.random.default_rng(7)
     row = cv2.GaussianBlur(random.integers(0, 255, (1, 640, 3), dtype=np.uint8), (9, 1), 3.0)
