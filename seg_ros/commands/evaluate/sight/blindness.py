@@ -243,5 +243,5 @@ FAMILIES: Mapping[str, Family] = {
     'rolled': Family(_rolled, (0.35, 0.5, 0.65), 'share of the height'),
     'broken blocks': Family(_broken_blocks, (0.4, 0.6, 0.9), 'share of the blocks'),
     'water': Family(_water, (24.0, 36.0, 60.0), 'px'),
-    'posterised': Family(_posterised, (4.0, 3.0, 2.0), 'levels'),
+    'posterised': Family(_posterised, (3.0, 2.5, 2.0), 'levels'),
 }  # fmt: skip
