@@ -95,6 +95,8 @@ TESTS: dict[str, dict[str, tuple[str, ...]]] = {
     'rows go on elsewhere': {TABLE: (UNKNOWN,)},
     'most outlines are soft': {TABLE: (UNKNOWN,)},
     'much of the picture is of one smooth shade': {TABLE: (UNKNOWN,)},
+    'the picture has no shades between': {TABLE: (UNKNOWN,)},
+    'bright and dark are exchanged': {TABLE: (UNKNOWN,)},
     'sky and buildings are not above the ground': {TABLE: (UNKNOWN,)},
     'the same picture again and again': {
         TABLE: (

@@ -73,6 +73,7 @@ class Measured(NamedTuple):
         kind: Of what kind of blindness; empty of a clean picture.
         family: The family of this kind.
         is_refused: Whether the stop refuses it for another reason of sight than the domain.
+        is_ground: Whether its zone is ground by its own labels, as far as it has some.
     """
 
     values: Float64Array
@@ -81,6 +82,7 @@ class Measured(NamedTuple):
     kind: str = ''
     family: str = ''
     is_refused: bool = False
+    is_ground: bool = True
 
 
 class _Scene(NamedTuple):
@@ -89,6 +91,7 @@ class _Scene(NamedTuple):
     rgb: Callable[[], RgbImage]
     dataset: str
     camera: str
+    is_ground: bool = True
 
 
 class _Shown(NamedTuple):
@@ -99,6 +102,7 @@ class _Shown(NamedTuple):
     camera: str
     kind: str = ''
     family: str = ''
+    is_ground: bool = True
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -145,9 +149,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(arguments: argparse.Namespace) -> int:
     """Measures and writes; returns the exit code."""
     engine = load_engine(arguments.engine, reads_domain=False)
+    config = NodeConfig().stop
     clean, elsewhere = (
         [
-            _Scene(picture.rgb, picture.dataset, picture.camera)
+            _Scene(picture.rgb, picture.dataset, picture.camera, picture.has_ground_ahead(config))
             for folder in folders
             for picture in clean_pictures(folder, arguments.pictures)
         ]
@@ -199,7 +204,7 @@ def _shown(
     spoilt: int,
 ) -> Iterator[_Shown]:
     for picture in clean:
-        yield _Shown(picture.rgb(), picture.dataset, picture.camera)
+        yield _Shown(picture.rgb(), picture.dataset, picture.camera, is_ground=picture.is_ground)
     datasets = sorted({picture.dataset for picture in clean})
     for index, picture in enumerate(elsewhere):
         # They are of no camera; a part of them is left out with each data set
@@ -211,7 +216,7 @@ def _shown(
             clip = hard_clip(picture.rgb(), change, random)
             image = next(itertools.islice(clip, int(random.integers(len(HARD_NS))), None))[1]
             # A camera of its own in each light: few count as much as many of the same
-            yield _Shown(image, picture.dataset, light)
+            yield _Shown(image, picture.dataset, light, is_ground=picture.is_ground)
     for kind, (name, strength) in kinds.items():
         for picture in _scenes(clean, spoilt, random):
             family = FAMILIES[name]
@@ -265,7 +270,8 @@ def statistics_of(
                 seen_by.reset()
                 stop = seen_by.finish(seen).decisions.stop
                 is_refused = stop is not None and stop.kind in REASONS_OF_SIGHT
-            rows.append(Measured(statistics.values, *what)._replace(is_refused=is_refused))
+            *what, is_ground = what
+            rows.append(Measured(statistics.values, *what, is_refused, is_ground))
     return rows
 
 
@@ -319,15 +325,18 @@ def _shares_of(
     other_half: dict[str, float],
 ) -> dict[str, Any]:
     is_clean = np.array([not row.kind for row in rows])
+    is_ground = is_clean & np.array([row.is_ground for row in rows])
     datasets = np.array([row.dataset for row in rows])
     families = np.array([row.family for row in rows])
     names = [name for name in dict.fromkeys(families) if name]
     return {
         'clean_refused_share': _share_with_interval(known[is_clean]),
+        'clean_refused_share_of_ground': _share_with_interval(known[is_ground]),
         'clean_refused_share_left_out': {
             str(name): _share_with_interval(out[is_clean & (datasets == name)])
             for name in dict.fromkeys(datasets[is_clean])
         },
+        'clean_refused_share_left_out_of_ground': _share_with_interval(out[is_ground]),
         'false_clear_share_left_out': {
             str(name): round(1.0 - float(out[families == name].mean()), 4) for name in names
         },

@@ -91,6 +91,22 @@ def test_the_shares_of_the_whole_stop_count_what_else_it_refuses() -> None:
     assert figures(strict)['whole_stop']['clean_refused_share']['share'] == 1.0
 
 
+def test_refusals_are_told_of_all_clean_pictures_and_of_those_with_ground_ahead() -> None:
+    seen = [row._replace(is_refused=False) for row in ROWS]
+    hedges = [
+        row._replace(is_refused=True, is_ground=False) if not row.kind and index % 10 == 0 else row
+        for index, row in enumerate(seen)
+    ]
+    told, before = figures(hedges)['whole_stop'], figures(seen)['whole_stop']
+    for name in ('clean_refused_share', 'clean_refused_share_left_out'):
+        ground = told[f'{name}_of_ground']
+        assert ground['pictures'] == 180
+        assert ground['share'] < 0.1
+    assert told['clean_refused_share']['pictures'] == 200
+    assert told['clean_refused_share']['share'] >= 0.1
+    assert before['clean_refused_share'] == before['clean_refused_share_of_ground']
+
+
 def test_one_data_set_alone_cannot_be_left_out() -> None:
     with pytest.raises(ConfigurationError, match='Give another one as well'):
         measured_domain(rows_of('fog', datasets=1), 0.01)

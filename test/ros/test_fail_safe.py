@@ -447,12 +447,38 @@ def splashed(road: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return splashed
 
 
+def of_two_levels(road: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Of the brightness of every place one bit is left."""
+    bits = np.random.default_rng(3).integers(0, 2, (16, 32, 1)).repeat(8, 0).repeat(8, 1)
+    return np.clip(empty_road().repeat(2, 0).repeat(2, 1) + 60 * bits - 30, 0, 255).astype(
+        np.uint8
+    )
+
+
+def with_sky_in_the_ground(road: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The lowest sky has the colour of the road."""
+    turned = road.copy()
+    turned[2:4] = road[-2:]
+    return turned
+
+
+def with_dark_specks(road: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """What was small and bright is small and dark, before a bright place."""
+    odd = road.copy()
+    odd[:32] = road[:32] // 2 + 100
+    random = np.random.default_rng(1)
+    for row, column in zip(random.integers(0, 30, 70), random.integers(0, 125, 70), strict=True):
+        odd[row : row + 2, column : column + 2] = 0
+    return odd
+
+
 # Of a picture of 64 rows three in a row are the same where 180 are looked at, and go on straight
 FOR_SMALL_PICTURES = {
     'stop.max_shear': -0.35,
     'stop.min_detail': 0.0,
     'stop.max_colour_discord': 2.0,
 }
+FOR_JUMPS = {'network_size': '256x128'}
 # What is smaller has no soft outlines. Bars go on as well when they are shifted
 FOR_SOFT_PICTURES = {
     **FOR_SMALL_PICTURES,
@@ -495,6 +521,9 @@ def engine_that_knows(
         ('rows_shifted', torn, 'the rows of the picture go on elsewhere', 1e6, {}),
         ('out_of_focus', out_of_focus, 'of the outlines are soft', 1e6, FOR_SOFT_PICTURES),
         ('partly_covered', splashed, 'is of one smooth shade', 1e6, {}),
+        ('few_shades', of_two_levels, 'the picture stays the same or jumps', 1e6, FOR_JUMPS),
+        ('picture_turned', with_sky_in_the_ground, 'of the sky has ground above', 1e6, {}),
+        ('picture_negative', with_dark_specks, 'more like a negative (-2.', 1e6, {}),
     ],
 )
 def test_the_vehicle_stops_where_the_engine_knows_no_such_pictures(

@@ -344,6 +344,38 @@ class StopConfig:
         high=1.0,
         live=True,
     )
+    # Most in 1044 clean pictures: 0.21 (a dark street before a bright sky), the next 0.17. What
+    # has two or three levels of each colour has 0.3 and more, mostly
+    max_jumps: float = option(
+        0.27,
+        'How much a picture may either stay the same from pixel to pixel or jump by more than 30 '
+        'grey levels: 0 there are steps of all sizes, 1 none in between; asked as min_detail is; '
+        '1 takes any.',
+        low=0.0,
+        high=1.0,
+        live=True,
+    )
+    # Most in the same: 0.17, where low sun hides the horizon. A puddle that mirrors the sky is 1 %
+    # of the picture before it counts, and then only as much as it is of the sky
+    max_sky_below: float = option(
+        0.3,
+        'Share of the sky that may have ground above it (a puddle); asked as min_detail is; 1 '
+        'takes any.',
+        low=0.0,
+        high=1.0,
+        live=True,
+    )
+    # Of 822 clean pictures (the same sets) four are below -0.4, the least is -1.2 (a dark street
+    # before bright houses is at -1.0); none of 222 others is below 0. Negatives of these have a
+    # median of -2.5, and what is over-exposed three times is below as well.
+    min_polarity: float = option(
+        -1.5,
+        'How much more like a picture than like its negative one must be, in deviations of clean '
+        'pictures from 0, where it is as much like both; asked as min_detail is; -100 takes any.',
+        low=-100.0,
+        high=100.0,
+        live=True,
+    )
     frozen_timeout_s: float = option(
         1.0,
         'How long the same pictures may come again and again, in the whole or in a part of the '

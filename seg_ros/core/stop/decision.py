@@ -107,6 +107,13 @@ class StopKind(str, Enum):
         'picture_turned', 'sky and buildings are not above the ground', Cause.FAULT, PURPLE, 3,
         False,
     )
+    FEW_SHADES = (
+        'few_shades', 'the picture has no shades between a few', Cause.FAULT, PURPLE, 3, False,
+    )
+    PICTURE_NEGATIVE = (
+        'picture_negative', 'bright and dark are exchanged in the picture', Cause.FAULT, PURPLE,
+        3, False,
+    )
     ROWS_SHIFTED = (
         'rows_shifted', 'the rows of the picture do not go on in each other', Cause.FAULT, PURPLE,
         3, False,

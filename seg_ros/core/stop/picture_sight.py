@@ -82,7 +82,8 @@ def nothing_shown(statistics: PictureStatistics, config: StopConfig) -> Fault | 
     Args:
         statistics: Of the picture.
         config: ``min_detail``, ``max_colour_discord``, ``min_rise``, ``max_shear``, ``max_tear``,
-            ``max_softness`` and ``max_shade`` are asked.
+            ``max_softness``, ``max_shade``, ``max_jumps``, ``max_sky_below`` and ``min_polarity``
+            are asked.
     """
     if statistics.detail < config.min_detail:
         return Fault(
@@ -125,6 +126,24 @@ def nothing_shown(statistics: PictureStatistics, config: StopConfig) -> Fault | 
             StopKind.PARTLY_COVERED,
             f'{statistics.shade:.0%} of the picture is of one smooth shade, more than '
             f'{config.max_shade:.0%}: dirt or a cover on the lens',
+        )
+    if statistics.jumps > config.max_jumps:
+        return Fault(
+            StopKind.FEW_SHADES,
+            f'the picture stays the same or jumps ({statistics.jumps:.2f}, more than '
+            f'{config.max_jumps:.2f}): shades between were lost on the way from the sensor',
+        )
+    if statistics.sky_below > config.max_sky_below:
+        return Fault(
+            StopKind.PICTURE_TURNED,
+            f'{statistics.sky_below:.0%} of the sky has ground above it, more than '
+            f'{config.max_sky_below:.0%}: it is turned, or begins in the middle',
+        )
+    if statistics.polarity < config.min_polarity:
+        return Fault(
+            StopKind.PICTURE_NEGATIVE,
+            f'the picture is more like a negative ({statistics.polarity:.1f}, less than '
+            f'{config.min_polarity:.1f}): bright and dark are exchanged',
         )
     return None
 

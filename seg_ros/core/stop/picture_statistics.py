@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seg_ros.core.labels import LabelMap
+from seg_ros.core.stop.picture_polarity import polarity
 from seg_ros.core.types import ConfidenceImage, LabelImage, NetworkView, RgbImage
 
 __all__ = ['STATISTICS', 'PictureStatistics', 'StatisticsOfPictures']
@@ -59,6 +60,8 @@ OUTLINE, LEAST_OUTLINES = 20, 100
 # Of such a step that the steepest of the finer ones in it has. A sharp outline has more than all
 # of it in one (what is narrow is averaged away); one that is spread over 3 pixels has half
 SOFT = 0.75
+STEP, JUMP = 3, 30  # grey levels from which on something is there, and from which on it is much
+LEAST_STEPS = 0.02  # of the picture: below, no share of them says anything
 SMOOTH = 4  # grey levels from neighbour to neighbour: noise, no outline
 SHADE = 7  # grey levels that count as one shade
 ENDS = 15, 245  # of the grey levels: black nights and white skies are of one shade, too
@@ -98,6 +101,12 @@ class PictureStatistics(NamedTuple):
         softness: Share of the outlines that are soft; NaN where there are next to none.
         shade: The largest share of the picture that is smooth, of one shade and neither black nor
             white.
+        jumps: How much a picture either stays the same from pixel to pixel or jumps: 1 nowhere
+            is anything in between.
+        sky_below: Share of the sky that has ground above it; of a thirtieth of the picture where
+            there is less.
+        polarity: How much more the picture is like one than like a negative, in deviations of
+            clean pictures from 0, where it would be as much like both.
     """
 
     values: NDArray[np.float64]
@@ -109,6 +118,9 @@ class PictureStatistics(NamedTuple):
     tear: float
     softness: float
     shade: float
+    jumps: float
+    sky_below: float
+    polarity: float
 
     @property
     def shear(self) -> float:
@@ -160,6 +172,8 @@ class StatisticsOfPictures:
             _rise(seen.groups),
             _tear(seen.greys[0]),
             *_outlines(seen.greys[0], seen.greys[2]),
+            _sky_below(seen.groups),
+            _polarity(seen),
         )
 
     def glance(self, view: NetworkView) -> tuple[float, float]:
@@ -367,10 +381,21 @@ def _tear(grey: GreyImage) -> float:
     return float((shifted * (shifted - straight)).mean())
 
 
-def _outlines(grey: GreyImage, quarter: GreyImage) -> tuple[float, float]:
-    """What share of the outlines is soft, and what share of the picture has none in one shade."""
+def _sky_below(groups: LabelImage) -> float:
+    ground = cv2.inRange(groups, GROUND, WALKABLE)
+    sky = cv2.compare(groups, SKY, cv2.CMP_EQ)
+    below = cv2.bitwise_and(sky, np.maximum.accumulate(ground, axis=0))
+    return _share(below) / max(_share(sky), LEAST_OF_BOTH)
+
+
+def _outlines(grey: GreyImage, quarter: GreyImage) -> tuple[float, float, float]:
+    """What share of the outlines is soft, what share of the picture has none in one shade, jumps.
+
+    See ``PictureStatistics``.
+    """
     here = grey[:-1, :-1]
     steps = cv2.max(cv2.absdiff(grey[:-1, 1:], here), cv2.absdiff(grey[1:, :-1], here))
+    there, far = (_share(cv2.compare(steps, least, cv2.CMP_GT)) for least in (STEP, JUMP))
     # Within the 4x4 pixels that are one of the quarter
     steepest = np.ascontiguousarray(cv2.dilate(steps, CELL)[2::4, 2::4])
     outlines = soft = 0
@@ -386,7 +411,16 @@ def _outlines(grey: GreyImage, quarter: GreyImage) -> tuple[float, float]:
     return (
         soft / outlines if outlines >= LEAST_OUTLINES else math.nan,
         float((below[SHADE:] - below[:-SHADE]).max()) / quarter.size,
+        (1.0 - there) * far / max(there, LEAST_STEPS),
     )
+
+
+def _polarity(seen: _Seen) -> float:
+    red, blue = (
+        _float32(cv2.resize(colour, QUARTER_WH, interpolation=cv2.INTER_AREA))
+        for colour in seen.opponents[:2]
+    )
+    return polarity(seen.greys[2], (red, blue))
 
 
 # Arithmetic

@@ -30,7 +30,10 @@ def street(seed: int = 0) -> Picture:
     for _ in range(60):
         x, y = random.integers(0, 640), random.integers(190, 350)
         cv2.line(picture, (int(x), int(y)), (int(x) + 12, int(y) + 5), (160, 160, 150), 1)
-    return with_noise(picture, 2.0, seed)
+    # Nothing that a camera sees is of one shade from border to border
+    coarse = np.random.default_rng(seed).normal(0.0, 16.0, (60, 107)).astype(np.float32)
+    shades = cv2.resize(coarse, SIZE_WH, interpolation=cv2.INTER_LINEAR)[..., None]
+    return with_noise(picture + shades, 2.0, seed)
 
 
 def with_noise(picture: NDArray[np.generic], deviation: float, seed: int = 0) -> Picture:

@@ -27,7 +27,7 @@ from seg_ros.core.stop.picture_statistics import (
 )
 from seg_ros.core.types import NetworkView
 from test.core.stop.street_pictures import Picture, street, with_noise
-from test.people_scene import LABEL_MAP, ROAD, SIZE_WH, empty_road
+from test.people_scene import LABEL_MAP, POLE, ROAD, SIZE_WH, SKY, empty_road
 
 CONFIG = StopConfig()
 S = 1_000_000_000
@@ -150,6 +150,20 @@ def splashed(picture: Picture) -> Picture:
     return with_noise(picture * (1.0 - mask) + np.array([74.0, 60.0, 46.0]) * mask, 1.5)
 
 
+def of_three_levels(picture: Picture) -> Picture:
+    return np.asarray((picture // 86) * 127, np.uint8)
+
+
+def negative_of_a_lit(picture: Picture) -> Picture:
+    """Lamps are in the picture, leaves, and a bright sky."""
+    lit = picture.copy()
+    lit[:60] = 210
+    lit[60:180, ::40] = 60, 110, 50
+    for x in range(20, 640, 40):
+        cv2.circle(lit, (x, 70 + x // 5), 4, (255,) * 3, -1)
+    return 255 - lit
+
+
 def crossed(picture: Picture) -> Picture:
     """A crossing lies ahead, aslant: its stripes go on elsewhere from row to row."""
     changed = picture.copy()
@@ -169,6 +183,8 @@ def crossed(picture: Picture) -> Picture:
         (lambda picture: torn(picture, 3), 'rows_shifted', 'more than 0.25): torn apart'),
         (out_of_focus_but_for_the_road, 'out_of_focus', 'more than 55%: out of focus'),
         (splashed, 'partly_covered', 'more than 42%: dirt'),
+        (of_three_levels, 'few_shades', 'more than 0.27): shades'),
+        (negative_of_a_lit, 'picture_negative', 'less than -1.5): bright and dark'),
     ],
 )
 def test_what_no_camera_shows_that_sees_a_road_is_found_without_any_domain(
@@ -210,7 +226,23 @@ def test_sky_that_is_not_above_the_ground_is_a_turned_picture(
     fault = nothing_shown(statistics, CONFIG)
     assert fault is not None
     assert fault.kind == 'picture_turned'
-    assert nothing_shown(statistics, replace(CONFIG, min_rise=-1.0)) is None
+    assert 'sky and buildings are' in fault.reason
+    lax = replace(CONFIG, min_rise=-1.0, max_sky_below=1.0)
+    assert nothing_shown(statistics, lax) is None
+
+
+def test_a_hole_in_the_ground_through_which_the_sky_is_seen_is_a_turned_picture() -> None:
+    labels = empty_road()
+    labels[:180], labels[30:160, 240:400] = POLE, SKY
+    for has_ground_above in (False, True):
+        if has_ground_above:
+            labels[20:30, 230:410] = ROAD
+        seen = NetworkView(street(7), labels)
+        fault = nothing_shown(StatisticsOfPictures(LABEL_MAP).of(seen), CONFIG)
+        assert (fault is not None) is has_ground_above
+    assert fault is not None
+    assert fault.kind == 'picture_turned'
+    assert '100% of the sky has ground above it, more than 30%' in fault.reason
 
 
 def test_where_all_is_ground_nobody_asks_what_is_above() -> None:
@@ -289,7 +321,9 @@ def test_a_picture_that_is_too_small_for_a_gradient_has_no_noise() -> None:
 def clean(*, shear: float = -1.0, **changes: float) -> PictureStatistics:
     values = np.zeros(len(STATISTICS))
     values[SHEAR] = shear
-    return PictureStatistics(values, 0.0, 0.0, 9.0, 0.1, 0.5, 0.0, 0.1, 0.1)._replace(**changes)
+    return PictureStatistics(
+        values, 0.0, 0.0, 9.0, 0.1, 0.5, 0.0, 0.1, 0.1, 0.1, 0.0, 2.0
+    )._replace(**changes)
 
 
 @pytest.mark.parametrize(
@@ -302,6 +336,9 @@ def clean(*, shear: float = -1.0, **changes: float) -> PictureStatistics:
         ({'tear': 0.25}, {'tear': 0.26}, 'rows_shifted'),
         ({'softness': 0.55}, {'softness': 0.56}, 'out_of_focus'),
         ({'shade': 0.42}, {'shade': 0.43}, 'partly_covered'),
+        ({'jumps': 0.27}, {'jumps': 0.28}, 'few_shades'),
+        ({'sky_below': 0.3}, {'sky_below': 0.31}, 'picture_turned'),
+        ({'polarity': -1.5}, {'polarity': -1.51}, 'picture_negative'),
     ],
 )
 def test_up_to_each_limit_itself_a_picture_shows_something(
@@ -344,7 +381,8 @@ def test_the_limit_of_a_domain_is_a_multiple_of_its_own_and_may_be_met() -> None
     scores = DOMAIN.likeness(StatisticsOfPictures(LABEL_MAP).of(view(FOG)).values)
     lax = replace(
         CONFIG, min_detail=0.0, max_colour_discord=2.0, min_rise=-1.0, max_shear=10.0,
-        max_tear=2.0, max_softness=1.0, max_shade=1.0,
+        max_tear=2.0, max_softness=1.0, max_shade=1.0, max_jumps=1.0,
+        max_sky_below=1.0, min_polarity=-100.0,
     )  # fmt: skip
     assert scores.share > 1.0
     assert kind(FOG, DOMAIN, replace(lax, domain_limit=scores.share)) == ''

@@ -168,6 +168,40 @@ def test_there_must_be_three_of_a_hundred_pixels_of_both_for_one_to_be_above_the
         assert math.isnan(of(flat(), labels).rise) is not is_known
 
 
+@pytest.mark.parametrize(
+    ('pool_rows', 'sky_rows', 'share'),
+    # Of 90 rows that are looked at 23 and 5, 5, 2 and none; three of a hundred are 2.7
+    [(20, 92, 5 / 28), (20, 0, 1.0), (8, 0, 2 / 2.7), (0, 92, 0.0)],
+)
+def test_sky_that_has_ground_above_it_is_a_share_of_all_sky_or_of_a_thirtieth_of_the_picture(
+    pool_rows: int, sky_rows: int, share: float
+) -> None:
+    labels = np.full((360, 640), ROAD, np.uint8)
+    labels[:sky_rows] = SKY
+    labels[240 : 240 + pool_rows] = SKY
+    assert of(flat(), labels).sky_below == pytest.approx(share, abs=1e-4)
+
+
+def test_a_picture_that_is_the_same_or_jumps_has_no_shades_between() -> None:
+    rows, columns = np.mgrid[:360, :640]
+    for step, jumps in ((160, True), (24, False)):
+        picture = flat(40)
+        picture[(rows // 40 + columns // 40) % 2 == 0] += np.uint8(step)
+        # 15 of 319 columns and 8 of 179 rows end a square; the rest is the same
+        same = (1 - 15 / 319) * (1 - 8 / 179)
+        assert of(picture).jumps == pytest.approx(same if jumps else 0.0, abs=1e-3)
+    slope = np.repeat(columns[..., None] * 255 // 640, 3, axis=2).astype(np.uint8)
+    assert of(slope).jumps == 0.0
+    assert of(flat()).jumps == 0.0
+
+
+def test_one_line_in_a_picture_is_too_little_to_say_that_shades_are_lost() -> None:
+    picture = flat(40)
+    picture[:, 320:] = 200
+    there = 1 / 319
+    assert of(picture).jumps == pytest.approx((1 - there) * there / 0.02, rel=1e-3)
+
+
 def test_rows_that_go_on_better_when_shifted_have_a_shear_above_0_and_others_below() -> None:
     random = np.random.default_rng(7)
     row = cv2.GaussianBlur(random.integers(0, 255, (1, 640, 3), dtype=np.uint8), (9, 1), 3.0)

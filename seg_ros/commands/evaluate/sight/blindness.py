@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from seg_ros.core.types import RgbImage
 
-__all__ = ['FAMILIES', 'Family', 'FloatImage']
+__all__ = ['FAMILIES', 'KIND', 'Family', 'FloatImage', 'Random', 'smooth_noise']
 
 FloatImage = NDArray[np.float32]
 Random = np.random.Generator
@@ -53,7 +53,7 @@ class Family(NamedTuple):
 
 def _covered(image: FloatImage, grey: float, random: Random) -> FloatImage:
     """A finger or a cloth on the lens: one soft shade."""
-    shade = _cloud(image, random, 4) * 8.0 + grey
+    shade = smooth_noise(image, random, 4) * 8.0 + grey
     return np.asarray(shade * np.array([1.1, 0.9, 0.85], np.float32))
 
 
@@ -113,14 +113,14 @@ def _fog(image: FloatImage, share: float, random: Random) -> FloatImage:  # noqa
 
 def _frost(image: FloatImage, share: float, random: Random) -> FloatImage:
     """Ice on the glass: bright crystals over a blurred picture."""
-    crystals = np.maximum(_cloud(image, random, 24), _cloud(image, random, 60))
+    crystals = np.maximum(smooth_noise(image, random, 24), smooth_noise(image, random, 60))
     blurred = cv2.GaussianBlur(image, (0, 0), 6.0)
     return np.asarray(blurred * (1.0 - share) + share * (150.0 + 70.0 * crystals))
 
 
 def _mud(image: FloatImage, share: float, random: Random) -> FloatImage:
     """Splashes on the lens over the whole picture, out of focus."""
-    cloud = _cloud(image, random, 12)[..., 0]
+    cloud = smooth_noise(image, random, 12)[..., 0]
     height = np.quantile(cloud, 1.0 - share)
     mask = cv2.GaussianBlur((cloud > height).astype(np.float32), (0, 0), 5.0)[..., None]
     return np.asarray(image * (1.0 - mask) + mask * np.array([74.0, 60.0, 46.0], np.float32))
@@ -130,7 +130,7 @@ def _zone_covered(image: FloatImage, from_row: float, random: Random) -> FloatIm
     """Something hangs over the lower part of the picture."""
     changed = image.copy()
     top = int(from_row * image.shape[0])
-    changed[top:] = 45.0 + 10.0 * _cloud(image, random, 3)[top:]
+    changed[top:] = 45.0 + 10.0 * smooth_noise(image, random, 3)[top:]
     edge = slice(max(0, top - 8), top + 8)
     changed[edge] = cv2.GaussianBlur(changed, (0, 0), 4.0)[edge]
     return changed
@@ -179,7 +179,7 @@ def _water(image: FloatImage, bend_px: float, random: Random) -> FloatImage:
     """Water runs down the glass: everything is bent, and nothing is sharp."""
     height, width = image.shape[:2]
     y, x = np.mgrid[0:height, 0:width].astype(np.float32)
-    bent = [_cloud(image, random, 28)[..., 0] * bend_px for _ in range(2)]
+    bent = [smooth_noise(image, random, 28)[..., 0] * bend_px for _ in range(2)]
     soft = cv2.GaussianBlur(image, (0, 0), 0.15 * bend_px)
     return np.asarray(
         cv2.remap(soft, x + bent[0], y + bent[1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
@@ -197,6 +197,12 @@ def _wrong_channels(image: FloatImage, kind: float, random: Random) -> FloatImag
     return np.asarray(np.mod(image * 16.0, 256.0))
 
 
+def _posterised(image: FloatImage, levels: float, random: Random) -> FloatImage:  # noqa: ARG001
+    """A decoder that keeps the highest bits only."""
+    step = 256.0 / levels
+    return np.asarray(np.floor(image / step) * 255.0 / (levels - 1.0))
+
+
 def _upside_down(image: FloatImage, kind: float, random: Random) -> FloatImage:  # noqa: ARG001
     """0: turned by 180 degrees, 1: by 90 to the left, 2: by 90 to the right."""
     if kind == 0.0:
@@ -205,7 +211,7 @@ def _upside_down(image: FloatImage, kind: float, random: Random) -> FloatImage: 
     return np.asarray(cv2.resize(np.rot90(image, 1 if kind == 1.0 else 3).copy(), size_wh))
 
 
-def _cloud(image: FloatImage, random: Random, cells: int) -> FloatImage:
+def smooth_noise(image: FloatImage, random: Random, cells: int) -> FloatImage:
     """``(H, W, 1)`` smooth noise from -1 to 1, so many cells across."""
     height, width = image.shape[:2]
     coarse = random.uniform(-1.0, 1.0, (max(2, cells * height // width), cells))
@@ -237,4 +243,5 @@ FAMILIES: Mapping[str, Family] = {
     'rolled': Family(_rolled, (0.35, 0.5, 0.65), 'share of the height'),
     'broken blocks': Family(_broken_blocks, (0.4, 0.6, 0.9), 'share of the blocks'),
     'water': Family(_water, (24.0, 36.0, 60.0), 'px'),
+    'posterised': Family(_posterised, (3.0, 2.5, 2.0), 'levels'),
 }  # fmt: skip

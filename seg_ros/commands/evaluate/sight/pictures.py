@@ -1,5 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Clean pictures of a data set, and which camera each is of."""
+"""Clean pictures of a data set, which camera each is of, and whether a road lies ahead in them.
+
+A picture without any fault may show no way all the same: a hedge, a wall, the pavement before
+somebody on foot. A stop that refuses it is right, for a vehicle on a road. So shares of clean
+pictures that are refused are told twice: of all, and of those whose zone is ground by their own
+labels.
+"""
 
 from __future__ import annotations
 
@@ -8,16 +14,25 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+
 from seg_ros.commands.evaluate.labelled_folder import PICTURES
+from seg_ros.commands.evaluate.stop.folder import CAMVID_LABEL_MAP
 from seg_ros.core.errors import ConfigurationError
+from seg_ros.core.stop.config import StopConfig
+from seg_ros.core.stop.sight import ZoneWatch
+from seg_ros.core.stop.zones import ImageZone
 from seg_ros.core.types import RgbImage
-from seg_ros.recordings.image_file import rgb_of_file
+from seg_ros.recordings.image_file import labels_of_file, rgb_of_file
 
 __all__ = ['CleanPicture', 'clean_pictures']
 
 NO_PICTURES = ('.label', '.lane')  # label images that lie beside
 NO_FOLDERS = ('masks', 'labels')
 SPLITS = ('train', 'val', 'test')  # a folder of this name is called after the one around it
+ROAD = 3  # in every data set
+# From this id on labels say nothing, in one data set or all; where 11 is paint, it is on a road
+UNKNOWN = 11
 LAST_NUMBER = re.compile(r'\d+(?=\D*$)')
 
 
@@ -37,6 +52,25 @@ class CleanPicture(NamedTuple):
     def rgb(self) -> RgbImage:
         """Returns the picture."""
         return rgb_of_file(self.path)
+
+    def has_ground_ahead(self, config: StopConfig) -> bool:
+        """Returns whether the zone is ground by the picture's own labels, up to an obstacle.
+
+        What nobody has labelled counts as ground, so that no refusal is excused by it.
+
+        Args:
+            config: Its image zone, and what counts as seen.
+        """
+        beside = self.path.with_name(f'{self.path.stem}{NO_PICTURES[0]}.png')
+        of_masks = self.path.parent.with_name(NO_FOLDERS[0]) / f'{self.path.stem}.png'
+        label = next((path for path in (beside, of_masks) if path.exists()), None)
+        if label is None:
+            return True
+        labels = labels_of_file(label)
+        watch = ZoneWatch(config, CAMVID_LABEL_MAP)
+        known = np.where(labels >= UNKNOWN, np.uint8(ROAD), labels)
+        sight = watch.look_at_picture(known, ImageZone(config.image_polygon))
+        return watch.fault(sight) is None
 
 
 def clean_pictures(folder: Path, most: int = 0) -> list[CleanPicture]:

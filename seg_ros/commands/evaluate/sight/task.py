@@ -9,7 +9,8 @@ then on, is a false clear. Clean pictures, and clips in hard light, are refused 
 one of sight, not a person.
 
 Families that the engine's domain was measured with (``seg_ros calibrate-engine``) and others are
-told apart; how families fare that were left out in turn, ``calibrate-engine`` says.
+told apart; how families fare that were left out in turn, ``calibrate-engine`` says. Those in
+``kept_blindness`` have a figure of their own: no check was made for them.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -39,6 +40,7 @@ from seg_ros.commands.evaluate.sight.clips import (
     stuck_clip,
     with_noise,
 )
+from seg_ros.commands.evaluate.sight.kept_blindness import KEPT
 from seg_ros.commands.evaluate.sight.pictures import CleanPicture, clean_pictures
 from seg_ros.commands.shared.node_parameters import (
     add_parameter_arguments,
@@ -47,6 +49,7 @@ from seg_ros.commands.shared.node_parameters import (
 from seg_ros.commands.shared.numbers import zero_or_more
 from seg_ros.commands.shared.progress import Progress
 from seg_ros.core.errors import ConfigurationError
+from seg_ros.core.stop.config import StopConfig
 from seg_ros.core.stop.decision import StopKind
 from seg_ros.core.types import RgbImage
 from seg_ros.core.units import NS_PER_S
@@ -61,6 +64,7 @@ REASONS_OF_SIGHT = (
     StopKind.OUT_OF_DOMAIN, StopKind.LOW_CONTRAST, StopKind.LOW_CONFIDENCE, StopKind.FROZEN,
     StopKind.NO_DETAIL, StopKind.COLOURS_DISAGREE, StopKind.PICTURE_TURNED,
     StopKind.ROWS_SHIFTED, StopKind.OUT_OF_FOCUS, StopKind.PARTLY_COVERED,
+    StopKind.PICTURE_NEGATIVE, StopKind.FEW_SHADES,
 )  # fmt: skip
 DATASETS = ('camvid', 'cityscapes', 'bdd100k', 'mapillary', 'a2d2', 'lanes')
 # The frames of a stream that decide: with confirm_frames 3, the third is the first clear one
@@ -70,6 +74,7 @@ FRAME_NS = 50_000_000
 # less than stop.stale_timeout_s, after which every stream is a stop
 BLIND_NS = tuple(ms * 1_000_000 for ms in (0, 400, 800, 1000, 1200, 1400))
 KNOWN_NS = NS_PER_S
+ALL = {**FAMILIES, **KEPT}
 Z_95 = 1.96  # of a confidence interval of 95 %
 
 
@@ -92,8 +97,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument('--scenes', type=int, default=5, metavar='N', help='to be blinded')
     parser.add_argument(
-        '--families', nargs='+', choices=(*FAMILIES, *STUCK), default=[*FAMILIES, *STUCK]
-    )
+        '--families', nargs='+', choices=(*FAMILIES, *STUCK, *KEPT),
+        default=[*FAMILIES, *STUCK, *KEPT], help='(default: all)',
+    )  # fmt: skip
+    parser.add_argument(
+        '--sample', type=zero_or_more, default=0, metavar='N',
+        help='blind only N of the scenes with each strength, drawn by --seed (default: 0, all)',
+    )  # fmt: skip
+    parser.add_argument('--seed', type=zero_or_more, default=0, metavar='N', help='of --sample')
     add_parameter_arguments(parser)
     parser.add_argument('--json', action='store_true', help='print one row of JSON')
 
@@ -122,10 +133,11 @@ def main(arguments: argparse.Namespace) -> int:
     backend = create_backend(arguments.backend or config.backend, engine, threads=threads).backend
     with contextlib.closing(backend), Progress(sys.stderr) as progress:
         judge = _Judge(EvaluatedCamera(backend, config))
-        clean = _clean_figures(judge, sets, progress)
+        clean = _clean_figures(judge, sets, config.stop, progress)
         scenes = _clear_scenes(judge, sets, arguments.scenes)
         known = () if engine.domain is None else tuple(engine.domain.weights)
-        blind = _blind_figures(judge, scenes, arguments.families, known, progress)
+        drawn = _Sample(arguments.sample, arguments.seed)
+        blind = _blind_figures(judge, scenes, arguments.families, known, drawn, progress)
         hard = _hard_figures(judge, scenes, progress)
     figures = {
         'engine': engine.name, 'knows_domain': engine.domain is not None, **clean, **hard, **blind,
@@ -133,6 +145,25 @@ def main(arguments: argparse.Namespace) -> int:
     }  # fmt: skip
     print(json.dumps(figures) if arguments.json else _report(figures))
     return 0
+
+
+class _Sample(NamedTuple):
+    """Which scenes go blind.
+
+    Attributes:
+        count: How many with each strength; 0: all.
+        seed: Draws them.
+    """
+
+    count: int
+    seed: int
+
+    def of(self, scenes: int, place: int, index: int) -> list[int]:
+        """Returns the numbers of the scenes for a strength of a family."""
+        if not 0 < self.count < scenes:
+            return list(range(scenes))
+        random = np.random.default_rng([self.seed, place, index])
+        return sorted(random.choice(scenes, self.count, replace=False).tolist())
 
 
 class _Judge:
@@ -189,23 +220,34 @@ def _kept(seen: SeenFrame) -> SeenFrame:
 
 
 def _clean_figures(
-    judge: _Judge, sets: dict[str, list[CleanPicture]], progress: Progress
+    judge: _Judge, sets: dict[str, list[CleanPicture]], config: StopConfig, progress: Progress
 ) -> dict[str, Any]:
     rows = {}
     for name, pictures in sets.items():
         kinds: list[StopKind] = []
+        of_ground = [picture.has_ground_ahead(config) for picture in pictures]
         for index, picture in enumerate(pictures):
             progress.show(f'{name}: {index} of {len(pictures)} clean pictures')
             kinds.append(judge.kind(picture.rgb()))
+        is_refused = [kind in REASONS_OF_SIGHT for kind in kinds]
         refused = [kind for kind in kinds if kind in REASONS_OF_SIGHT]
-        low, high = wilson(len(refused), len(kinds))
         rows[name] = {
-            'pictures': len(kinds),
-            'clean_refused_share': round(len(refused) / len(kinds), 4),
-            'interval_95': [round(low, 4), round(high, 4)],
+            **_refused(is_refused),
+            'of_ground': _refused(list(itertools.compress(is_refused, of_ground))),
             'reasons': {str(kind): refused.count(kind) for kind in dict.fromkeys(refused)},
         }
     return {'clean': rows}
+
+
+def _refused(is_refused: list[bool]) -> dict[str, Any]:
+    """How many of some pictures are refused."""
+    count, hits = len(is_refused), sum(is_refused)
+    low, high = wilson(hits, count)
+    return {
+        'pictures': count,
+        'clean_refused_share': round(hits / count, 4) if count else None,
+        'interval_95': [round(low, 4), round(high, 4)],
+    }
 
 
 def _hard_figures(judge: _Judge, scenes: list[CleanPicture], progress: Progress) -> dict[str, Any]:
@@ -230,21 +272,24 @@ def _blind_figures(
     scenes: list[CleanPicture],
     families: Iterable[str],
     known: tuple[str, ...],
+    sample: _Sample,
     progress: Progress,
 ) -> dict[str, Any]:
     names = list(families) if scenes else []  # nothing goes blind that never saw
     began = [judge.begin(scene.rgb()) for scene in scenes]
     rows: dict[str, dict[str, float]] = {}
+    streams = 0
     for place, name in enumerate(names):
-        strengths = STUCK.get(name) or dict.fromkeys(map(str, FAMILIES[name].strengths))
+        strengths = STUCK.get(name) or dict.fromkeys(map(str, ALL[name].strengths))
         known_ns = KNOWN_NS + (STUCK_FROM_NS if name in STUCK else 0)
         rows[name] = {}
         for index, strength in enumerate(strengths):
             progress.show(f'{name}: {index} of {len(strengths)} strengths')
             false_clear = []
-            for number, scene in enumerate(scenes):
+            for number in sample.of(len(scenes), place, index):
+                streams += 1
                 random = np.random.default_rng([place, index, number])
-                stream = _blind_stream(scene.rgb(), name, strength, random)
+                stream = _blind_stream(scenes[number].rgb(), name, strength, random)
                 said = judge.goes_on(began[number], stream)
                 false_clear.append(
                     any(kind is StopKind.CLEAR for ns, kind in said if ns >= known_ns)
@@ -253,16 +298,20 @@ def _blind_figures(
     shares = {name: float(np.mean(list(row.values()))) for name, row in rows.items()}
     # A camera that is stuck is found by its pictures alone, however the engine was measured
     is_known = {name: any(kind.startswith(name) for kind in known) for name in names}
+    asked = [name for name in names if name not in KEPT]
     return {
         'scenes': [scene.path.name for scene in scenes],
-        'false_clear_share': _mean(shares, names),
-        'false_clear_share_measured_with': _mean(shares, [n for n in names if is_known[n]]),
-        'false_clear_share_others': _mean(shares, [n for n in names if not is_known[n]]),
+        'streams': streams,
+        'sample': sample._asdict() if sample.count else None,
+        'false_clear_share': _mean(shares, asked),
+        'false_clear_share_measured_with': _mean(shares, [n for n in asked if is_known[n]]),
+        'false_clear_share_others': _mean(shares, [n for n in asked if not is_known[n]]),
+        'false_clear_share_kept': _mean(shares, [name for name in names if name in KEPT]),
         'families': {
             name: {
                 'false_clear_share': round(shares[name], 4),
                 'by_strength': row,
-                'unit': FAMILIES[name].unit if name in FAMILIES else '',
+                'unit': ALL[name].unit if name in ALL else '',
             }
             for name, row in rows.items()
         },
@@ -275,7 +324,7 @@ def _blind_stream(
     if name in STUCK:
         yield from stuck_clip(picture, STUCK[name][strength], random)
         return
-    spoilt = FAMILIES[name].spoil(picture, float(strength), random)
+    spoilt = ALL[name].spoil(picture, float(strength), random)
     for stamp_ns in BLIND_NS:
         yield stamp_ns, with_noise(spoilt, random)
 
@@ -312,7 +361,9 @@ def wilson(hits: int, count: int) -> tuple[float, float]:
 def _report(figures: dict[str, Any]) -> str:
     lines = [
         f'{name:12} {row["pictures"]:4} clean pictures, {row["clean_refused_share"]:6.1%} refused '
-        f'({row["interval_95"][0]:.1%} to {row["interval_95"][1]:.1%}) {row["reasons"] or ""}'
+        f'({row["interval_95"][0]:.1%} to {row["interval_95"][1]:.1%}) {row["reasons"] or ""}; of '
+        f'{row["of_ground"]["pictures"]} with ground ahead '
+        f'{row["of_ground"]["clean_refused_share"] or 0.0:.1%}'
         for name, row in figures['clean'].items()
     ]
     lines += [
@@ -328,6 +379,7 @@ def _report(figures: dict[str, Any]) -> str:
     lines.append(
         f'false clear {figures["false_clear_share"]}; families that the engine was measured with '
         f'{figures["false_clear_share_measured_with"]}, others '
-        f'{figures["false_clear_share_others"]}'
+        f'{figures["false_clear_share_others"]}; families that no check was made for '
+        f'{figures["false_clear_share_kept"]}'
     )
     return '\n'.join(lines)

@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Families of blindness that no check was made for, and no limit was chosen with.
+
+What checks do about the families that their authors knew is no forecast for the next one. These
+are asked in ``evaluate --task sight`` only, and ``calibrate-engine`` never measures with them. Who
+makes a check for one of them moves it to ``FAMILIES``, and writes another one here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import cv2
+import numpy as np
+
+from seg_ros.commands.evaluate.sight.blindness import (
+    KIND,
+    Family,
+    FloatImage,
+    Random,
+    smooth_noise,
+)
+
+__all__ = ['KEPT']
+
+
+def _flare(image: FloatImage, share: float, random: Random) -> FloatImage:
+    """A lamp shines into the lens from beside: a warm veil, and its ghosts in a line."""
+    height, width = image.shape[:2]
+    y, x = np.mgrid[0:height, 0:width].astype(np.float32)
+    side = random.choice([-0.1, 1.1]) * width
+    veil = 0.75 + 0.25 * np.exp(-np.hypot(x - side, y - 0.2 * height) / (0.6 * width))
+    ghosts = np.zeros((height, width), np.float32)
+    for step in (0.25, 0.5, 0.65, 0.8):
+        centre = (int(side + step * (width - 2.0 * side)), int((0.2 + 0.6 * step) * height))
+        cv2.circle(ghosts, centre, int(width * random.uniform(0.04, 0.15)), 35.0, -1)
+    ghosts = cv2.GaussianBlur(ghosts, (0, 0), width / 100.0)
+    light = (210.0 * veil + ghosts)[..., None] * np.array([1.05, 0.98, 0.85], np.float32)
+    return np.asarray(image * (1.0 - share) + share * light)
+
+
+def _starved(image: FloatImage, blocks: float, random: Random) -> FloatImage:  # noqa: ARG001
+    """A stream without bandwidth: of each block of a compressed picture its mean is left."""
+    height, width = image.shape[:2]
+    size_wh = int(blocks), max(2, int(blocks) * height // width)
+    mean = cv2.resize(image, size_wh, interpolation=cv2.INTER_AREA)
+    return np.asarray(cv2.resize(mean, (width, height), interpolation=cv2.INTER_NEAREST))
+
+
+def _combed(image: FloatImage, shift: float, random: Random) -> FloatImage:
+    """Two fields that do not belong together: every other two rows are of another moment."""
+    changed = image.copy()
+    off = int(shift * image.shape[1]) * int(random.choice([-1, 1]))
+    other = np.roll(image, off, axis=1)
+    for row in (2, 3):
+        changed[row::4] = other[row::4]
+    return changed
+
+
+def _without_chroma(image: FloatImage, share: float, random: Random) -> FloatImage:  # noqa: ARG001
+    """A decoder that got this share of the rows; the rest of its buffer is still zero: green."""
+    changed = image.copy()
+    changed[int(share * len(image)) :] = (0.0, 135.0, 0.0)
+    return changed
+
+
+def _squashed(image: FloatImage, times: float, random: Random) -> FloatImage:  # noqa: ARG001
+    """One byte a pixel read as three: the picture stands there three times, and then nothing."""
+    count = int(times)
+    height, width = image.shape[:2]
+    grey = cv2.resize(image.mean(axis=2), (width // count, height // count))
+    row = np.tile(grey, (1, count))
+    changed = np.zeros_like(image)
+    changed[: row.shape[0], : row.shape[1]] = row[..., None]
+    return changed
+
+
+def _infrared(image: FloatImage, peak: float, random: Random) -> FloatImage:  # noqa: ARG001
+    """A lamp of its own at night: what is near is bleached, what is far is black."""
+    height, width = image.shape[:2]
+    y, x = np.mgrid[0:height, 0:width].astype(np.float32)
+    near = np.exp(-(((x / width - 0.5) / 0.35) ** 2) - ((y / height - 0.9) / 0.3) ** 2)
+    grey = image.mean(axis=2) / 255.0
+    return np.asarray((6.0 + 255.0 * peak * near * (0.5 + grey))[..., None] * np.ones(3))
+
+
+def _cobweb(image: FloatImage, threads: float, random: Random) -> FloatImage:
+    """Threads and scratches before the lens, in the light and out of focus."""
+    height, width = image.shape[:2]
+    mask = np.zeros((height, width), np.float32)
+    for _ in range(int(threads)):
+        ends = [
+            (int(random.integers(-width // 4, width * 5 // 4)), int(random.integers(height)))
+            for _ in range(2)
+        ]
+        cv2.line(mask, ends[0], ends[1], 1.0, max(1, width // 160))
+    mask = np.minimum(cv2.GaussianBlur(mask, (0, 0), width / 320.0), 1.0)[..., None]
+    return np.asarray(image * (1.0 - mask) + 205.0 * mask)
+
+
+def _doubled(image: FloatImage, share: float, random: Random) -> FloatImage:
+    """Two pictures in one: a window mirrors what is behind the camera, or frames are blended."""
+    off = int(random.uniform(0.1, 0.4) * image.shape[1])
+    other = np.roll(image[:, ::-1], off, axis=1)
+    return np.asarray(image * (1.0 - share) + other * share)
+
+
+def _striped(image: FloatImage, deviation: float, random: Random) -> FloatImage:
+    """A sensor whose columns have lost their calibration."""
+    columns = random.normal(0.0, deviation, (1, image.shape[1], 1)).astype(np.float32)
+    return np.asarray(image * 0.6 + 50.0 + columns)
+
+
+def _overflown(image: FloatImage, gain: float, random: Random) -> FloatImage:  # noqa: ARG001
+    """Values beyond the largest begin again at 0."""
+    return np.asarray(np.mod(image * gain, 256.0))
+
+
+def _crushed(image: FloatImage, above: float, random: Random) -> FloatImage:  # noqa: ARG001
+    """All but the brightest is black."""
+    least = np.quantile(image.mean(axis=2), above)
+    return np.asarray((image - least) * 3.0)
+
+
+def _tiled(image: FloatImage, times: float, random: Random) -> FloatImage:  # noqa: ARG001
+    """A recorder's view of all cameras at once."""
+    count, (height, width) = int(times), image.shape[:2]
+    small = cv2.resize(image, (-(-width // count), -(-height // count)))
+    return np.asarray(np.tile(small, (count, count, 1))[:height, :width])
+
+
+def _through_a_hole(image: FloatImage, radius: float, random: Random) -> FloatImage:
+    """A hood or an iris that has slipped: of the upper half a hole is left."""
+    height, width = image.shape[:2]
+    mask = np.zeros((height, width), np.float32)
+    centre = int(random.uniform(0.3, 0.7) * width), int(random.uniform(0.2, 0.45) * height)
+    cv2.circle(mask, centre, int(radius * width), 1.0, -1)
+    mask = cv2.GaussianBlur(mask, (0, 0), width / 60.0)[..., None]
+    return np.asarray(image * mask + 8.0 * (1.0 - mask))
+
+
+def _cracked(image: FloatImage, bend_px: float, random: Random) -> FloatImage:
+    """Glass that is cracked or melted: every piece of it looks elsewhere."""
+    height, width = image.shape[:2]
+    y, x = np.mgrid[0:height, 0:width].astype(np.float32)
+    bent = [np.round(smooth_noise(image, random, 9)[..., 0] * 3.0) * bend_px for _ in range(2)]
+    return np.asarray(
+        cv2.remap(image, x + bent[0], y + bent[1], cv2.INTER_LINEAR,
+                  borderMode=cv2.BORDER_REFLECT)
+    )  # fmt: skip
+
+
+KEPT: Mapping[str, Family] = {
+    'flare': Family(_flare, (0.9, 0.93, 0.96), 'share'),
+    'starved stream': Family(_starved, (32.0, 24.0, 16.0), 'blocks across'),
+    'combed': Family(_combed, (0.06, 0.12, 0.25), 'share of the width'),
+    'half decoded': Family(_without_chroma, (0.6, 0.45, 0.3), 'share of the height'),
+    'squashed': Family(_squashed, (2.0, 3.0, 4.0), KIND),
+    'infrared': Family(_infrared, (2.0, 4.0, 8.0), 'times white'),
+    'cobweb': Family(_cobweb, (100.0, 150.0, 200.0), 'threads'),
+    'doubled': Family(_doubled, (0.5, 0.6, 0.7), 'share'),
+    'striped': Family(_striped, (50.0, 70.0, 100.0), 'grey levels'),
+    'overflow': Family(_overflown, (2.0, 3.0, 6.0), 'times'),
+    'crushed': Family(_crushed, (0.8, 0.9, 0.97), 'share of the picture'),
+    'through a hole': Family(_through_a_hole, (0.2, 0.15, 0.1), 'radius of the width'),
+    'tiled': Family(_tiled, (2.0, 3.0, 4.0), KIND),
+    'cracked glass': Family(_cracked, (20.0, 30.0, 45.0), 'px'),
+}
+"""By name."""
