@@ -95,7 +95,7 @@ Scale = Callable[[Blob], float]
 
 def blobs_of(mask: Mask, min_pixels: int) -> list[Blob]:
     """The connected parts of a mask, the largest first."""
-    rows = np.flatnonzero(cv2.reduce(mask, 1, cv2.REDUCE_MAX))
+    rows = cv2.reduce(mask, 1, cv2.REDUCE_MAX).nonzero()[0]
     if not len(rows):
         return []
     y, bottom = int(rows[0]), int(rows[-1]) + 1
@@ -105,15 +105,17 @@ def blobs_of(mask: Mask, min_pixels: int) -> list[Blob]:
     _, numbers, stats, _ = cv2.connectedComponentsWithStats(
         part, connectivity=8, ltype=cv2.CV_16U if few else cv2.CV_32S
     )
-    areas = stats[:, cv2.CC_STAT_AREA].copy()
+    areas = stats[:, cv2.CC_STAT_AREA]
     areas[0] = 0  # the background
-    order = np.flatnonzero(areas >= min_pixels)
+    order = (areas >= min_pixels).nonzero()[0]
     if len(order) > MAX_BLOBS:
         order = order[np.argpartition(-areas[order], MAX_BLOBS)[:MAX_BLOBS]]
-    order = order[np.argsort(-areas[order], kind='stable')]
+    largest = sorted(
+        zip(order.tolist(), stats[order].tolist(), strict=True),
+        key=lambda pair: -pair[1][cv2.CC_STAT_AREA],
+    )
     found = []
-    for number, row in zip(order.tolist(), stats[order].tolist(), strict=True):
-        left, top, width, height, pixels = row
+    for number, (left, top, width, height, pixels) in largest:
         crop = numbers[top : top + height, left : left + width] == number
         found.append(
             Blob(

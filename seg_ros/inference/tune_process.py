@@ -29,7 +29,7 @@ from seg_ros.inference.engine import Engine, load_engine
 from seg_ros.inference.registry import create_backend
 from seg_ros.inference.tensorrt.plan_cache import PlanCache
 from seg_ros.inference.tuning.choice import Candidate, Timing
-from seg_ros.inference.tuning.load import beside_load
+from seg_ros.inference.tuning.load import beside_load, others_share
 from seg_ros.inference.tuning.measure import (
     Effort,
     Tell,
@@ -102,6 +102,7 @@ def tuned_rows(
             precision=candidate.precision,
         ).backend
 
+    share = others_share()
     rows = measure(
         candidates(engine, arguments.precision, arguments.threads),
         make,
@@ -111,7 +112,8 @@ def tuned_rows(
         effort,
     )
     if is_whole:
-        remember(engine, tune_key(engine, arguments.cameras), rows, arguments.cache)
+        key = tune_key(engine, arguments.cameras)
+        remember(engine, key, rows, arguments.cache, max(share, others_share()))
     return rows
 
 

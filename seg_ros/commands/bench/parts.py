@@ -53,6 +53,7 @@ CAMERAS, CAMERA_HZ, CAMERA_WH = 4, 5.0, (640, 360)  # as many as look around a v
 MEMORY_HZ, MEMORY_WH = 120.0, (640, 360)  # faster than any camera, so that it is over sooner
 TRANSPORT_HZ, TRANSPORT_WH = 30.0, (1920, 1080)  # 187 MB/s: a full HD camera
 FINALISTS = 3  # of the candidates, which take turns with auto after the first round
+MS_PER_S = 1e3
 POLL_S = 0.2  # between looks at the memory
 FOREVER_S = 3600.0  # the camera is ended by an order long before
 TRIAL_S = 1.0  # in which the textbook node shows that it can work
@@ -102,7 +103,7 @@ def measure_speed(options: NodeOptions, settings: Settings) -> dict[str, Any]:
         bare, backend = stage.bare(options)
         bare_hz = _rate_of(bare.ask(seconds=settings.bare_s, rate_hz=0.0))
         calm_hz = min(CALM_MAX_HZ, CALM_SHARE * bare_hz)
-        busy_hz = min(BUSY_MAX_HZ, BUSY_SHARE * bare_hz)
+        busy_hz = _busy_hz(bare_hz)
         say(f'speed: {backend["backend"]}, {backend["detail"]}, infers at {bare_hz:.1f} Hz')
         node = stage.node(options, {'camera': '/ours/image'})
         try:
@@ -142,6 +143,9 @@ def measure_choice(
 ) -> dict[str, Any]:
     """The node as ``auto`` lets it run, and with every candidate set by hand, in saturation.
 
+    The camera is as fast as it is for the node's rate, a half faster than the network: one of
+    200 Hz would take a core of its own, which no camera does on which auto has made its choice.
+
     Args:
         engine: What runs.
         options: With backend ``auto``.
@@ -152,11 +156,10 @@ def measure_choice(
         return {'no_choice': f'{options.backend} was set by hand'}
     play = play or _play_once
     # Where the labels of one are too far from fp32's, nobody should set it by hand either
-    refused = {
-        row.candidate
-        for row in recall(engine, tune_key(engine)).rows
-        if 0.0 < row.agreement < LEAST_AGREEMENT
-    }
+    tuned = recall(engine, tune_key(engine)).rows
+    refused = {row.candidate for row in tuned if 0.0 < row.agreement < LEAST_AGREEMENT}
+    times_ms = [row.median_ms for row in tuned if row.median_ms and row.candidate not in refused]
+    rate_hz = _busy_hz(MS_PER_S / min(times_ms)) if times_ms else BUSY_MAX_HZ
     wanted = candidates(engine, options.precision, options.threads)
     rows = {'auto': options} | {
         str(row): replace(
@@ -171,7 +174,7 @@ def measure_choice(
         for name, row in rows.items():
             say(f'choice: round {index + 1} of {settings.choice_rounds}, {name}')
             try:
-                samples[name] = play(row, BUSY_MAX_HZ, settings)
+                samples[name] = play(row, rate_hz, settings)
             except SegRosError as error:
                 if name == 'auto':
                     raise
@@ -331,4 +334,8 @@ def _one_topic(played: dict[str, Any], topic: str) -> dict[str, Any]:
 
 def _rate_of(bare: dict[str, Any]) -> float:
     times_ms = bare['infer_ms']
-    return 1e3 * len(times_ms) / sum(times_ms)
+    return MS_PER_S * len(times_ms) / sum(times_ms)
+
+
+def _busy_hz(network_hz: float) -> float:
+    return min(BUSY_MAX_HZ, BUSY_SHARE * network_hz)

@@ -21,7 +21,7 @@ from seg_ros.core.errors import BackendError, BackendUnavailable, SegRosError
 from seg_ros.inference.cpu_backend import available_cores, bf16_instructions, inference_threads
 from seg_ros.inference.cuda.device_memory import memory_version, open_device_memory
 from seg_ros.inference.cuda.gpu import driver_version, find_gpu
-from seg_ros.inference.engine import engine_search_path, find_engines, load_engine
+from seg_ros.inference.engine import Engine, engine_search_path, find_engines, load_engine
 from seg_ros.inference.registry import AUTO_ORDER, create_backend, probe_backends
 from seg_ros.inference.tuning.memory import recall, tune_key
 from seg_ros.ros.process import NUMPY_UNFIT
@@ -240,7 +240,7 @@ def _engine_row(name: str, folder: Path) -> CheckResult:
         engine = load_engine(folder)
         chosen = create_backend('auto', engine)
         backend = chosen.backend
-        why = '' if backend.name == 'tensorrt' else recall(engine, tune_key(engine)).why
+        advice = '' if backend.name == 'tensorrt' else _measuring_advice(engine, name)
         width, height = engine.network_size_wh
         images = np.zeros((1, height, width, 3), np.uint8)
         times_s = []
@@ -257,5 +257,15 @@ def _engine_row(name: str, folder: Path) -> CheckResult:
         f'{width}x{height}, {len(engine.label_map.classes)} classes, '
         f'{median(times_s) * 1e3:.1f} ms with {backend.name} ({backend.detail}); {chosen.reason}; '
         f'{UNMEASURED if engine.domain is None else ""}{engine.origin}; {folder}',
-        f'What is fastest here was not measured ({why}): seg_ros tune {name}' if why else '',
+        advice,
     )
+
+
+def _measuring_advice(engine: Engine, name: str) -> str:
+    """Returns what to do so that the fastest way to run an engine here is known."""
+    remembered = recall(engine, tune_key(engine))
+    if remembered.why:
+        return f'What is fastest here was not measured ({remembered.why}): seg_ros tune {name}'
+    if remembered.doubt:
+        return f'{remembered.doubt.capitalize()}; measure again in quiet: seg_ros tune {name}'
+    return ''

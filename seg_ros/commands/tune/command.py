@@ -70,6 +70,7 @@ def main(arguments: argparse.Namespace) -> int:
     engine = load_engine(arguments.engine, network_size=arguments.network_size)
     key = tune_key(engine, arguments.cameras)
     real = None if arguments.pictures is None else _pictures_of(arguments.pictures, engine)
+    is_kept = arguments.show or (arguments.precision == 'auto' and not arguments.threads)
     if arguments.show:
         remembered = recall(engine, key, arguments.cache)
         if remembered.why:
@@ -86,6 +87,7 @@ def main(arguments: argparse.Namespace) -> int:
                 lambda text, share: progress.show(f'{share:4.0%}  {text}'),
                 PATIENT,
             )
+    doubt = recall(engine, key, arguments.cache).doubt if is_kept else ''
     scores = {} if real is None or not real.truths else _scores(engine, rows, real)
     period_ms = 1e3 / (IMAGE_HZ * arguments.cameras)
     chosen = choose(rows, available_cores(), period_ms, arguments.precision, arguments.threads)
@@ -95,12 +97,14 @@ def main(arguments: argparse.Namespace) -> int:
             'key': key,
             'chosen': None if chosen is None else asdict(chosen[0].candidate),
             'why': '' if chosen is None else chosen[1],
+            'doubt': doubt,
             'rows': [asdict(row) | {'miou': scores.get(row.candidate)} for row in rows],
         }
         print(json.dumps(table, indent=2))
     else:
         print(*_table(rows, chosen, scores), sep='\n')
-        is_kept = arguments.precision == 'auto' and not arguments.threads
+        if doubt:
+            print(f'{doubt.capitalize()}: in quiet another one may be the fastest; measure again.')
         print(
             f'Remembered in {tuned_path(engine, key, arguments.cache)}.'
             if is_kept

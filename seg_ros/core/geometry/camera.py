@@ -124,7 +124,8 @@ class Camera:
         points = np.asarray(points_base, dtype=np.float64).reshape(-1, 3)
         optical = points @ self.optical_from_base[:3, :3].T + self.optical_from_base[:3, 3]
         in_front = optical[:, 2] > MIN_DEPTH_M
-        optical[~in_front] = np.nan
+        if not in_front.all():
+            optical[~in_front] = np.nan
         plane = optical[:, :2] / optical[:, 2:]
         in_front &= self.intrinsics.is_valid(plane)
         if in_front.all():

@@ -127,7 +127,7 @@ class CameraIntrinsics:
         if not len(plane):
             return np.zeros((0, 2))
         if not self._is_distorted:
-            return np.asarray(plane * np.diagonal(self.k)[:2] + self.k[:2, 2])
+            return np.asarray(plane * self._focal_px + self.k[:2, 2])
         zero = np.zeros(3)
         k = np.array(self.k)
         points = np.column_stack([plane, np.ones(len(plane))]).reshape(-1, 1, 3)
@@ -146,7 +146,7 @@ class CameraIntrinsics:
         Returns:
             ``(N, 2)`` optical x/z and y/z; NaN where the distortion model has no ray for a pixel.
         """
-        undistorted = (pixels - self.k[:2, 2]) / np.diagonal(self.k)[:2]
+        undistorted = (pixels - self.k[:2, 2]) / self._focal_px
         if not self._is_distorted:
             return undistorted
         if not len(pixels):
@@ -176,6 +176,11 @@ class CameraIntrinsics:
     def is_valid(self, plane: Float64Array) -> NDArray[np.bool_]:
         """``(N,)``: for which normalised image coordinates the distortion model holds."""
         return np.asarray(_radius(plane) <= self._max_radius)
+
+    @cached_property
+    def _focal_px(self) -> Float64Array:
+        """``(2,)`` across and down."""
+        return np.array([self.k[0, 0], self.k[1, 1]])
 
     @cached_property
     def _is_distorted(self) -> bool:

@@ -92,11 +92,13 @@ def fit_problem(fit: LaneFit, config: LaneConfig, limits: Limits, known: Known) 
     weaker_m = min(fit.left.length_m, fit.right.length_m)
     if not known.lane and fit.inside_m > max(2.0 * config.min_line_m, PAINT_INSIDE * weaker_m):
         return f'{fit.inside_m:.1f} m of a line run inside of the lane'
-    for name, side in (('left', fit.left), ('right', fit.right)):
-        other = 'right' if name == 'left' else 'left'
+    for name, other, sign, side in (
+        ('left', 'right', 1.0, fit.left),
+        ('right', 'left', -1.0, fit.right),
+    ):
         if side.length_m >= config.min_line_m and side.agreement < MIN_AGREEMENT:
             return f'the {name} side does not run along the {other} one'
-        if side.length_m < config.min_line_m <= side.beside_m:
+        if side.length_m < config.min_line_m <= fit.beside_m(sign):
             return f'the {name} line is further from the {other} one than the lane is wide'
     return ''
 

@@ -22,7 +22,7 @@ STATE_SIZE = 6
 WIDTH = 4  # its place in the state; offset, heading, curvature and rate are 0 to 3
 PITCH = 5  # likewise: the pitch error over the camera's height, rad/m, positive looks up
 
-# Standard deviations in the units of ``LaneFilter._units``: lanes, radians, tightest bends, these
+# Standard deviations in the units of ``LaneFilter``: lanes, radians, tightest bends, these
 # per look-ahead, lanes; of the pitch error, ``lane.pitch_per_m`` instead. The first two are what
 # one second adds. Chosen on the synthetic roads of test_tracker: with half of DRIFT a lane change
 # fails, with twice of it a gap that is coasted through; with half or twice of UNKNOWN_MOTION the
@@ -32,6 +32,7 @@ UNKNOWN_MOTION = np.array([0.06, 0.06, 0.3, 1.0, 0.0, 0.0])
 AT_START = np.array([0.4, 0.25, 0.6, 5.0, 0.12, 1.0])
 KNOWN_WIDTH = 0.01  # in lanes: standard deviation of a width that is a parameter
 PITCH_TIME_S = 1.0  # time constant of a pitch error: a bump, a touch of the brake; not critical
+SAME = np.eye(STATE_SIZE)
 SHIFT_STD, SHIFT_WIDTH_STD = 0.03, 0.05  # in lanes: what a lane change adds, of place and width
 
 
@@ -76,10 +77,11 @@ class LaneFilter:
     def __init__(self, config: LaneConfig, width_m: float, *, width_known: bool = False) -> None:
         curvature = max(config.max_curvature_per_m, 1e-6)
         self._reach_m = config.look_ahead_m
-        self._units = np.array(
-            [width_m, 1.0, curvature, curvature / config.look_ahead_m, width_m, 1.0]
-        )
-        self._start_std = AT_START * self._units
+        units = np.array([width_m, 1.0, curvature, curvature / config.look_ahead_m, width_m, 1.0])
+        # What a second adds to the variances
+        self._drift = np.square(DRIFT * units)
+        self._drift_unknown = np.square(np.hypot(DRIFT, UNKNOWN_MOTION) * units)
+        self._start_std = AT_START * units
         self._start_std[PITCH] = max(config.pitch_per_m, 1e-9)
         if width_known:
             self._start_std[WIDTH] = KNOWN_WIDTH * width_m
@@ -119,19 +121,17 @@ class LaneFilter:
             forward_m * math.sin(0.5 * turn_rad),
             turn_rad,
         )
-        std = DRIFT.copy()
-        if speed_mps is None or yaw_rate_radps is None:
-            std = np.hypot(std, UNKNOWN_MOTION)
-        transition = np.eye(STATE_SIZE)
+        is_known = speed_mps is not None and yaw_rate_radps is not None
+        growth = (self._drift if is_known else self._drift_unknown) * dt_s
+        transition = SAME.copy()
         transition[:4, :4] = recentring(forward_m)
         remembered = math.exp(-dt_s / PITCH_TIME_S)
         transition[PITCH, PITCH] = remembered
         state[PITCH] *= remembered
-        growth = np.square(std * self._units) * dt_s
         growth[PITCH] = (1.0 - remembered**2) * self._start_std[PITCH] ** 2
-        self._estimate = LaneEstimate(
-            state, transition @ covariance @ transition.T + np.diag(growth)
-        )
+        covariance = transition @ covariance @ transition.T
+        covariance.reshape(-1)[:: STATE_SIZE + 1] += growth  # its diagonal
+        self._estimate = LaneEstimate(state, covariance)
 
     def shift_lane(self, left_m: float, width_m: float) -> None:
         """Goes over to the lane whose middle is so far to the left, negative to the right."""

@@ -9,6 +9,7 @@ what is no line of the lane does not pull at it.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,13 +61,11 @@ class LineFit:
         length_m: Painted length that lies on the fitted line.
         reach_m: x of the furthest of it.
         agreement: Share, 0 to 1, of what is near the line that lies on it.
-        beside_m: Painted length just beyond it, where no line should be.
     """
 
     length_m: float
     reach_m: float
     agreement: float
-    beside_m: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -78,16 +77,28 @@ class LaneFit:
         left: The left line.
         right: The right line.
         residual_m: RMS distance of what lies on the lines.
-        inside_m: Painted length of the longest line inside of the lane.
-        points: The points against its middle.
+        width_m: Typical width; all tolerances are relative to it.
+        against: The points against its middle.
+        lengths_m: ``(N,)``, what each point stands for.
     """
 
     estimate: LaneEstimate
     left: LineFit
     right: LineFit
     residual_m: float
-    inside_m: float
-    points: Distances
+    width_m: float
+    against: Distances
+    lengths_m: Float64Array
+
+    @cached_property
+    def inside_m(self) -> float:
+        """Painted length of the longest line inside of the lane."""
+        return _inside_m(self.against.signed_m, self.lengths_m, self.width_m)
+
+    def beside_m(self, sign: float) -> float:
+        """Painted length just beyond the left (1) or right line (-1), where no line should be."""
+        beyond = (sign * self.against.signed_m - 0.5 * self.estimate.width_m) / self.width_m
+        return float(self.lengths_m[(beyond > NEAR_LINE) & (beyond < BESIDE)].sum())
 
 
 def without_pitch_error(
@@ -132,13 +143,14 @@ def _step(
     x, y = without_pitch_error(points, float(state[PITCH]), camera_x_m)
     shape = state[:4]
     signed, foot, slope, stretch = distances(shape, x, y)
-    side = np.where(signed > 0.0, 0.5, -0.5)
-    residual = signed - side * state[WIDTH]
-    std = _std(points, foot, float(state[WIDTH]))
+    width_m = float(state[WIDTH])
+    side = _side(signed)
+    residual = signed - side * width_m
+    std = _std(points, foot, width_m)
     cut = np.maximum(scale_m, SCALE_STDS * std)
     trust = 1.0 / np.square(1.0 + np.square(residual / cut))
-    trust[_doubled(points, signed, residual, float(state[WIDTH]))] *= DOUBLED_TRUST
-    weight = points.length_m * _per_metre(float(state[WIDTH])) * trust / np.square(std)
+    trust[_doubled(points, signed, residual, width_m)] *= DOUBLED_TRUST
+    weight = points.length_m * _per_metre(width_m) * trust / np.square(std)
     cos = 1.0 / stretch
     distance, square = x - camera_x_m, foot * foot
     jacobian = np.empty((len(x), STATE_SIZE))
@@ -155,21 +167,32 @@ def _step(
     return np.asarray(state + np.linalg.solve(posterior, gradient)), posterior
 
 
+def _side(signed: Float64Array) -> Float64Array:
+    """Which line a point belongs to: 0.5 for the left one, -0.5 for the right."""
+    return np.asarray((signed > 0.0) - 0.5)
+
+
 def _doubled(
     points: Points, signed: Float64Array, residual: Float64Array, width_m: float
-) -> NDArray[np.bool_]:
+) -> NDArray[np.intp]:
     """Points of the outer of two lines side by side: kerbs, and the second of a double line."""
-    beside = points.in_one_row & (signed[:-1] - signed[1:] < NEAR_LINE * width_m)
+    is_close = points.in_one_row & (signed[:-1] - signed[1:] < NEAR_LINE * width_m)
+    left = is_close.nonzero()[0]
+    if not len(left):
+        return left
+    right = left + 1
     may_be_line = np.abs(residual) < DOUBLE * width_m
-    doubled = np.zeros(len(points), np.bool_)
-    doubled[:-1] = beside & (signed[1:] > 0.0) & may_be_line[1:]
-    doubled[1:] |= beside & (signed[:-1] < 0.0) & may_be_line[:-1]
-    return doubled
+    return np.concatenate(
+        [
+            left[(signed[right] > 0.0) & may_be_line[right]],
+            right[(signed[left] < 0.0) & may_be_line[left]],
+        ]
+    )
 
 
 def _std(points: Points, foot: Float64Array, width_m: float) -> Float64Array:
     own = POINT_STD * width_m + STD_PER_RANGE * np.maximum(foot, 0.0)
-    return np.asarray(np.hypot(own, 0.5 * points.pixel_m))
+    return np.asarray(np.hypot(own, points.half_pixel_m))
 
 
 def _per_metre(width_m: float) -> float:
@@ -182,25 +205,24 @@ def _judged(points: Points, estimate: LaneEstimate, width_m: float, camera_x_m: 
     against = distances(estimate.shape, x, y)
     signed, foot = against.signed_m, against.foot_m
     is_left = signed > 0.0
-    residual = signed - np.where(is_left, 0.5, -0.5) * estimate.state[WIDTH]
+    residual = signed - _side(signed) * estimate.width_m
     std = _std(points, foot, estimate.width_m)
     off = np.abs(residual)
-    single = ~_doubled(points, signed, residual, estimate.width_m)
-    on_line = single & (off < np.maximum(SCALES[-1] * width_m, SCALE_STDS * std))
-    near_line = single & (off < np.maximum(NEAR_LINE * width_m, SCALE_STDS * std))
-    beyond = np.where(is_left, residual, -residual) / width_m
-    beside = np.where((beyond > NEAR_LINE) & (beyond < BESIDE), points.length_m, 0.0)
-    on = np.where(on_line, points.length_m, 0.0)
-    near = np.where(near_line, points.length_m, 0.0)
-    total = float(on.sum())
+    off[_doubled(points, signed, residual, estimate.width_m)] = np.inf
+    slack = SCALE_STDS * std
+    on = np.where(off < np.maximum(SCALES[-1] * width_m, slack), points.length_m, 0.0)
+    near = np.where(off < np.maximum(NEAR_LINE * width_m, slack), points.length_m, 0.0)
+    left, right = _line_fit(foot, on, near, is_left), _line_fit(foot, on, near, ~is_left)
+    is_seen = left.length_m + right.length_m > 0.0
     square = float((near * residual * residual).sum())
     return LaneFit(
         estimate=estimate,
-        left=_line_fit(foot, on, near, beside, is_left),
-        right=_line_fit(foot, on, near, beside, ~is_left),
-        inside_m=_inside_m(signed, points.length_m, width_m),
-        residual_m=(square / max(float(near.sum()), 1e-9)) ** 0.5 if total else 0.0,
-        points=against,
+        left=left,
+        right=right,
+        residual_m=(square / max(float(near.sum()), 1e-9)) ** 0.5 if is_seen else 0.0,
+        width_m=width_m,
+        against=against,
+        lengths_m=points.length_m,
     )
 
 
@@ -232,19 +254,14 @@ def _inside_m(signed: Float64Array, length_m: Float64Array, width_m: float) -> f
 
 
 def _line_fit(
-    foot: Float64Array,
-    on: Float64Array,
-    near: Float64Array,
-    beside: Float64Array,
-    mask: NDArray[np.bool_],
+    foot: Float64Array, on: Float64Array, near: Float64Array, is_here: NDArray[np.bool_]
 ) -> LineFit:
-    chosen = mask & (on > 0.0)
-    beside_m = float(beside[mask].sum())
-    if not chosen.any():
-        return LineFit(0.0, 0.0, 0.0, beside_m)
-    length_m = float(on[chosen].sum())
-    order = np.argsort(foot[chosen])
-    share = np.cumsum(on[chosen][order])
-    last = int(np.searchsorted(share, REACHED * length_m))
-    reach_m = float(foot[chosen][order][min(last, len(order) - 1)])
-    return LineFit(length_m, reach_m, length_m / float(near[mask].sum()), beside_m)
+    chosen = is_here & (on > 0.0)
+    place_m, painted_m = foot[chosen], on[chosen]
+    if not len(place_m):
+        return LineFit(0.0, 0.0, 0.0)
+    length_m = float(painted_m.sum())
+    order = place_m.argsort()
+    last = int(painted_m[order].cumsum().searchsorted(REACHED * length_m))
+    reach_m = float(place_m[order[min(last, len(order) - 1)]])
+    return LineFit(length_m, reach_m, length_m / float(near[is_here].sum()))

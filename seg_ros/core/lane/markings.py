@@ -21,7 +21,7 @@ from seg_ros.core.lane.shape import Float64Array, value_at
 from seg_ros.core.lane.vote import LaneVote
 from seg_ros.core.units import NS_PER_S
 
-__all__ = ['EdgeFollower', 'MarkingFollower']
+__all__ = ['EdgeFollower', 'MarkingFollower', 'PaintedLine']
 
 SECOND_LOOK_FRAMES = 5  # every so many images, as a vote costs more than a fit
 DOUBTS = 3  # in a row: 15 images, 0.75 s at 20 Hz, about as long as a lane may coast
@@ -34,8 +34,8 @@ NEIGHBOUR_MEMORY_S = 1.5  # 12 m at 8 m/s: a dash and its gap on a country road 
 NEIGHBOUR_SPREAD = 0.1  # in lanes: points of one line
 
 
-class Neighbour(NamedTuple):
-    """The far line of the lane beside.
+class PaintedLine(NamedTuple):
+    """A line of the lane, or the far line of the lane beside.
 
     Attributes:
         left_m: Its distance to the left of the lane's middle, negative to the right.
@@ -68,7 +68,7 @@ class MarkingFollower(LaneFollower):
         self._frame = 0
         self._doubts = 0
         self._neighbours_ns: dict[str, int] = {}
-        self.neighbours: dict[str, Neighbour] = {}
+        self.neighbours: dict[str, PaintedLine] = {}
         self.glide_m = 0.0
 
     def predict(self, dt_s: float, speed_mps: float | None, yaw_rate_radps: float | None) -> None:
@@ -168,31 +168,31 @@ class EdgeFollower(MarkingFollower):
             self.problem = f'{more_m:.1f} m and {less_m:.1f} m of painted line at its sides'
 
 
-def _find_neighbours(points: Points, fit: LaneFit, config: LaneConfig) -> dict[str, Neighbour]:
+def _find_neighbours(points: Points, fit: LaneFit, config: LaneConfig) -> dict[str, PaintedLine]:
     """Returns the lines found, under ``left`` and ``right``."""
-    signed = np.where(fit.points.foot_m < config.look_ahead_m, fit.points.signed_m, 0.0)
+    is_near = fit.against.foot_m < config.look_ahead_m
     half_m = 0.5 * fit.estimate.width_m
     found = {}
     for name, sign in (('left', 1.0), ('right', -1.0)):
-        beyond_m = sign * signed - half_m
-        line = _strongest(beyond_m, points.length_m, config)
+        beyond_m = sign * fit.against.signed_m - half_m
+        chosen = (beyond_m > config.width_min_m) & (beyond_m < config.width_max_m) & is_near
+        line = _strongest(beyond_m[chosen], points.length_m[chosen], config)
         if line is not None:
-            found[name] = Neighbour(sign * (line[0] + half_m), line[1])
+            found[name] = PaintedLine(sign * (line[0] + half_m), line[1])
     return found
 
 
 def _strongest(
-    beyond_m: Float64Array, length_m: Float64Array, config: LaneConfig
+    place_m: Float64Array, length_m: Float64Array, config: LaneConfig
 ) -> tuple[float, float] | None:
-    chosen = (beyond_m > config.width_min_m) & (beyond_m < config.width_max_m)
-    if float(length_m[chosen].sum()) < config.min_line_m:
+    """Returns where most is painted, and how much of it; None where that is no line."""
+    if float(length_m.sum()) < config.min_line_m:
         return None
-    place, weight = beyond_m[chosen], length_m[chosen]
     bin_m = config.width_expected_m / BINS_PER_LANE
-    votes = np.bincount((place / bin_m).astype(np.intp), weight)
+    votes = np.bincount((place_m / bin_m).astype(np.intp), length_m)
     top_m = (int(votes.argmax()) + 0.5) * bin_m
-    line = np.abs(place - top_m) < NEIGHBOUR_SPREAD * config.width_expected_m
-    total_m = float(weight[line].sum())
+    line = np.abs(place_m - top_m) < NEIGHBOUR_SPREAD * config.width_expected_m
+    total_m = float(length_m[line].sum())
     if total_m < config.min_line_m:
         return None
-    return float((place * weight)[line].sum()) / total_m, total_m
+    return float((place_m * length_m)[line].sum()) / total_m, total_m

@@ -56,6 +56,11 @@ class Points:
         """``(N - 1,)`` whether a point and the next are in one row."""
         return np.asarray(self.row[1:] == self.row[:-1])
 
+    @cached_property
+    def half_pixel_m(self) -> Float64Array:
+        """``(N,)``, how far the middle of a line may be off."""
+        return np.asarray(0.5 * self.pixel_m)
+
     def joined(self, other: Points) -> Points:
         """Returns these points and the others, in order."""
         row, y = np.concatenate([self.row, other.row]), np.concatenate([self.y, other.y])
@@ -111,19 +116,20 @@ class LaneView:
     ) -> Points:
         """Returns the middle of every run of line pixels in the rows that are read."""
         row, first, last = self._runs(labels, lane_lut)
-        inside = (first > 0) & (last < self.shape_hw[1] - 1)
-        row, first, last = row[inside], first[inside], last[inside]
         y_first, y_last = self._y[row, first], self._y[row, last]
-        x, y = 0.5 * (self._x[row, first] + self._x[row, last]), 0.5 * (y_first + y_last)
+        y = 0.5 * (y_first + y_last)
         pixel_m = self._pixel_m[row]
-        narrow = np.abs(y_first - y_last) <= self._marking_max_m + 0.5 * pixel_m
-        good = narrow & (np.abs(y) < self._lateral_m)
-        row, x, y, pixel_m = row[good], x[good], y[good], pixel_m[good]
-        crowd = np.bincount(row, minlength=len(self._rows))[row]
-        length_m = self._row_length_m[row] * np.minimum(1.0, (CROWD / np.maximum(crowd, 1)) ** 2)
+        good = np.abs(y_first - y_last) <= self._marking_max_m + 0.5 * pixel_m  # narrow
+        good &= np.abs(y) < self._lateral_m
+        good &= first > 0
+        good &= last < self.shape_hw[1] - 1
+        row, first, last, y, pixel_m = row[good], first[good], last[good], y[good], pixel_m[good]
+        x = 0.5 * (self._x[row, first] + self._x[row, last])
+        crowd = np.bincount(row, minlength=len(self._rows))
+        share = np.minimum(1.0, (CROWD / np.maximum(crowd, 1)) ** 2)
+        length_m = (self._row_length_m * share)[row]
         if confidence is not None:
-            middle = (first[good] + last[good]) // 2
-            length_m *= confidence[self._rows[row], middle] / 255.0
+            length_m *= confidence[self._rows[row], (first + last) // 2] / 255.0
         return Points(row, x, y, length_m, pixel_m)
 
     def corridor(
@@ -165,13 +171,13 @@ class LaneView:
     ) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:
         """Row, first and last column of every run of pixels whose label is in the table."""
         bordered, rows = self._bordered, labels[self._rows]
-        ids = np.flatnonzero(lut)
-        if len(ids) == 1:  # a comparison costs a quarter of a table
+        ids = lut.nonzero()[0].tolist()
+        if len(ids) == 1:  # comparing costs a quarter of a table; with an np.int64, as much
             bordered[:, 1:-1] = rows == ids[0]
         else:
             bordered[:, 1:-1] = cv2.LUT(rows, lut)
         flat = bordered.reshape(-1)
-        changes = np.flatnonzero(flat[1:] != flat[:-1])
+        changes = (flat[1:] != flat[:-1]).nonzero()[0]
         row, column = np.divmod(changes, bordered.shape[1])
         return row[::2], column[::2], column[1::2] - 1
 

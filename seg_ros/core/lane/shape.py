@@ -125,11 +125,12 @@ def moved(shape: Float64Array, forward_m: float, left_m: float, turn_rad: float)
     """Returns the curve as seen after the vehicle has moved and then turned left."""
     here = recentring(forward_m) @ shape
     here[0] -= left_m
+    c0, c1, _, _ = here.tolist()
     cos, sin = math.cos(turn_rad), math.sin(turn_rad)
-    foot = -here[0] * sin / (cos + here[1] * sin)  # what comes to lie beside the new origin
-    here = recentring(foot) @ here
-    offset = here[0] * cos - foot * sin
-    heading = math.atan(here[1])
+    foot = -c0 * sin / (cos + c1 * sin)  # what comes to lie beside the new origin
+    c0, c1, c2, c3 = (recentring(foot) @ here).tolist()
+    offset = c0 * cos - foot * sin
+    heading = math.atan(c1)
     slope = math.tan(heading - turn_rad)
-    stretch = math.sqrt((1.0 + slope * slope) / (1.0 + here[1] * here[1]))
-    return np.array([offset, slope, here[2] * stretch**3, here[3] * stretch**4])
+    stretch = math.sqrt((1.0 + slope * slope) / (1.0 + c1 * c1))
+    return np.array([offset, slope, c2 * stretch**3, c3 * stretch**4])

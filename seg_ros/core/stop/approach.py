@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seg_ros.core.stop.tracking import LEAST_WALK_MPS, TrackedPerson, sure_velocity
-from seg_ros.core.stop.zones import CorridorZone, GroundZone
+from seg_ros.core.stop.zones import Box, CorridorZone, GroundZone
 
 __all__ = ['CUT_STEPS', 'HORIZON_S', 'keeps_to_the_pavement', 'times_to_zone_s']
 
@@ -59,14 +59,39 @@ def times_to_zone_s(
         zone: Where to.
         front_m: The front bumper: nobody walks into a corridor through the vehicle.
     """
-    if not people:
-        return []
-    rows = np.array([_row(person) for person in people])
+    times_s = [INF] * len(people)
+    rows = [_row(person) for person in people]
+    near = [index for index, row in enumerate(rows) if _may_get_into(zone.box, row)]
+    if near:
+        found_s = _walking_times_s(np.array([rows[index] for index in near]), zone, front_m)
+        for index, time_s in zip(near, found_s, strict=True):
+            times_s[index] = time_s
+    for index, person in enumerate(people):
+        way = None if person.is_coasting else person.seen.cut_way
+        if way is not None and zone.contains(_on_cut_way(person, way)).any():
+            times_s[index] = 0.0
+    return times_s
+
+
+def _may_get_into(box: Box, row: tuple[float, ...]) -> bool:
+    """Whether any of its places until the horizon is in a box; most people keep far from it."""
+    x, y, vx, vy, nearer_x, nearer_y, legs_x, legs_y = row
+    way_x, way_y = HORIZON_S * vx, HORIZON_S * vy
+    return (
+        x + max(way_x, 0.0) - min(nearer_x, legs_x, 0.0) >= box.x0
+        and x + min(way_x, 0.0) - max(nearer_x, legs_x, 0.0) <= box.x1
+        and y + max(way_y, 0.0) - min(nearer_y, legs_y, 0.0) >= box.y0
+        and y + min(way_y, 0.0) - max(nearer_y, legs_y, 0.0) <= box.y1
+    )
+
+
+def _walking_times_s(rows: Float64Array, zone: GroundZone, front_m: float) -> list[float]:
+    """Of people as ``_row`` tells of them, wherever on their way they are in the zone."""
     places, velocities = rows[:, :2], rows[:, 2:4]
-    offsets = np.zeros((3, len(people), 2))
+    offsets = np.zeros((3, len(rows), 2))
     offsets[1], offsets[2] = rows[:, 4:6], rows[:, 6:]
     # Who stands is where it is, who walks is asked for later as well
-    count, walking = len(people), np.flatnonzero(velocities.any(axis=1))
+    count, walking = len(rows), np.flatnonzero(velocities.any(axis=1))
     ahead = places[walking, None] + velocities[walking, None] * AHEAD_S[1:, None]
     later = (ahead - offsets[:, walking, None]).reshape(len(offsets), -1, 2)
     found = _is_inside(zone, np.concatenate([places - offsets, later], axis=1))
@@ -75,9 +100,6 @@ def times_to_zone_s(
     inside[walking, 1:] = found[count:].reshape(ahead.shape[:2])
     if isinstance(zone, CorridorZone):
         inside[walking, 1:] &= ahead[..., 0] >= front_m - BESIDE_M
-    for row, person in enumerate(people):
-        if person.seen.cut_way is not None and not person.is_coasting:
-            inside[row, 0] |= zone.contains(_on_cut_way(person, person.seen.cut_way)).any()
     first = inside.argmax(axis=1).tolist()
     return [float(AHEAD_S[step]) if inside[row, step] else INF for row, step in enumerate(first)]
 

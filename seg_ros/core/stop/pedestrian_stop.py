@@ -292,7 +292,7 @@ class PedestrianStop:
                 StopKind.NO_GEOMETRY,
                 no_ground or NO_GEOMETRY,
             )
-        if confidence is not None:
+        if confidence is not None and config.min_frame_confidence > 0.0:
             mean = cv2.mean(confidence)[0] / 255.0 if confidence.size else 0.0
             if mean < config.min_frame_confidence:
                 return Fault(

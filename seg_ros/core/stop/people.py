@@ -421,10 +421,10 @@ class PeopleFinder:
         strip = labels[
             blob.y1 : blob.y1 + max(LEAST_GROUND_ROWS, round(GROUND_ROWS * height)), blob.x0 + foot
         ]
-        kinds = np.bincount(self._surface_lut[strip].ravel(), minlength=IN_FRONT + 1)
+        kinds = np.bincount(self._surface_lut[strip].ravel(), minlength=IN_FRONT + 1).tolist()
         if 2 * kinds[IN_FRONT] > strip.size:
             return 'occluded', False
-        return 'seen', bool(kinds[PAVEMENT] > kinds[GROUND])
+        return 'seen', kinds[PAVEMENT] > kinds[GROUND]
 
     def _is_hidden(self, blob: Blob, labels: LabelImage) -> bool:
         """Whether most of it ends above something in front, whatever its lowest part does."""
@@ -442,9 +442,8 @@ class _Scale:
         self._ground = ground
 
     def __call__(self, blob: Blob) -> float:
-        if self._ground is not None and _is_on_ground(blob, self._ground):
-            return _foot_scale(blob, self._ground)
-        return (blob.y1 - blob.y0) / PERSON.height_m
+        px_per_m = 0.0 if self._ground is None else _foot_scale(blob, self._ground)
+        return px_per_m or (blob.y1 - blob.y0) / PERSON.height_m
 
 
 def _is_on_ground(blob: Blob, ground: GroundScale | None) -> bool:
@@ -454,7 +453,7 @@ def _is_on_ground(blob: Blob, ground: GroundScale | None) -> bool:
 
 def _foot_scale(blob: Blob, ground: GroundScale) -> float:
     """Pixels per metre where it ends, 0 above the horizon."""
-    return float(ground.px_per_m[blob.y1 - 1, (blob.x0 + blob.x1 - 1) // 2])
+    return float(ground.px_per_m.item(blob.y1 - 1, (blob.x0 + blob.x1 - 1) // 2))
 
 
 def _is_too_small(blob: Blob, rows: int, ground: GroundScale | None) -> bool:
@@ -514,9 +513,9 @@ def _column(blob: Blob, foot: NDArray[np.intp], rides: bool) -> float:
     """
     if rides:
         return blob.x0 + 0.5 * float(foot[0] + foot[-1])
-    on_column = cv2.reduce(blob.mask, 0, cv2.REDUCE_SUM, dtype=cv2.CV_32S).ravel()
+    on_column = cv2.reduce(blob.mask, 0, cv2.REDUCE_SUM, dtype=cv2.CV_64F)[0]
     # The same as cv2.moments' m10 / m00, at a third of its cost
-    return float(blob.x0 + on_column @ np.arange(len(on_column)) / blob.pixels)
+    return float(blob.x0 + on_column @ np.arange(0.0, len(on_column)) / blob.pixels)
 
 
 def _width_px(blob: Blob) -> float:

@@ -8,6 +8,7 @@ looked at point by point, from the near edge on: is the point in the picture, an
 from __future__ import annotations
 
 import math
+from itertools import compress
 from typing import NamedTuple
 
 import cv2
@@ -167,17 +168,19 @@ class ZoneWatch:
         """``(R, C)`` which points are in the picture, and what is there."""
         height, width = labels.shape
         with np.errstate(invalid='ignore'):
-            u, v = pixels[..., 0] + 0.5, pixels[..., 1] + 0.5
-            in_view = (u >= 0.0) & (u < width) & (v >= 0.0) & (v < height)
-        rows = np.where(in_view, v, 0.0).astype(np.intp)
-        columns = np.where(in_view, u, 0.0).astype(np.intp)
+            from_corner = pixels + 0.5
+            is_inside = (from_corner >= 0.0) & (from_corner < (width, height))
+            in_view = is_inside[..., 0] & is_inside[..., 1]
+        from_corner[~in_view] = 0.0
+        cells = from_corner.astype(np.intp)
+        columns, rows = cells[..., 0], cells[..., 1]
         mask = self._mask_of(labels.shape)
         if mask is not None:
             in_view &= mask[rows, columns] == 0
         region = rows * GRID // height * GRID + columns * GRID // width
         points = np.bincount(region[in_view], minlength=GRID * GRID)
         least = REGION_SHARE * np.count_nonzero(in_view)
-        self.regions = tuple(np.flatnonzero(points > least).tolist())
+        self.regions = tuple((points > least).nonzero()[0].tolist())
         return in_view, self._meaning.take(labels.reshape(-1).take(rows * width + columns))
 
     def _mask_of(self, shape_hw: tuple[int, ...]) -> NDArray[np.uint8] | None:
@@ -199,10 +202,15 @@ def _row_distances(cells: NDArray[np.float64], is_zone: NDArray[np.bool_]) -> ND
     first = np.flatnonzero(is_zone.any(axis=1))[:2]
     step_m = 0.0
     if len(first) == 2:
-        inside = is_zone[first]
-        middles = cells[first].sum(axis=1, where=inside[..., None]) / inside.sum(axis=1)[:, None]
-        step_m = math.dist(*middles.tolist())
+        rows = zip(cells[first].tolist(), is_zone[first].tolist(), strict=True)
+        step_m = math.dist(*(_middle(*row) for row in rows))
     return np.asarray(step_m * np.arange(len(cells)))
+
+
+def _middle(points: list[list[float]], is_zone: list[bool]) -> list[float]:
+    """Of those points of a row that are of the zone."""
+    inside = list(compress(points, is_zone))
+    return [sum(values) / len(inside) for values in zip(*inside, strict=True)]
 
 
 def _ground_shares(in_view: NDArray[np.bool_], meanings: NDArray[np.uint8]) -> tuple[float, float]:

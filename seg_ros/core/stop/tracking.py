@@ -47,7 +47,7 @@ GATE_ACROSS = 9.0
 LEAST_FUSED = 0.7
 # From frame to frame nobody becomes four times as tall in the picture: that takes a person from
 # 4 m to 1 m. It keeps a hand far away from somebody near (test_tracking).
-GATE_LOG_HEIGHT = np.log(4.0)
+GATE_HEIGHT = 4.0
 # Added to the cost of a pair, 2 sigma squared: an old track wins against one not yet confirmed.
 UNCONFIRMED_COST = 4.0
 LEAST_WALK_MPS = 0.3  # a quarter of a walk; slower is swaying, or what noise leaves
@@ -70,6 +70,17 @@ class EgoStep(NamedTuple):
     x_m: float = 0.0
     y_m: float = 0.0
     yaw_rad: float = 0.0
+
+
+class _Pair(NamedTuple):
+    """A track and a person: how far apart, and the covariance of that with its determinant."""
+
+    dx_m: float
+    dy_m: float
+    xx: float
+    xy: float
+    yy: float
+    determinant: float
 
 
 @dataclass(frozen=True)
@@ -192,8 +203,6 @@ class PeopleTracker:
 
     def _predict(self, dt_s: float, ego: EgoStep | None) -> None:
         """Moves every state and covariance to the time and the base frame of now."""
-        step = SAME.copy()
-        step[0, 2] = step[1, 3] = dt_s
         acceleration = ACCELERATION_MPS2 if ego is not None else UNKNOWN_EGO_MPS2
         place, both, velocity = 0.25 * dt_s**4, 0.5 * dt_s**3, dt_s**2
         noise = np.array(
@@ -205,17 +214,19 @@ class PeopleTracker:
             )
         )
         noise *= acceleration**2 * NOISE_STEP_S / max(dt_s, LEAST_STEP_S)
+        cos, sin = (1.0, 0.0) if ego is None else (math.cos(ego.yaw_rad), math.sin(ego.yaw_rad))
+        # On at its velocity, and turned
+        step = np.array(
+            (
+                (cos, sin, cos * dt_s, sin * dt_s),
+                (-sin, cos, -sin * dt_s, cos * dt_s),
+                (0.0, 0.0, cos, sin),
+                (0.0, 0.0, -sin, cos),
+            )
+        )
+        self._states = self._states @ step.T
         if ego is not None:
-            cos, sin = np.cos(ego.yaw_rad), np.sin(ego.yaw_rad)
-            turn = np.array([[cos, sin], [-sin, cos]])
-            turned = np.zeros((4, 4))
-            turned[:2, :2] = turned[2:, 2:] = turn
-            moved = np.zeros(4)
-            moved[:2] = turn @ (ego.x_m, ego.y_m)
-            self._states = self._states @ (turned @ step).T - moved
-            step = turned @ step
-        else:
-            self._states = self._states @ step.T
+            self._states[:, :2] -= step[:2, :2] @ (ego.x_m, ego.y_m)
         self._covariances = step @ self._covariances @ step.T + noise
 
     def _associate(
@@ -242,47 +253,50 @@ class PeopleTracker:
         dx, dy = innovation[..., 0], innovation[..., 1]
         # Squared Mahalanobis distance
         distance = (d * dx * dx - 2.0 * b * dx * dy + a * dy * dy) / determinant
-        # Across the line of sight
-        bearing = np.arctan2(places[:, 1], places[:, 0])
-        sin, cos = np.sin(bearing), np.cos(bearing)
-        across = (cos * dy - sin * dx) ** 2 / (a * sin * sin - 2.0 * b * sin * cos + d * cos * cos)
-        # Where a pair would put them: two lines of sight cross at the eye, where nobody stands
-        along_x, along_y = (d * dx - b * dy) / determinant, (a * dy - b * dx) / determinant
-        own = self._covariances[:, None, :2, :2]
-        fused_m = np.hypot(
-            self._states[:, None, 0] + own[..., 0, 0] * along_x + own[..., 0, 1] * along_y,
-            self._states[:, None, 1] + own[..., 1, 0] * along_x + own[..., 1, 1] * along_y,
-        )
-        nearer_m = np.minimum(
-            np.hypot(places[:, 0], places[:, 1]),
-            np.hypot(self._states[:, 0], self._states[:, 1])[:, None],
-        )
+        rows, columns = (distance < GATE).nonzero()
         # A wide gate must not win against a narrow one, nor a newcomer against an old track
-        cost = distance + np.log(determinant)
+        cost = distance[rows, columns] + np.log(determinant[rows, columns])
         more = [0.0 if evidence.is_enough else UNCONFIRMED_COST for evidence in self._evidence]
-        cost += np.array(more)[:, None]
-        was = np.log([p.bbox[3] - p.bbox[1] for p in self._seen])
-        looks = np.log([p.bbox[3] - p.bbox[1] for p in people])
-        may_be = np.abs(was[:, None] - looks) < GATE_LOG_HEIGHT
-        may_be &= fused_m > LEAST_FUSED * nearer_m
-        # Who has left the picture comes back at its side
-        has_left = [self._has_left(row) for row in range(len(self._ids))]
-        if any(has_left):
-            at_side = np.array([person.at_side for person in people])
-            may_be &= ~np.array(has_left)[:, None] | at_side
-        if among is not None:
-            may_be &= np.isin(np.arange(len(self._ids)), list(among))[:, None]
-        rows, columns = ((distance < GATE) & (across < GATE_ACROSS) & may_be).nonzero()
-        order = cost[rows, columns].argsort(kind='stable')
+        cost += np.array(more)[rows]
+        order = cost.argsort(kind='stable')
         pairs: list[tuple[int, int]] = []
         taken_rows: set[int] = set()
         taken_columns: set[int] = set()
         for row, column in zip(rows[order].tolist(), columns[order].tolist(), strict=True):
-            if row not in taken_rows and column not in taken_columns:
+            if row in taken_rows or column in taken_columns:
+                continue
+            if among is not None and row not in among:
+                continue
+            # Few pairs get here, and numbers cost less than arrays of all pairs do
+            found = (dx, dy, a, b, d, determinant)
+            pair = _Pair(*(values.item(row, column) for values in found))
+            if self._may_be(row, people[column], pair):
                 taken_rows.add(row)
                 taken_columns.add(column)
                 pairs.append((row, column))
         return pairs
+
+    def _may_be(self, row: int, person: SeenPerson, pair: _Pair) -> bool:
+        """Whether a track whose place fits is that person by all else that is seen."""
+        # Who has left the picture comes back at its side
+        if self._has_left(row) and not person.at_side:
+            return False
+        was, looks = _height_px(self._seen[row]), _height_px(person)
+        if max(was, looks) >= GATE_HEIGHT * min(was, looks):
+            return False
+        dx, dy, a, b, d, determinant = pair
+        # Across the line of sight
+        bearing = math.atan2(person.y_m, person.x_m)
+        sin, cos = math.sin(bearing), math.cos(bearing)
+        variance = a * sin * sin - 2.0 * b * sin * cos + d * cos * cos
+        if (cos * dy - sin * dx) ** 2 >= GATE_ACROSS * variance:
+            return False
+        # Where a pair would put them: two lines of sight cross at the eye, where nobody stands
+        along_x, along_y = (d * dx - b * dy) / determinant, (a * dy - b * dx) / determinant
+        x, y = self._states[row, :2].tolist()
+        (xx, xy), (yx, yy) = self._covariances[row, :2, :2].tolist()
+        fused_m = math.hypot(x + xx * along_x + xy * along_y, y + yx * along_x + yy * along_y)
+        return fused_m > LEAST_FUSED * min(person.distance_m, math.hypot(x, y))
 
     def _runners(
         self,
@@ -322,14 +336,16 @@ class PeopleTracker:
         """Takes in what was measured, in the order of the pairs."""
         if not pairs:
             return
-        rows, columns = (list(part) for part in zip(*pairs, strict=True))
+        rows, columns = np.array(pairs).T
         states, covariances = self._states[rows], self._covariances[rows]
         innovation_covariances = covariances[:, :2, :2] + noises[columns]
         gain = covariances[:, :, :2] @ np.linalg.inv(innovation_covariances)
         innovations = places[columns] - states[:, :2]
-        self._states[rows] = states + np.einsum('nij,nj->ni', gain, innovations)
+        step = gain[..., 0] * innovations[:, :1] + gain[..., 1] * innovations[:, 1:]
+        self._states[rows] = states + step
         # The position is seen, the velocity is not
-        kept = np.repeat(SAME[None], len(rows), axis=0)
+        kept = np.empty_like(covariances)
+        kept[:] = SAME
         kept[:, :, :2] -= gain
         corrected = kept @ covariances
         self._covariances[rows] = 0.5 * (corrected + corrected.transpose(0, 2, 1))
@@ -434,6 +450,10 @@ def sure_velocity(vx: float, vy: float, sigma_x: float, sigma_y: float) -> tuple
     return (sure_x, sure_y) if math.hypot(sure_x, sure_y) >= LEAST_WALK_MPS else (0.0, 0.0)
 
 
+def _height_px(person: SeenPerson) -> int:
+    return person.bbox[3] - person.bbox[1]
+
+
 def _measurements(people: Sequence[SeenPerson]) -> tuple[Float64Array, Float64Array]:
     """``(N, 2)`` places and ``(N, 2, 2)`` covariances, long along the line of sight."""
     rows = np.array(
@@ -443,4 +463,4 @@ def _measurements(people: Sequence[SeenPerson]) -> tuple[Float64Array, Float64Ar
     sight = places / np.maximum(np.hypot(places[:, 0], places[:, 1]), 1e-6)[:, None]
     along, across = rows[:, 2] ** 2, rows[:, 3] ** 2
     noises = (along - across)[:, None, None] * sight[:, :, None] * sight[:, None, :]
-    return places, noises + across[:, None, None] * np.eye(2)
+    return places, noises + across[:, None, None] * SAME[:2, :2]

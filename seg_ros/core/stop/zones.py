@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+from functools import cached_property
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -13,6 +14,7 @@ from seg_ros.core.stop.config import StopConfig
 from seg_ros.core.vehicle import CAR, VehicleConfig
 
 __all__ = [
+    'Box',
     'CorridorZone',
     'GroundZone',
     'ImageZone',
@@ -39,6 +41,7 @@ BELOW = 4.0  # heights of the picture: somebody at the lens stands no lower
 BELOW_SLANT = 3.0
 CELL_M = 0.5  # between two rows of points in a zone: about the depth of somebody who stands there
 MOST_ROWS = 32  # of them in a zone, so that a long one costs no more than a short one
+ROUNDING_M = 1e-6  # so much larger is a box than what is in it, so that no rounding counts
 STRAIGHT_RAD = 1e-3  # an arc that turns less is straight: it is off by 1 cm at 20 m
 
 
@@ -56,6 +59,15 @@ class Motion(NamedTuple):
     yaw_rate_rps: float = 0.0
 
 
+class Box(NamedTuple):
+    """A rectangle on the ground, metres in the base frame."""
+
+    x0: float
+    y0: float
+    x1: float
+    y1: float
+
+
 class GroundZone(Protocol):
     """A part of the ground.
 
@@ -66,6 +78,11 @@ class GroundZone(Protocol):
 
     name: str
     reach_m: float
+
+    @property
+    def box(self) -> Box:
+        """Nothing of it lies outside."""
+        ...
 
     def contains(self, points: Float64Array) -> NDArray[np.bool_]:
         """``(N,)`` which points, ``(N, 2)`` metres in the base frame, are inside."""
@@ -99,6 +116,10 @@ class PolygonZone:
         self.name = name
         self._corners = np.asarray(corners, dtype=np.float64).reshape(-1, 2)
         self.reach_m = float(np.hypot(*self._corners.T).max(initial=0.0))
+
+    @cached_property
+    def box(self) -> Box:
+        return _box_around(self._corners, 0.0)
 
     def contains(self, points: Float64Array) -> NDArray[np.bool_]:
         return _inside(self._corners, points)
@@ -149,7 +170,8 @@ class CorridorZone:
         lengths = np.hypot(steps[:, 0], steps[:, 1])
         # A lane that is seen far beyond the end of the zone costs nothing
         first_m = float(self._centre[0] @ steps[0]) / max(float(lengths[0]), 1e-9)
-        count = int(np.cumsum(lengths).searchsorted(length_m + half_width_m - first_m)) + 1
+        ends = lengths.cumsum()
+        count = int(ends.searchsorted(length_m + half_width_m - first_m)) + 1
         steps, lengths = steps[:count], lengths[:count]
         self._centre = self._centre[: count + 1]
         self._along = steps / np.maximum(lengths, 1e-9)[:, None]
@@ -157,10 +179,17 @@ class CorridorZone:
         # The first and the last piece go on for ever
         self._least, self._most = np.zeros(len(lengths)), lengths.copy()
         self._least[0], self._most[-1] = -np.inf, np.inf
-        before = np.zeros(len(lengths))
-        np.cumsum(lengths[:-1], out=before[1:])
+        starts = np.zeros(len(lengths))
+        starts[1:] = ends[: len(lengths) - 1]
         # Distances count from the base origin, wherever the given middle starts
-        self._starts = before + float(self._centre[0] @ self._along[0])
+        self._starts = starts + float(self._centre[0] @ self._along[0])
+
+    @cached_property
+    def box(self) -> Box:
+        # The middle, and where the first and the last piece go on to
+        first = self._centre[0] - self._starts[0] * self._along[0]
+        last = self._centre[-2] + (self.length_m - self._starts[-1]) * self._along[-1]
+        return _box_around(np.concatenate([self._centre, [first, last]]), self.half_width_m)
 
     def contains(self, points: Float64Array) -> NDArray[np.bool_]:
         along, offset = self.locate(points)
@@ -180,10 +209,9 @@ class CorridorZone:
         squared = left * left + beyond * beyond
         nearest = squared.argmin(axis=1)
         rows = np.arange(len(points))
-        side = np.where(left[rows, nearest] < 0.0, -1.0, 1.0)
         return (
             self._starts[nearest] + inside[rows, nearest],
-            side * np.sqrt(squared[rows, nearest]),
+            np.copysign(np.sqrt(squared[rows, nearest]), left[rows, nearest]),
         )
 
     def cells(self, from_m: float, columns: int) -> Float64Array:
@@ -324,6 +352,11 @@ def _below(above: Float64Array, corner: Float64Array) -> Float64Array:
     return np.array([corner[0] + BELOW_SLANT * part * (corner[0] - above[0]), BELOW])
 
 
+def _box_around(points: Float64Array, margin_m: float) -> Box:
+    (xs, ys), margin_m = points.T.tolist(), margin_m + ROUNDING_M
+    return Box(min(xs) - margin_m, min(ys) - margin_m, max(xs) + margin_m, max(ys) + margin_m)
+
+
 def _middles(from_m: float, to_m: float, step_m: float) -> Float64Array:
     """The middles of the steps from near to far, at least one, at most ``MOST_ROWS``."""
     length_m = max(to_m - from_m, 0.0)
@@ -345,11 +378,11 @@ def _thinned(centre: Float64Array) -> Float64Array:
     if len(centre):
         steps = centre[1:] - centre[:-1]
         along = np.zeros(len(centre))
-        np.cumsum(np.hypot(steps[:, 0], steps[:, 1]), out=along[1:])
+        along[1:] = np.hypot(steps[:, 0], steps[:, 1]).cumsum()
         # One point for each step of the way that is begun, and the last one
         begun = np.floor(along / ARC_STEP_M + 1e-6)
-        kept = np.ones(len(centre), np.bool_)
-        np.greater(begun[1:], begun[:-1], out=kept[1:])
-        kept[-1] |= along[-1] > along[kept][-1] + 1e-6
+        kept = [0, *((begun[1:] > begun[:-1]).nonzero()[0] + 1).tolist()]
+        if along[-1] > along[kept[-1]] + 1e-6:
+            kept.append(len(centre) - 1)
         centre = centre[kept]
     return centre if len(centre) > 1 else np.array([[0.0, 0.0], [1.0, 0.0]])

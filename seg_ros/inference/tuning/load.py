@@ -11,22 +11,29 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
-__all__ = ['beside_load', 'main']
+__all__ = ['beside_load', 'main', 'others_share']
 
 CAMERA_SHAPE = (720, 1280, 3)
 NETWORK_SIZE_WH = (640, 360)
 COPIES = 3  # driver, middleware, message
 STOP_TIMEOUT_S = 5.0
+LOOK_S = 0.4  # the kernel counts in hundredths of a second
+CPU_TIMES = Path('/proc/stat')
+IDLE = (3, 4)  # of the columns of a processor there: idle, and waiting for a disk
+COLUMNS = 8  # that add up; guests are in the others
 
 
 @contextmanager
@@ -59,6 +66,33 @@ def beside_load(cameras: int, hz: float, neighbours: int = 0) -> Iterator[None]:
                 child.wait()
             assert child.stdout is not None
             child.stdout.close()
+
+
+def others_share(seconds: float = LOOK_S) -> float:
+    """Returns which share of the processors others take while this process waits, 0 to 1.
+
+    The processors are those that this process may use; other guests of the same host count, too.
+    0 where the system does not tell.
+    """
+    before = _cpu_times()
+    time.sleep(seconds)
+    spent = _cpu_times() - before
+    whole = float(spent.sum())
+    return 1.0 - float(spent[list(IDLE)].sum()) / whole if whole > 0.0 else 0.0
+
+
+def _cpu_times() -> NDArray[np.float64]:
+    """``(COLUMNS,)`` ticks of the processors that this process may use, together."""
+    total = np.zeros(COLUMNS)
+    try:
+        rows = re.findall(r'^cpu(\d+) (.*)$', CPU_TIMES.read_text(), re.MULTILINE)
+        allowed = os.sched_getaffinity(0)
+    except (OSError, AttributeError):  # not Linux
+        return total
+    for number, ticks in rows:
+        if int(number) in allowed:
+            total += np.array(ticks.split()[:COLUMNS], dtype=np.float64)
+    return total
 
 
 def main(words: Sequence[str] | None = None) -> int:

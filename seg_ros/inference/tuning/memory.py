@@ -36,6 +36,7 @@ PARTIAL = '.partial'  # as of plans: ``seg_ros engines --prune`` removes what wa
 RUNTIMES = ('onnxruntime', 'openvino')
 IMAGE_HZ = 30.0  # of a camera, where nobody knows better
 CPUINFO = Path('/proc/cpuinfo')
+QUIET_SHARE = 0.25  # of the processors: half a core of two; a camera's driver takes less
 NUMBERS = ('agreement', 'agreement_all', 'median_ms', 'p95_ms', 'busy_ms')  # of a Timing
 
 TuneKey = Mapping[str, Any]
@@ -49,10 +50,19 @@ class Remembered:
     Attributes:
         rows: One per candidate; empty where nothing is remembered.
         why: Why nothing is; empty where something is.
+        others_share: Of the processors, that others took just before or after it was measured.
     """
 
     rows: tuple[Timing, ...]
     why: str = ''
+    others_share: float = 0.0
+
+    @property
+    def doubt(self) -> str:
+        """Why another candidate may be the fastest on a quiet machine; empty where none may."""
+        if self.others_share <= QUIET_SHARE:
+            return ''
+        return f'others took {self.others_share:.0%} of the processors when it was measured'
 
 
 def tune_key(engine: Engine, cameras: int = 1, image_hz: float = IMAGE_HZ) -> dict[str, Any]:
@@ -101,15 +111,20 @@ def recall(engine: Engine, key: TuneKey, cache_path: Path | None = None) -> Reme
         if table['key'] != dict(key):
             return Remembered((), f'{path} is of another machine, engine or version')
         rows = tuple(_timing(row) for row in table['rows'])
+        others_share = _share(table.get('others_share', 0.0))
     except FileNotFoundError:
         return Remembered((), 'nothing was measured here yet')
     except (OSError, ArithmeticError, LookupError, RecursionError, TypeError, ValueError) as error:
         return Remembered((), f'{path} cannot be read ({type(error).__name__})')
-    return Remembered(rows, '' if rows else f'{path} holds no measurement')
+    return Remembered(rows, '' if rows else f'{path} holds no measurement', others_share)
 
 
 def remember(
-    engine: Engine, key: TuneKey, rows: Sequence[Timing], cache_path: Path | None = None
+    engine: Engine,
+    key: TuneKey,
+    rows: Sequence[Timing],
+    cache_path: Path | None = None,
+    others_share: float = 0.0,
 ) -> Path:
     """Keeps measurements, whole or not at all, and returns their file.
 
@@ -119,7 +134,11 @@ def remember(
     PlanCache(cache_path).check_writable()
     path = tuned_path(engine, key, cache_path)
     partial = path.with_name(f'{path.name}.{os.getpid()}{PARTIAL}')
-    table = {'key': dict(key), 'rows': [asdict(row) for row in rows]}
+    table = {
+        'key': dict(key),
+        'others_share': round(others_share, 3),
+        'rows': [asdict(row) for row in rows],
+    }
     try:
         partial.write_text(json.dumps(table, indent=1))
         partial.replace(path)
@@ -131,6 +150,13 @@ def remember(
             '--cache, $SEG_ROS_CACHE or the parameter cache_path.'
         ) from error
     return path
+
+
+def _share(value: object) -> float:
+    share = float(value) if isinstance(value, (int, float)) else math.nan
+    if not 0.0 <= share <= 1.0:
+        raise ValueError('a share')
+    return share
 
 
 def _timing(row: Mapping[str, Any]) -> Timing:

@@ -44,6 +44,29 @@ def test_all_run_once_and_then_the_fastest_with_auto(capsys: pytest.CaptureFixtu
     assert [list(row) for row in others] == [back, forth][: Settings().choice_rounds - 1]
 
 
+@pytest.mark.parametrize(
+    ('times_ms', 'rate_hz'),
+    [({0: 50.0, 1: 40.0, 4: 10.0}, 37.5), ({0: 2.0}, 200.0), ({}, 200.0)],
+    ids=['a half faster than the fastest that may be taken', 'never above 200 Hz', 'not measured'],
+)
+def test_the_camera_saturates_the_node_and_does_not_flood_the_machine(
+    times_ms: dict[int, float], rate_hz: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = tuple(
+        Timing(WAYS[way], 0.9 if WAYS[way] == REFUSED else 1.0, median_ms=time_ms)
+        for way, time_ms in times_ms.items()
+    )
+    monkeypatch.setattr(parts, 'recall', lambda *_words: Remembered(rows))
+    rates_hz: set[float] = set()
+
+    def playing(options: NodeOptions, hz: float, settings: Settings) -> dict[str, Any]:
+        rates_hz.add(hz)
+        return play(options, hz, settings)
+
+    measure_choice(ENGINE, OPTIONS, Settings(), playing)
+    assert rates_hz == {rate_hz}
+
+
 def test_without_auto_there_is_no_choice_to_be_judged() -> None:
     by_hand = NodeOptions(OPTIONS.engine, 'openvino')
     assert measure_choice(ENGINE, by_hand, Settings(), play) == {

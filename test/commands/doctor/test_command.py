@@ -450,5 +450,22 @@ def test_what_is_fastest_is_shown_where_it_was_measured_and_else_how_to_measure_
     assert 'openvino: measured 65 ms an image' in row.value
 
 
+def test_what_was_measured_on_a_busy_machine_is_to_be_measured_again(
+    engines: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv('SEG_ROS_CACHE', str(tmp_path / 'cache'))
+    monkeypatch.setattr(tensorrt_backend, 'version', unavailable)
+    engine = load_engine(engines / 'tiny')
+    times = Timing(Candidate('openvino', 'fp32', 1), 1.0, 1.0, 65.0, 70.0, 80.0)
+    remember(engine, tune_key(engine), [times], others_share=0.63)
+    row = one(doctor_machine.engine_rows(), 'engine tiny')
+    assert row.mark == 'hint'
+    assert row.fix == (
+        'Others took 63% of the processors when it was measured; measure again in quiet: '
+        'seg_ros tune tiny'
+    )
+    assert 'openvino: measured 65 ms an image' in row.value  # it counts all the same
+
+
 def unavailable() -> str:
     raise BackendUnavailable('it is not installed.')

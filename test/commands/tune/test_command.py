@@ -12,6 +12,7 @@ import pytest
 
 from seg_ros.cli import main
 from seg_ros.commands.tune import command
+from seg_ros.inference import tune_process
 from seg_ros.inference.engine import load_engine
 from seg_ros.inference.tuning.measure import Effort
 from seg_ros.inference.tuning.memory import recall, tune_key
@@ -43,6 +44,25 @@ def test_every_candidate_is_a_line_and_the_choice_is_remembered_and_shown(
     assert recall(engine, tune_key(engine), tmp_path / 'cache').rows
     assert tune(folder, tmp_path, '--show') == 0
     assert capsys.readouterr().out == said
+
+
+def test_a_busy_machine_is_told_and_remembered(
+    folder: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(tune_process, 'others_share', lambda: 0.5)
+    assert tune(folder, tmp_path) == 0
+    sentence = (
+        'Others took 50% of the processors when it was measured: in quiet another one may be'
+    )
+    assert sentence in capsys.readouterr().out
+    assert tune(folder, tmp_path, '--show', '--json') == 0
+    assert json.loads(capsys.readouterr().out)['doubt'].startswith('others took 50%')
+    monkeypatch.setattr(tune_process, 'others_share', lambda: 0.0)
+    assert tune(folder, tmp_path) == 0
+    assert 'Others took' not in capsys.readouterr().out
 
 
 def test_real_pictures_are_compared_too_and_scored_where_the_truth_lies_beside_them(

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from seg_ros.core.stop import approach
 from seg_ros.core.stop.approach import HORIZON_S, keeps_to_the_pavement, times_to_zone_s
 from seg_ros.core.stop.people import SeenPerson
 from seg_ros.core.stop.tracking import TrackedPerson
@@ -259,3 +260,49 @@ def test_who_walks_is_doubted_as_who_stands_is() -> None:
     assert times_to_zone_s([sure], ZONE) == [math.inf]
     legless = replace(sure, seen=replace(sure.seen, nearer_m=2.5))
     assert times_to_zone_s([legless], ZONE) == [pytest.approx(0.9, abs=0.25)]
+
+
+def walker(
+    x: float, y: float, vx: float, vy: float, sigma_m: float, nearer_m: float
+) -> TrackedPerson:
+    walks = replace(person(x, y, vy, sigma_along_m=sigma_m), vx_mps=vx)
+    return replace(walks, seen=replace(walks.seen, nearer_m=nearer_m))
+
+
+@given(
+    people=st.lists(
+        st.builds(
+            walker,
+            x=st.floats(-5.0, 40.0),
+            y=st.floats(-12.0, 12.0),
+            vx=st.floats(-3.0, 3.0),
+            vy=st.floats(-3.0, 3.0),
+            sigma_m=st.floats(0.05, 4.0),
+            nearer_m=st.floats(0.0, 8.0),
+        ),
+        max_size=8,
+    ),
+    bend=st.floats(-0.06, 0.06),
+)
+def test_who_is_left_out_for_being_far_away_would_not_have_come_into_the_zone(
+    people: list[TrackedPerson], bend: float
+) -> None:
+    along = np.linspace(0.0, 25.0, 26)
+    zones = (CorridorZone(np.column_stack([along, 0.5 * bend * along**2]), 1.5, 18.0), ZONE)
+    for zone in (*zones, PolygonZone([(2.0, -2.0), (9.0, -1.0), (12.0, 4.0)])):
+        quick = times_to_zone_s(people, zone, 2.0)
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(approach, '_may_get_into', lambda *_: True)
+            assert quick == times_to_zone_s(people, zone, 2.0)
+
+
+def test_somebody_far_beside_the_zone_asks_it_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+    contains = CorridorZone.contains
+    monkeypatch.setattr(
+        CorridorZone, 'contains', lambda zone, points: asked.append(1) or contains(zone, points)
+    )
+    assert times_to_zone_s([person(10.0, 8.0)], ZONE) == [math.inf]
+    assert not asked
+    assert times_to_zone_s([person(10.0, 0.0)], ZONE) == [0.0]
+    assert asked

@@ -442,3 +442,34 @@ def test_a_lane_that_begins_behind_is_followed_round_its_corner() -> None:
 def test_the_points_of_a_polygon_that_is_near_begin_at_the_vehicle_as_well(side: float) -> None:
     near = PolygonZone(np.array([(0.1, -0.2), (1.1, -0.2), (1.1, 0.2), (0.1, 0.2)]) * side)
     np.testing.assert_allclose(near.cells(0.0, 1)[:, 0, 0], [side * 0.35, side * 0.85])
+
+
+@given(
+    turns=st.lists(st.floats(-1.0, 1.0), min_size=1, max_size=8),
+    start=st.tuples(st.floats(-8.0, 8.0), st.floats(-4.0, 4.0)),
+    length_m=st.floats(0.5, 30.0),
+    seed=st.integers(0, 2**16),
+)
+def test_no_place_in_a_corridor_is_outside_of_its_box(
+    turns: list[float], start: tuple[float, float], length_m: float, seed: int
+) -> None:
+    heading = np.cumsum(turns)
+    steps = 3.0 * np.column_stack([np.cos(heading), np.sin(heading)])
+    zone = CorridorZone(
+        np.array(start) + np.vstack([[0.0, 0.0], steps.cumsum(axis=0)]), 1.5, length_m
+    )
+    places = np.random.default_rng(seed).uniform(-40.0, 40.0, (4000, 2))
+    inside = places[zone.contains(places)]
+    x0, y0, x1, y1 = zone.box
+    assert (inside >= (x0, y0)).all()
+    assert (inside <= (x1, y1)).all()
+
+
+def test_the_box_of_a_corridor_is_no_larger_than_it() -> None:
+    zone = CorridorZone(STRAIGHT, half_width_m=1.5, length_m=60.0)
+    assert zone.box == pytest.approx((-1.5, -1.5, 61.5, 1.5), abs=1e-5)
+
+
+def test_the_box_of_a_polygon_has_its_outermost_corners() -> None:
+    zone = PolygonZone([(2.0, -1.0), (9.0, 0.0), (4.0, 3.0)])
+    assert zone.box == pytest.approx((2.0, -1.0, 9.0, 3.0), abs=1e-5)

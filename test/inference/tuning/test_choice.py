@@ -51,6 +51,13 @@ def test_a_busy_neighbour_decides_between_what_is_equally_fast() -> None:
     )
 
 
+def test_fewer_threads_decide_between_what_is_equally_fast_beside_a_busy_neighbour_too() -> None:
+    two = row('openvino', 2, 60.0, 100.0)
+    assert taken(two, row('openvino', 1, 62.0, 104.0)).startswith('openvino fp32, 1 thread:')
+    assert taken(two, row('openvino', 1, 62.0, 106.0)).startswith('openvino fp32, 2 threads:')
+    assert taken(two, row('openvino', 1, 64.0, 50.0)).startswith('openvino fp32, 2 threads:')
+
+
 def test_what_has_other_labels_or_could_not_run_is_never_taken() -> None:
     wrong = row('onnxruntime', 2, 10.0, precision='int8', why_not='its labels differ')
     assert taken(wrong, row('openvino', 2, 72.0)).startswith('openvino')

@@ -151,3 +151,33 @@ def test_a_folder_that_cannot_be_written_is_told(engine: Engine) -> None:
 
 def test_the_file_has_the_engine_in_its_name(engine: Engine, cache: Path) -> None:
     assert tuned_path(engine, tune_key(engine), cache).name.startswith('tiny-')
+
+
+@pytest.mark.parametrize(('share', 'is_doubted'), [(0.0, False), (0.25, False), (0.26, True)])
+def test_what_was_measured_while_others_took_more_than_a_quarter_is_doubted(
+    share: float, is_doubted: bool, engine: Engine, cache: Path
+) -> None:
+    remember(engine, tune_key(engine), ROWS, cache, share)
+    remembered = recall(engine, tune_key(engine), cache)
+    assert list(remembered.rows) == ROWS
+    assert bool(remembered.doubt) is is_doubted
+
+
+def test_a_file_of_a_version_that_did_not_look_for_others_counts(
+    engine: Engine, kept: Path, cache: Path
+) -> None:
+    table = json.loads(kept.read_text())
+    del table['others_share']
+    kept.write_text(json.dumps(table))
+    remembered = recall(engine, tune_key(engine), cache)
+    assert list(remembered.rows) == ROWS
+    assert not remembered.doubt
+
+
+@pytest.mark.parametrize('share', [-0.1, 1.5, '0.5', None, float('nan')])
+def test_a_share_that_cannot_be_is_no_file(
+    share: object, engine: Engine, kept: Path, cache: Path
+) -> None:
+    table = json.loads(kept.read_text())
+    kept.write_text(json.dumps(table | {'others_share': share}))
+    assert 'cannot be read' in recall(engine, tune_key(engine), cache).why
