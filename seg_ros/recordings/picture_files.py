@@ -244,6 +244,14 @@ class FolderRecording(PictureRecording):
                 self.tell(f'{file} is left out: by its content it is no image that can be read.')
         self._is_turned = self._has_more = False  # whether that was told
 
+    def tell_rate(self) -> None:
+        """Tells at which rate they are played where nobody says one: images have no times."""
+        if len(self._files) > 1:
+            self.tell(
+                f'The images of {self.name} have no times: {FOLDER_RATE_HZ:g} a second are '
+                'assumed. --rate says another.'
+            )
+
     def messages(
         self, topics: Collection[str], first_ns: int | None = None, end_ns: int | None = None
     ) -> Iterator[RecordedMessage]:
