@@ -38,6 +38,7 @@ __all__ = [
 
 NODE = '/segmentation'  # by its full name, unless it is remapped
 KEY = 'ros__parameters'
+NODE_KEY = re.compile(r'(/(\*\*?|[A-Za-z_][A-Za-z0-9_]*))+')  # what rcl takes as one
 OWN_OF_ROS = ('use_sim_time', 'start_type_description_service')  # every node has them
 OWN_GROUPS_OF_ROS = ('qos_overrides.',)
 LISTED = 5  # names in one sentence
@@ -79,23 +80,28 @@ class Section(NamedTuple):
     """The parameters below one ``ros__parameters``.
 
     Attributes:
-        key: The node that it is for, perhaps with ``*`` and ``**``; a slash first.
+        key: As it is written; for rcl ``node`` and ``/node`` are two sections.
         values: By name.
     """
 
     key: str
     values: dict[str, GivenValue]
 
+    @property
+    def node(self) -> str:
+        """The node that it is for, perhaps with ``*`` and ``**``; a slash first."""
+        return self.key if self.key.startswith('/') else f'/{self.key}'
+
     def is_for(self, node: str) -> bool:
         """Whether the key matches a node's full name."""
         # As in rclcpp's parameter_map.cpp: /** is any number of names, /* is one
-        pattern = re.escape(self.key).replace(r'/\*\*', r'(/\w+)*').replace(r'/\*', r'/\w+')
+        pattern = re.escape(self.node).replace(r'/\*\*', r'(/\w+)*').replace(r'/\*', r'/\w+')
         return re.fullmatch(pattern, node) is not None
 
     @property
     def names_one_node(self) -> bool:
         """Whether whoever wrote it thought of this node; else it may hold others' parameters."""
-        return '*' not in self.key.rpartition('/')[2]
+        return '*' not in self.node.rpartition('/')[2]
 
 
 def given_parameters(
@@ -107,9 +113,11 @@ def given_parameters(
     """Returns what a node is given by files and ``name:=value``.
 
     Args:
-        files: In their order; what comes later wins, within a file, too.
-        assignments: Like ``stop.hold_s:=1.5`` or ``segmentation:stop.hold_s:=1.5``; they win. One
-            word is a list of one, where there is to be a list: ``mount.z:=1.25``.
+        files: In their order. What comes later wins, within a file, too; as with rcl, a section
+            whose key has come before adds to that one, in its place.
+        assignments: Like ``stop.hold_s:=1.5`` or ``segmentation:stop.hold_s:=1.5``; they win,
+            wherever they stand (with rcl they are one more section of ``/**``). One word is a list
+            of one, where there is to be a list: ``mount.z:=1.25``.
         node: Its full name.
         config: Has its parameters.
 
@@ -119,20 +127,30 @@ def given_parameters(
     """
     defaults = {name: default for name, default, _ in options_of(config)}
     names = defaults.keys()
-    values: dict[str, GivenValue] = {}
+    merged: dict[str, dict[str, GivenValue]] = {}
     warnings: list[str] = []
     for file in files:
         sections = _sections(file)
         ours = [section for section in sections if section.is_for(node)]
         if not ours:
             raise ConfigurationError(_nothing_for(node, file, sections))
+        if strange := next(
+            (row.key for row in sections if not NODE_KEY.fullmatch(row.node)), None
+        ):
+            raise ConfigurationError(
+                f'{file} has the section {strange}, which ROS takes for no node: names are of '
+                'letters, digits and _, no digit first; * and ** stand for whole names.'
+            )
         for section in ours:
             if unknown := [name for name in section.values if not _exists(name, names)]:
-                said = f'{file}, {section.key}: {_no_such(unknown, names)}'
+                said = f'{file}, {section.node}: {_no_such(unknown, names)}'
                 if section.names_one_node:
                     raise ConfigurationError(f'{said} {_where_all_are(config)}')
                 warnings.append(f'{said} This node does not use what another may mean.')
-            values.update(section.values)
+            merged.setdefault(section.key, {}).update(section.values)
+    values: dict[str, GivenValue] = {}
+    for section_values in merged.values():
+        values.update(section_values)
     for text in assignments:
         name, value = _assigned(text, node)
         if not _exists(name, names):
@@ -275,7 +293,7 @@ class _YamlReader:
             elif name == KEY:
                 raise self._error(value, f'whose {KEY} are they? Put /**: above it.')
             elif isinstance(value, yaml.MappingNode):
-                key = f'{prefix}/{name}' if prefix or not name.startswith('/') else name
+                key = f'{prefix}/{name}' if prefix else name
                 if '//' in key:
                     raise self._error(value, f'{key} has two slashes. Write {name} without one.')
                 yield from self.sections(value, key)
@@ -332,7 +350,7 @@ def _nothing_for(node: str, file: Path, sections: Sequence[Section]) -> str:
     """Says what a file has instead of something for a node."""
     if not sections:
         return f'{file} has no parameters. Begin it with "/**:" and, below it, "{KEY}:".'
-    keys = [section.key for section in sections]
+    keys = [section.node for section in sections]
     has = ', '.join(keys[:LISTED]) + (f' and {len(keys) - LISTED} more' * (len(keys) > LISTED))
     name = node.rpartition('/')[2]
     advice = f'Call its section {node} or /**'

@@ -24,6 +24,7 @@ __all__ = [
 ]
 
 
+RECTIFIED = frozenset({'rect', 'rectified'})
 MountOf = Callable[[str, int], tuple[Mount | None, str]]
 """``mount_of(frame_id, now_ns)``: where the camera is, or None with the reason."""
 
@@ -41,12 +42,16 @@ def is_rectified(image_topic: str, said: str = 'auto') -> bool:
     Args:
         image_topic: Its name, after remapping.
         said: The parameter image_is_rectified: true, false, or auto, which goes by the name that
-            image_proc and others give such a topic: image_rect, image_rect_color, color_rect.
+            image_proc and others give such a topic: image_rect, image_rect_color, color_rect, or
+            rect/image beside raw/image (zed_wrapper since 5.1).
     """
     if said != 'auto':
         return said == 'true'
-    words = image_topic.removesuffix('/compressed').rpartition('/')[2].split('_')
-    return not {'rect', 'rectified'}.isdisjoint(words)
+    namespace, _, name = image_topic.removesuffix('/compressed').rpartition('/')
+    words = name.split('_')
+    below = namespace.rpartition('/')[2]
+    is_below = below in RECTIFIED and 'raw' not in words
+    return is_below or not RECTIFIED.isdisjoint(words)
 
 
 class Calibration:
@@ -77,6 +82,11 @@ class Calibration:
     def has_lens(self) -> bool:
         """Whether anybody has said what the lens is like, right or wrong."""
         return self._said is not None and self._said[0].is_calibrated
+
+    @property
+    def is_uncalibrated(self) -> bool:
+        """Whether a CameraInfo has come that says nothing of the lens."""
+        return self._said is not None and not self._said[0].is_calibrated
 
     def take(self, message: Any) -> None:
         """Takes a CameraInfo."""

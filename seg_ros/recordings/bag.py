@@ -45,6 +45,8 @@ IDL_BEGIN = '=' * 80 + '\nIDL: '
 def is_bag(path: Path) -> bool:
     """Returns whether a path looks like a bag."""
     if not path.is_dir():
+        if path.name == METADATA:
+            return True
         is_named = path.suffix == ROS1_SUFFIX or is_named_so(path)
         return is_named or begins_as(path) in ('mcap', 'sqlite3', 'ros1')
     return (path / METADATA).exists() or bool(files_in(path))
@@ -59,7 +61,8 @@ class BagRecording(Recording):
     ``trouble``.
 
     Args:
-        path: Folder of a rosbag2, or a single ``.mcap``, ``.db3`` or ROS 1 ``.bag`` file.
+        path: Folder of a rosbag2, its metadata.yaml, or a single ``.mcap``, ``.db3`` or ROS 1
+            ``.bag`` file.
 
     Attributes:
         is_ros1: Whether ROS 1 wrote it; its messages come as those of ROS 2 nevertheless.
@@ -69,6 +72,8 @@ class BagRecording(Recording):
     """
 
     def __init__(self, path: Path) -> None:
+        if path.name == METADATA:
+            path = path.parent
         super().__init__(path, path.resolve().name)
         # Open readers; one that knew this recording would keep it, and its file open, for ever
         self._idle: list[Any] = []

@@ -7,7 +7,7 @@ import os
 import shutil
 import struct
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,9 +24,11 @@ BEGINNINGS = {
     ZSTD_MAGIC: 'zstd',
 }
 SQLITE_HEAD_BYTES = 100  # https://sqlite.org/fileformat.html
+ROLLBACK_MAGIC = bytes.fromhex('d9d505f920a163d7')  # of a -journal, the same page
 STORED = ('mcap', 'sqlite3')
 PLAIN = ('.mcap', '.db3')
 PACKED = ('.zstd', '.zst')
+JOURNALS = ('-wal', '-journal')  # what SQLite keeps beside a file while it is written
 
 Tell = Callable[[str], None]
 
@@ -36,15 +38,15 @@ class BagFile(NamedTuple):
 
     Attributes:
         shown: What people call it.
-        path: What is read: the same, or a copy that is unpacked or has its -wal merged.
+        path: What is read: the same, or a copy that is unpacked or has its journal beside it.
         kind: A value of ``BEGINNINGS``.
-        with_wal: Whether a -wal beside it is read, too.
+        with_journal: Whether what SQLite has left beside it, -wal or -journal, counts, too.
     """
 
     shown: Path
     path: Path
     kind: str
-    with_wal: bool = False
+    with_journal: bool = False
 
 
 def begins_as(path: Path) -> str:
@@ -78,20 +80,37 @@ def found_files(path: Path, tell: Tell) -> tuple[list[Path], BagIndex | None]:
         return [path], None
     index = read_index(path)
     listed = () if index is None else index.files
+    names = {Path(name).name for name in listed}
     there = files_in(path)
     # A recorder that was killed leaves .mcap.active, and people rename files as they like
     there += sorted(
         file for file in path.iterdir()
         if file not in there and file.is_file()
-        and (file.name in listed or (index is not None and begins_as(file) in STORED))
+        and (file.name in names or (index is not None and begins_as(file) in STORED))
     )  # fmt: skip
-    names = {_unpacked_name(file.name) for file in there}
-    if missing := [name for name in listed if _unpacked_name(name) not in names]:
+    here = {_unpacked_name(file.name) for file in there}
+    elsewhere = [name for name in listed if _unpacked_name(Path(name).name) not in here]
+    # ROS looks where it is told; whoever moved a folder has the files in it
+    there += [path / name for name in elsewhere if (path / name).is_file()]
+    if missing := [Path(name).name for name in elsewhere if not (path / name).is_file()]:
         tell(f'{path} lacks {", ".join(missing)}, which its metadata.yaml lists.')
-    known = {_unpacked_name(name) for name in listed}
+    known = {_unpacked_name(name) for name in names}
     if known and (others := [row.name for row in there if _unpacked_name(row.name) not in known]):
         tell(f'{path} holds {", ".join(others)}, too, which its metadata.yaml does not list.')
+    _tell_left_out(path, here, tell)
     return there, index
+
+
+def _tell_left_out(folder: Path, there: Collection[str], tell: Tell) -> None:
+    """Names what is called like a part of the bag and is none that can be read."""
+    for path in sorted(folder.iterdir()):
+        journal = next((end for end in JOURNALS if path.name.endswith(end)), '')
+        if is_named_so(path) and not path.is_file():
+            what = 'leads to nothing' if path.is_symlink() and not path.exists() else 'is no file'
+            tell(f'{path} is left out: it {what}.')
+        elif journal and path.name.removesuffix(journal) not in there and path.stat().st_size:
+            missing = path.name.removesuffix(journal)
+            tell(f'{path} is left out: what is in it belongs to {missing}, which is not there.')
 
 
 def ready_to_read(
@@ -106,7 +125,7 @@ def ready_to_read(
     for number, path in enumerate(paths):
         file = BagFile(path, path, begins_as(path))
         is_sqlite = file.kind == 'sqlite3'
-        if file.kind == 'zstd' or (is_sqlite and (_wal_of(path) or _missing_bytes(path))):
+        if file.kind == 'zstd' or (is_sqlite and (_journal_of(path) or _missing_bytes(path))):
             folder = folder or tempfile.TemporaryDirectory(prefix='seg_ros_bag_')
             place = Path(folder.name, str(number))
             place.mkdir()
@@ -114,10 +133,17 @@ def ready_to_read(
         if file.kind in STORED:
             found.append(file)
         else:
-            is_empty = not path.stat().st_size
-            what = 'it is empty' if is_empty else 'it does not begin as a file of a bag'
-            tell(f'{path} is left out: {what}.')
+            tell(f'{path} is left out: {_why_none(path)}.')
     return found, folder
+
+
+def _why_none(path: Path) -> str:
+    try:
+        with open_regular(path) as file:
+            is_empty = not file.read(1)
+    except OSError as error:
+        return f'it cannot be read: {error.strerror}'
+    return 'it is empty' if is_empty else 'it does not begin as a file of a bag'
 
 
 def opened(file: BagFile) -> Any:
@@ -132,14 +158,14 @@ def opened(file: BagFile) -> Any:
     reader: Any = (
         ForgivingMcapReader(file.path)
         if file.kind == 'mcap'
-        else SqliteFile(file.path, with_wal=file.with_wal)
+        else SqliteFile(file.path, with_journal=file.with_journal)
     )
     reader.open()
     return reader
 
 
 def _copied(file: BagFile, folder: Path, tell: Tell) -> BagFile:
-    """Unpacks a file, or copies it together with its -wal."""
+    """Unpacks a file, or copies it together with its journal."""
     from seg_ros.recordings.zstandard import unpack
 
     shown = file.shown
@@ -152,15 +178,20 @@ def _copied(file: BagFile, folder: Path, tell: Tell) -> BagFile:
             if kind == 'sqlite3':
                 _fill_up(path)
             return file._replace(path=path, kind=kind)
-        # SQLite writes beside a file that it reads with its -wal, but a recording is only read,
+        # SQLite writes beside a file that it reads with its journal, but a recording is only read,
         # and its folder may be read-only.
         shutil.copyfile(shown, path)
-        wal = _wal_of(shown)
-        if wal is not None:
-            shutil.copyfile(wal, path.with_name(f'{path.name}-wal'))
+        journal = _journal_of(shown)
+        if journal is not None:
+            shutil.copyfile(journal, path.with_name(path.name + journal.name[len(shown.name) :]))
+            if journal.name.endswith('-journal'):
+                tell(
+                    f'{shown} was being written when its recorder ended; what was not committed '
+                    'is left out.'
+                )
         elif _fill_up(path):
             tell(f'{shown} is cut off; it is read as far as it goes.')
-        return file._replace(path=path, with_wal=wal is not None)
+        return file._replace(path=path, with_journal=journal is not None)
     except OSError as error:
         path.unlink(missing_ok=True)
         what = f'{shown} is left out' if file.kind == 'zstd' else f'Part of {shown} is left out'
@@ -194,7 +225,15 @@ def _unpacked_name(name: str) -> str:
     return Path(name).stem if Path(name).suffix in PACKED else name
 
 
-def _wal_of(path: Path) -> Path | None:
-    """What a recorder that was killed has left beside a file: its newest messages."""
-    wal = path.with_name(f'{path.name}-wal')
-    return wal if wal.exists() and wal.stat().st_size else None
+def _journal_of(path: Path) -> Path | None:
+    """What a recorder that was killed has left beside a file.
+
+    A -wal has its newest messages; with a -journal what is half written is taken back.
+    """
+    for end, magic in zip(JOURNALS, (b'', ROLLBACK_MAGIC), strict=True):
+        journal = path.with_name(path.name + end)
+        if journal.is_file() and journal.stat().st_size:
+            with journal.open('rb') as file:
+                if file.read(len(magic)) == magic:  # else it was done with
+                    return journal
+    return None

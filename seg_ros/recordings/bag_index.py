@@ -31,7 +31,7 @@ class BagIndex:
     """What a metadata.yaml says, as far as it can be read.
 
     Attributes:
-        files: Names of the files.
+        files: Where the files are, seen from the folder.
         counts: Messages of each topic; None where it does not tell.
         span_ns: First and last time; None where it does not tell.
         offers: Quality of service of each topic that has one.
@@ -104,7 +104,7 @@ def read_index(folder: Path) -> BagIndex | None:
         return BagIndex(trouble='it says nothing about a bag')
     offers: dict[str, list[Any]] = {}
     kinds: dict[str, str] = {}
-    counts: dict[str, int] | None = {}
+    counts: dict[str, int] | None = {} if 'topics_with_message_count' in bag else None
     for row in _rows(bag, 'topics_with_message_count'):
         topic = _part(row, 'topic_metadata')
         name, count = topic.get('name'), _whole(row, 'message_count')
@@ -128,7 +128,7 @@ def read_index(folder: Path) -> BagIndex | None:
     if begin_ns is not None and length_ns is not None:
         span_ns = begin_ns, begin_ns + length_ns
     return BagIndex(
-        tuple(Path(name).name for name in _rows(bag, 'relative_file_paths') if _is_name(name)),
+        tuple(name for name in _rows(bag, 'relative_file_paths') if _is_name(name)),
         counts,
         span_ns,
         offers,
@@ -152,7 +152,7 @@ def _whole(content: Any, name: str) -> int | None:
 
 
 def _is_name(value: Any) -> bool:
-    return isinstance(value, str) and bool(Path(value).name)
+    return isinstance(value, str) and bool(Path(value).name) and '\0' not in value
 
 
 def _apart(told_ns: int, there_ns: int) -> str:

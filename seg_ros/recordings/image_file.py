@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seg_ros.core.errors import ConfigurationError, FrameError
-from seg_ros.core.image.announced import MAX_PIXELS, announced, check_pixels
+from seg_ros.core.image.announced import MAX_PIXELS, announced, as_stored, check_pixels
 from seg_ros.core.image.decoding import decode_file
 from seg_ros.core.navigation.instances import NO_CLASS, PER_CLASS
 from seg_ros.core.types import LabelImage, RgbImage
@@ -161,7 +161,7 @@ def _ids(path: Path, file: bytes) -> NDArray[np.int32] | NDArray[np.uint8]:
             f'{path} cannot be read without Pillow: pip install pillow'
         ) from error
     try:
-        with Image.open(io.BytesIO(file), formats=LABEL_FORMATS) as picture:
+        with Image.open(io.BytesIO(as_stored(file)), formats=LABEL_FORMATS) as picture:
             mode = picture.mode
             if mode in ('P', 'L'):
                 return np.asarray(picture, np.uint8)

@@ -22,6 +22,7 @@ from seg_ros.core.image.announced import (
 )
 from seg_ros.core.types import RgbImage
 from seg_ros.core.units import NS_PER_MS, NS_PER_S
+from seg_ros.files import open_regular
 from seg_ros.messages.conversions import compressed_message, header_of
 from seg_ros.messages.plain import plain_type, serialised, typestore
 from seg_ros.recordings.image_file import (
@@ -46,6 +47,12 @@ FRAME_ID = 'camera_optical'
 VIDEO_RATE_HZ = 30.0  # of files that do not say theirs
 FOLDER_RATE_HZ = 5.0  # photographs are shown slowly
 LOOK_BEHIND = 256  # tries to find a picture behind one that cannot be decoded
+VIDEO_BEGINS = (
+    ('mp4', 4, (b'ftyp', b'moov', b'mdat', b'wide', b'free', b'skip')),
+    ('avi', 8, (b'AVI ',)),
+)
+COUNTED = ('mp4', 'avi')  # whose headers count pictures; of others it is a guess from the length
+MOST_BOXES = 1000  # of an mp4 file, at its top; fragments have two each
 SHORT_NS = NS_PER_S // 2  # what is missing at the end is no more than rounding
 JPEG_QUALITY = 90  # of the copy of a video's pictures in the bag
 KEPT_AS_THEY_ARE = ('jpeg', 'png')  # whatever reads bags reads these
@@ -109,11 +116,10 @@ class VideoRecording(PictureRecording):
             if capture.isOpened():
                 _check_size(path, capture)
             if not (capture.isOpened() and capture.grab()):
-                msg = (
+                raise ConfigurationError(
                     f'{path} was to be played as a video, but OpenCV reads no picture from it. '
-                    'Convert it, for example: ffmpeg -i FILE -c:v libx264 -pix_fmt yuv420p new.mp4'
+                    f'{_advice(path)}'
                 )
-                raise ConfigurationError(msg)
             own_rate_hz = capture.get(cv2.CAP_PROP_FPS)
             count = int(max(1, capture.get(cv2.CAP_PROP_FRAME_COUNT)))
         finally:
@@ -122,6 +128,9 @@ class VideoRecording(PictureRecording):
             own_rate_hz = VIDEO_RATE_HZ
         super().__init__(path, path.name, count, rate_hz or own_rate_hz)
         self._is_steady = rate_hz is not None
+        self._told_ns = count * NS_PER_S / own_rate_hz  # how long it is by its header
+        self._own_period_ns = NS_PER_S / own_rate_hz
+        self._counted = count if _kind_of_video(path) in COUNTED else 0
 
     def messages(
         self, topics: Collection[str], first_ns: int | None = None, end_ns: int | None = None
@@ -149,7 +158,7 @@ class VideoRecording(PictureRecording):
         """Yields pictures and when each is shown: not every video has a steady rate."""
         capture = cv2.VideoCapture(str(self.path))
         stamp_ns: int | None = None
-        first_ms = 0.0
+        first_ms = at_ms = 0.0
         missed = number = 0
         try:
             while missed < LOOK_BEHIND:
@@ -171,12 +180,27 @@ class VideoRecording(PictureRecording):
                 yield stamp_ns, np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8)
         finally:
             capture.release()
-        end_ns = (stamp_ns or 0) + self._period_ns
-        if not self._is_steady and self.end_ns - end_ns > max(SHORT_NS, 2 * self._period_ns):
+        self._tell_missing(number, round(at_ms * NS_PER_MS))
+
+    def _tell_missing(self, number: int, last_ns: int) -> None:
+        """Says how much less was read than the header tells of.
+
+        Args:
+            number: Of pictures.
+            last_ns: When the last one is shown, by the file's own times.
+        """
+        last_ns = max(last_ns, round((number - 1) * self._own_period_ns))
+        missing_ns = self._told_ns - last_ns - self._own_period_ns
+        if missing_ns > max(SHORT_NS, 2 * self._own_period_ns):
             self.tell(
-                f'The last picture of {self.path} is at {(stamp_ns or 0) / NS_PER_S:.1f} s, but '
-                f'its header tells of {self.end_ns / NS_PER_S:.1f} s: it is cut off or damaged, '
-                'or begins late.'
+                f'The last picture of {self.path} is at {last_ns / NS_PER_S:.1f} s, but its '
+                f'header tells of {self._told_ns / NS_PER_S:.1f} s: it is cut off or damaged, or '
+                'begins late.'
+            )
+        if number < self._counted:
+            self.tell(
+                f'Of {self._counted} pictures that the header of {self.path} counts {number} can '
+                'be read.'
             )
 
     def _shown_after(self, last_ns: int, shown_ns: int) -> int:
@@ -219,6 +243,14 @@ class FolderRecording(PictureRecording):
             if file not in images and file.suffix.lower() in NAMED_AS_IMAGES:
                 self.tell(f'{file} is left out: by its content it is no image that can be read.')
         self._is_turned = self._has_more = False  # whether that was told
+
+    def tell_rate(self) -> None:
+        """Tells at which rate they are played where nobody says one: images have no times."""
+        if len(self._files) > 1:
+            self.tell(
+                f'The images of {self.name} have no times: {FOLDER_RATE_HZ:g} a second are '
+                'assumed. --rate says another.'
+            )
 
     def messages(
         self, topics: Collection[str], first_ns: int | None = None, end_ns: int | None = None
@@ -283,6 +315,45 @@ def _check_size(path: Path, capture: cv2.VideoCapture) -> None:
         check_pixels(int(width), int(height), MAX_PIXELS)
     except FrameError as error:
         raise ConfigurationError(f'{path} cannot be played: {error}') from error
+
+
+def _kind_of_video(path: Path) -> str:
+    """Returns which of ``VIDEO_BEGINS`` a file begins as; empty if as none."""
+    try:
+        with open_regular(path) as file:
+            head = file.read(12)
+    except OSError:
+        return ''
+    return next((kind for kind, at, words in VIDEO_BEGINS if head[at : at + 4] in words), '')
+
+
+def _advice(path: Path) -> str:
+    """Says what to do with a file that has no picture for OpenCV."""
+    if _kind_of_video(path) == 'mp4' and not _has_index(path):
+        return (
+            'Its index (the box moov) is missing, which a recorder writes last: it was cut off. A '
+            'whole video of the same camera helps to mend it: untrunc WHOLE.mp4 FILE'
+        )
+    return 'Convert it, for example: ffmpeg -i FILE -c:v libx264 -pix_fmt yuv420p new.mp4'
+
+
+def _has_index(path: Path) -> bool:
+    """Returns whether an mp4 file has the box moov, as far as its boxes can be followed."""
+    with open_regular(path) as file:
+        at = 0
+        for _ in range(MOST_BOXES):
+            file.seek(at)
+            head = file.read(16)
+            if len(head) < 8:
+                return False
+            if head[4:8] == b'moov':
+                return True
+            size = int.from_bytes(head[:4], 'big')
+            size = int.from_bytes(head[8:16], 'big') if size == 1 else size
+            if size < 8:  # to the end of the file, or none
+                return False
+            at += size
+    return False
 
 
 def _compressed(kind: str, data: bytes, stamp_ns: int) -> bytes:

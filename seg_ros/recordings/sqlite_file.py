@@ -33,6 +33,7 @@ __all__ = ['SqliteFile']
 
 MOST_MISSING = 4096  # numbers without a message, after which no further one is looked for
 LATEST_NS = 2**63 - 1
+WAL_HEAD_BYTES, WAL_FRAME_HEAD_BYTES = 32, 24  # https://sqlite.org/fileformat2.html#walformat
 # Of SQLite's virtual machine: a row takes some 30 and has at least 10 bytes; a file of a page
 # may ask for a second's
 STEPS_PER_BYTE, MORE_STEPS = 4, 10_000_000
@@ -41,6 +42,9 @@ IN_ORDER = (
     'SELECT topic_id, timestamp, data FROM messages WHERE topic_id IN (TOPICS) '
     'AND timestamp >= ? AND timestamp < ? ORDER BY timestamp, id'
 )
+# Every number is smaller than any text
+SPAN = """SELECT (SELECT min(timestamp) FROM messages WHERE timestamp < ''),
+(SELECT max(timestamp) FROM messages WHERE timestamp < '')"""
 TOPICS = 'SELECT id, name, type, serialization_format, LATER FROM topics ORDER BY id'
 FORMATS = {
     'ros2msg': MessageDefinitionFormat.MSG,
@@ -53,8 +57,8 @@ class SqliteFile:
 
     Args:
         path: Of the file.
-        with_wal: Whether what is in the file's -wal is read, too; SQLite writes beside it then.
-            Without it nothing is written.
+        with_journal: Whether the file's -wal or -journal counts, too. SQLite writes beside the
+            file then; without it nothing is written.
 
     Attributes:
         connections: Its topics, as ``rosbags.interfaces.Connection``.
@@ -62,9 +66,9 @@ class SqliteFile:
         broken: What cannot be read, in sentences.
     """
 
-    def __init__(self, path: Path, *, with_wal: bool = False) -> None:
+    def __init__(self, path: Path, *, with_journal: bool = False) -> None:
         self.path = path
-        self._with_wal = with_wal
+        self._with_journal = with_journal
         self.broken: list[str] = []
         self.connections: list[Any] = []
         self.metadata: Any = ReaderMetadata(0, LATEST_NS, 0, 0, None, None, None, None)
@@ -85,6 +89,8 @@ class SqliteFile:
             if not (self._columns('messages') and self._columns('topics')):
                 raise ReaderError(f'{self.path} has no tables of a bag in it.')
             self._read_topics()
+            if self._with_journal:
+                self._check_wal()
         except apsw.Error as error:
             raise ReaderError(f'{self.path} cannot be read: {error}') from error
 
@@ -105,8 +111,11 @@ class SqliteFile:
                     IN_ORDER.replace('TOPICS', ', '.join('?' * len(rows))),
                     (*rows, first_ns, end_ns),
                 ):
-                    yield rows[number], recorded_ns, data
                     done += 1
+                    if isinstance(data, bytes):
+                        yield rows[number], recorded_ns, data
+                    else:
+                        self._tell_no_bytes()
                 return
             except apsw.Error:
                 self._find_by_number()
@@ -118,12 +127,14 @@ class SqliteFile:
         ]
         for recorded_ns, identity, topic in wanted[done:]:
             data = self._data_of(identity)
-            if data is not None:
+            if isinstance(data, bytes):
                 yield rows[topic], recorded_ns, data
+            elif data is not None:
+                self._tell_no_bytes()
 
     def _opened(self) -> apsw.Connection:
         address = f'file:{quote(str(self.path.resolve()))}'
-        if self._with_wal:
+        if self._with_journal:
             return apsw.Connection(address, apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_URI)
         address += '?immutable=1'
         return apsw.Connection(address, apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI)
@@ -162,14 +173,21 @@ class SqliteFile:
         for identity, topic, kind, form, offers, digest in self._execute(
             TOPICS.replace('LATER', ', '.join(wanted))
         ):
-            ext = ConnectionExtRosbag2(form, self._offers(topic, offers))
+            if not (isinstance(topic, str) and isinstance(kind, str)):
+                continue  # so that its messages are nobody's
+            ext = ConnectionExtRosbag2(str(form or ''), self._offers(topic, offers))
             self.connections.append(
                 Connection(
                     identity, topic, kind, definitions.get(kind, nothing), digest or '',
                     counts.get(identity, 0), ext, self,
                 )
             )  # fmt: skip
-        count = sum(counts.values())
+        known = {row.id for row in self.connections}
+        if lost := sum(counts[number] for number in counts.keys() - known):
+            self._tell(
+                f'{lost} messages of {self.path} are left out: it does not name their topic.'
+            )
+        count = sum(counts.values()) - lost
         if count:
             self.metadata = self.metadata._replace(
                 duration=last_ns + 1 - begin_ns,
@@ -184,9 +202,7 @@ class SqliteFile:
             counts = dict(
                 self._execute('SELECT topic_id, count(*) FROM messages GROUP BY topic_id')
             )
-            ((begin_ns, last_ns),) = self._execute(
-                'SELECT min(timestamp), max(timestamp) FROM messages'
-            )
+            ((begin_ns, last_ns),) = self._execute(SPAN)
         except apsw.Error:
             found = self._find_by_number()
             counts = {}
@@ -249,7 +265,29 @@ class SqliteFile:
             row = self._execute('SELECT data FROM messages WHERE id = ?', (number,)).fetchone()
         except apsw.Error as error:
             row = None
-            sentence = f'Messages of {self.path} are damaged and left out: {error}.'
-            if sentence not in self.broken:
-                self.broken.append(sentence)
+            self._tell(f'Messages of {self.path} are damaged and left out: {error}.')
         return None if row is None else row[0]
+
+    def _tell_no_bytes(self) -> None:
+        self._tell(f'Messages of {self.path} are not bytes, and left out.')
+
+    def _tell(self, sentence: str) -> None:
+        if sentence not in self.broken:
+            self.broken.append(sentence)
+
+    def _check_wal(self) -> None:
+        """Tells where a -wal goes on behind what SQLite takes of it."""
+        wal = self.path.with_name(f'{self.path.name}-wal')
+        if not wal.is_file():
+            return
+        ((_, taken, _),) = self._execute('PRAGMA wal_checkpoint(PASSIVE)')
+        with wal.open('rb') as file:
+            head = file.read(WAL_HEAD_BYTES)
+            frame_bytes = WAL_FRAME_HEAD_BYTES + int.from_bytes(head[8:12], 'big')
+            file.seek(WAL_HEAD_BYTES + max(0, taken) * frame_bytes)
+            rest = file.read(WAL_FRAME_HEAD_BYTES)
+        # A -wal that is used anew keeps frames of before, with another salt, behind those of now
+        if taken <= 0 or (rest and rest[8:16] == head[16:24][: len(rest[8:16])]):
+            what = 'The end of' if taken > 0 else 'Nothing of'
+            is_it = 'is damaged or was not committed, and left out' if taken > 0 else 'can be read'
+            self._tell(f'{what} {wal} {is_it}.')

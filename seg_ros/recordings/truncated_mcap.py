@@ -15,6 +15,7 @@ Layout of the records: https://mcap.dev/spec.
 from __future__ import annotations
 
 import heapq
+import re
 import struct
 from array import array
 from collections import Counter, defaultdict
@@ -49,7 +50,10 @@ RECORD_HEAD = struct.Struct('<BQ')
 MESSAGE_HEAD = struct.Struct('<HIQQ')  # channel, sequence, times of recording and publishing
 CHUNK_HEAD = struct.Struct('<QQQI')  # first and last time, size, checksum
 FOOTER_BYTES = 37  # record and magic
+CUT_CHUNK_BYTES = RECORD_HEAD.size + CHUNK_HEAD.size + 16  # of one that is cut, at least
 WINDOW_BYTES = 8192  # that are read together where records may be small
+CHUNK_BEGIN = re.compile(rb'(?=(\x06.{36}(?:\x00{4}|\x03\x00{3}lz4|\x04\x00{3}zstd)))', re.DOTALL)
+SEARCHED_BYTES, MORE_BYTES = 1 << 20, 64  # that are searched at once, and what a find may need
 DEFINED = ('ros2msg', 'ros2idl', 'omgidl', '')  # how a type may be told
 QOS, TYPE_HASH = 'offered_qos_profiles', 'topic_type_hash'
 
@@ -224,13 +228,42 @@ class ForgivingMcapReader(McapReader):  # type: ignore[misc]  # rosbags is not f
         for chunk in self.chunks:
             counted.update(chunk.channel_count)
         told = self.statistics
-        if not counted or not self.channels:
+        is_whole = told is None or told.message_count == sum(counted.values())
+        if not (counted and self.channels and is_whole and self._is_index_whole()):
             self._read_without_index()
-        elif told is None:
-            begin_ns = min(row.message_start_time for row in self.chunks)
-            self._count(counted, begin_ns, max(row.message_end_time for row in self.chunks))
-        elif told.message_count != sum(counted.values()):  # the index does not have all of them
-            self._read_without_index()
+            return
+        spans = [row[:2] for row in self.chunks if any(row.channel_count.values())]
+        self._count(counted, min(row[0] for row in spans), max(row[1] for row in spans))
+
+    def _is_index_whole(self) -> bool:
+        """Whether every message is in the chunks of the index, and these are what it says.
+
+        It goes from chunk to chunk and reads the head of each; where there is something else than
+        records, it goes on at the next chunk.
+        """
+        left = {row.chunk_start_offset: row for row in self.chunks}
+        if len(left) < len(self.chunks):
+            return False
+        at = self.data_start
+        while at < self.data_end:
+            self.bio.seek(at)
+            head = self.bio.read(RECORD_HEAD.size + 16)
+            opcode, length = RECORD_HEAD.unpack_from(head)
+            end = at + RECORD_HEAD.size + length
+            if opcode == DATA_END:
+                break
+            if not opcode or end > self.data_end:
+                end = min((place for place in left if place > at), default=self.data_end)
+            elif opcode == MESSAGE:
+                return False
+            elif opcode == CHUNK:
+                chunk = left.pop(at, None)
+                times = struct.unpack_from('<QQ', head, RECORD_HEAD.size)
+                if chunk is None or times != (chunk.message_start_time, chunk.message_end_time):
+                    return False
+                end += chunk.message_index_length
+            at = end
+        return not left
 
     def _read_without_index(self) -> None:
         """Makes of the records themselves what the end of the file should have told."""
@@ -284,6 +317,8 @@ class ForgivingMcapReader(McapReader):  # type: ignore[misc]  # rosbags is not f
             )
             return None
         if is_whole:
+            if found.message_count:
+                first_ns, last_ns = found.start_time, found.end_time
             self.chunks.append(
                 ChunkInfo(
                     first_ns, last_ns, at, end - at, {}, 0, compression, packed_size, size,
@@ -310,13 +345,45 @@ class ForgivingMcapReader(McapReader):  # type: ignore[misc]  # rosbags is not f
             place = at - begin
             opcode, length = RECORD_HEAD.unpack_from(window, place)
             end = at + RECORD_HEAD.size + length
+            if opcode in (DATA_END, FOOTER):
+                if not self.is_truncated and end < self.data_end:
+                    self._tell(
+                        f'{self.path} ends at byte {at} and goes on behind that: it is several '
+                        'files in one. Of it the first is read; split it.'
+                    )
+                return
             is_cut = end > size
-            if not 0 < opcode < DATA_END or opcode == FOOTER or (is_cut and opcode != CHUNK):
-                return
-            if is_cut and at + RECORD_HEAD.size + CHUNK_HEAD.size + 16 > size:
-                return
+            if not opcode or (is_cut and (opcode != CHUNK or at + CUT_CHUNK_BYTES > size)):
+                found = self._chunk_behind(at, size)
+                if found is None and self.is_truncated:
+                    return  # that is its end
+                said = 'nothing' if found is None else f'from byte {found} on'
+                self._tell(f'{self.path} is damaged at byte {at}; behind that it is read {said}.')
+                if found is None:
+                    return
+                at = found
+                continue
             yield opcode, at, end, window[place + RECORD_HEAD.size : place + head_bytes]
             at = end
+
+    def _chunk_behind(self, at: int, size: int) -> int | None:
+        """Returns where a chunk begins behind bytes that are no records, None without any."""
+        at += 1
+        while at < size:
+            self.bio.seek(at)
+            window = self.bio.read(SEARCHED_BYTES + MORE_BYTES)
+            for match in CHUNK_BEGIN.finditer(window):
+                begin, end = match.span(1)
+                if end + 8 > len(window):
+                    break
+                _, length = RECORD_HEAD.unpack_from(window, begin)
+                first_ns, last_ns, *_ = CHUNK_HEAD.unpack_from(window, begin + RECORD_HEAD.size)
+                (packed,) = struct.unpack_from('<Q', window, end)
+                whole = end + 8 + packed - begin - RECORD_HEAD.size
+                if length == whole and first_ns <= last_ns and at + end + 8 + packed <= size:
+                    return at + begin
+            at += SEARCHED_BYTES
+        return None
 
     def _scan(self, file: Any, begin: int, end: int) -> Statistics:
         """Has rosbags learn the schemas and channels of some records, and count them."""

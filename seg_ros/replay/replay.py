@@ -34,6 +34,7 @@ from seg_ros.messages.plain import typestore
 from seg_ros.perception import Perception
 from seg_ros.recordings.ahead import Ahead
 from seg_ros.recordings.opening import open_recording
+from seg_ros.recordings.picture_files import FolderRecording
 from seg_ros.recordings.recording import Recording
 from seg_ros.replay.job import ReplayJob, ReplaySummary, read_lens
 from seg_ros.replay.output_bag import OutputBag, cut_short
@@ -90,6 +91,8 @@ def replay(job: ReplayJob, tell: Tell = lambda _: None) -> ReplaySummary:
     config = job.config
     recording = open_recording(job.source, job.rate_hz)
     recording.max_image_pixels = config.max_image_pixels
+    if isinstance(recording, FolderRecording) and job.rate_hz is None:
+        recording.tell_rate()
     roles = roles_of(recording, config, job.topics, job.odometry, job.copied)
     ours = [Path(config.engines_path)] if config.engines_path else []
     engine = load_engine(config.engine, [*ours, *engine_search_path()], config.network_size)

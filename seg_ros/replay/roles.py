@@ -115,8 +115,11 @@ def _image_topics(
         msg = f'{recording.name} has no {missing[0]}; its image topics are {", ".join(there)}.'
         raise ConfigurationError(msg)
     # What has a camera_info beside it is a camera, and no label image or depth.
-    with_lens = [name for name in there if types.get(camera_info_topic(name)) == CAMERA_INFO]
-    there = with_lens or there
+    there.sort(key=lambda name: types.get(camera_info_topic(name)) != CAMERA_INFO)
+    if wanted != [_absolute(name) for name in NodeConfig().image_topics]:
+        recording.tell(
+            f'{recording.name} has no {wanted[0]}, as the parameters have it; {there[0]} is taken.'
+        )
     if len(there) > 1:
         recording.tell(
             f'{recording.name} has {len(there)} image topics; {there[0]} is taken. --topic takes '

@@ -278,9 +278,10 @@ class ReplayedVehicle:
         return state.decisions
 
     def refusal(self, camera: str) -> str:
-        """Returns why nothing is proven by the images of a camera, empty if its lens can be."""
+        """Returns why nothing on the ground is known by a camera's CameraInfo, else nothing."""
         calibration = self.cameras[camera].calibration
-        return f'Camera {camera}: {calibration.reason}' if calibration.is_refused else ''
+        is_told = calibration.is_refused or calibration.is_uncalibrated
+        return f'Camera {camera}: {calibration.reason}' if is_told else ''
 
     def placed(self, decided: FrameDecisions) -> FrameDecisions:
         """Returns the decisions with the lane in the frame that its paths are wanted in."""

@@ -166,12 +166,13 @@ def _node(words: Words, chosen: Cameras, on_exit: OnExit) -> LifecycleNode:
         executable='segmentation_node',
         name=words['name'],
         namespace=words['namespace'],
-        parameters=[str(file), parameters],
+        parameters=[str(file)],
         remappings=list(chosen.remappings),
-        # As arguments, because launch_ros would type the words of a text once more
+        # As arguments: a dictionary would become one more file, whose section /** loses against
+        # one for this node above it, and launch_ros would type the words of a text once more
         arguments=[
             *('--ros-args', '--log-level', words['log_level']),
-            *(word for assignment in given for word in ('-p', assignment)),
+            *(word for assignment in both for word in ('-p', assignment)),
         ],
         output='screen',
         emulate_tty=True,

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,6 +15,8 @@ from seg_ros.commands.demo import topics as demo_topics
 from seg_ros.core.errors import ConfigurationError
 from seg_ros.core.parameters.node_config import NodeConfig
 from seg_ros.core.parameters.option import options_of
+from seg_ros.parameter_files import given_parameters
+from seg_ros.ros.parameters import given_overrides
 from test.launch.starting import started
 from test.paths import REPOSITORY
 
@@ -26,10 +29,16 @@ def launched(file: str, **arguments: str) -> dict[str, Any]:
 
 def parameters(keywords: dict[str, Any]) -> dict[str, Any]:
     """Returns the parameters that win over the file."""
-    values: dict[str, Any] = keywords['parameters'][-1]
+    values = given_parameters([], words_of(keywords)).values
     known = {name for name, _, _ in options_of(NodeConfig)} | {'use_sim_time'}
     assert set(values) <= known
-    return values
+    return {name: list(row) if isinstance(row, tuple) else row for name, row in values.items()}
+
+
+def words_of(keywords: dict[str, Any]) -> list[str]:
+    """Returns the ``name:=value`` that the node is started with."""
+    arguments = keywords['arguments']
+    return [word for flag, word in itertools.pairwise(arguments) if flag == '-p']
 
 
 @pytest.mark.parametrize('file', ['segmentation.launch.py', 'multi_camera.launch.py'])
@@ -40,7 +49,8 @@ def test_a_launch_file_starts_the_installed_node_with_the_shipped_parameters(fil
     left_to_the_file = {'engine', 'backend', 'autostart'}
     assert not left_to_the_file & set(parameters(keywords))
     assert parameters(keywords)['use_sim_time'] is False
-    assert keywords['arguments'] == ['--ros-args', '--log-level', 'info']
+    assert keywords['arguments'][:3] == ['--ros-args', '--log-level', 'info']
+    assert keywords['parameters'] == [str(REPOSITORY / 'config/segmentation.yaml')]
 
 
 @pytest.mark.parametrize('file', ['segmentation.launch.py', 'multi_camera.launch.py'])
@@ -63,7 +73,7 @@ def test_the_arguments_reach_the_node(file: str, tmp_path: Path) -> None:
     values = parameters(keywords)
     assert (values['engine'], values['backend']) == ('other', 'openvino')
     assert (values['use_sim_time'], values['autostart']) == (True, False)
-    assert keywords['arguments'][-1] == 'debug'
+    assert keywords['arguments'][:3] == ['--ros-args', '--log-level', 'debug']
 
 
 def test_one_camera_is_remapped() -> None:
@@ -81,18 +91,27 @@ def test_several_cameras_get_their_topics() -> None:
 def test_every_parameter_is_reachable_beside_the_file() -> None:
     words = "{stop: {hold_s: 2.0}, engine: 'on', mount.z: [1.4]}"
     keywords = launched('segmentation.launch.py', params=words)
-    assert keywords['arguments'][3:] == [
-        *('-p', 'stop.hold_s:=2.0'),
-        *('-p', 'engine:="on"'),
-        *('-p', 'mount.z:=[1.4]'),
-    ]
+    assert words_of(keywords)[-3:] == ['stop.hold_s:=2.0', 'engine:="on"', 'mount.z:=[1.4]']
+
+
+def test_an_argument_wins_over_every_section_of_the_file(tmp_path: Path) -> None:
+    """A dictionary would not: launch makes a section of ``/**`` of it, which adds to the first."""
+    mine = tmp_path / 'mine.yaml'
+    mine.write_text(
+        '/**: {ros__parameters: {engine: a}}\n/segmentation: {ros__parameters: {engine: b}}\n'
+    )
+    keywords = launched('segmentation.launch.py', params_file=str(mine), engine='roadseg')
+    (file,) = keywords['parameters']
+    argv = [*keywords['arguments'], '--params-file', file]
+    found = given_overrides(argv, 'segmentation', NodeConfig()).parameters
+    assert {row.name: row.value for row in found}['engine'] == 'roadseg'
 
 
 def test_one_topic_is_the_default_of_all_that_have_one() -> None:
     from seg_ros.ros.launching import IMAGE_TOPIC
 
     assert launched('segmentation.launch.py')['remappings'] == [('image', IMAGE_TOPIC)]
-    assert launched('multi_camera.launch.py', cameras='a')['parameters'][-1]['image_topics'] == [
+    assert parameters(launched('multi_camera.launch.py', cameras='a'))['image_topics'] == [
         f'/a/{IMAGE_TOPIC.rpartition("/")[2]}'
     ]
     assert IMAGE_TOPIC == demo_topics.IMAGE

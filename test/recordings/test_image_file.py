@@ -153,10 +153,15 @@ def turned(path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
     shade = np.dstack([IDS * 20] * 3)
-    Image.fromarray(shade).save(path, exif=exif, quality=100, subsampling=0)
+    how = (
+        {'tiffinfo': exif}
+        if path.suffix == '.tiff'
+        else {'exif': exif, 'quality': 100, 'subsampling': 0}
+    )
+    Image.fromarray(shade).save(path, **how)
 
 
-@pytest.mark.parametrize('suffix', ['jpg', 'png', 'webp'])
+@pytest.mark.parametrize('suffix', ['jpg', 'png', 'webp', 'tiff'])
 def test_replay_camera_and_evaluation_take_pixels_as_they_lie_and_say_so(
     tmp_path: Path, suffix: str
 ) -> None:
@@ -175,6 +180,11 @@ def test_replay_camera_and_evaluation_take_pixels_as_they_lie_and_say_so(
     np.testing.assert_array_equal(evaluated, replayed)
     assert [f'a.{suffix}, and maybe others, asks to be turned (EXIF)' in s
             for s in (*recording.trouble, labelled.note())] == [True, True]  # fmt: skip
+
+
+def test_labels_in_a_tiff_that_asks_to_be_turned_lie_as_they_are(tmp_path: Path) -> None:
+    Image.fromarray(IDS).save(tmp_path / 'a.tiff', tiffinfo={0x0112: 6})
+    np.testing.assert_array_equal(labels_of_file(tmp_path / 'a.tiff'), IDS)
 
 
 def test_the_content_decides_and_the_suffix_does_not(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
+from seg_ros.core.errors import ConfigurationError
 from seg_ros.core.units import NS_PER_S
 from seg_ros.recordings.picture_files import VideoRecording
 from test.recordings.pictures import flat, write_video
@@ -49,7 +50,8 @@ def test_pictures_are_shown_at_their_own_times(tmp_path: Path) -> None:
     assert shown_s(VideoRecording(file, rate_hz=5.0)) == [n / 5.0 for n in range(20)]
 
 
-def test_a_video_without_its_end_says_where_it_ends(tmp_path: Path) -> None:
+@pytest.mark.parametrize('rate_hz', [None, 5.0])
+def test_a_video_without_its_end_says_where_it_ends(tmp_path: Path, rate_hz: float | None) -> None:
     file = tmp_path / 'a.avi'
     writer = cv2.VideoWriter(str(file), cv2.VideoWriter.fourcc(*'MJPG'), RATE_HZ, (64, 48))
     for number in range(40):
@@ -57,11 +59,43 @@ def test_a_video_without_its_end_says_where_it_ends(tmp_path: Path) -> None:
     writer.release()
     data = file.read_bytes()
     file.write_bytes(data[: len(data) // 2])
-    video = VideoRecording(file)
+    video = VideoRecording(file, rate_hz)
     found = shown_s(video)
     assert 5 < len(found) < 35
     assert 'it is cut off or damaged' in video.trouble[0]
-    assert f'is at {found[-1]:.1f} s' in video.trouble[0]
+    assert f'is at {(len(found) - 1) / RATE_HZ:.1f} s' in video.trouble[0]
+    assert (
+        f'Of 40 pictures that the header of {file} counts {len(found)} can be' in video.trouble[1]
+    )
+
+
+@pytest.mark.parametrize('rate_hz', [None, 5.0])
+@pytest.mark.parametrize(('number', 'left'), [(18, 18), (15, 15), (2, 2)])
+def test_pictures_that_the_header_has_lost_are_counted(
+    tmp_path: Path, number: int, left: int, rate_hz: float | None
+) -> None:
+    """However few: a size in the table that cannot be ends the reading there."""
+    file = write_video(tmp_path / 'a.mp4', [flat((n * 10, 0, 0)) for n in range(20)], RATE_HZ)
+    data = bytearray(file.read_bytes())
+    sizes = data.index(b'stsz') + 16
+    struct.pack_into('>I', data, sizes + 4 * number, 0x7FFFFFFF)
+    file.write_bytes(data)
+    video = VideoRecording(file, rate_hz)
+    assert len(shown_s(video)) == left
+    assert f'Of 20 pictures that the header of {file} counts {left} can be' in video.trouble[-1]
+
+
+@pytest.mark.parametrize(('share', 'advice'), [(0.5, 'untrunc WHOLE.mp4'), (1.0, 'ffmpeg -i')])
+def test_a_video_whose_index_was_cut_off_is_refused_with_what_mends_it(
+    tmp_path: Path, share: float, advice: str
+) -> None:
+    file = write_video(tmp_path / 'a.mp4', [flat((n * 10, 0, 0)) for n in range(20)], RATE_HZ)
+    data = file.read_bytes()
+    assert data.index(b'moov') > len(data) * 0.5
+    made = data[: int(len(data) * share)]
+    file.write_bytes(made.replace(b'stsd', b'free'))  # the index is there, but of no use
+    with pytest.raises(ConfigurationError, match=advice):
+        VideoRecording(file)
 
 
 def test_behind_a_damaged_middle_it_is_read_on_and_told(

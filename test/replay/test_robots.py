@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,18 @@ from seg_ros.recordings.recording import RecordedSpan
 from seg_ros.replay.job import ReplayJob
 from seg_ros.replay.replay import replay
 from seg_ros.replay.roles import roles_of
-from test.replay.recordings import BEGIN_NS, CHATTER, drive_rows, messages_of, row, write_bag
+from test.replay.recordings import (
+    BEGIN_NS,
+    CHATTER,
+    IMAGE,
+    drive_rows,
+    image_row,
+    info_row,
+    messages_of,
+    picture,
+    row,
+    write_bag,
+)
 
 IMAGES = 30
 
@@ -63,6 +75,29 @@ def test_a_camera_goes_with_what_is_nearest_to_its_namespace(
         is_default = topic in ('/tf', '/tf_static', '/odom')
         names = [word.strip('.') for said in recording.trouble for word in said.split()]
         assert (topic in names) is not is_default
+
+
+def test_which_of_several_cameras_is_taken_is_told(tmp_path: Path) -> None:
+    """Also where only one of them has a CameraInfo, and where the parameters name none of them."""
+    at_ns = BEGIN_NS
+    rows = [
+        image_row(at_ns, picture(), '/a/depth'),
+        info_row(at_ns),
+        image_row(at_ns, picture()),
+    ]
+    bag = write_bag(tmp_path / 'bag', rows)
+    recording = BagRecording(bag)
+    assert list(roles_of(recording, NodeConfig(), [], '', ['none']).cameras) == [IMAGE]
+    assert f'{IMAGE} is taken. --topic takes another: /a/depth' in recording.trouble[0]
+    recording = BagRecording(bag)
+    config = replace(NodeConfig(), image_topics=('/front/image',))
+    assert list(roles_of(recording, config, [], '', ['none']).cameras) == [IMAGE]
+    assert f'has no /front/image, as the parameters have it; {IMAGE} is taken' in ' '.join(
+        recording.trouble
+    )
+    recording = BagRecording(bag)
+    roles_of(recording, NodeConfig(), [IMAGE], '', ['none'])
+    assert recording.trouble == []
 
 
 def test_transforms_that_could_be_of_any_robot_are_not_guessed(tmp_path: Path) -> None:

@@ -177,6 +177,19 @@ def test_a_folder_of_images_is_replayed_and_its_files_are_kept_as_they_are(
         assert copy.data.tobytes() == (folder / name).read_bytes()
 
 
+@pytest.mark.parametrize('rate_hz', [None, 5.0])
+def test_that_the_images_of_a_folder_have_no_times_is_told(
+    tmp_path: Path, config: NodeConfig, rate_hz: float | None
+) -> None:
+    folder = tmp_path / 'images'
+    folder.mkdir()
+    for number in range(2):
+        assert cv2.imwrite(str(folder / f'{number}.png'), picture(number))
+    notes = run(folder, tmp_path / 'out', config, rate_hz=rate_hz).as_json()['notes']
+    told = 'The images of images have no times: 5 a second are assumed. --rate says another.'
+    assert (told in notes) == (rate_hz is None)
+
+
 WITHOUT_ROS = """
 import sys
 

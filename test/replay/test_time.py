@@ -149,6 +149,18 @@ def test_a_camera_without_camera_info_is_told_once(tmp_path: Path, config: NodeC
     assert f'There is no CameraInfo for {IMAGE}' in sentence
 
 
+def test_a_camera_info_of_zeros_is_told_once(tmp_path: Path, config: NodeConfig) -> None:
+    info = info_row(BEGIN_NS)
+    message = typestore().deserialize_cdr(info.data, info.type_name)
+    message.k = np.zeros(9)
+    info = info._replace(data=serialised(message, info.type_name))
+    rows = [info, *(image_row(BEGIN_NS + n * PERIOD_NS, picture(n)) for n in range(3))]
+    (sentence,) = run(tmp_path, config, rows).as_json()['notes']
+    assert sentence == (
+        'Camera camera: the camera is not calibrated, k and p of its CameraInfo are zero'
+    )
+
+
 def test_with_a_camera_info_nothing_is_told(tmp_path: Path, config: NodeConfig) -> None:
     rows = [info_row(BEGIN_NS), image_row(BEGIN_NS + 1, picture())]
     assert run(tmp_path, config, rows).as_json()['notes'] == []

@@ -22,7 +22,14 @@ from seg_ros.inference.onnx.raw_network import (
     merge_matrix,
 )
 
-__all__ = ['compare', 'expected_logits', 'look_like_probabilities', 'normalised', 'run']
+__all__ = [
+    'compare',
+    'expected_logits',
+    'is_within_0_to_1',
+    'look_like_probabilities',
+    'normalised',
+    'run',
+]
 
 AGREEMENT = 1e-3  # of the largest score
 HALF_AGREEMENT = 1e-2  # float16 has three digits
@@ -62,14 +69,17 @@ def run(
         ) from error
 
 
-def look_like_probabilities(scores: Mapping[str, NDArray[Any]]) -> bool:
-    """Returns whether outputs are probabilities: within 0 to 1, and several channels sum to 1."""
-    return all(
-        array.min() >= 0.0
-        and array.max() <= 1.0
-        and (array.shape[1] == 1 or np.allclose(array.sum(axis=1), 1.0, atol=SUM_TOLERANCE))
-        for array in (row.astype(np.float64) for row in scores.values())
+def look_like_probabilities(scores: NDArray[Any]) -> bool:
+    """Returns whether an output is of probabilities: within 0 to 1, several channels sum to 1."""
+    return is_within_0_to_1(scores) and (
+        scores.shape[1] == 1
+        or np.allclose(scores.astype(np.float64).sum(axis=1), 1.0, atol=SUM_TOLERANCE)
     )
+
+
+def is_within_0_to_1(scores: NDArray[Any]) -> bool:
+    """Returns whether an output is behind a softmax or sigmoid: logits go below 0 and above 1."""
+    return bool(scores.min() >= 0.0 and scores.max() <= 1.0)
 
 
 def expected_logits(

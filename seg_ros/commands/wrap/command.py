@@ -35,6 +35,7 @@ from numpy.typing import NDArray
 from seg_ros.commands.wrap.check import (
     compare,
     expected_logits,
+    is_within_0_to_1,
     look_like_probabilities,
     normalised,
     run,
@@ -376,16 +377,30 @@ def _check_scores(
             'class, and certain. One channel says yes or no: name both classes, and in the spec '
             f'merge: [{{class: NO}}, {{class: YES, output: {name}, channel: 0}}]'
         )
-    if look_like_probabilities(scores) != options.are_probabilities:
-        if options.are_probabilities:
+    found = {name: look_like_probabilities(row) for name, row in scores.items()}
+    for name, are_probabilities in found.items():
+        if is_within_0_to_1(scores[name]) and not are_probabilities:
             raise ConfigurationError(
-                f'--softmaxed is given, but the outputs of {path.name} are no probabilities: they '
-                'are not within 0 to 1, or do not sum to 1 over the channels. Leave it out.'
+                f"Output '{name}' of {path.name} is within 0 to 1, but does not sum to 1 over its "
+                'channels: each has a sigmoid of its own, and a softmax over these would make '
+                'every confidence wrong. Export the network before its sigmoid.'
             )
+    if options.are_probabilities and not all(found.values()):
+        raise ConfigurationError(
+            f'--softmaxed is given, but the outputs of {path.name} are no probabilities: they '
+            'are not within 0 to 1, or do not sum to 1 over the channels. Leave it out.'
+        )
+    if all(found.values()) and not options.are_probabilities:
         raise ConfigurationError(
             f'The outputs of {path.name} are probabilities: within 0 to 1, and in sum 1 over the '
             'channels. A softmax or sigmoid is in the network already, and a second one would '
             'make every confidence wrong. Add --softmaxed.'
+        )
+    if any(found.values()) and not options.are_probabilities:
+        names = ', '.join(name for name, are_probabilities in found.items() if are_probabilities)
+        raise ConfigurationError(
+            f'Of the outputs of {path.name} only {names} has probabilities; the others are '
+            'logits. Export all of them before the softmax or sigmoid, or all behind it.'
         )
 
 

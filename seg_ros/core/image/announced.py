@@ -11,14 +11,14 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from seg_ros.core.errors import FrameError
 
 __all__ = [
-    'KINDS', 'MAX_PIXELS', 'Announced', 'announced', 'check_pixels', 'has_more_pictures',
-    'is_turned',
+    'KINDS', 'MAX_PIXELS', 'Announced', 'announced', 'as_stored', 'check_pixels',
+    'has_more_pictures', 'is_turned',
 ]  # fmt: skip
 
 MAX_PIXELS = 7680 * 4320  # 8K UHD, the largest format of video; cameras of robots have a tenth
@@ -33,6 +33,8 @@ GIF_PICTURE, GIF_END = 0x2C, 0x3B
 WEBP_MOVES = 0x02
 TIFF_SIZES = 256, 322  # the tags of the widths of picture and tile; each height follows
 EXIF_ORIENTATION, EXIF_UPRIGHT = 0x0112, 1
+AVIF_TURN = re.compile(rb'irot[\x00-\x03]|imir')
+HEAD = 4096  # bytes in which an AVIF has its properties, and every kind says what it is
 PNM_HEAD = re.compile(rb'P[1-6](?:\s|#[^\n]*\n)+(\d{1,9})(?:\s|#[^\n]*\n)+(\d{1,9})\s')
 
 
@@ -130,12 +132,33 @@ def _gif_colours(flags: int) -> int:
 
 def is_turned(file: bytes) -> bool:
     """Returns whether a photograph asks to be turned or mirrored before people look at it."""
+    said = announced(file[:HEAD])
+    kind = '' if said is None else said.kind
+    if kind == 'tiff':
+        return _orientation(file) not in (0, EXIF_UPRIGHT)
+    if kind == 'avif':  # of its properties irot turns by quarters and imir mirrors
+        return any(turn != b'irot\0' for turn in AVIF_TURN.findall(file, 0, HEAD))
     for start in (b'Exif\0\0', b'eXIf', b'EXIF'):  # JPEG and some WebP; PNG; WebP
         at = file.find(start)
         if at >= 0:
             at += len(start) + (4 if start == b'EXIF' else 0)
             return _orientation(file[at : at + 65536]) not in (0, EXIF_UPRIGHT)
     return False
+
+
+def as_stored(file: bytes) -> bytes:
+    """Returns an image file with the pixels as they lie in it for every decoder.
+
+    OpenCV and Pillow leave what EXIF says aside as they are asked to, but turn a TIFF always.
+    """
+    order = {b'II*\0': '<', b'MM\0*': '>'}.get(file[:4])
+    if order is None or _tiff_numbers(file, order).get(EXIF_ORIENTATION, 0) in (0, EXIF_UPRIGHT):
+        return file
+    made = bytearray(file)
+    for tag, kind, at in _tiff_places(file, order):
+        if tag == EXIF_ORIENTATION:
+            struct.pack_into(f'{order}{"HI"[kind - 3]}', made, at, EXIF_UPRIGHT)
+    return bytes(made)
 
 
 def _orientation(tiff: bytes) -> int:
@@ -146,18 +169,25 @@ def _orientation(tiff: bytes) -> int:
 def _tiff_numbers(tiff: bytes, order: str) -> dict[int, int]:
     """Returns the single numbers of the first directory by their tags."""
     found: dict[int, int] = {}
+    for tag, kind, at in _tiff_places(tiff, order):
+        (number,) = struct.unpack_from(f'{order}{"HI"[kind - 3]}', tiff, at)
+        # Of a tag that comes twice libtiff takes one: the larger one is counted
+        found[tag] = max(found.get(tag, 0), number)
+    return found
+
+
+def _tiff_places(tiff: bytes, order: str) -> Iterator[tuple[int, int, int]]:
+    """Yields tag, kind and place of the single numbers of the first directory."""
     try:
         (at,) = struct.unpack_from(f'{order}I', tiff, 4)
         (count,) = struct.unpack_from(f'{order}H', tiff, at)
         for row in range(count):
             tag, kind, _ = struct.unpack_from(f'{order}HHI', tiff, at + 2 + 12 * row)
-            if kind in (3, 4):  # short, long
-                number = struct.unpack_from(f'{order}{"HI"[kind - 3]}', tiff, at + 10 + 12 * row)
-                # Of a tag that comes twice libtiff takes one: the larger one is counted
-                found[tag] = max(found.get(tag, 0), number[0])
+            place = at + 10 + 12 * row
+            if kind in (3, 4) and place + 4 <= len(tiff):  # short, long
+                yield tag, kind, place
     except struct.error:  # it ends before; what was found counts
-        pass
-    return found
+        return
 
 
 def _jpeg(file: bytes) -> tuple[int, int]:

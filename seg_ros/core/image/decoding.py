@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seg_ros.core.errors import FrameError
-from seg_ros.core.image.announced import KINDS, MAX_PIXELS, announced, check_pixels
+from seg_ros.core.image.announced import KINDS, MAX_PIXELS, announced, as_stored, check_pixels
 from seg_ros.core.image.camera_image import CameraImage
 from seg_ros.core.image.pixel_formats import PIXEL_FORMATS, PixelFormat
 from seg_ros.core.types import RgbImage
@@ -300,7 +300,7 @@ def _decoded(file: bytes, what: str, kinds: tuple[str, ...], max_pixels: int) ->
         raise _broken(what, f'its end is missing after {len(file)} bytes')
     if said.kind == 'png':
         file = _without_bombs(file, 16 * (said.width + 1) * (said.height + 1))
-    picture = _imdecode(file)
+    picture = _imdecode(as_stored(file))
     if picture is None and said.kind in READ_LATELY:
         raise FrameError(
             'compressed_broken',

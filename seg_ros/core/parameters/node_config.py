@@ -54,7 +54,7 @@ class NodeConfig:
         'auto',
         'Whether the distortion was taken out of the images already, so that P of the CameraInfo '
         'counts and not K and D; auto goes by the topic, after remapping: what has rect or '
-        'rectified in its name, like image_rect or image_rect_color, is.',
+        'rectified in its name, like image_rect or rect/image, is.',
         choices=('auto', 'true', 'false'),
     )
     qos_reliability: str = option(

@@ -132,6 +132,34 @@ def test_a_sigmoid_that_is_in_the_network_already_is_noticed(bench: Bench) -> No
     assert 'Add --softmaxed' in bench.refuse()
 
 
+def with_sigmoids() -> onnx.ModelProto:
+    """Like a network of labels that do not exclude each other."""
+    made = with_softmax()
+    made.graph.node[-1].op_type = 'Sigmoid'
+    del made.graph.node[-1].attribute[:]
+    return made
+
+
+@pytest.mark.parametrize('flags', [[], ['--softmaxed']])
+def test_a_sigmoid_for_each_of_several_channels_is_refused(bench: Bench, flags: list[str]) -> None:
+    bench.put(with_sigmoids())
+    said = bench.refuse(*FCN_FLAGS, *flags)
+    assert "Output 'label' of " in said
+    assert 'Export the network before its sigmoid' in said
+
+
+@pytest.mark.parametrize(('flags', 'advice'), [([], 'all behind it'), (['--softmaxed'], 'out.')])
+def test_one_output_of_probabilities_beside_one_of_logits_is_refused(
+    bench: Bench, flags: list[str], advice: str
+) -> None:
+    """The softmax that the logits need would halve the confidence of the other."""
+    made = two_headed()
+    made.graph.node[1].output[0] = 'da_logits'
+    made.graph.node.append(helper.make_node('Softmax', ['da_logits'], ['da'], axis=1))
+    bench.put(made, **binary_spec(*TWINS))
+    assert advice in bench.refuse(*flags)
+
+
 def test_logits_that_are_called_probabilities_are_noticed(bench: Bench) -> None:
     bench.put(fcn())
     assert 'Leave it out' in bench.refuse(*FCN_FLAGS, '--softmaxed')

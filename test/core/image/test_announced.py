@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from PIL import Image
 
 from seg_ros.core.errors import FrameError
@@ -285,6 +286,46 @@ def test_a_photograph_that_asks_to_be_turned_is_known_and_not_turned(
     assert is_turned(file) == (orientation != 1)
     assert (decode_file(file).width, decode_file(file).height) == SIZES[0]
     assert not is_turned(file_of(kind))
+
+
+def tiff_of(rgb: NDArray[np.uint8], order: str, orientation: int) -> bytes:
+    """Returns an uncompressed TIFF in one strip."""
+    height, width = rgb.shape[:2]
+    rows = [
+        (256, 1, width), (257, 1, height), (258, 3, 8), (259, 1, 1), (262, 1, 2), (273, 1, 0),
+        (274, 1, orientation), (277, 1, 3), (278, 1, height), (279, 1, rgb.size),
+    ]  # fmt: skip
+    behind = 8 + 2 + 12 * len(rows) + 4
+    directory = struct.pack(f'{order}H', len(rows))
+    for tag, count, value in rows:
+        if tag == 258:  # three numbers do not fit here
+            directory += struct.pack(f'{order}HHII', tag, 3, count, behind)
+        elif tag in (273, 279):
+            place = behind + 6 if tag == 273 else value
+            directory += struct.pack(f'{order}HHII', tag, 4, count, place)
+        else:
+            directory += struct.pack(f'{order}HHIHH', tag, 3, count, value, 0)
+    head = {'<': b'II', '>': b'MM'}[order] + struct.pack(f'{order}HI', 42, 8)
+    return head + directory + bytes(4) + struct.pack(f'{order}3H', 8, 8, 8) + rgb.tobytes()
+
+
+@pytest.mark.parametrize('orientation', range(1, 9))
+@pytest.mark.parametrize('order', ['<', '>'])
+def test_a_tiff_that_asks_to_be_turned_is_known_and_not_turned(
+    orientation: int, order: str
+) -> None:
+    """Every decoder turns it, whatever it is asked."""
+    rgb = np.random.default_rng(1).integers(0, 256, (12, 16, 3), np.uint8)
+    file = tiff_of(rgb, order, orientation)
+    assert is_turned(file) == (orientation != 1)
+    np.testing.assert_array_equal(decode_file(file).rgb(), rgb)
+
+
+@pytest.mark.parametrize('orientation', range(1, 9))
+def test_an_avif_that_asks_to_be_turned_is_known(orientation: int) -> None:
+    pytest.importorskip('PIL.AvifImagePlugin')
+    file = file_of('avif', exif=turned_by(orientation))
+    assert is_turned(file) == (orientation != 1)
 
 
 @settings(deadline=None)
