@@ -227,14 +227,15 @@ def test_drills_tell_what_is_hard_for_the_stop_one_thing_at_a_time() -> None:
     bars = bars_for('exact', 1.0)
     assert all(f'{figure}.{part}' in bars for figure, part in parts)
     assert {figure for figure, _ in parts} == {'who', 'by_fps', 'runner', 'flicker'}
-    some = [drill for drill in drills if drill.part in {'4', '5 m/s at 7 fps'}]
+    hard = {'4', '5 m/s at 7 fps', 'every second, who changes'}
+    some = [drill for drill in drills if drill.part in hard]
     judged = (
         list(moments_of(drill.drive, config, ExactLabels((320, 180)), LabelWorld))
         for drill in some
     )
     figures = drill_figures(some, judged)
     assert missed_bars(figures, bars) == []
-    assert {*figures} == {'by_fps', 'runner'}
+    assert {*figures} == {'by_fps', 'runner', 'flicker'}
     assert drills_of(0, config, 7, (320, 180), exact=True) == []
     network = drills_of(1, config, 7, (320, 180), exact=False)
     assert {drill.figure for drill in network} == {'who'}
