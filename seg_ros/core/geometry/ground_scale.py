@@ -167,6 +167,22 @@ class GroundScale:
             across_m,
         )
 
+    def below_row(self, u: float, row: float) -> GroundPoint | None:
+        """The ground of a row below the image; see ``below``.
+
+        Args:
+            u: Column.
+            row: Further down than the last one.
+        """
+        last = self.shape_hw[0] - 1
+        rows = max(1, last // BELOW_PART)
+        first, second = self.at(u, last - rows), self.at(u, last)
+        if first is None or second is None:
+            return None
+        # The pixels in a metre grow evenly from row to row
+        scale, before = 1.0 / second.across_m, 1.0 / first.across_m
+        return self.below(u, scale + (row - last) * (scale - before) / rows)
+
 
 def _step(table: GroundTable, axis: int) -> NDArray[np.float32]:
     """Metres from each pixel to the next one along an axis."""

@@ -146,15 +146,17 @@ def _row(person: TrackedPerson) -> tuple[float, ...]:
     """
     x, y = person.x_m, person.y_m
     distance = max(math.hypot(x, y), 1e-6)
-    # Forward only: to the side the bearing decides, which is good to a few centimetres
+    # Forward only: to the side the bearing decides, which is good to a few centimetres. Whose feet
+    # are hidden may be anywhere on its bearing
     doubt = min(max(person.sigma_along_m, FRAME_DOUBT * person.seen.sigma_along_m), RANGE_DOUBT_M)
     nearer = math.copysign(min(doubt * abs(x) / distance, 0.5 * abs(x)), x)
+    aside = nearer * y / x if person.seen.feet == 'occluded' and x else 0.0
     # Along the line of sight to where it may stand by the newest frame: feet that are seen once
     # count more than those that were lost a few times before
     newest = INF if person.is_coasting else person.seen.distance_m
     nearest = min(distance, newest) - person.seen.nearer_m
     legs = min(max(1.0 - nearest / distance, 0.0), LEGS_SHARE)
-    return (x, y, *_sure_velocity(person), nearer, 0.0, legs * x, legs * y)
+    return (x, y, *_sure_velocity(person), nearer, aside, legs * x, legs * y)
 
 
 def _sure_velocity(person: TrackedPerson) -> tuple[float, float]:

@@ -103,8 +103,11 @@ ROOF_SHARE = 0.8
 LEAST_RIDER_M = 0.75
 LEAST_RIDER_SHARE = 0.5
 
-# Feet below the picture: nobody is narrower than its two legs, so nobody is nearer than that
+# Feet below the picture: nobody is narrower than its two legs, so nobody is nearer than that. Nor
+# taller than so many widths of its shoulders, which holds for a child as well: of 147 people in
+# the true labels of camvid/train 99 of 100 are at most 6.1 times as tall
 NARROWEST_M = 0.25
+SLIMMEST = 6.0
 # Who is cut by the side as well may be so many times as near as the last row shows, whatever its
 # width, which is that of a slice
 CORNER_TIMES = 4.0
@@ -380,12 +383,12 @@ class PeopleFinder:
                 point, feet = _nearer(point, bound), 'occluded' if feet == 'seen' else feet
             if feet == 'truncated':
                 most = CORNER_TIMES / point.across_m if at_side and point else 0.0
+                nearest = ground.below(u, max(width_px / NARROWEST_M, most))
+                if blob.y0 > 0:
+                    lowest_row = blob.y0 + SLIMMEST * _shoulders_px(blob)
+                    nearest = _nearer(nearest, ground.below_row(u, lowest_row))
                 point, cut_way = _cut_places(
-                    point,
-                    ground,
-                    u,
-                    width_px / PERSON.width_m,
-                    max(width_px / NARROWEST_M, most),
+                    point, ground.below(u, width_px / PERSON.width_m), nearest
                 )
             upright = ground.at(u, v + max(UPRIGHT * width_px - height, 0.0))
             nearer_m = _nearer_by_m(upright, point)
@@ -549,21 +552,18 @@ def _by_scale(px_per_m: float, u: float, ground: GroundScale) -> GroundPoint | N
 
 
 def _cut_places(
-    last: GroundPoint | None, ground: GroundScale, u: float, px_per_m: float, most_px_per_m: float
+    last: GroundPoint | None, by_width: GroundPoint | None, nearest: GroundPoint | None
 ) -> tuple[GroundPoint | None, tuple[float, float, float, float] | None]:
     """Where cut feet are by the width, and the way on which they are at all.
 
     Args:
         last: What the last row sees, or nearer.
-        ground: Of the camera.
-        u: Column.
-        px_per_m: If it is as wide as most.
-        most_px_per_m: If it is as narrow as anybody.
+        by_width: If it is as wide as most; None where the last row is nearer.
+        nearest: If it is as narrow as anybody; the same.
     """
-    nearest = ground.below(u, most_px_per_m)
     if last is None or nearest is None:
         return last, None
-    return ground.below(u, px_per_m) or last, (nearest.x_m, nearest.y_m, last.x_m, last.y_m)
+    return by_width or last, (nearest.x_m, nearest.y_m, last.x_m, last.y_m)
 
 
 def _is_nearer(a: GroundPoint | None, b: GroundPoint | None) -> bool:

@@ -71,6 +71,25 @@ def test_who_may_have_lost_its_legs_is_looked_for_nearer_along_the_line_of_sight
     assert times_to_zone_s([replace(doubtful, y_m=2.2)], ZONE) == [math.inf]
 
 
+@pytest.mark.parametrize(('feet', 'time_s'), [('occluded', 0.0), ('seen', math.inf)])
+@pytest.mark.parametrize('side', [-1.0, 1.0])
+def test_whose_feet_are_hidden_is_looked_for_nearer_along_the_line_of_sight(
+    side: float, feet: str, time_s: float
+) -> None:
+    """1.7 m beside the middle 10 m ahead is 1.5 m beside it 8.8 m ahead, on the same bearing."""
+    hidden = person(10.0, 1.7 * side, sigma_along_m=1.3)
+    hidden = replace(hidden, seen=replace(hidden.seen, feet=feet))
+    assert times_to_zone_s([hidden], ZONE) == [time_s]
+    surer = replace(hidden, sigma_along_m=1.1, seen=replace(hidden.seen, sigma_along_m=1.1))
+    assert times_to_zone_s([surer], ZONE) == [math.inf]
+
+
+def test_whose_feet_are_hidden_beside_the_base_origin_stays_where_it_is() -> None:
+    hidden = person(0.0, 2.0, sigma_along_m=3.0)
+    hidden = replace(hidden, seen=replace(hidden.seen, feet='occluded'))
+    assert times_to_zone_s([hidden], ZONE) == [math.inf]
+
+
 def test_a_speck_far_beyond_the_zone_is_no_person_in_it() -> None:
     speck = person(25.0, 0.0)
     speck = replace(speck, seen=replace(speck.seen, nearer_m=12.0))

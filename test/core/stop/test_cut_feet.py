@@ -57,11 +57,12 @@ class View:
         k = self.camera.intrinsics.k
         return k[0, 0] * across / depth + k[0, 2], k[1, 1] * down / depth + k[1, 2]
 
-    def with_person(self, x: float, y: float) -> NDArray[np.uint8]:
+    def with_person(self, x: float, y: float, height_m: float = 1.7) -> NDArray[np.uint8]:
         labels = self.road.copy()
+        size = height_m / 1.7
         for width_m, from_m, to_m in ((0.3, 0.0, 1.4), (0.48, 0.85, 1.4), (0.22, 1.4, 1.7)):
-            left, bottom = self.pixel(x, y + 0.5 * width_m, from_m)
-            right, top = self.pixel(x, y - 0.5 * width_m, to_m)
+            left, bottom = self.pixel(x, y + 0.5 * size * width_m, size * from_m)
+            right, top = self.pixel(x, y - 0.5 * size * width_m, size * to_m)
             corners = (round(left), round(top)), (round(right), round(bottom))
             cv2.rectangle(labels, *corners, PERSON, -1)
         return labels
@@ -105,6 +106,50 @@ def test_nobody_at_the_bumper_is_missed_for_being_cut_by_the_border(name: str, z
         not in {'person', 'approaching'}
     ]
     assert missed == []
+
+
+@pytest.mark.parametrize('height_m', [0.82, 1.02, 1.3])
+@pytest.mark.parametrize('name', CAMERAS)
+def test_no_child_at_the_bumper_is_missed_for_being_narrower_than_a_grown_person(
+    name: str, height_m: float
+) -> None:
+    view = View(name)
+    pictures = [
+        view.with_person(CAR.front_m + ahead_m, offset_m, height_m)
+        for ahead_m in AHEAD_M[::2]
+        for offset_m in (-1.4, 0.0, 1.4)
+    ]
+    cut = [labels for labels in pictures if is_cut(labels)]
+    missed = [
+        index
+        for index, labels in enumerate(cut)
+        if after_six_frames(view, StopConfig(), labels, LANE).kind != 'person'
+    ]
+    assert missed == []
+
+
+@pytest.mark.parametrize(('rows', 'is_nearer'), [(60, True), (61, False)])
+def test_cut_feet_are_at_most_six_widths_of_the_shoulders_below_the_head(
+    rows: int, is_nearer: bool
+) -> None:
+    """By its width alone, a child of 10 columns is further away than the last row."""
+    view = View('level')
+    labels = view.road.copy()
+    labels[-rows:, 300:310] = PERSON
+    (person,) = PeopleFinder(LABEL_MAP).find(labels, None, view.ground)
+    assert person.feet == 'truncated'
+    assert (person.cut_way is not None) is is_nearer
+
+
+def test_who_has_no_head_in_the_picture_is_not_judged_by_its_height() -> None:
+    view = View('level')
+    labels = view.road.copy()
+    labels[:, 300:370] = PERSON
+    (person,) = PeopleFinder(LABEL_MAP).find(labels, None, view.ground)
+    nearest = view.ground.below(person.foot_px[0], 70.0 / 0.25)
+    assert nearest is not None
+    assert person.cut_way is not None
+    assert person.cut_way[0] == pytest.approx(nearest.x_m)
 
 
 @pytest.mark.parametrize('offset_m', [-1.3, 1.3])
@@ -162,6 +207,17 @@ def test_below_the_picture_the_ground_is_where_a_taller_picture_sees_it(
     assert found is not None
     assert (found.x_m, found.y_m) == pytest.approx((truth.x_m, truth.y_m), abs=0.02)
     assert found.along_m == pytest.approx(truth.along_m, rel=0.1)
+    by_row = ground_of(name).below_row(u, float(row))
+    assert by_row is not None
+    assert (by_row.x_m, by_row.y_m) == pytest.approx((truth.x_m, truth.y_m), abs=0.02)
+
+
+def test_a_row_of_the_picture_and_one_below_the_sky_are_not_looked_for_below_it() -> None:
+    ground = View('level').ground
+    assert ground.below_row(320.0, SIZE_WH[1] - 1.0) is None
+    assert ground.below_row(320.0, SIZE_WH[1] + 0.0) is not None
+    sky = GroundScale(np.full((36, 64, 2), np.nan, np.float32))
+    assert sky.below_row(32.0, 40.0) is None
 
 
 def test_what_the_picture_shows_itself_is_not_looked_for_below_it() -> None:

@@ -25,7 +25,15 @@ WALKING_MPS = (1.0, 1.8)
 # Frames a second, and every how many-th of RATE_HZ they are: 7 is 6.7
 RATES = {'20': 1, '10': 2, '7': 3, '4': 5}
 RUNNERS = {'5 m/s at 7 fps': (5.0, 3), '7 m/s at 10 fps': (7.0, 2)}
-FLICKERS = {'every second': '10', 'two of three': '110'}
+# Letters of PlannedDrive.shown; networks take somebody for a cyclist in one frame and not in the
+# next
+FLICKERS = {
+    'every second': '10',
+    'two of three': '110',
+    'who changes': '1c',
+    'every second, who changes': '10c0',
+    'two of three, who changes': '1c0',
+}
 LIES_FROM_M, LIES_S = 60.0, 4.0  # so far ahead, and so long after the vehicle could be there
 LIES_APART_M = 15.0
 

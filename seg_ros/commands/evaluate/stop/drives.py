@@ -91,7 +91,8 @@ class PlannedDrive:
         length_m: Along the road.
         limit_s: The drive ends then, wherever the vehicle is.
         every: The camera gives every so many-th frame of ``RATE_HZ``.
-        shown: A letter a frame of the camera, again and again: 0 where the labels lose everybody.
+        shown: A letter a frame of the camera, again and again: 1 as it is, 0 where the labels lose
+            everybody, c where they take everybody on foot for a cyclist.
         anticipates: Whether who is on the way into the zone stops the vehicle, too.
     """
 
@@ -208,8 +209,8 @@ def moments_of(
         yaw_rad = ego.yaw_rad
         camera.moved(Motion(frame.stamp_ns, ego.speed_mps, turn * RATE_HZ))
         if number % drive.every == 0:
-            is_shown = drive.shown[number // drive.every % len(drive.shown)] == '1'
-            labels = frame.labels if is_shown else _without_people(frame.labels)
+            letter = drive.shown[number // drive.every % len(drive.shown)]
+            labels = _as_shown(frame.labels, letter)
             perceived = camera.process(frame.image, frame.stamp_ns, wanted, exact=labels)
             decision = perceived.decisions.stop
             assert decision is not None
@@ -281,10 +282,14 @@ def with_crossings(
     )
 
 
-def _without_people(labels: LabelImage) -> LabelImage:
-    """The labels of a network that loses everybody in a frame: they are road."""
-    is_somebody = (labels == classes.PEDESTRIAN) | (labels == classes.CYCLIST)
-    return np.where(is_somebody, np.uint8(classes.ROAD), labels)
+def _as_shown(labels: LabelImage, letter: str) -> LabelImage:
+    """The labels of a network that loses everybody in a frame (they are road), or takes riders."""
+    if letter == '1':
+        return labels
+    is_on_foot = labels == classes.PEDESTRIAN
+    if letter == 'c':
+        return np.where(is_on_foot, np.uint8(classes.CYCLIST), labels)
+    return np.where(is_on_foot | (labels == classes.CYCLIST), np.uint8(classes.ROAD), labels)
 
 
 def last_moment_braking(frame: SimFrame) -> float | None:

@@ -40,6 +40,9 @@ DRILL_SHARES = (
     'runner.7 m/s at 10 fps',
     'flicker.every second',
     'flicker.two of three',
+    'flicker.who changes',
+    'flicker.every second, who changes',
+    'flicker.two of three, who changes',
 )
 
 Figures = dict[str, float | dict[str, float]]

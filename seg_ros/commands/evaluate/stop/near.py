@@ -71,6 +71,9 @@ OTHERS = {
         *(part._replace(behind_m=0.8) for part in ADULT),
         Part(0.5, 0.0, 1.0, 0.0, classes.VEHICLE),
     ),
+    'toddler': (Part(0.15, 0.0, 0.66), Part(0.23, 0.4, 0.66), Part(0.14, 0.66, 0.82)),
+    'lying across': (Part(1.7, 0.0, 0.25),),
+    'lying along': tuple(Part(0.45, 0.0, 0.25, 0.1 * part) for part in range(17, -1, -1)),
 }
 LEAST_SEEN_PX = 400
 FRAMES, RATE_HZ = 4, 20.0
