@@ -299,6 +299,13 @@ def test_a_video_without_anybody_is_measured_by_its_own_stamps(
     assert figures['clip_minutes'] == pytest.approx(20 / 5 / 60)
     assert figures['stopped_share'] == pytest.approx(19 / 20)
     assert figures['false_stops_per_min'] == pytest.approx(15.0)
+    (tmp_path / '020.png').write_bytes((tmp_path / '000.png').read_bytes()[:600])
+    notes: list[str] = []
+    again = evaluate_videos(StopConfig(), [tmp_path], Judge('roadseg'), Progress(out), notes)
+    assert again == figures
+    (note,) = notes
+    assert 'Message 20 of ' in note
+    assert note in out.getvalue()
     (tmp_path / 'note.txt').write_text('no picture')
     with pytest.raises(ConfigurationError, match='there is no such file'):
         evaluate_videos(StopConfig(), [tmp_path / 'gone'], Judge('roadseg'), Progress(out))

@@ -147,7 +147,7 @@ def main(arguments: argparse.Namespace) -> int:
                 config, arguments.dataset, judge, progress, arguments.clips, notes
             )
         elif arguments.video:
-            figures = evaluate_videos(config, arguments.video, judge, progress)
+            figures = evaluate_videos(config, arguments.video, judge, progress, notes)
         else:
             figures = evaluate_drives(
                 config,
@@ -249,9 +249,16 @@ def evaluate_folders(
 
 
 def evaluate_videos(
-    config: StopConfig, paths: Sequence[Path], judge: Judge, progress: Progress
+    config: StopConfig,
+    paths: Sequence[Path],
+    judge: Judge,
+    progress: Progress,
+    notes: list[str] | None = None,
 ) -> Figures:
-    """Returns how much of the time recordings are stopped, in which nobody is in the way."""
+    """Returns how much of the time recordings are stopped, in which nobody is in the way.
+
+    What could not be read of them is said, and added to the notes.
+    """
     engine = load_engine(judge.engine)
     with closing(create_backend(judge.backend, engine, threads=judge.threads).backend) as backend:
         tally = ClipTally(config, backend)
@@ -264,6 +271,8 @@ def evaluate_videos(
                 raise ConfigurationError(f'{path} has no pictures. Name a recording of a camera.')
             for sentence in recording.trouble:
                 progress.say(sentence)
+            if notes is not None:
+                notes += recording.trouble
     return {**tally.figures()}
 
 
