@@ -139,8 +139,9 @@ class StopConfig:
     image_zone_adapts: bool = option(
         True,
         'Where lane markings show the horizon and the lane, the image zone is built by them: as '
-        'wide as the corridor, as far as a lens of 120° would see the stopping distance. False '
-        'keeps image_polygon.',
+        'wide as the corridor, as far as a lens of 120° would see the stopping distance. Without '
+        'them image_polygon goes on upwards so far where road is seen above it. False keeps '
+        'image_polygon.',
         live=True,
     )
     require_geometry: bool = option(

@@ -144,8 +144,12 @@ class PedestrianStop:
             min_share=config.min_person_share,
         )
         self._image_zone = ImageZone(config.image_polygon)
-        lane_ids = self._label_map.ids_with_role('lane') if config.image_zone_adapts else ()
-        self._guessed_zone = GuessedZone(lane_ids, config.corridor_half_width_m)
+        self._guessed_zone = GuessedZone(
+            self._label_map.ids_with_role('lane'),
+            config.corridor_half_width_m,
+            self._label_map.ids_with_role('drivable'),
+            config.image_polygon,
+        )
         self._watch = ZoneWatch(config, self._label_map, self._vehicle)
         self._tracker.confirm_frames = config.confirm_frames
         self._tracker.coast_s = config.coast_s

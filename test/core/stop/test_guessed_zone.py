@@ -14,7 +14,13 @@ from seg_ros.core.geometry.camera import Camera, Mount
 from seg_ros.core.geometry.intrinsics import CameraIntrinsics
 from seg_ros.core.labels import LabelClass, LabelMap
 from seg_ros.core.stop.config import StopConfig
-from seg_ros.core.stop.guessed_zone import LEAST_LOOKS, GuessedZone, _lane_of, _lines_of
+from seg_ros.core.stop.guessed_zone import (
+    LEAST_LOOKS,
+    GuessedZone,
+    _lane_of,
+    _lines_of,
+    _top_of,
+)
 from seg_ros.core.stop.pedestrian_stop import PedestrianStop
 from seg_ros.core.stop.zones import ImageZone, Motion
 from test.people_scene import LABEL_MAP, MS, PERSON, ROAD, SIZE_WH, SKY
@@ -253,3 +259,142 @@ def test_the_far_edge_is_where_a_lens_of_120_degrees_sees_the_stopping_distance(
     below_px = 320.0 / math.tan(math.radians(60.0)) * 1.45 / STOPPING_M
     far = float(zone.outline()[:, 1].min()) * SIZE_WH[1]
     assert far == pytest.approx(horizon + below_px, abs=2.0)
+
+
+GIVEN = StopConfig().image_polygon
+
+
+def road_from(row: int, size_wh: tuple[int, int] = SIZE_WH) -> NDArray[np.uint8]:
+    labels = np.full(size_wh[::-1], SKY, np.uint8)
+    labels[row:] = ROAD
+    return labels
+
+
+def by_ground(
+    tops: list[int], stopping_m: float = STOPPING_M, given: tuple[float, ...] = GIVEN
+) -> ImageZone | None:
+    """The zone of a camera that sees no lane, and road from these rows of 360 on."""
+    guessed = GuessedZone((LANE,), 1.5, (ROAD,), given)
+    for index, row in enumerate(tops):
+        guessed.look(road_from(row), index * 200 * MS)
+    return guessed.zone(stopping_m, SIZE_WH)
+
+
+@pytest.mark.parametrize('pitch', [0.10, 0.15, 0.25])
+@pytest.mark.parametrize(('fov_deg', 'z'), [(62.0, 1.45), (90.0, 1.3), (118.0, 1.5)])
+def test_without_a_lane_the_way_of_a_camera_that_looks_down_is_in_the_zone(
+    fov_deg: float, z: float, pitch: float
+) -> None:
+    """All of the corridor that is in the picture, half a metre within its sides."""
+    lens = CameraIntrinsics.from_field_of_view(SIZE_WH, math.radians(fov_deg))
+    camera = Camera(lens, Mount(z=z, pitch=pitch))
+    labels = np.where(
+        np.isfinite(camera.ground_table(SIZE_WH)[..., 0]), np.uint8(ROAD), np.uint8(SKY)
+    )
+    guessed = GuessedZone((LANE,), 1.5, (ROAD,), GIVEN)
+    for index in range(LEAST_LOOKS):
+        guessed.look(labels, index * 200 * MS)
+    zone = guessed.zone(STOPPING_M, SIZE_WH)
+    assert zone is not None
+    assert zone.name == 'image zone by the ground'
+    places = [(x, y, 0.0) for x in np.arange(4.0, STOPPING_M, 1.0) for y in (-1.0, 0.0, 1.0)]
+    pixels = camera.project(np.array(places))[0]
+    pixels = pixels[(pixels[:, 1] < SIZE_WH[1]) & (np.abs(pixels[:, 0] - 320.0) < 320.0)]
+    assert len(pixels) > 20
+    assert zone.contains(pixels, SIZE_WH).all()
+    given_in_it = ImageZone(GIVEN).cells(20, 9).reshape(-1, 2) * SIZE_WH - 0.5
+    assert zone.contains(given_in_it, SIZE_WH).all()
+
+
+@pytest.mark.parametrize(('row', 'grows'), [(187, True), (188, False), (300, False)])
+def test_by_the_ground_the_zone_only_grows(row: int, grows: bool) -> None:
+    """Where a lens of 120 degrees, 1.5 m high, sees 20 m is 13.9 rows below; given are 201.6."""
+    zone = by_ground([row] * LEAST_LOOKS)
+    assert (zone is not None) is grows
+
+
+def test_the_zone_by_the_ground_is_the_given_one_and_a_wedge_up_to_the_far_edge() -> None:
+    zone = by_ground([72] * LEAST_LOOKS)
+    assert zone is not None
+    # Row 72 is the horizon; sides are a column a row, 1.5 m to each side of a lens 1.5 m high
+    far = 72.0 + 320.0 / math.tan(math.radians(60.0)) * 1.5 / STOPPING_M
+    outline = zone.outline() * SIZE_WH
+    assert outline[:, 1].min() == pytest.approx(far, abs=0.01)
+    top = outline[np.isclose(outline[:, 1], far, atol=0.01)]
+    assert sorted(top[:, 0]) == pytest.approx([320.0 - far + 72.0, 320.0 + far - 72.0], abs=0.01)
+    bottom = outline[np.isclose(outline[:, 1], 360.0)]
+    assert sorted(bottom[:, 0]) == pytest.approx([32.0, 608.0], abs=0.01)
+
+
+def test_the_zone_by_the_ground_ends_where_the_given_one_does() -> None:
+    above_a_bonnet = (0.3, 0.9, 0.45, 0.6, 0.55, 0.6, 0.7, 0.9)
+    zone = by_ground([72] * LEAST_LOOKS, given=above_a_bonnet)
+    assert zone is not None
+    assert zone.outline()[:, 1].max() == pytest.approx(0.9)
+
+
+@pytest.mark.parametrize(
+    ('tops', 'grows'),
+    [
+        ([72] * (LEAST_LOOKS - 1), False),
+        ([72] * 4 + [300] * 11, True),  # a lorry ahead
+        ([72] * 3 + [300] * 12, False),  # wrong labels now and then
+        ([72] * 15 + [300] * 12, False),  # three seconds ago
+    ],
+)
+def test_ground_counts_that_is_seen_in_a_quarter_of_three_seconds(
+    tops: list[int], grows: bool
+) -> None:
+    assert (by_ground(tops) is not None) is grows
+
+
+@pytest.mark.parametrize(('columns', 'top'), [(13, 0.25), (12, 0.5)])
+def test_road_begins_where_a_fiftieth_of_the_width_is_road(columns: int, top: float) -> None:
+    labels = road_from(180)
+    labels[90:180, :columns] = ROAD
+    assert _top_of(labels, (ROAD, LANE)) == pytest.approx(top)
+    labels[labels == ROAD] = LANE
+    assert _top_of(labels, (ROAD, LANE)) == pytest.approx(top)
+    assert _top_of(labels, (ROAD,)) == 1.0
+
+
+def test_road_in_the_sky_is_none() -> None:
+    labels = road_from(180)
+    labels[:60] = ROAD  # a black sky by night
+    assert _top_of(labels, (ROAD,)) == pytest.approx(0.5)
+    assert _top_of(road_from(36), (ROAD,)) == pytest.approx(0.1)
+    assert _top_of(road_from(360), (ROAD,)) == 1.0
+
+
+def test_a_lane_knows_better_than_the_ground_and_a_reset_forgets_both() -> None:
+    lens = camera_of('car').intrinsics
+    labels = lane_labels(Camera(lens, Mount(z=1.45, pitch=0.15)), offset_m=0.0)
+    guessed = GuessedZone((LANE,), 1.5, (ROAD, LANE), GIVEN)
+    for index in range(LEAST_LOOKS):
+        guessed.look(labels, index * 200 * MS)
+    zone = guessed.zone(STOPPING_M, SIZE_WH)
+    assert zone is not None
+    assert zone.name == 'image zone by the lane markings'
+    guessed.reset()
+    assert guessed.zone(STOPPING_M, SIZE_WH) is None
+
+
+@pytest.mark.parametrize(('adapts', 'kind'), [(True, 'person'), (False, 'clear')])
+def test_a_camera_that_looks_down_on_a_road_without_lines_is_stopped_by_who_is_in_the_way(
+    adapts: bool, kind: str
+) -> None:
+    config = replace(StopConfig(), image_zone_adapts=adapts)
+    stop = PedestrianStop(config, WITH_LANE)
+    fov_deg, z, _ = CAMERAS['car']
+    lens = CameraIntrinsics.from_field_of_view(SIZE_WH, math.radians(fov_deg))
+    empty = lane_labels(Camera(lens, Mount(z=z, pitch=0.15)))
+    empty[empty == LANE] = ROAD
+    someone = empty.copy()
+    someone[86:184, 305:335] = PERSON  # 9 m ahead; the given zone begins at row 202
+    for index in range(40):
+        stop.odometry(Motion(index * 50 * MS, 8.0))
+        shown = someone if index > 30 else empty
+        decision = stop.update(shown, index * 50 * MS, no_ground='the mounting is not known')
+    assert decision.kind == kind
+    assert decision.guess == 'the mounting is not known'
+    assert decision.zone == ('image zone by the ground' if adapts else 'image zone')
