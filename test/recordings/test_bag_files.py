@@ -17,7 +17,7 @@ from seg_ros.recordings import bag_files
 from seg_ros.recordings.bag import BagRecording, is_bag
 from seg_ros.recordings.bag_index import METADATA
 from seg_ros.recordings.opening import open_recording
-from test.recordings.test_other_peoples_bags import INFORMATION, ROWS, found_in, plain
+from test.recordings.found import INFORMATION, ROWS, found_in, plain
 from test.replay.recordings import write_bag
 
 COMMITTED = 30

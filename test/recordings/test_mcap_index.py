@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seg_ros.recordings.bag import BagRecording
-from test.recordings.test_other_peoples_bags import MCAP_MAGIC, ROWS, found_in, plain
+from test.recordings.found import MCAP_MAGIC, ROWS, found_in, plain
 from test.replay.recordings import BEGIN_NS, write_bag
 
 Record = tuple[int, bytes]  # opcode and content

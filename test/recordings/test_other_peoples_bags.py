@@ -23,30 +23,10 @@ from seg_ros.messages.plain import typestore
 from seg_ros.recordings.bag import BagRecording
 from seg_ros.recordings.bag_index import METADATA
 from test.paths import REPOSITORY
-from test.replay.recordings import CHATTER, IMAGE, Row, drive_rows, row, write_bag
+from test.recordings.found import INFORMATION, MCAP_MAGIC, ROWS, found_in, plain
+from test.replay.recordings import CHATTER, IMAGE, Row, row, write_bag
 
-IMAGES = 12
-ROWS = list(drive_rows(IMAGES))
-INFORMATION = 'rosbag2_bagfile_information'
-MCAP_MAGIC = b'\x89MCAP0\r\n'
-
-Found = list[tuple[str, int, bytes]]
 Edit = Callable[[dict[str, Any]], Any]
-
-
-def found_in(path: Path, told: str = '') -> Found:
-    """Returns what is in a bag; the one thing that is told has these words in it, if any."""
-    bag = BagRecording(path)
-    found = [(item.topic, item.recorded_ns, item.data) for item in bag.messages(bag.topics)]
-    if told:
-        assert any(told in sentence for sentence in bag.trouble), bag.trouble
-    else:
-        assert bag.trouble == []
-    return found
-
-
-def plain(rows: Sequence[Row] = ROWS) -> Found:
-    return [(item.topic, item.recorded_ns, item.data) for item in rows]
 
 
 @pytest.fixture(scope='module')
