@@ -21,7 +21,7 @@ from seg_ros.core.lane.shape import Float64Array, value_at
 from seg_ros.core.lane.vote import LaneVote
 from seg_ros.core.units import NS_PER_S
 
-__all__ = ['EdgeFollower', 'MarkingFollower', 'PaintedLine']
+__all__ = ['EdgeFollower', 'MarkingFollower', 'SeenLine']
 
 SECOND_LOOK_FRAMES = 5  # every so many images, as a vote costs more than a fit
 DOUBTS = 3  # in a row: 15 images, 0.75 s at 20 Hz, about as long as a lane may coast
@@ -34,7 +34,7 @@ NEIGHBOUR_MEMORY_S = 1.5  # 12 m at 8 m/s: a dash and its gap on a country road 
 NEIGHBOUR_SPREAD = 0.1  # in lanes: points of one line
 
 
-class PaintedLine(NamedTuple):
+class SeenLine(NamedTuple):
     """A line of the lane, or the far line of the lane beside.
 
     Attributes:
@@ -68,7 +68,7 @@ class MarkingFollower(LaneFollower):
         self._frame = 0
         self._doubts = 0
         self._neighbours_ns: dict[str, int] = {}
-        self.neighbours: dict[str, PaintedLine] = {}
+        self.neighbours: dict[str, SeenLine] = {}
         self.glide_m = 0.0
 
     def predict(self, dt_s: float, speed_mps: float | None, yaw_rate_radps: float | None) -> None:
@@ -168,7 +168,7 @@ class EdgeFollower(MarkingFollower):
             self.problem = f'{more_m:.1f} m and {less_m:.1f} m of painted line at its sides'
 
 
-def _find_neighbours(points: Points, fit: LaneFit, config: LaneConfig) -> dict[str, PaintedLine]:
+def _find_neighbours(points: Points, fit: LaneFit, config: LaneConfig) -> dict[str, SeenLine]:
     """Returns the lines found, under ``left`` and ``right``."""
     is_near = fit.against.foot_m < config.look_ahead_m
     half_m = 0.5 * fit.estimate.width_m
@@ -178,7 +178,7 @@ def _find_neighbours(points: Points, fit: LaneFit, config: LaneConfig) -> dict[s
         chosen = (beyond_m > config.width_min_m) & (beyond_m < config.width_max_m) & is_near
         line = _strongest(beyond_m[chosen], points.length_m[chosen], config)
         if line is not None:
-            found[name] = PaintedLine(sign * (line[0] + half_m), line[1])
+            found[name] = SeenLine(sign * (line[0] + half_m), line[1])
     return found
 
 

@@ -16,7 +16,7 @@ from seg_ros.core.lane.config import LaneConfig
 from seg_ros.core.lane.departure import DepartureWarning
 from seg_ros.core.lane.filter import LaneEstimate
 from seg_ros.core.lane.follower import CorridorFollower, LaneFollower
-from seg_ros.core.lane.markings import EdgeFollower, MarkingFollower, PaintedLine
+from seg_ros.core.lane.markings import EdgeFollower, MarkingFollower, SeenLine
 from seg_ros.core.lane.points import LaneView
 from seg_ros.core.lane.shape import basis, parallels
 from seg_ros.core.lane.track import Boundary, Coefficients, LaneTrack
@@ -225,12 +225,12 @@ class LaneTracker:
         )
 
 
-def _lines_of(lane: LaneFollower, width_m: float) -> dict[str, PaintedLine]:
+def _lines_of(lane: LaneFollower, width_m: float) -> dict[str, SeenLine]:
     """The two lines of a lane, then those beside it that the newest image shows."""
     fit = lane.fit
     lines = {
-        'left': PaintedLine(0.5 * width_m, fit.left.length_m if fit else 0.0),
-        'right': PaintedLine(-0.5 * width_m, fit.right.length_m if fit else 0.0),
+        'left': SeenLine(0.5 * width_m, fit.left.length_m if fit else 0.0),
+        'right': SeenLine(-0.5 * width_m, fit.right.length_m if fit else 0.0),
     }
     if fit and isinstance(lane, MarkingFollower):
         lines |= {f'{name}_neighbour': line for name, line in lane.neighbours.items()}

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seg_ros.core.stop.tracking import LEAST_WALK_MPS, TrackedPerson, sure_velocity
-from seg_ros.core.stop.zones import Box, CorridorZone, GroundZone
+from seg_ros.core.stop.zones import CorridorZone, GroundBox, GroundZone
 
 __all__ = ['CUT_STEPS', 'HORIZON_S', 'keeps_to_the_pavement', 'times_to_zone_s']
 
@@ -73,7 +73,7 @@ def times_to_zone_s(
     return times_s
 
 
-def _may_get_into(box: Box, row: tuple[float, ...]) -> bool:
+def _may_get_into(box: GroundBox, row: tuple[float, ...]) -> bool:
     """Whether any of its places until the horizon is in a box; most people keep far from it."""
     x, y, vx, vy, nearer_x, nearer_y, legs_x, legs_y = row
     way_x, way_y = HORIZON_S * vx, HORIZON_S * vy

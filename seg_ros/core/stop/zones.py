@@ -14,8 +14,8 @@ from seg_ros.core.stop.config import StopConfig
 from seg_ros.core.vehicle import CAR, VehicleConfig
 
 __all__ = [
-    'Box',
     'CorridorZone',
+    'GroundBox',
     'GroundZone',
     'ImageZone',
     'Motion',
@@ -59,7 +59,7 @@ class Motion(NamedTuple):
     yaw_rate_rps: float = 0.0
 
 
-class Box(NamedTuple):
+class GroundBox(NamedTuple):
     """A rectangle on the ground, metres in the base frame."""
 
     x0: float
@@ -80,7 +80,7 @@ class GroundZone(Protocol):
     reach_m: float
 
     @property
-    def box(self) -> Box:
+    def box(self) -> GroundBox:
         """Nothing of it lies outside."""
         ...
 
@@ -118,7 +118,7 @@ class PolygonZone:
         self.reach_m = float(np.hypot(*self._corners.T).max(initial=0.0))
 
     @cached_property
-    def box(self) -> Box:
+    def box(self) -> GroundBox:
         return _box_around(self._corners, 0.0)
 
     def contains(self, points: Float64Array) -> NDArray[np.bool_]:
@@ -185,7 +185,7 @@ class CorridorZone:
         self._starts = starts + float(self._centre[0] @ self._along[0])
 
     @cached_property
-    def box(self) -> Box:
+    def box(self) -> GroundBox:
         # The middle, and where the first and the last piece go on to
         first = self._centre[0] - self._starts[0] * self._along[0]
         last = self._centre[-2] + (self.length_m - self._starts[-1]) * self._along[-1]
@@ -352,9 +352,11 @@ def _below(above: Float64Array, corner: Float64Array) -> Float64Array:
     return np.array([corner[0] + BELOW_SLANT * part * (corner[0] - above[0]), BELOW])
 
 
-def _box_around(points: Float64Array, margin_m: float) -> Box:
+def _box_around(points: Float64Array, margin_m: float) -> GroundBox:
     (xs, ys), margin_m = points.T.tolist(), margin_m + ROUNDING_M
-    return Box(min(xs) - margin_m, min(ys) - margin_m, max(xs) + margin_m, max(ys) + margin_m)
+    return GroundBox(
+        min(xs) - margin_m, min(ys) - margin_m, max(xs) + margin_m, max(ys) + margin_m
+    )
 
 
 def _middles(from_m: float, to_m: float, step_m: float) -> Float64Array:
