@@ -41,7 +41,7 @@ from seg_ros.inference.canned_backend import CannedBackend
 from seg_ros.sim.labels.renderer import LabelWorld
 from test.core.stop.street_pictures import street
 
-PEDESTRIAN, ROAD = 9, 3
+PEDESTRIAN, ROAD, SKY = 9, 3, 0
 
 
 def story(stops: str, inside: str, near: str = '') -> list[Moment]:
@@ -278,8 +278,9 @@ def test_near_the_bumper_whoever_is_hidden_in_part_is_seen(
     monkeypatch.setattr(evaluate_near, 'OFFSET_M', (-0.4, 0.0))
     figures = evaluate_near.near_who_figures(StopConfig())
     assert {*figures} == {*evaluate_near.OTHERS}
-    # Of two on whom a high camera sees a strip as low as a bonnet, neither
+    # Of a place or two a high camera sees a strip as low as a bonnet
     assert figures.pop('lying across') == 6 / 8
+    assert figures.pop('lying along') == 7 / 8
     assert set(figures.values()) == {1.0}
 
 
@@ -323,6 +324,7 @@ def test_the_command_prints_json(
 
 def person_at(column: int) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
     labels = np.full((360, 480), ROAD, np.uint8)
+    labels[:140] = SKY
     labels[150:300, column : column + 40] = PEDESTRIAN
     return labels
 
