@@ -39,6 +39,7 @@ from seg_ros.recordings.recording import (
     RecordedTopic,
     Recording,
 )
+from seg_ros.recordings.video_sizes import LOOK_BEHIND, SizeChange, first_size_change
 
 __all__ = ['FolderRecording', 'VideoRecording']
 
@@ -46,13 +47,13 @@ TOPIC = '/camera/image/compressed'
 FRAME_ID = 'camera_optical'
 VIDEO_RATE_HZ = 30.0  # of files that do not say theirs
 FOLDER_RATE_HZ = 5.0  # photographs are shown slowly
-LOOK_BEHIND = 256  # tries to find a picture behind one that cannot be decoded
 VIDEO_BEGINS = (
     ('mp4', 4, (b'ftyp', b'moov', b'mdat', b'wide', b'free', b'skip')),
     ('avi', 8, (b'AVI ',)),
 )
 COUNTED = ('mp4', 'avi')  # whose headers count pictures; of others it is a guess from the length
 MOST_BOXES = 1000  # of an mp4 file, at its top; fragments have two each
+FURTHER_NS = 10 * NS_PER_S  # decoders read ahead of the end of a span
 SHORT_NS = NS_PER_S // 2  # what is missing at the end is no more than rounding
 JPEG_QUALITY = 90  # of the copy of a video's pictures in the bag
 KEPT_AS_THEY_ARE = ('jpeg', 'png')  # whatever reads bags reads these
@@ -137,7 +138,7 @@ class VideoRecording(PictureRecording):
     ) -> Iterator[RecordedMessage]:
         # The count of a video may be a guess: who wants all of it gets all that is there.
         last_ns = math.inf if end_ns is None or end_ns >= self.end_ns else end_ns
-        timed = self._timed_pictures() if TOPIC in topics else ()
+        timed = self._timed_pictures(last_ns) if TOPIC in topics else ()
         for number, (stamp_ns, picture) in enumerate(timed):
             if stamp_ns >= last_ns:
                 return
@@ -154,8 +155,16 @@ class VideoRecording(PictureRecording):
         jpeg.header = header_of(message.recorded_ns, FRAME_ID)
         return serialised(jpeg, COMPRESSED)
 
-    def _timed_pictures(self) -> Iterator[tuple[int, RgbImage]]:
-        """Yields pictures and when each is shown: not every video has a steady rate."""
+    def _timed_pictures(self, last_ns: float) -> Iterator[tuple[int, RgbImage]]:
+        """Yields pictures and when each is shown: not every video has a steady rate.
+
+        Args:
+            last_ns: So far they are wanted.
+        """
+        until_ns = math.inf if self._is_steady else last_ns + FURTHER_NS
+        change = first_size_change(self.path, until_ns / NS_PER_MS)
+        if change is not None and not self._is_bearable(change):
+            return
         capture = cv2.VideoCapture(str(self.path))
         stamp_ns: int | None = None
         first_ms = at_ms = 0.0
@@ -169,7 +178,10 @@ class VideoRecording(PictureRecording):
                 if missed:
                     self.tell(f'{self.path} is damaged; it is read on behind that.')
                     missed = 0
-                at_ms = capture.get(cv2.CAP_PROP_POS_MSEC)
+                shown_ms = capture.get(cv2.CAP_PROP_POS_MSEC)
+                if change is not None and change.has_come(number, shown_ms):
+                    break
+                at_ms = shown_ms
                 if stamp_ns is None:
                     first_ms, stamp_ns = at_ms, 0
                 elif self._is_steady:
@@ -180,7 +192,45 @@ class VideoRecording(PictureRecording):
                 yield stamp_ns, np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8)
         finally:
             capture.release()
-        self._tell_missing(number, round(at_ms * NS_PER_MS))
+        if change is None:
+            self._tell_missing(number, round(at_ms * NS_PER_MS))
+        else:
+            self._tell_change(change, number, stamp_ns or 0)
+
+    def _is_bearable(self, change: SizeChange) -> bool:
+        """Returns whether pictures stay small enough, and says where not.
+
+        A decoder reads ahead: it would decode those that are too large for the last ones before.
+        """
+        try:
+            check_pixels(*(change.after or change.before), self.max_image_pixels)
+        except FrameError as error:
+            self.tell(
+                f'{self.path} is not read: its picture {change.number + 1} and maybe others are '
+                f'too large. {error} Or take what comes before: '
+                f'ffmpeg -i FILE -frames:v {change.number} new.mp4'
+            )
+            return False
+        return True
+
+    def _tell_change(self, change: SizeChange, number: int, last_ns: int) -> None:
+        """Says where pictures have another size, which OpenCV would stretch to the first one.
+
+        Args:
+            change: Where.
+            number: Of the pictures that were read.
+            last_ns: The time of the last one.
+        """
+        width, height = change.before
+        after = 'a size that it does not tell'
+        if change.after is not None:
+            after = f'{change.after[0]}x{change.after[1]} pixels'
+        self.tell(
+            f'{self.path} is read up to its picture {number}, at {last_ns / NS_PER_S:.1f} s: the '
+            f'next one has {after} instead of {width}x{height}. Bring all to one size: '
+            f'ffmpeg -i FILE -vf scale={width}:{height} new.mp4 (or cut the rest out, and play it '
+            'by itself).'
+        )
 
     def _tell_missing(self, number: int, last_ns: int) -> None:
         """Says how much less was read than the header tells of.

@@ -107,8 +107,8 @@ def test_behind_a_damaged_middle_it_is_read_on_and_told(
     class Damaged:
         """Fails as FFMPEG does where packets are no pictures."""
 
-        def __init__(self, path: str) -> None:
-            self._capture, self._number = real(path), 0
+        def __init__(self, path: str, *how: Any) -> None:
+            self._capture, self._number = real(path, *how), 0
 
         def __getattr__(self, name: str) -> Any:
             return getattr(self._capture, name)
@@ -134,8 +134,8 @@ def test_a_video_without_times_goes_by_its_rate_and_says_so(
     class Timeless:
         """A backend that does not know presentation times."""
 
-        def __init__(self, path: str) -> None:
-            self._capture = real(path)
+        def __init__(self, path: str, *how: Any) -> None:
+            self._capture = real(path, *how)
 
         def __getattr__(self, name: str) -> Any:
             return getattr(self._capture, name)
