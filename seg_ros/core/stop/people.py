@@ -8,7 +8,7 @@ occluded by something in front, the size of what is seen says how far away it mu
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -128,8 +128,7 @@ TRUNCATED_SIGMA = 0.2  # of the distance, assumed: its width tells, as above, an
 NOTHING, GROUND, PAVEMENT, RIDER, IN_FRONT = 0, 1, 2, 3, 4  # what a class is to somebody's feet
 
 
-@dataclass(frozen=True)
-class SeenPerson:
+class SeenPerson(NamedTuple):
     """A person in one frame.
 
     Attributes:
