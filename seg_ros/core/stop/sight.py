@@ -221,8 +221,9 @@ def _row_distances(cells: NDArray[np.float64], known: Sequence[int]) -> list[flo
 
 def _middle(points: list[list[float]]) -> list[float]:
     """Of those points of a row that are of the zone."""
-    inside = [point for point in points if not math.isnan(point[0])]
-    return [sum(values) / len(inside) for values in zip(*inside, strict=True)]
+    xs = [x for x, _ in points if not math.isnan(x)]
+    ys = [y for _, y in points if not math.isnan(y)]
+    return [sum(xs) / len(xs), sum(ys) / len(ys)]
 
 
 def _ground_shares(
