@@ -105,23 +105,11 @@ def blobs_of(mask: Mask, min_pixels: int) -> list[Blob]:
     _, numbers, stats, _ = cv2.connectedComponentsWithStats(
         part, connectivity=8, ltype=cv2.CV_16U if few else cv2.CV_32S
     )
-    areas = stats[:, cv2.CC_STAT_AREA]
-    areas[0] = 0  # the background
-    order = (areas >= min_pixels).nonzero()[0]
-    if len(order) > MAX_BLOBS:
-        order = order[np.argpartition(-areas[order], MAX_BLOBS)[:MAX_BLOBS]]
-    largest = sorted(
-        zip(order.tolist(), stats[order].tolist(), strict=True),
-        key=lambda pair: -pair[1][cv2.CC_STAT_AREA],
-    )
     found = []
-    for number, (left, top, width, height, pixels) in largest:
-        crop = numbers[top : top + height, left : left + width] == number
-        found.append(
-            Blob(
-                x + left, y + top, x + left + width, y + top + height, pixels, crop.view(np.uint8)
-            )
-        )
+    for number, (left, top, width, height, pixels) in _largest(stats, min_pixels):
+        crop = (numbers[top : top + height, left : left + width] == number).view(np.uint8)
+        x0, y0 = x + left, y + top
+        found.append(Blob(x0, y0, x0 + width, y0 + height, pixels, crop))
     return found
 
 
@@ -192,6 +180,20 @@ def valley_between_heads(blob: Blob, px_per_m: float) -> int | None:
     if depth[deepest[0]] < SPLIT_VALLEY:
         return None
     return edge + int(deepest[0] + deepest[-1] + 1) // 2
+
+
+def _largest(stats: NDArray[np.int32], min_pixels: int) -> list[tuple[int, list[int]]]:
+    """The numbers of the largest components and what is known of each, the largest first."""
+    areas = stats[:, cv2.CC_STAT_AREA]
+    areas[0] = 0  # the background
+    if len(stats) <= MAX_BLOBS:
+        rows = [row for row in enumerate(stats.tolist()) if row[1][cv2.CC_STAT_AREA] >= min_pixels]
+    else:
+        order = (areas >= min_pixels).nonzero()[0]
+        if len(order) > MAX_BLOBS:
+            order = order[np.argpartition(-areas[order], MAX_BLOBS)[:MAX_BLOBS]]
+        rows = list(zip(order.tolist(), stats[order].tolist(), strict=True))
+    return sorted(rows, key=lambda row: -row[1][cv2.CC_STAT_AREA])
 
 
 def _pairs(blobs: list[Blob], scale: Scale) -> Iterator[tuple[int, int]]:

@@ -366,6 +366,8 @@ class PedestrianStop:
     def _times_to_zone_s(
         self, people: Sequence[TrackedPerson], zone: PolygonZone | CorridorZone
     ) -> list[float]:
+        if not people:
+            return []
         times_s = times_to_zone_s(people, zone, self._vehicle.front_m)
         is_guess = zone.name == STRAIGHT_ON
         if isinstance(zone, CorridorZone) and is_guess and not self.config.pavement_counts:

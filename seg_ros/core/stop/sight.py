@@ -8,7 +8,7 @@ looked at point by point, from the near edge on: is the point in the picture, an
 from __future__ import annotations
 
 import math
-from itertools import compress
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import cv2
@@ -113,21 +113,31 @@ class ZoneWatch:
         is_zone = np.isfinite(cells[..., 0])
         with np.errstate(invalid='ignore'):
             pixels, _ = camera.project(points)
-        in_view, meanings = self._at(labels, pixels.reshape(rows, columns, 2))
-        beyond_m = _row_distances(cells, is_zone)
-        in_row = in_view.sum(axis=1) >= ROW_SHARE * np.maximum(is_zone.sum(axis=1), 1)
-        blind_m = float(beyond_m[np.argmax(in_row)]) if in_row.any() else math.inf
-        must_see = is_zone & (beyond_m >= self._config.max_blind_m)[:, None]
-        share = _share(in_view & must_see, must_see) if must_see.any() else 1.0
-        return ZoneSight(blind_m, share, *_ground_shares(in_view, meanings))
+            in_view, meanings = self._at(labels, pixels.reshape(rows, columns, 2))
+        seen, known = in_view.sum(axis=1).tolist(), is_zone.sum(axis=1).tolist()
+        beyond_m = _row_distances(cells, known)
+        first_m = (
+            row_m
+            for row_m, points_seen, points_known in zip(beyond_m, seen, known, strict=True)
+            if points_seen >= ROW_SHARE * max(points_known, 1)
+        )
+        far = sum(row_m < self._config.max_blind_m for row_m in beyond_m)
+        must_see = sum(known[far:])
+        return ZoneSight(
+            next(first_m, math.inf),
+            sum(seen[far:]) / must_see if must_see else 1.0,
+            *_ground_shares(in_view, seen, meanings),
+        )
 
     def look_at_picture(self, labels: LabelImage, zone: ImageZone) -> ZoneSight:
         """Returns how the image zone is seen, where nothing is known about the ground."""
         height, width = labels.shape
         if zone is not self._image_zone:
             self._image_zone, self._image_cells = zone, zone.cells(IMAGE_ROWS, COLUMNS)
-        in_view, meanings = self._at(labels, self._image_cells * (width, height) - 0.5)
-        return ZoneSight(math.nan, 1.0, *_ground_shares(in_view, meanings))
+        with np.errstate(invalid='ignore'):
+            in_view, meanings = self._at(labels, self._image_cells * (width, height) - 0.5)
+        seen = in_view.sum(axis=1).tolist()
+        return ZoneSight(math.nan, 1.0, *_ground_shares(in_view, seen, meanings))
 
     def fault(self, sight: ZoneSight) -> Fault | None:
         """Returns why what is seen of the zone proves nothing, None if it does."""
@@ -165,23 +175,23 @@ class ZoneWatch:
     def _at(
         self, labels: LabelImage, pixels: NDArray[np.float64]
     ) -> tuple[NDArray[np.bool_], NDArray[np.uint8]]:
-        """``(R, C)`` which points are in the picture, and what is there."""
+        """``(R, C)`` which points are in the picture, and what is there; 0 where they are not."""
         height, width = labels.shape
-        with np.errstate(invalid='ignore'):
-            from_corner = pixels + 0.5
-            is_inside = (from_corner >= 0.0) & (from_corner < (width, height))
-            in_view = is_inside[..., 0] & is_inside[..., 1]
-        from_corner[~in_view] = 0.0
-        cells = from_corner.astype(np.intp)
-        columns, rows = cells[..., 0], cells[..., 1]
+        from_corner = pixels + 0.5
+        is_inside = (from_corner >= 0.0) & (from_corner < (width, height))
+        in_view = is_inside[..., 0] & is_inside[..., 1]
+        cells = from_corner[in_view].astype(np.intp)
         mask = self._mask_of(labels.shape)
         if mask is not None:
-            in_view &= mask[rows, columns] == 0
-        region = rows * GRID // height * GRID + columns * GRID // width
-        points = np.bincount(region[in_view], minlength=GRID * GRID)
-        least = REGION_SHARE * np.count_nonzero(in_view)
-        self.regions = tuple((points > least).nonzero()[0].tolist())
-        return in_view, self._meaning.take(labels.reshape(-1).take(rows * width + columns))
+            is_seen = mask[cells[:, 1], cells[:, 0]] == 0
+            in_view[in_view], cells = is_seen, cells[is_seen]
+        regions = cells * GRID // (width, height)
+        points = np.bincount(regions[:, 1] * GRID + regions[:, 0], minlength=GRID * GRID)
+        least = REGION_SHARE * len(cells)
+        self.regions = tuple(region for region, n in enumerate(points.tolist()) if n > least)
+        meanings = np.zeros(in_view.shape, np.uint8)
+        meanings[in_view] = self._meaning[labels[cells[:, 1], cells[:, 0]]]
+        return in_view, meanings
 
     def _mask_of(self, shape_hw: tuple[int, ...]) -> NDArray[np.uint8] | None:
         """``(H, W)`` 255 where the own vehicle is, None where it is not in the picture."""
@@ -196,37 +206,43 @@ class ZoneWatch:
         return self._vehicle_mask
 
 
-def _row_distances(cells: NDArray[np.float64], is_zone: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """``(R,)`` metres from the near edge of a zone to the nearest side of each of its rows."""
+def _row_distances(cells: NDArray[np.float64], known: Sequence[int]) -> list[float]:
+    """Metres from the near edge of a zone to the nearest side of each of its rows.
+
+    Args:
+        cells: ``(R, C, 2)``.
+        known: Points of each row that are of the zone.
+    """
     # Of a polygon the ends of rows, and whole rows, may be NaN
-    first = np.flatnonzero(is_zone.any(axis=1))[:2]
-    step_m = 0.0
-    if len(first) == 2:
-        rows = zip(cells[first].tolist(), is_zone[first].tolist(), strict=True)
-        step_m = math.dist(*(_middle(*row) for row in rows))
-    return np.asarray(step_m * np.arange(len(cells)))
+    first = [row for row, count in enumerate(known) if count][:2]
+    step_m = math.dist(*map(_middle, cells[first].tolist())) if len(first) == 2 else 0.0
+    return [step_m * row for row in range(len(known))]
 
 
-def _middle(points: list[list[float]], is_zone: list[bool]) -> list[float]:
+def _middle(points: list[list[float]]) -> list[float]:
     """Of those points of a row that are of the zone."""
-    inside = list(compress(points, is_zone))
-    return [sum(values) / len(inside) for values in zip(*inside, strict=True)]
+    xs = [x for x, _ in points if not math.isnan(x)]
+    ys = [y for _, y in points if not math.isnan(y)]
+    return [sum(xs) / len(xs), sum(ys) / len(ys)]
 
 
-def _ground_shares(in_view: NDArray[np.bool_], meanings: NDArray[np.uint8]) -> tuple[float, float]:
-    """What of the points in view is ground: up to an obstacle, and at the near edge."""
-    is_ground = in_view & (meanings == GROUND)
-    is_obstacle = in_view & (meanings == OBSTACLE)
+def _ground_shares(
+    in_view: NDArray[np.bool_], seen: Sequence[int], meanings: NDArray[np.uint8]
+) -> tuple[float, float]:
+    """What of the points in view is ground: up to an obstacle, and at the near edge.
+
+    Args:
+        in_view: ``(R, C)``.
+        seen: How many of each row are.
+        meanings: ``(R, C)``, 0 of those that are not.
+    """
+    is_ground = meanings == GROUND
     # What is behind an obstacle cannot be seen, and need not: nothing gets there before
-    is_free = np.logical_or.accumulate(is_obstacle, axis=0)
+    is_free = np.logical_or.accumulate(meanings == OBSTACLE, axis=0)
     is_asked = in_view & ~is_free
-    seen_rows = np.flatnonzero(in_view.any(axis=1))
+    seen_rows = [row for row, count in enumerate(seen) if count]
     near = seen_rows[: max(1, math.ceil(NEAR_SHARE * len(seen_rows)))]
     return (
-        _share(is_ground & is_asked, is_asked),
-        _share(is_ground[near], in_view[near]),
+        np.count_nonzero(is_ground & is_asked) / max(1, np.count_nonzero(is_asked)),
+        np.count_nonzero(is_ground[near]) / max(1, sum(seen[row] for row in near)),
     )
-
-
-def _share(part: NDArray[np.bool_], whole: NDArray[np.bool_]) -> float:
-    return float(np.count_nonzero(part)) / max(1, int(np.count_nonzero(whole)))

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -83,8 +82,7 @@ class _Pair(NamedTuple):
     determinant: float
 
 
-@dataclass(frozen=True)
-class TrackedPerson:
+class TrackedPerson(NamedTuple):
     """A person that was seen in one or more frames.
 
     Attributes:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from functools import cached_property
 from typing import NamedTuple, Protocol
 
@@ -41,6 +42,7 @@ BELOW = 4.0  # heights of the picture: somebody at the lens stands no lower
 BELOW_SLANT = 3.0
 CELL_M = 0.5  # between two rows of points in a zone: about the depth of somebody who stands there
 MOST_ROWS = 32  # of them in a zone, so that a long one costs no more than a short one
+HALVES = np.arange(MOST_ROWS) + 0.5  # the middles of steps of 1
 ROUNDING_M = 1e-6  # so much larger is a box than what is in it, so that no rounding counts
 STRAIGHT_RAD = 1e-3  # an arc that turns less is straight: it is off by 1 cm at 20 m
 
@@ -119,7 +121,7 @@ class PolygonZone:
 
     @cached_property
     def box(self) -> GroundBox:
-        return _box_around(self._corners, 0.0)
+        return _box_around(self._corners.tolist(), 0.0)
 
     def contains(self, points: Float64Array) -> NDArray[np.bool_]:
         return _inside(self._corners, points)
@@ -189,7 +191,8 @@ class CorridorZone:
         # The middle, and where the first and the last piece go on to
         first = self._centre[0] - self._starts[0] * self._along[0]
         last = self._centre[-2] + (self.length_m - self._starts[-1]) * self._along[-1]
-        return _box_around(np.concatenate([self._centre, [first, last]]), self.half_width_m)
+        corners = [*self._centre.tolist(), first.tolist(), last.tolist()]
+        return _box_around(corners, self.half_width_m)
 
     def contains(self, points: Float64Array) -> NDArray[np.bool_]:
         along, offset = self.locate(points)
@@ -216,7 +219,7 @@ class CorridorZone:
 
     def cells(self, from_m: float, columns: int) -> Float64Array:
         along = _middles(from_m, self.length_m, CELL_M)
-        piece = np.maximum(self._starts.searchsorted(along, side='right') - 1, 0)
+        piece = self._starts[1:].searchsorted(along, side='right')
         forward = self._along[piece]
         middle = self._centre[piece] + (along - self._starts[piece])[:, None] * forward
         left = forward[:, ::-1] * (-1.0, 1.0)
@@ -352,8 +355,8 @@ def _below(above: Float64Array, corner: Float64Array) -> Float64Array:
     return np.array([corner[0] + BELOW_SLANT * part * (corner[0] - above[0]), BELOW])
 
 
-def _box_around(points: Float64Array, margin_m: float) -> GroundBox:
-    (xs, ys), margin_m = points.T.tolist(), margin_m + ROUNDING_M
+def _box_around(points: Sequence[Sequence[float]], margin_m: float) -> GroundBox:
+    (xs, ys), margin_m = zip(*points, strict=True), margin_m + ROUNDING_M
     return GroundBox(
         min(xs) - margin_m, min(ys) - margin_m, max(xs) + margin_m, max(ys) + margin_m
     )
@@ -363,7 +366,7 @@ def _middles(from_m: float, to_m: float, step_m: float) -> Float64Array:
     """The middles of the steps from near to far, at least one, at most ``MOST_ROWS``."""
     length_m = max(to_m - from_m, 0.0)
     count = min(max(1, math.ceil(length_m / step_m)), MOST_ROWS)
-    return np.asarray(from_m + (np.arange(count) + 0.5) * length_m / count)
+    return np.asarray(from_m + HALVES[:count] * length_m / count)
 
 
 def _row_of(first: float, last: float, columns: int) -> Float64Array:

@@ -58,7 +58,7 @@ def test_a_box_is_of_who_is_followed_where_half_of_both_together_is_of_both(
     beside = followed((400, 150, 420, 240))
     (found,) = find_detections(instances(BOX), None, [beside, followed()], camera(), SIZE_WH)
     assert found.person == followed()
-    lost = replace(followed(), is_coasting=True)
+    lost = followed()._replace(is_coasting=True)
     (found,) = find_detections(instances(BOX), None, [lost], camera(), SIZE_WH)
     assert found.person is None
 

@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -66,9 +65,9 @@ def test_who_seems_just_beyond_the_end_counts_as_inside() -> None:
 
 def test_who_may_have_lost_its_legs_is_looked_for_nearer_along_the_line_of_sight() -> None:
     doubtful = person(17.0, 1.7)
-    doubtful = replace(doubtful, seen=replace(doubtful.seen, nearer_m=3.0))
+    doubtful = doubtful._replace(seen=doubtful.seen._replace(nearer_m=3.0))
     assert times_to_zone_s([doubtful], ZONE) == [0.0]
-    assert times_to_zone_s([replace(doubtful, y_m=2.2)], ZONE) == [math.inf]
+    assert times_to_zone_s([doubtful._replace(y_m=2.2)], ZONE) == [math.inf]
 
 
 @pytest.mark.parametrize(('feet', 'time_s'), [('occluded', 0.0), ('seen', math.inf)])
@@ -78,29 +77,29 @@ def test_whose_feet_are_hidden_is_looked_for_nearer_along_the_line_of_sight(
 ) -> None:
     """1.7 m beside the middle 10 m ahead is 1.5 m beside it 8.8 m ahead, on the same bearing."""
     hidden = person(10.0, 1.7 * side, sigma_along_m=1.3)
-    hidden = replace(hidden, seen=replace(hidden.seen, feet=feet))
+    hidden = hidden._replace(seen=hidden.seen._replace(feet=feet))
     assert times_to_zone_s([hidden], ZONE) == [time_s]
-    surer = replace(hidden, sigma_along_m=1.1, seen=replace(hidden.seen, sigma_along_m=1.1))
+    surer = hidden._replace(sigma_along_m=1.1, seen=hidden.seen._replace(sigma_along_m=1.1))
     assert times_to_zone_s([surer], ZONE) == [math.inf]
 
 
 def test_whose_feet_are_hidden_beside_the_base_origin_stays_where_it_is() -> None:
     hidden = person(0.0, 2.0, sigma_along_m=3.0)
-    hidden = replace(hidden, seen=replace(hidden.seen, feet='occluded'))
+    hidden = hidden._replace(seen=hidden.seen._replace(feet='occluded'))
     assert times_to_zone_s([hidden], ZONE) == [math.inf]
 
 
 def test_a_speck_far_beyond_the_zone_is_no_person_in_it() -> None:
     speck = person(25.0, 0.0)
-    speck = replace(speck, seen=replace(speck.seen, nearer_m=12.0))
+    speck = speck._replace(seen=speck.seen._replace(nearer_m=12.0))
     assert times_to_zone_s([speck], ZONE) == [math.inf]
 
 
 def test_feet_that_are_seen_once_count_more_than_where_somebody_was_followed() -> None:
     followed = person(17.0, 0.0)
-    followed = replace(followed, seen=replace(followed.seen, x_m=14.0))
+    followed = followed._replace(seen=followed.seen._replace(x_m=14.0))
     assert times_to_zone_s([followed], ZONE) == [0.0]
-    assert times_to_zone_s([replace(followed, is_coasting=True)], ZONE) == [math.inf]
+    assert times_to_zone_s([followed._replace(is_coasting=True)], ZONE) == [math.inf]
 
 
 def test_a_doubtful_range_does_not_pull_in_who_is_beside_the_vehicle() -> None:
@@ -112,7 +111,7 @@ def test_nobody_walks_into_the_corridor_through_the_vehicle() -> None:
     times_s = times_to_zone_s([beside, before], ZONE, 3.6)
     assert times_s == [math.inf, pytest.approx(0.67, abs=0.16)]
     assert times_to_zone_s([person(0.3, -1.0, vy=1.5)], ZONE, 3.6) == [0.0]
-    forward = replace(person(1.5, -2.5, vy=1.0), vx_mps=1.0)
+    forward = person(1.5, -2.5, vy=1.0)._replace(vx_mps=1.0)
     assert times_to_zone_s([forward], ZONE, 3.6) == [pytest.approx(1.1, abs=0.16)]
 
 
@@ -161,7 +160,7 @@ def test_a_range_is_doubted_by_2_m_at_most_which_is_less_than_the_margin() -> No
 def test_the_doubt_of_the_newest_frame_counts_in_part_however_often_somebody_was_seen() -> None:
     def at(x: float) -> TrackedPerson:
         often = person(x, 0.0, sigma_along_m=0.1)
-        return replace(often, seen=replace(often.seen, sigma_along_m=1.0))
+        return often._replace(seen=often.seen._replace(sigma_along_m=1.0))
 
     assert times_to_zone_s([at(15.55), at(15.65)], ZONE) == [0.0, math.inf]
 
@@ -171,7 +170,7 @@ def test_lost_legs_bring_nobody_nearer_than_by_a_seventh_of_the_distance(
     x: float, time_s: float
 ) -> None:
     doubtful = person(x, 0.0)
-    doubtful = replace(doubtful, seen=replace(doubtful.seen, nearer_m=12.0))
+    doubtful = doubtful._replace(seen=doubtful.seen._replace(nearer_m=12.0))
     assert times_to_zone_s([doubtful], ZONE) == [time_s]
 
 
@@ -202,17 +201,17 @@ def test_who_walks_in_a_metre_behind_the_bumper_may_as_well_walk_in_front_of_it(
 def test_who_has_left_the_picture_walks_on_as_surely_as_when_it_was_seen() -> None:
     doubtful = person(10.0, 3.0, vy=-1.5, sigma_v=1.0)
     assert times_to_zone_s([doubtful], ZONE) == [math.inf]
-    gone = replace(doubtful, has_left=True, is_coasting=True)
+    gone = doubtful._replace(has_left=True, is_coasting=True)
     assert times_to_zone_s([gone], ZONE) == [pytest.approx(1.0, abs=0.16)]
 
 
 def cut(sigma_m: float, feet_age_s: float, *, frame_m: float = 1.0) -> TrackedPerson:
     """Followed to (5, 2), its feet cut somewhere on the way from (4, 0) to (6, 4)."""
     someone = person(5.0, 2.0, sigma_along_m=sigma_m)
-    seen = replace(
-        someone.seen, feet='truncated', cut_way=(4.0, 0.0, 6.0, 4.0), sigma_along_m=frame_m
+    seen = someone.seen._replace(
+        feet='truncated', cut_way=(4.0, 0.0, 6.0, 4.0), sigma_along_m=frame_m
     )
-    return replace(someone, seen=seen, feet_age_s=feet_age_s)
+    return someone._replace(seen=seen, feet_age_s=feet_age_s)
 
 
 # Of that way the zone has what is nearer than y = 1.5, 0.56 m from where it was followed to; the
@@ -234,7 +233,7 @@ def test_for_three_seconds_the_place_at_which_the_feet_were_seen_counts(
 
 
 def test_of_who_is_out_of_sight_nobody_looks_for_cut_feet() -> None:
-    lost = replace(cut(0.5, math.inf), is_coasting=True)
+    lost = cut(0.5, math.inf)._replace(is_coasting=True)
     assert times_to_zone_s([lost], ZONE) == [math.inf]
 
 
@@ -258,7 +257,7 @@ def test_who_comes_nearer_than_swaying_explains_does_not_keep_to_the_pavement(
 
 
 def test_nobody_who_is_out_of_sight_keeps_to_the_pavement() -> None:
-    lost = replace(person(10.0, 1.2, on_pavement=True), is_coasting=True)
+    lost = person(10.0, 1.2, on_pavement=True)._replace(is_coasting=True)
     assert not keeps_to_the_pavement(lost, ZONE)
 
 
@@ -277,15 +276,15 @@ def test_who_walks_is_doubted_as_who_stands_is() -> None:
     assert times_to_zone_s([doubtful], ZONE) == [pytest.approx(1.0, abs=0.16)]
     sure = person(16.5, 3.0, vy=-1.575)
     assert times_to_zone_s([sure], ZONE) == [math.inf]
-    legless = replace(sure, seen=replace(sure.seen, nearer_m=2.5))
+    legless = sure._replace(seen=sure.seen._replace(nearer_m=2.5))
     assert times_to_zone_s([legless], ZONE) == [pytest.approx(0.9, abs=0.25)]
 
 
 def walker(
     x: float, y: float, vx: float, vy: float, sigma_m: float, nearer_m: float
 ) -> TrackedPerson:
-    walks = replace(person(x, y, vy, sigma_along_m=sigma_m), vx_mps=vx)
-    return replace(walks, seen=replace(walks.seen, nearer_m=nearer_m))
+    walks = person(x, y, vy, sigma_along_m=sigma_m)._replace(vx_mps=vx)
+    return walks._replace(seen=walks.seen._replace(nearer_m=nearer_m))
 
 
 @given(

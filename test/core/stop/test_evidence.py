@@ -94,7 +94,7 @@ def test_evidence_grows_with_confidence_and_size() -> None:
     weights = [person(confidence, 30).weight for confidence in (0.2, 0.35, 0.40, 0.45, 0.5, 0.9)]
     assert weights == pytest.approx([-1.0, -0.5, 0.0, 0.5, 1.0, 1.0])
     assert person(0.45, 10).extent_px == 20  # somebody who lies is as long as others are high
-    small = replace(person(0.45), bbox=(300, 100, 304, 108))
+    small = person(0.45)._replace(bbox=(300, 100, 304, 108))
     assert small.weight == pytest.approx(0.25)
 
 

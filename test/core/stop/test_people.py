@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -536,7 +535,7 @@ def test_a_fifth_of_the_shins_may_be_wrong_labels_where_somebody_is_gone(
 ) -> None:
     """The lowest 15 of 100 rows are looked at, 100 columns of them."""
     (person,) = found(box(140, 240, 300, 320))
-    person = replace(person, bbox=(300, 140, 400, 240))
+    person = person._replace(bbox=(300, 140, 400, 240))
     empty = box(225, 240, 300 + rows, 400, CAR)
     empty[140:225, 300:400] = CAR  # what is above the shins does not matter
     assert PeopleFinder(LABEL_MAP).is_gone(person, empty) is is_gone
@@ -544,7 +543,7 @@ def test_a_fifth_of_the_shins_may_be_wrong_labels_where_somebody_is_gone(
 
 def test_that_the_lowest_row_is_ground_does_not_make_somebody_gone() -> None:
     (person,) = found(box(140, 240, 300, 320))
-    person = replace(person, bbox=(300, 140, 400, 240))
+    person = person._replace(bbox=(300, 140, 400, 240))
     shins = box(225, 239, 300, 400, CAR)
     assert not PeopleFinder(LABEL_MAP).is_gone(person, shins)
 
@@ -552,7 +551,7 @@ def test_that_the_lowest_row_is_ground_does_not_make_somebody_gone() -> None:
 def test_whether_somebody_is_gone_can_be_asked_of_one_row_and_at_the_border() -> None:
     (person,) = found(box(140, 240, 300, 320))
     for bbox in ((300, 238, 320, 240), (300, 0, 320, 2), (0, 100, 20, 360)):
-        small = replace(person, bbox=bbox)
+        small = person._replace(bbox=bbox)
         assert PeopleFinder(LABEL_MAP).is_gone(small, box(0, 0, 0, 0))
         assert not PeopleFinder(LABEL_MAP).is_gone(small, box(0, 0, 0, 0, on=CAR))
 

@@ -482,8 +482,8 @@ def test_a_row_counts_as_seen_when_half_of_what_the_zone_has_in_it_is() -> None:
         assert subject.look(empty_road(), wide, camera()).in_view < 1.0
 
 
-def distances(cells: NDArray[np.float64]) -> NDArray[np.float64]:
-    return _row_distances(cells, np.isfinite(cells[..., 0]))
+def distances(cells: NDArray[np.float64]) -> list[float]:
+    return _row_distances(cells, np.isfinite(cells[..., 0]).sum(axis=1).tolist())
 
 
 def test_the_rows_of_a_zone_are_so_far_from_its_near_edge() -> None:

@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -88,7 +87,7 @@ def test_who_is_plainly_gone_is_forgotten_after_confirm_frames() -> None:
 
 
 def leaving(y: float) -> SeenPerson:
-    return replace(seen(9.0, y), at_side=True)
+    return seen(9.0, y)._replace(at_side=True)
 
 
 def test_who_walks_out_of_the_picture_at_its_side_is_followed_on() -> None:
@@ -187,7 +186,7 @@ def test_range_noise_far_away_makes_neither_speed_nor_new_people() -> None:
 def test_a_hand_far_away_is_not_taken_for_somebody_near() -> None:
     tracker = PeopleTracker(coast_s=0.2)
     follow(tracker, *[[seen(5.0, -1.5)]] * 5)
-    hand = replace(seen(19.0, -5.5, sigma_along=9.0), bbox=(467, 165, 471, 171))
+    hand = seen(19.0, -5.5, sigma_along=9.0)._replace(bbox=(467, 165, 471, 171))
     tracks = follow(tracker, *[[hand]] * 6, start=5)
     assert [track.id for track in tracks] == [2]
 

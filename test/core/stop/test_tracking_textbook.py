@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from statistics import NormalDist
 
 import numpy as np
@@ -214,7 +213,7 @@ def test_nobody_becomes_four_times_as_tall_from_frame_to_frame(rows: int, is_sam
     tracker = PeopleTracker()
     for index in range(3):
         tracker.update([seen(9.0, 0.0)], index * 50 * MS)  # 100 rows
-    other = replace(seen(9.0, 0.0), bbox=(310, 50, 330, 50 + rows))
+    other = seen(9.0, 0.0)._replace(bbox=(310, 50, 330, 50 + rows))
     assert (len(tracker.update([other], 150 * MS)) == 1) is is_same
 
 
@@ -257,7 +256,7 @@ def test_of_a_velocity_its_doubt_is_taken_off_and_less_than_a_quarter_of_a_walk_
 
 def test_the_feet_age_since_they_were_cut_last_and_were_never_seen_of_who_came_cut() -> None:
     tracker = PeopleTracker()
-    cut = replace(seen(4.0, 0.0), feet='truncated')
+    cut = seen(4.0, 0.0)._replace(feet='truncated')
     (track,) = tracker.update([cut], 0)
     assert track.feet_age_s == math.inf
     (track,) = tracker.update([seen(4.0, 0.0)], 50 * MS)
