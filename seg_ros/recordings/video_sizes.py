@@ -2,9 +2,10 @@
 """Where the pictures of a video get another size: OpenCV stretches them to the first one unasked.
 
 An encoded video says the size of its pictures in a parameter set, and says it again where that
-changes. OpenCV can hand out the packets as they lie in the file, which costs two to six percent of
+changes. OpenCV can hand out the packets as they lie in the file, which costs little beside
 decoding them. A packet with a parameter set that was not seen before is opened as a video of its
-own, so that its size is told by the decoder that would show it.
+own, so that its size is told by the decoder that would show it. Of Motion JPEG each packet is a
+picture file, which announces its size itself.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from typing import NamedTuple
 
 import cv2
 
+from seg_ros.core.image.announced import announced
+
 __all__ = ['LOOK_BEHIND', 'SizeChange', 'first_size_change']
 
 LOOK_BEHIND = 256  # tries to find something behind what cannot be read
@@ -25,6 +28,7 @@ CODES = {
     '.hevc': (b'hvc1', b'hev1', b'hevc', b'h265', b'x265', b'\x24\0\0\0'),
     '.m4v': (b'mp4v', b'fmp4', b'xvid', b'divx', b'dx50', b'mpeg', b'\x10\0\0\0'),
 }
+MOTION_JPEG = (b'mjpg', b'mjpa', b'mjpb', b'jpeg', b'\x6c\0\0\0')
 START = b'\0\0\1'
 VOP = START + b'\xb6'  # a picture of MPEG-4; OpenCV 4.5 calls MPEG-1 and 2 'mpeg', too
 
@@ -85,18 +89,43 @@ def first_size_change(path: Path, until_ms: float = math.inf) -> SizeChange | No
 
     Returns:
         None where all have one size, and where that cannot be told: of other codecs than H.264,
-        HEVC and MPEG-4, and without FFMPEG.
+        HEVC, MPEG-4 and Motion JPEG, and without FFMPEG.
     """
     packets = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG, [cv2.CAP_PROP_FORMAT, -1])
     try:
         code = int(packets.get(cv2.CAP_PROP_FOURCC)).to_bytes(4, 'little', signed=True).lower()
         kind = next((kind for kind, codes in CODES.items() if code in codes), None)
-        if kind is None or packets.get(cv2.CAP_PROP_FORMAT) != -1:
+        if packets.get(cv2.CAP_PROP_FORMAT) != -1:
             return None
         packets.set(cv2.CAP_PROP_ORIENTATION_AUTO, 0)  # the size as it is coded
-        return _first_change(packets, kind, until_ms)
+        if code in MOTION_JPEG:
+            return _first_change_of_jpegs(packets, until_ms)
+        return None if kind is None else _first_change(packets, kind, until_ms)
     finally:
         packets.release()
+
+
+def _first_change_of_jpegs(packets: cv2.VideoCapture, until_ms: float) -> SizeChange | None:
+    size: tuple[int, int] | None = None
+    number = missed = 0
+    while missed < LOOK_BEHIND:
+        good, data = packets.read()
+        if not good:
+            missed += 1
+            continue
+        missed = 0
+        at_ms = packets.get(cv2.CAP_PROP_POS_MSEC)
+        if at_ms > until_ms:
+            return None
+        told = announced(data.tobytes())
+        if told is not None:
+            found = told.width, told.height
+            if size is None:
+                size = found
+            elif found != size:
+                return SizeChange(number, at_ms, size, found)
+        number += 1
+    return None
 
 
 def _first_change(packets: cv2.VideoCapture, kind: str, until_ms: float) -> SizeChange | None:
