@@ -118,7 +118,7 @@ def _first_change_of_jpegs(packets: cv2.VideoCapture, until_ms: float) -> SizeCh
         if at_ms > until_ms:
             return None
         told = announced(data.tobytes())
-        if told is not None:
+        if told is not None and told.width:  # what is cut off says none
             found = told.width, told.height
             if size is None:
                 size = found
