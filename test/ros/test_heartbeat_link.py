@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from seg_ros.ros.heartbeat_link import HeartbeatLink, HeartbeatVerdict, linked_pair
-from seg_ros.ros.heartbeat_process import PATIENCE_S, Mouthpiece
+from seg_ros.ros.heartbeat_process import HEARTBEAT_QOS, PATIENCE_S, Mouthpiece
 
 MS = 1_000_000
 PERIOD_MS = 50
@@ -253,3 +253,7 @@ def test_who_does_not_want_to_wait_does_not(ends: Ends) -> None:
     for _ in range(5):
         assert ends[1].receive(0.0) is None
     assert time.monotonic() - began_s < 4.0
+
+
+def test_no_verdict_waits_behind_an_older_one() -> None:
+    assert HEARTBEAT_QOS.depth == 1

@@ -9,10 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seg_ros.core.stop import approach
-from seg_ros.core.stop.approach import HORIZON_S, keeps_to_the_pavement, times_to_zone_s
+from seg_ros.core.stop.approach import (
+    HORIZON_S,
+    _may_get_into,
+    keeps_to_the_pavement,
+    times_to_zone_s,
+)
 from seg_ros.core.stop.people import SeenPerson
 from seg_ros.core.stop.tracking import TrackedPerson
-from seg_ros.core.stop.zones import CorridorZone, PolygonZone
+from seg_ros.core.stop.zones import CorridorZone, GroundBox, PolygonZone
 
 ZONE = CorridorZone([(0.0, 0.0), (40.0, 0.0)], half_width_m=1.5, length_m=15.0)
 
@@ -56,6 +61,18 @@ def test_the_time_to_the_zone_is_that_of_a_walk_as_far_as_it_is_certain(
     somebody: TrackedPerson, time_s: float
 ) -> None:
     assert times_to_zone_s([somebody], ZONE) == [pytest.approx(time_s, abs=0.16)]
+
+
+@pytest.mark.parametrize('away', [(1.0, 0.0), (-1.0, 0.0), (0.0, 1.0), (0.0, -1.0)])
+def test_who_is_in_a_box_and_leaves_it_is_asked_for_and_who_stands_half_a_metre_off_is_not(
+    away: tuple[float, float],
+) -> None:
+    box, still = GroundBox(6.0, -2.0, 10.0, 2.0), (0.0, 0.0)
+    inside, outside = ((8.0 + depth_m * away[0], depth_m * away[1]) for depth_m in (1.5, 2.5))
+    assert _may_get_into(box, (*inside, *away, *still, *still))
+    assert _may_get_into(box, (*inside, *still, *away, *away))
+    assert _may_get_into(box, (*inside, *still, -away[0], -away[1], -away[0], -away[1]))
+    assert not _may_get_into(box, (*outside, *still, *still, *still))
 
 
 def test_who_seems_just_beyond_the_end_counts_as_inside() -> None:

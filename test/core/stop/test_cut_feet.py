@@ -20,7 +20,7 @@ from seg_ros.core.geometry.intrinsics import CameraIntrinsics
 from seg_ros.core.stop.config import StopConfig
 from seg_ros.core.stop.decision import StopDecision
 from seg_ros.core.stop.pedestrian_stop import PedestrianStop
-from seg_ros.core.stop.people import PeopleFinder
+from seg_ros.core.stop.people import NARROWEST_M, PeopleFinder
 from seg_ros.core.stop.zones import ImageZone, Motion
 from seg_ros.core.vehicle import CAR
 from test.people_scene import LABEL_MAP, MS, PERSON, ROAD, SIZE_WH, SKY
@@ -248,3 +248,20 @@ def test_an_image_zone_goes_on_below_the_picture_along_its_sides() -> None:
 def test_an_image_zone_that_ends_above_the_border_ends_there() -> None:
     zone = ImageZone((0.3, 0.9, 0.45, 0.6, 0.55, 0.6, 0.7, 0.9))
     assert not zone.contains(np.array([(50, 110)]), (100, 100)).any()
+
+
+def test_the_height_tells_how_near_somebody_is_whose_head_is_seen_and_else_the_width_alone() -> (
+    None
+):
+    view = View('bumper')
+    labels = view.road.copy()
+    labels[:, 280:360] = PERSON
+    by_width = view.ground.below(319.5, 80 / NARROWEST_M)
+    assert by_width is not None
+    (person,) = PeopleFinder(LABEL_MAP).find(labels, None, view.ground)
+    assert person.cut_way is not None
+    assert person.cut_way[0] == pytest.approx(by_width.x_m, abs=0.01)
+    labels[0] = SKY
+    (person,) = PeopleFinder(LABEL_MAP).find(labels, None, view.ground)
+    assert person.cut_way is not None
+    assert person.cut_way[0] < by_width.x_m - 0.1

@@ -99,6 +99,13 @@ def test_without_a_lane_or_with_too_few_looks_nobody_knows() -> None:
     assert looked(one_line) is None
 
 
+def test_the_same_frame_again_is_no_other_look() -> None:
+    guessed = GuessedZone((LANE,), 1.5)
+    for _ in range(LEAST_LOOKS):
+        guessed.look(lane_labels(camera_of('car')), 0)
+    assert guessed.zone(STOPPING_M, SIZE_WH) is None
+
+
 def test_pictures_that_disagree_about_the_horizon_tell_nothing() -> None:
     guessed = GuessedZone((LANE,), 1.5)
     for index in range(10):

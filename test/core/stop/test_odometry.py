@@ -132,6 +132,25 @@ def test_odometry_from_the_future_is_named_so_and_not_as_fresh() -> None:
     assert fault.reason == 'the newest odometry is stamped 0.90 s ahead of the clock'
 
 
+def test_odometry_that_is_ahead_by_the_timeout_itself_is_told_by_how_long_ago_it_came() -> None:
+    monitor = OdometryMonitor(CAR)
+    now_ns = 100_000 * MS
+    monitor.take(Motion(now_ns + 500 * MS, 5.0), CONFIG.clock_jump_s)
+    assert CONFIG.odometry_timeout_s == 0.5
+    assert monitor.fault(now_ns, CONFIG) is None
+    monitor.look(now_ns, 0)
+    monitor.look(now_ns, 1000 * MS)
+    fault = monitor.fault(now_ns, CONFIG)
+    assert fault is not None
+    assert fault.reason.endswith(' s old')
+
+
+def test_a_vehicle_that_has_not_moved_was_never_fast() -> None:
+    assert OdometryMonitor(CAR).fastest_mps == 0.0
+    monitor, _ = heard((0.0, 0.0), (0.25, 0.0))
+    assert monitor.fastest_mps == 0.25
+
+
 def test_no_step_of_the_clock_keeps_odometry_fresh() -> None:
     monitor = OdometryMonitor(CAR)
     start_ns = 100_000 * MS

@@ -253,9 +253,9 @@ def test_the_last_columns_of_an_outline_count_though_they_are_fewer_than_eight()
 
 
 def test_an_outline_may_rise_by_two_rows_in_13_columns() -> None:
-    slope = [5 + column // 6 for column in range(WIDTH)]
+    slope = [5 + column // 5 for column in range(WIDTH)]
     assert _outline(standing(slope, 40)) is not None
-    assert _outline(standing([5 + column // 3 for column in range(WIDTH)], 60)) is None
+    assert _outline(standing([5 + column // 4 for column in range(WIDTH)], 60)) is None
 
 
 def test_two_outlines_that_differ_by_more_than_two_rows_are_no_own_vehicle() -> None:

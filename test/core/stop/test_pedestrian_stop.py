@@ -101,6 +101,11 @@ def test_before_the_first_frame_it_is_a_stop() -> None:
     assert decision.kind == 'no_frame'
 
 
+def test_the_stop_before_the_first_frame_is_as_old_as_the_first_question() -> None:
+    stop = PedestrianStop(CONFIG, LABEL_MAP)
+    assert [stop.check(now_ns).since_ns for now_ns in (7, 8, 9)] == [7, 7, 7]
+
+
 def test_the_way_is_clear_after_confirm_frames_good_frames() -> None:
     drive = Drive()
     kinds = [drive.frame().kind for _ in range(4)]

@@ -733,4 +733,6 @@ def test_the_scale_of_somebody_is_that_of_the_last_row_below_its_middle() -> Non
     scale = GroundScale(rolled.ground_table())
     whole = Blob(300, 150, 320, 240, 1800, np.ones((90, 20), np.uint8))
     assert _foot_scale(whole, scale) == scale.px_per_m[239, 309]
+    wider = Blob(300, 150, 321, 240, 1890, np.ones((90, 21), np.uint8))
+    assert _foot_scale(wider, scale) == scale.px_per_m[239, 310]
     assert scale.px_per_m[239, 309] != scale.px_per_m[239, 310]

@@ -86,6 +86,13 @@ def test_who_is_plainly_gone_is_forgotten_after_confirm_frames() -> None:
     assert [len(tracks) for tracks in empty_place] == [1, 1, 0, 0]
 
 
+def test_who_was_seen_once_and_is_believed_is_forgotten_where_it_is_plainly_gone() -> None:
+    tracker = PeopleTracker(confirm_frames=1, coast_s=10.0)
+    (track,) = tracker.update([seen(12.0, 0.0)], 0)
+    assert track.is_confirmed
+    assert tracker.update([], FRAME_NS, None, lambda _: True) == ()
+
+
 def leaving(y: float) -> SeenPerson:
     return seen(9.0, y)._replace(at_side=True)
 
