@@ -256,4 +256,8 @@ def test_who_does_not_want_to_wait_does_not(ends: Ends) -> None:
 
 
 def test_no_verdict_waits_behind_an_older_one() -> None:
-    assert HEARTBEAT_QOS.depth == 1
+    heard = Heard()
+    heard.at(0.0, go(0.0))
+    heard.at(10.0, stop(10.0))
+    assert [word for _, word, _ in heard.words] == [False, True]  # a stop is said at once …
+    assert HEARTBEAT_QOS.depth == 1  # … and a consumer that is slow gets it and nothing older
