@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import NamedTuple
@@ -107,24 +108,14 @@ def first_size_change(path: Path, until_ms: float = math.inf) -> SizeChange | No
 
 def _first_change_of_jpegs(packets: cv2.VideoCapture, until_ms: float) -> SizeChange | None:
     size: tuple[int, int] | None = None
-    number = missed = 0
-    while missed < LOOK_BEHIND:
-        good, data = packets.read()
-        if not good:
-            missed += 1
-            continue
-        missed = 0
-        at_ms = packets.get(cv2.CAP_PROP_POS_MSEC)
-        if at_ms > until_ms:
-            return None
-        told = announced(data.tobytes())
+    for number, (at_ms, packet) in enumerate(_packets(packets, until_ms)):
+        told = announced(packet)
         if told is not None and told.width:  # what is cut off says none
             found = told.width, told.height
             if size is None:
                 size = found
             elif found != size:
                 return SizeChange(number, at_ms, size, found)
-        number += 1
     return None
 
 
@@ -135,17 +126,9 @@ def _first_change(packets: cv2.VideoCapture, kind: str, until_ms: float) -> Size
     waiting = b''  # sets without a picture that tells their size
     size = _size_of(packets)
     newest_ms = 0.0
-    number = missed = waited = 0
-    while missed < LOOK_BEHIND:
-        good, data = packets.read()
-        if not good:
-            missed += 1
-            continue
-        missed = 0
-        at_ms = packets.get(cv2.CAP_PROP_POS_MSEC)
-        if at_ms > until_ms:
-            return None
-        packet = waiting + data.tobytes()
+    waited = 0
+    for number, (at_ms, data) in enumerate(_packets(packets, until_ms)):
+        packet = waiting + data
         new = {found for found in a_set.findall(packet) if found not in known}
         kinds = {sets.kind(found) for found in new}
         if sets.size in kinds and (kind != '.m4v' or VOP in packet):
@@ -164,8 +147,22 @@ def _first_change(packets: cv2.VideoCapture, kind: str, until_ms: float) -> Size
                 known |= new
                 waiting, waited = b'', 0
         newest_ms = max(newest_ms, at_ms)
-        number += 1
     return None
+
+
+def _packets(packets: cv2.VideoCapture, until_ms: float) -> Iterator[tuple[float, bytes]]:
+    """Yields time and bytes of each packet, also behind some that cannot be read."""
+    missed = 0
+    while missed < LOOK_BEHIND:
+        good, data = packets.read()
+        if not good:
+            missed += 1
+            continue
+        missed = 0
+        at_ms = packets.get(cv2.CAP_PROP_POS_MSEC)
+        if at_ms > until_ms:
+            return
+        yield at_ms, data.tobytes()
 
 
 def _without(packet: bytes, a_set: re.Pattern[bytes], old: set[bytes]) -> bytes:
