@@ -162,10 +162,25 @@ def distillation_loss(logits: Tensor, answers: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def answers_of(teacher: nn.Module, images: Tensor, device: str) -> Tensor:
-    """Logits of the network that is learned from."""
+def answers_of(
+    teachers: Sequence[nn.Module], images: Tensor, device: str, scale: float = 1.0
+) -> Tensor:
+    """Log probabilities [N,C,h,w] of the networks that are learned from, their mean's.
+
+    Args:
+        teachers: With logits of one stride.
+        images: uint8 [N,H,W,3].
+        device: Of torch.
+        scale: Of what the teachers see: they may know smaller pictures than the pupil.
+    """
+    x = normalise(images.to(device))
+    if scale != 1.0:
+        size = [32 * round(scale * side / 32) for side in x.shape[-2:]]
+        x = functional.interpolate(x, size, mode='bilinear', align_corners=False, antialias=True)
     with torch.autocast(device, torch.bfloat16):
-        return teacher(normalise(images.to(device))).float()
+        logits = [teacher(x).float() for teacher in teachers]
+    shares = torch.stack([one.log_softmax(1) for one in logits])
+    return shares.logsumexp(0) - math.log(len(logits))
 
 
 def sampled(labels: Tensor, shape_hw: Sequence[int]) -> Tensor:
@@ -423,7 +438,10 @@ def train(
     batches = Batches(mixture, [config['seed'], step])
     drawn = iter(DataLoader(batches, None, num_workers=workers, pin_memory=device != 'cpu'))
 
-    teacher = load_checkpoint(config['teacher'])[0].to(device) if 'teacher' in config else None
+    paths = config.get('teacher', [])
+    paths = [paths] if isinstance(paths, str) else paths
+    teachers = [load_checkpoint(path)[0].to(device) for path in paths]
+    teacher_scale = config.get('teacher_scale', 1.0)
 
     schedule = Schedule(config, step, progress, minutes)
     log = Log(folder, step, config['batch'])
@@ -438,8 +456,9 @@ def train(
         outputs = [outputs] if isinstance(outputs, Tensor) else outputs
         hard_share = config['hard_share'] if progress >= ALL_PIXELS_UNTIL else 1.0
         loss = segmentation_loss(outputs, labels, rules, hard_share)
-        if teacher is not None:
-            loss = loss + distillation_loss(outputs[0], answers_of(teacher, images, device))
+        if teachers:
+            answers = answers_of(teachers, images, device, teacher_scale)
+            loss = loss + distillation_loss(outputs[0], answers)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), MAX_GRADIENT_NORM)

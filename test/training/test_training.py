@@ -9,6 +9,7 @@ import numpy as np
 import onnx
 import pytest
 import yaml
+from torch import nn
 
 torch = pytest.importorskip('torch', reason='training needs torch: training/install.sh')
 
@@ -333,6 +334,23 @@ def test_a_student_learns_the_answers_of_its_teacher_where_no_label_is(
     images, labels = zip(*(warehouse(seed) for seed in range(100, 104)), strict=True)
     unseen = LabelledSet('unseen', tuple('abcd'), np.stack(images), np.stack(labels))
     assert train.evaluate(network, unseen, CLASSES, SIZE_WH, 'cpu')['iou']['crate'] > 0.5
+
+
+def test_several_teachers_answer_with_the_mean_of_their_probabilities() -> None:
+    def says(logit: float) -> nn.Module:
+        network = nn.Conv2d(3, 2, 4, 4)
+        nn.init.zeros_(network.weight)
+        network.bias.data = torch.tensor([logit, 0.0])
+        return network
+
+    images = torch.zeros(1, 64, 96, 3, dtype=torch.uint8)
+    sure, unsure = says(8.0), says(0.0)
+    answers = train.answers_of([sure, unsure], images, 'cpu')
+    assert answers.shape == (1, 2, 16, 24)
+    assert float(answers.exp()[0, 0].mean()) == pytest.approx(0.75, abs=0.01)
+    smaller = train.answers_of([sure, unsure], images, 'cpu', scale=0.5)
+    assert smaller.shape[2:] == (8, 16)  # sides are multiples of 32
+    assert float(smaller.exp().sum(1).mean()) == pytest.approx(1.0, abs=0.01)
 
 
 def test_a_blend_lies_between_two_networks_and_keeps_the_heads_of_the_second() -> None:
