@@ -150,6 +150,50 @@ def _cracked(image: FloatImage, bend_px: float, random: Random) -> FloatImage:
     )  # fmt: skip
 
 
+def _dewed(image: FloatImage, drops: float, random: Random) -> FloatImage:
+    """Dew: the glass is full of drops, and each shows the whole scene, upside down and small."""
+    height, width = image.shape[:2]
+    across = int(drops)
+    size = width / across
+    y, x = np.mgrid[0:height, 0:width].astype(np.float32)
+    down = int(np.ceil(height / size)) + 1
+    jitter = random.uniform(-0.3, 0.3, (down, across + 1, 2)).astype(np.float32)
+    row, column = (y / size).astype(np.intp), np.minimum((x / size).astype(np.intp), across)
+    off_x = (x / size - column - 0.5 + jitter[row, column, 0]).astype(np.float32)
+    off_y = (y / size - row - 0.5 + jitter[row, column, 1]).astype(np.float32)
+    bent = cv2.remap(
+        image, x - 3.0 * size * off_x, y - 3.0 * size * off_y, cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_REFLECT,
+    )  # fmt: skip
+    rim = np.clip(1.3 - np.hypot(off_x, off_y), 0.4, 1.0)[..., None]
+    return np.asarray(bent * rim)
+
+
+def _banded(image: FloatImage, dark: float, random: Random) -> FloatImage:
+    """Light that flickers faster than the rows are read: in this share of them it is off."""
+    rows = np.arange(image.shape[0]) / image.shape[0] * float(random.uniform(3.0, 9.0))
+    phase = (rows + float(random.random())) % 1.0
+    lit = np.clip((phase - dark) / 0.06, 0.0, 1.0) * np.clip((1.0 - phase) / 0.06, 0.0, 1.0)
+    return np.asarray(image * (0.03 + 0.97 * lit[:, None, None].astype(np.float32)))
+
+
+def _loose(image: FloatImage, degrees: float, random: Random) -> FloatImage:
+    """A mount that came loose: the camera hangs on one side."""
+    height, width = image.shape[:2]
+    angle = degrees * float(random.choice([-1.0, 1.0]))
+    turn = cv2.getRotationMatrix2D((width / 2.0, height / 2.0), angle, 1.0)
+    return np.asarray(cv2.warpAffine(image, turn, (width, height), borderMode=cv2.BORDER_REFLECT))
+
+
+def _shuffled(image: FloatImage, parts: float, random: Random) -> FloatImage:
+    """A sensor that is read by several channels, whose parts are put together in wrong order."""
+    columns = np.array_split(np.arange(image.shape[1]), int(parts))
+    order = random.permutation(len(columns))
+    if (np.diff(order) == 1).all():
+        order = order[::-1]
+    return np.ascontiguousarray(image[:, np.concatenate([columns[part] for part in order])])
+
+
 KEPT: Mapping[str, Family] = {
     'flare': Family(_flare, (0.9, 0.93, 0.96), 'share'),
     'starved stream': Family(_starved, (32.0, 24.0, 16.0), 'blocks across'),
@@ -165,5 +209,9 @@ KEPT: Mapping[str, Family] = {
     'through a hole': Family(_through_a_hole, (0.2, 0.15, 0.1), 'radius of the width'),
     'tiled': Family(_tiled, (2.0, 3.0, 4.0), KIND),
     'cracked glass': Family(_cracked, (20.0, 30.0, 45.0), 'px'),
+    'dew': Family(_dewed, (16.0, 24.0, 40.0), 'drops across'),
+    'banded': Family(_banded, (0.6, 0.7, 0.8), 'share of the rows that is dark'),
+    'loose': Family(_loose, (35.0, 45.0, 60.0), 'degrees'),
+    'shuffled': Family(_shuffled, (4.0, 6.0, 8.0), 'parts'),
 }
 """By name."""
