@@ -97,6 +97,7 @@ TESTS: dict[str, dict[str, tuple[str, ...]]] = {
     'much of the picture is of one smooth shade': {TABLE: (UNKNOWN,)},
     'the picture has no shades between': {TABLE: (UNKNOWN,)},
     'bright and dark are exchanged': {TABLE: (UNKNOWN,)},
+    'all of the picture is there a second time': {TABLE: (UNKNOWN,)},
     'sky and buildings are not above the ground': {TABLE: (UNKNOWN,)},
     'the same picture again and again': {
         TABLE: (

@@ -472,6 +472,11 @@ def with_dark_specks(road: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return odd
 
 
+def seen_twice(road: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """A pane mirrors a part of the light, from beside."""
+    return np.asarray(0.55 * road + 0.45 * np.roll(road, 48, axis=1), np.uint8)
+
+
 # Of a picture of 64 rows three in a row are the same where 180 are looked at, and go on straight
 FOR_SMALL_PICTURES = {
     'stop.max_shear': -0.35,
@@ -524,6 +529,7 @@ def engine_that_knows(
         ('few_shades', of_two_levels, 'the picture stays the same or jumps', 1e6, FOR_JUMPS),
         ('picture_turned', with_sky_in_the_ground, 'of the sky has ground above', 1e6, {}),
         ('picture_negative', with_dark_specks, 'more like a negative (-2.', 1e6, {}),
+        ('picture_doubled', seen_twice, 'is there a second time beside', 1e6, {}),
     ],
 )
 def test_the_vehicle_stops_where_the_engine_knows_no_such_pictures(

@@ -114,6 +114,9 @@ class StopKind(str, Enum):
         'picture_negative', 'bright and dark are exchanged in the picture', Cause.FAULT, PURPLE,
         3, False,
     )
+    PICTURE_DOUBLED = (
+        'picture_doubled', 'the picture shows everything twice', Cause.FAULT, PURPLE, 3, False,
+    )
     ROWS_SHIFTED = (
         'rows_shifted', 'the rows of the picture do not go on in each other', Cause.FAULT, PURPLE,
         3, False,

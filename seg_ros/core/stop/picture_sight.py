@@ -82,8 +82,8 @@ def nothing_shown(statistics: PictureStatistics, config: StopConfig) -> Fault | 
     Args:
         statistics: Of the picture.
         config: ``min_detail``, ``max_colour_discord``, ``min_rise``, ``max_shear``, ``max_tear``,
-            ``max_softness``, ``max_shade``, ``max_jumps``, ``max_sky_below`` and ``min_polarity``
-            are asked.
+            ``max_softness``, ``max_shade``, ``max_jumps``, ``max_sky_below``, ``min_polarity`` and
+            ``max_echo`` are asked.
     """
     if statistics.detail < config.min_detail:
         return Fault(
@@ -144,6 +144,13 @@ def nothing_shown(statistics: PictureStatistics, config: StopConfig) -> Fault | 
             StopKind.PICTURE_NEGATIVE,
             f'the picture is more like a negative ({statistics.polarity:.1f}, less than '
             f'{config.min_polarity:.1f}): bright and dark are exchanged',
+        )
+    if statistics.echo > config.max_echo:
+        return Fault(
+            StopKind.PICTURE_DOUBLED,
+            f'what the picture shows is there a second time beside ({statistics.echo:.2f}, more '
+            f'than {config.max_echo:.2f}): mirrored by a pane, two fields or frames in one, or '
+            'several pictures side by side',
         )
     return None
 

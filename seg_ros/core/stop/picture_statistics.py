@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seg_ros.core.labels import LabelMap
+from seg_ros.core.stop.picture_echo import echo
 from seg_ros.core.stop.picture_polarity import polarity
 from seg_ros.core.types import ConfidenceImage, LabelImage, NetworkView, RgbImage
 
@@ -107,6 +108,8 @@ class PictureStatistics(NamedTuple):
             there is less.
         polarity: How much more the picture is like one than like a negative, in deviations of
             clean pictures from 0, where it would be as much like both.
+        echo: How strongly the picture is there a second time, elsewhere in it: 0 not at all, 1 as
+            strongly.
     """
 
     values: NDArray[np.float64]
@@ -121,6 +124,7 @@ class PictureStatistics(NamedTuple):
     jumps: float
     sky_below: float
     polarity: float
+    echo: float
 
     @property
     def shear(self) -> float:
@@ -174,6 +178,7 @@ class StatisticsOfPictures:
             *_outlines(seen.greys[0], seen.greys[2]),
             _sky_below(seen.groups),
             _polarity(seen),
+            echo(seen.greys[2]),
         )
 
     def glance(self, view: NetworkView) -> tuple[float, float]:

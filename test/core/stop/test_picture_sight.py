@@ -164,6 +164,11 @@ def negative_of_a_lit(picture: Picture) -> Picture:
     return 255 - lit
 
 
+def seen_twice(picture: Picture) -> Picture:
+    """A pane mirrors what is before the camera, beside it."""
+    return with_noise(0.55 * picture + 0.45 * np.roll(picture, (20, 170), (0, 1)), 1.0)
+
+
 def crossed(picture: Picture) -> Picture:
     """A crossing lies ahead, aslant: its stripes go on elsewhere from row to row."""
     changed = picture.copy()
@@ -185,6 +190,7 @@ def crossed(picture: Picture) -> Picture:
         (splashed, 'partly_covered', 'more than 42%: dirt'),
         (of_three_levels, 'few_shades', 'more than 0.27): shades'),
         (negative_of_a_lit, 'picture_negative', 'less than -1.5): bright and dark'),
+        (seen_twice, 'picture_doubled', 'more than 0.33): mirrored'),
     ],
 )
 def test_what_no_camera_shows_that_sees_a_road_is_found_without_any_domain(
@@ -322,7 +328,7 @@ def clean(*, shear: float = -1.0, **changes: float) -> PictureStatistics:
     values = np.zeros(len(STATISTICS))
     values[SHEAR] = shear
     return PictureStatistics(
-        values, 0.0, 0.0, 9.0, 0.1, 0.5, 0.0, 0.1, 0.1, 0.1, 0.0, 2.0
+        values, 0.0, 0.0, 9.0, 0.1, 0.5, 0.0, 0.1, 0.1, 0.1, 0.0, 2.0, 0.1
     )._replace(**changes)
 
 
@@ -339,6 +345,7 @@ def clean(*, shear: float = -1.0, **changes: float) -> PictureStatistics:
         ({'jumps': 0.27}, {'jumps': 0.28}, 'few_shades'),
         ({'sky_below': 0.3}, {'sky_below': 0.31}, 'picture_turned'),
         ({'polarity': -1.5}, {'polarity': -1.51}, 'picture_negative'),
+        ({'echo': 0.33}, {'echo': 0.34}, 'picture_doubled'),
     ],
 )
 def test_up_to_each_limit_itself_a_picture_shows_something(
@@ -382,7 +389,7 @@ def test_the_limit_of_a_domain_is_a_multiple_of_its_own_and_may_be_met() -> None
     lax = replace(
         CONFIG, min_detail=0.0, max_colour_discord=2.0, min_rise=-1.0, max_shear=10.0,
         max_tear=2.0, max_softness=1.0, max_shade=1.0, max_jumps=1.0,
-        max_sky_below=1.0, min_polarity=-100.0,
+        max_sky_below=1.0, min_polarity=-100.0, max_echo=10.0,
     )  # fmt: skip
     assert scores.share > 1.0
     assert kind(FOG, DOMAIN, replace(lax, domain_limit=scores.share)) == ''

@@ -203,6 +203,31 @@ def _posterised(image: FloatImage, levels: float, random: Random) -> FloatImage:
     return np.asarray(np.floor(image / step) * 255.0 / (levels - 1.0))
 
 
+def _ghost(image: FloatImage, share: float, random: Random) -> FloatImage:
+    """The picture a second time beside itself: a pane mirrors, or a decoder blends two frames."""
+    height, width = image.shape[:2]
+    across = int(random.uniform(0.1, 0.4) * width) * int(random.choice([-1, 1]))
+    down = int(random.uniform(-0.05, 0.05) * height)
+    return image * (1.0 - share) + np.roll(image, (down, across), axis=(0, 1)) * share
+
+
+def _combed(image: FloatImage, shift: float, random: Random) -> FloatImage:
+    """Two fields that do not belong together: every other two rows are of another moment."""
+    changed = image.copy()
+    off = int(shift * image.shape[1]) * int(random.choice([-1, 1]))
+    other = np.roll(image, off, axis=1)
+    for row in (2, 3):
+        changed[row::4] = other[row::4]
+    return changed
+
+
+def _tiled(image: FloatImage, times: float, random: Random) -> FloatImage:  # noqa: ARG001
+    """A recorder's view of all cameras at once."""
+    count, (height, width) = int(times), image.shape[:2]
+    small = cv2.resize(image, (-(-width // count), -(-height // count)))
+    return np.asarray(np.tile(small, (count, count, 1))[:height, :width])
+
+
 def _upside_down(image: FloatImage, kind: float, random: Random) -> FloatImage:  # noqa: ARG001
     """0: turned by 180 degrees, 1: by 90 to the left, 2: by 90 to the right."""
     if kind == 0.0:
@@ -244,4 +269,7 @@ FAMILIES: Mapping[str, Family] = {
     'broken blocks': Family(_broken_blocks, (0.4, 0.6, 0.9), 'share of the blocks'),
     'water': Family(_water, (24.0, 36.0, 60.0), 'px'),
     'posterised': Family(_posterised, (3.0, 2.5, 2.0), 'levels'),
+    'ghost': Family(_ghost, (0.4, 0.45, 0.5), 'share'),
+    'combed': Family(_combed, (0.06, 0.12, 0.25), 'share of the width'),
+    'tiled': Family(_tiled, (2.0, 3.0, 4.0), 'times across'),
 }  # fmt: skip

@@ -47,16 +47,6 @@ def _starved(image: FloatImage, blocks: float, random: Random) -> FloatImage:  #
     return np.asarray(cv2.resize(mean, (width, height), interpolation=cv2.INTER_NEAREST))
 
 
-def _combed(image: FloatImage, shift: float, random: Random) -> FloatImage:
-    """Two fields that do not belong together: every other two rows are of another moment."""
-    changed = image.copy()
-    off = int(shift * image.shape[1]) * int(random.choice([-1, 1]))
-    other = np.roll(image, off, axis=1)
-    for row in (2, 3):
-        changed[row::4] = other[row::4]
-    return changed
-
-
 def _without_chroma(image: FloatImage, share: float, random: Random) -> FloatImage:  # noqa: ARG001
     """A decoder that got this share of the rows; the rest of its buffer is still zero: green."""
     changed = image.copy()
@@ -120,13 +110,6 @@ def _crushed(image: FloatImage, above: float, random: Random) -> FloatImage:  # 
     """All but the brightest is black."""
     least = np.quantile(image.mean(axis=2), above)
     return np.asarray((image - least) * 3.0)
-
-
-def _tiled(image: FloatImage, times: float, random: Random) -> FloatImage:  # noqa: ARG001
-    """A recorder's view of all cameras at once."""
-    count, (height, width) = int(times), image.shape[:2]
-    small = cv2.resize(image, (-(-width // count), -(-height // count)))
-    return np.asarray(np.tile(small, (count, count, 1))[:height, :width])
 
 
 def _through_a_hole(image: FloatImage, radius: float, random: Random) -> FloatImage:
@@ -197,7 +180,6 @@ def _shuffled(image: FloatImage, parts: float, random: Random) -> FloatImage:
 KEPT: Mapping[str, Family] = {
     'flare': Family(_flare, (0.9, 0.93, 0.96), 'share'),
     'starved stream': Family(_starved, (32.0, 24.0, 16.0), 'blocks across'),
-    'combed': Family(_combed, (0.06, 0.12, 0.25), 'share of the width'),
     'half decoded': Family(_without_chroma, (0.6, 0.45, 0.3), 'share of the height'),
     'squashed': Family(_squashed, (2.0, 3.0, 4.0), KIND),
     'infrared': Family(_infrared, (2.0, 4.0, 8.0), 'times white'),
@@ -207,7 +189,6 @@ KEPT: Mapping[str, Family] = {
     'overflow': Family(_overflown, (2.0, 3.0, 6.0), 'times'),
     'crushed': Family(_crushed, (0.8, 0.9, 0.97), 'share of the picture'),
     'through a hole': Family(_through_a_hole, (0.2, 0.15, 0.1), 'radius of the width'),
-    'tiled': Family(_tiled, (2.0, 3.0, 4.0), KIND),
     'cracked glass': Family(_cracked, (20.0, 30.0, 45.0), 'px'),
     'dew': Family(_dewed, (16.0, 24.0, 40.0), 'drops across'),
     'banded': Family(_banded, (0.6, 0.7, 0.8), 'share of the rows that is dark'),

@@ -64,7 +64,7 @@ REASONS_OF_SIGHT = (
     StopKind.OUT_OF_DOMAIN, StopKind.LOW_CONTRAST, StopKind.LOW_CONFIDENCE, StopKind.FROZEN,
     StopKind.NO_DETAIL, StopKind.COLOURS_DISAGREE, StopKind.PICTURE_TURNED,
     StopKind.ROWS_SHIFTED, StopKind.OUT_OF_FOCUS, StopKind.PARTLY_COVERED,
-    StopKind.PICTURE_NEGATIVE, StopKind.FEW_SHADES,
+    StopKind.PICTURE_NEGATIVE, StopKind.FEW_SHADES, StopKind.PICTURE_DOUBLED,
 )  # fmt: skip
 DATASETS = ('camvid', 'cityscapes', 'bdd100k', 'mapillary', 'a2d2', 'lanes')
 # The frames of a stream that decide: with confirm_frames 3, the third is the first clear one
