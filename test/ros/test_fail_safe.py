@@ -403,8 +403,10 @@ def foggy(pictures: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 def patchy_road() -> NDArray[np.uint8]:
     """The street with patches of other brightness, as the ground has that a camera sees."""
-    patches = np.random.default_rng(3).integers(-20, 21, (16, 32, 1))
-    return np.clip(empty_road() + patches.repeat(4, 0).repeat(4, 1), 0, 255).astype(np.uint8)
+    coarse = np.random.default_rng(3).integers(-20, 21, (16, 32, 1)).repeat(4, 1)
+    # Like bricks: straight through a picture go only the seams of blocks that are broken
+    bricks = np.stack([np.roll(row, index * 5 % 8, axis=0) for index, row in enumerate(coarse)])
+    return np.clip(empty_road() + bricks.repeat(4, 0), 0, 255).astype(np.uint8)
 
 
 def covered_below(road: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -472,6 +474,12 @@ def with_dark_specks(road: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return odd
 
 
+def in_broken_blocks(road: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Of blocks of 16 pixels each has the light of another place."""
+    light = np.random.default_rng(4).choice([-36, -12, 12, 36], (8, 16, 1))
+    return np.clip(road + light.repeat(16, 0).repeat(16, 1), 0, 255).astype(np.uint8)
+
+
 def seen_twice(road: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """A pane mirrors a part of the light, from beside."""
     return np.asarray(0.55 * road + 0.45 * np.roll(road, 48, axis=1), np.uint8)
@@ -529,6 +537,7 @@ def engine_that_knows(
         ('few_shades', of_two_levels, 'the picture stays the same or jumps', 1e6, FOR_JUMPS),
         ('picture_turned', with_sky_in_the_ground, 'of the sky has ground above', 1e6, {}),
         ('picture_negative', with_dark_specks, 'more like a negative (-2.', 1e6, {}),
+        ('rows_shifted', in_broken_blocks, 'straight steps go through', 1e6, FOR_JUMPS),
         ('picture_doubled', seen_twice, 'is there a second time beside', 1e6, {}),
     ],
 )

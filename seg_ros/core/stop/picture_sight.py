@@ -82,8 +82,8 @@ def nothing_shown(statistics: PictureStatistics, config: StopConfig) -> Fault | 
     Args:
         statistics: Of the picture.
         config: ``min_detail``, ``max_colour_discord``, ``min_rise``, ``max_shear``, ``max_tear``,
-            ``max_softness``, ``max_shade``, ``max_jumps``, ``max_sky_below``, ``min_polarity`` and
-            ``max_echo`` are asked.
+            ``max_softness``, ``max_shade``, ``max_jumps``, ``max_sky_below``, ``min_polarity``,
+            ``max_echo`` and ``max_seams`` are asked.
     """
     if statistics.detail < config.min_detail:
         return Fault(
@@ -151,6 +151,13 @@ def nothing_shown(statistics: PictureStatistics, config: StopConfig) -> Fault | 
             f'what the picture shows is there a second time beside ({statistics.echo:.2f}, more '
             f'than {config.max_echo:.2f}): mirrored by a pane, two fields or frames in one, or '
             'several pictures side by side',
+        )
+    if statistics.seams > config.max_seams:
+        return Fault(
+            StopKind.ROWS_SHIFTED,
+            f'straight steps go through {statistics.seams:.0%} of the height and of the width of '
+            f'the picture, more than {config.max_seams:.0%}: broken into blocks, or begins in '
+            'the middle',
         )
     return None
 

@@ -72,6 +72,9 @@ TORN_ROWS, TORN_APART = 16, 2
 TORN_HIGH = (SIZE_WH[1] - TORN_APART) // TORN_ROWS  # rows, in each of which one step is
 TORN_TOPS = TORN_HIGH * np.arange(TORN_ROWS)
 
+SEAM_WIDE = 2  # pixels over which a step is taken: a seam may lie within one
+SEAM = 2  # grey levels that it must have beyond twice the steps on both sides of it
+
 SKY, GROUND, WALKABLE, STATIC, MOVING, OTHER = range(6)
 GROUP_NAMES = ('sky', 'ground', 'walkable', 'static', 'moving')
 # The last of its roles decides about a class
@@ -110,6 +113,8 @@ class PictureStatistics(NamedTuple):
             clean pictures from 0, where it would be as much like both.
         echo: How strongly the picture is there a second time, elsewhere in it: 0 not at all, 1 as
             strongly.
+        seams: The share of the height and of the width through which a straight step goes, in the
+            row or column where it does most; the smaller one.
     """
 
     values: NDArray[np.float64]
@@ -125,6 +130,7 @@ class PictureStatistics(NamedTuple):
     sky_below: float
     polarity: float
     echo: float
+    seams: float
 
     @property
     def shear(self) -> float:
@@ -179,6 +185,7 @@ class StatisticsOfPictures:
             _sky_below(seen.groups),
             _polarity(seen),
             echo(seen.greys[2]),
+            _seams(seen.greys[0]),
         )
 
     def glance(self, view: NetworkView) -> tuple[float, float]:
@@ -384,6 +391,30 @@ def _tear(grey: GreyImage) -> float:
     rows = _float32(grey[np.concatenate((worst, worst + TORN_APART)), ::2])
     straight, shifted = _alike(rows)
     return float((shifted * (shifted - straight)).mean())
+
+
+def _seams(grey: GreyImage) -> float:
+    down = cv2.absdiff(grey[SEAM_WIDE:], grey[:-SEAM_WIDE])
+    across = cv2.absdiff(grey[:, SEAM_WIDE:], grey[:, :-SEAM_WIDE])
+    beside, far = slice(SEAM_WIDE, -SEAM_WIDE), 2 * SEAM_WIDE
+    in_row = _is_seam(down[beside], down[:-far], down[far:])
+    in_column = _is_seam(across[:, beside], across[:, :-far], across[:, far:])
+    return min(_fullest(in_row, 1), _fullest(in_column, 0))
+
+
+def _is_seam(
+    steps: NDArray[np.generic], before: NDArray[np.generic], behind: NDArray[np.generic]
+) -> NDArray[np.uint8]:
+    """255 where a step has more than twice what those before and behind it have."""
+    most = cv2.max(before, behind)
+    return _uint8(cv2.compare(cv2.subtract(steps, most), cv2.add(most, SEAM), cv2.CMP_GT))
+
+
+def _fullest(mask: NDArray[np.uint8], axis: int) -> float:
+    """How much of the fullest row (``axis`` 1) or column (0) of a mask is set."""
+    return float(np.max(cv2.reduce(mask, axis, cv2.REDUCE_SUM, dtype=cv2.CV_32S))) / (
+        255 * mask.shape[axis]
+    )
 
 
 def _sky_below(groups: LabelImage) -> float:

@@ -169,6 +169,27 @@ def seen_twice(picture: Picture) -> Picture:
     return with_noise(0.55 * picture + 0.45 * np.roll(picture, (20, 170), (0, 1)), 1.0)
 
 
+def in_broken_blocks(picture: Picture) -> Picture:
+    """Blocks of 16 pixels, half of which belong elsewhere."""
+    random = np.random.default_rng(9)
+    blocks = picture[:352].reshape(22, 16, 40, 16, 3).swapaxes(1, 2).reshape(-1, 16, 16, 3)
+    is_lost = random.random(len(blocks)) < 0.5
+    mixed = blocks.copy()
+    mixed[is_lost] = blocks[random.integers(len(blocks), size=int(is_lost.sum()))]
+    whole = picture.copy()
+    whole[:352] = mixed.reshape(22, 40, 16, 16, 3).swapaxes(1, 2).reshape(352, 640, 3)
+    return whole
+
+
+def begun_in_the_middle(picture: Picture) -> Picture:
+    return np.roll(with_a_light_from_beside(picture), (130, 200), (0, 1))
+
+
+def with_a_light_from_beside(picture: Picture) -> Picture:
+    light = np.linspace(0.5, 1.2, 640)[None, :, None] * np.linspace(1.2, 0.6, 360)[:, None, None]
+    return np.clip(picture * light, 0, 255).astype(np.uint8)
+
+
 def crossed(picture: Picture) -> Picture:
     """A crossing lies ahead, aslant: its stripes go on elsewhere from row to row."""
     changed = picture.copy()
@@ -191,6 +212,8 @@ def crossed(picture: Picture) -> Picture:
         (of_three_levels, 'few_shades', 'more than 0.27): shades'),
         (negative_of_a_lit, 'picture_negative', 'less than -1.5): bright and dark'),
         (seen_twice, 'picture_doubled', 'more than 0.33): mirrored'),
+        (in_broken_blocks, 'rows_shifted', 'more than 55%: broken'),
+        (begun_in_the_middle, 'rows_shifted', 'more than 55%: broken'),
     ],
 )
 def test_what_no_camera_shows_that_sees_a_road_is_found_without_any_domain(
@@ -328,7 +351,7 @@ def clean(*, shear: float = -1.0, **changes: float) -> PictureStatistics:
     values = np.zeros(len(STATISTICS))
     values[SHEAR] = shear
     return PictureStatistics(
-        values, 0.0, 0.0, 9.0, 0.1, 0.5, 0.0, 0.1, 0.1, 0.1, 0.0, 2.0, 0.1
+        values, 0.0, 0.0, 9.0, 0.1, 0.5, 0.0, 0.1, 0.1, 0.1, 0.0, 2.0, 0.1, 0.2
     )._replace(**changes)
 
 
@@ -346,6 +369,7 @@ def clean(*, shear: float = -1.0, **changes: float) -> PictureStatistics:
         ({'sky_below': 0.3}, {'sky_below': 0.31}, 'picture_turned'),
         ({'polarity': -1.5}, {'polarity': -1.51}, 'picture_negative'),
         ({'echo': 0.33}, {'echo': 0.34}, 'picture_doubled'),
+        ({'seams': 0.55}, {'seams': 0.56}, 'rows_shifted'),
     ],
 )
 def test_up_to_each_limit_itself_a_picture_shows_something(
@@ -389,7 +413,7 @@ def test_the_limit_of_a_domain_is_a_multiple_of_its_own_and_may_be_met() -> None
     lax = replace(
         CONFIG, min_detail=0.0, max_colour_discord=2.0, min_rise=-1.0, max_shear=10.0,
         max_tear=2.0, max_softness=1.0, max_shade=1.0, max_jumps=1.0,
-        max_sky_below=1.0, min_polarity=-100.0, max_echo=10.0,
+        max_sky_below=1.0, min_polarity=-100.0, max_echo=10.0, max_seams=1.0,
     )  # fmt: skip
     assert scores.share > 1.0
     assert kind(FOG, DOMAIN, replace(lax, domain_limit=scores.share)) == ''

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -230,3 +231,26 @@ def test_where_all_is_the_same_differences_are_spread_no_more_than_they_are_larg
     tails = [index for index, name in enumerate(STATISTICS) if '.tail_' in name]
     assert len(tails) == 6
     assert of(flat()).values[tails] == pytest.approx(0.0)
+
+
+def test_seams_are_what_goes_straight_through_both_the_height_and_the_width() -> None:
+    take = StatisticsOfPictures(LABEL_MAP)
+    plain = drawn()
+    picture = np.full_like(plain.picture, 90)
+    across, down = picture.copy(), picture.copy()
+    across[150:], down[:, 300:] = 120, 120
+    # A shadow or a wall goes one way, and both together are where a picture begins in its middle
+    both = np.where(across == down, across, 140).astype(np.uint8)
+    seams = [
+        take.of(replace(plain, picture=np.asarray(image))).seams
+        for image in (picture, across, down, both)
+    ]
+    assert seams[:3] == [0.0, 0.0, 0.0]
+    assert seams[3] > 0.95
+
+
+def test_a_soft_edge_from_side_to_side_is_no_seam() -> None:
+    ramp = np.clip((np.arange(640) - 300) * 2 + 128, 60, 200)[None, :, None]
+    soft = np.clip((np.arange(360) - 150) * 2, -40, 40)[:, None, None] + ramp
+    picture = np.repeat(soft, 3, 2).clip(0, 255).astype(np.uint8)
+    assert StatisticsOfPictures(LABEL_MAP).of(replace(drawn(), picture=picture)).seams == 0.0

@@ -228,6 +228,14 @@ def _tiled(image: FloatImage, times: float, random: Random) -> FloatImage:  # no
     return np.asarray(np.tile(small, (count, count, 1))[:height, :width])
 
 
+def _starved(image: FloatImage, blocks: float, random: Random) -> FloatImage:  # noqa: ARG001
+    """A stream without bandwidth: of each block of a compressed picture its mean is left."""
+    height, width = image.shape[:2]
+    size_wh = int(blocks), max(2, int(blocks) * height // width)
+    mean = cv2.resize(image, size_wh, interpolation=cv2.INTER_AREA)
+    return np.asarray(cv2.resize(mean, (width, height), interpolation=cv2.INTER_NEAREST))
+
+
 def _upside_down(image: FloatImage, kind: float, random: Random) -> FloatImage:  # noqa: ARG001
     """0: turned by 180 degrees, 1: by 90 to the left, 2: by 90 to the right."""
     if kind == 0.0:
@@ -271,5 +279,6 @@ FAMILIES: Mapping[str, Family] = {
     'posterised': Family(_posterised, (3.0, 2.5, 2.0), 'levels'),
     'ghost': Family(_ghost, (0.4, 0.45, 0.5), 'share'),
     'combed': Family(_combed, (0.06, 0.12, 0.25), 'share of the width'),
+    'starved stream': Family(_starved, (32.0, 24.0, 16.0), 'blocks across'),
     'tiled': Family(_tiled, (2.0, 3.0, 4.0), 'times across'),
 }  # fmt: skip

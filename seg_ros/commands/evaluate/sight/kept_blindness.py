@@ -39,14 +39,6 @@ def _flare(image: FloatImage, share: float, random: Random) -> FloatImage:
     return np.asarray(image * (1.0 - share) + share * light)
 
 
-def _starved(image: FloatImage, blocks: float, random: Random) -> FloatImage:  # noqa: ARG001
-    """A stream without bandwidth: of each block of a compressed picture its mean is left."""
-    height, width = image.shape[:2]
-    size_wh = int(blocks), max(2, int(blocks) * height // width)
-    mean = cv2.resize(image, size_wh, interpolation=cv2.INTER_AREA)
-    return np.asarray(cv2.resize(mean, (width, height), interpolation=cv2.INTER_NEAREST))
-
-
 def _without_chroma(image: FloatImage, share: float, random: Random) -> FloatImage:  # noqa: ARG001
     """A decoder that got this share of the rows; the rest of its buffer is still zero: green."""
     changed = image.copy()
@@ -179,7 +171,6 @@ def _shuffled(image: FloatImage, parts: float, random: Random) -> FloatImage:
 
 KEPT: Mapping[str, Family] = {
     'flare': Family(_flare, (0.9, 0.93, 0.96), 'share'),
-    'starved stream': Family(_starved, (32.0, 24.0, 16.0), 'blocks across'),
     'half decoded': Family(_without_chroma, (0.6, 0.45, 0.3), 'share of the height'),
     'squashed': Family(_squashed, (2.0, 3.0, 4.0), KIND),
     'infrared': Family(_infrared, (2.0, 4.0, 8.0), 'times white'),
