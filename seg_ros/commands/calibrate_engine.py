@@ -21,6 +21,7 @@ import contextlib
 import itertools
 import json
 import sys
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -60,6 +61,8 @@ ELSEWHERE = 'another place'
 SIMULATED = 'simulated'
 SIMULATED_STEPS, SIMULATED_STEP_S = 8, 0.25  # from picture to picture, so that no two are alike
 KNOWN_REFUSED = 0.2  # of the share that is refused of data sets left out, of those that are known
+# Frames of a clip in stop.stale_timeout_s of 0.5 s before one
+BRIDGED = 500_000_000 // (HARD_NS[1] - HARD_NS[0])
 SEED = 14
 
 
@@ -72,7 +75,8 @@ class Measured(NamedTuple):
         camera: Of which camera.
         kind: Of what kind of blindness; empty of a clean picture.
         family: The family of this kind.
-        is_refused: Whether the stop refuses it for another reason of sight than the domain.
+        is_refused: Whether the stop refuses it for another reason of sight than the domain; a
+            frame of a clip if it refuses those just before as well (see ``_Shown``).
         is_ground: Whether its zone is ground by its own labels, as far as it has some.
     """
 
@@ -95,7 +99,12 @@ class _Scene(NamedTuple):
 
 
 class _Shown(NamedTuple):
-    """A picture to be measured, and what it is (see ``Measured``)."""
+    """A picture to be measured, and what it is (see ``Measured``).
+
+    Attributes:
+        before: The frames of its clip in ``stop.stale_timeout_s`` before it. What was seen in one
+            of them is still believed: a step of the exposure, at the exit of a tunnel, is no stop.
+    """
 
     image: RgbImage
     dataset: str
@@ -103,6 +112,7 @@ class _Shown(NamedTuple):
     kind: str = ''
     family: str = ''
     is_ground: bool = True
+    before: tuple[RgbImage, ...] = ()
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -214,9 +224,12 @@ def _shown(
     for light, change in HARD.items():
         for picture in _scenes(clean, hard, random):
             clip = hard_clip(picture.rgb(), change, random)
-            image = next(itertools.islice(clip, int(random.integers(len(HARD_NS))), None))[1]
+            frames = itertools.islice(clip, int(random.integers(len(HARD_NS))) + 1)
+            *before, image = deque((frame for _, frame in frames), maxlen=1 + BRIDGED)
             # A camera of its own in each light: few count as much as many of the same
-            yield _Shown(image, picture.dataset, light, is_ground=picture.is_ground)
+            yield _Shown(
+                image, picture.dataset, light, is_ground=picture.is_ground, before=tuple(before)
+            )
     for kind, (name, strength) in kinds.items():
         for picture in _scenes(clean, spoilt, random):
             family = FAMILIES[name]
@@ -259,19 +272,23 @@ def statistics_of(
     config = NodeConfig()
     seen_by = EvaluatedCamera(backend, config)
     take = StatisticsOfPictures(backend.engine.label_map)
+
+    def asked(image: RgbImage, stamp_ns: int) -> tuple[Float64Array, bool]:
+        seen = seen_by.see(image, stamp_ns, {'stop'})
+        statistics = take.of(seen.view)
+        if nothing_shown(statistics, config.stop) is not None:
+            return statistics.values, True
+        seen_by.reset()
+        stop = seen_by.finish(seen).decisions.stop
+        return statistics.values, stop is not None and stop.kind in REASONS_OF_SIGHT
+
     rows = []
     with Progress(sys.stderr) as progress:
-        for index, (image, *what) in enumerate(images):
+        for index, (image, *what, is_ground, before) in enumerate(images):
             progress.show(f'{index} of {count} pictures')
-            seen = seen_by.see(image, index + 1, {'stop'})
-            statistics = take.of(seen.view)
-            is_refused = nothing_shown(statistics, config.stop) is not None
-            if not is_refused:
-                seen_by.reset()
-                stop = seen_by.finish(seen).decisions.stop
-                is_refused = stop is not None and stop.kind in REASONS_OF_SIGHT
-            *what, is_ground = what
-            rows.append(Measured(statistics.values, *what, is_refused, is_ground))
+            values, is_refused = asked(image, index + 1)
+            is_refused = is_refused and all(asked(frame, index + 1)[1] for frame in before)
+            rows.append(Measured(values, *what, is_refused, is_ground))
     return rows
 
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +15,19 @@ import yaml
 from seg_ros.cli import main
 from seg_ros.commands.calibrate_engine import (
     Measured,
+    _Shown,
     figures_of,
     measured_domain,
     simulated_scenes,
+    statistics_of,
     with_domain,
 )
 from seg_ros.commands.evaluate.sight.pictures import clean_pictures
 from seg_ros.core.errors import ConfigurationError, EngineError
 from seg_ros.core.stop.picture_statistics import STATISTICS
+from seg_ros.core.types import RgbImage
 from seg_ros.inference.engine import load_engine
+from seg_ros.inference.registry import create_backend
 from test.tiny_onnx import write_engine
 
 RANDOM = np.random.default_rng(3)
@@ -190,3 +195,28 @@ def test_a_domain_of_another_version_is_measured_again(tmp_path: Path) -> None:
         command += ['--dataset', str(write_pictures(tmp_path / name, 100))]
     assert main([*command, '--hard', '1', '--spoilt', '4', '--families', 'fog']) == 0
     assert load_engine(engine).domain is not None
+
+
+def test_a_frame_of_a_clip_is_refused_only_with_those_before_it_as_by_the_stop() -> None:
+    backend = create_backend('onnxruntime', load_engine('roadsynth'), threads=1).backend
+    (road,) = (scene.rgb() for scene in simulated_scenes(1))
+    white = np.full_like(road, 255)
+    clips: list[tuple[RgbImage, tuple[RgbImage, ...]]] = [
+        (road, ()), (road, (white, white)), (white, (white, road)), (white, (white,)), (white, ())
+    ]  # fmt: skip
+    shown = [_Shown(image, 'set', 'light', before=before) for image, before in clips]
+    with contextlib.closing(backend):
+        rows = statistics_of(backend, shown, len(shown))
+    assert [row.is_refused for row in rows] == [False, False, False, True, True]
+    # What is measured is the frame itself, whatever was before
+    assert (rows[2].values == rows[4].values).all()
+
+
+def test_the_picture_that_a_decoder_lost_is_none_of_the_clean_ones(tmp_path: Path) -> None:
+    folder = tmp_path / 'lums-robot' / 'val'
+    folder.parent.mkdir()
+    write_pictures(folder, 2)
+    for name in ('color_166.png', 'color_167.png'):
+        cv2.imwrite(str(folder / name), np.zeros((8, 8, 3), np.uint8))
+    names = [picture.path.name for picture in clean_pictures(folder.parent)]
+    assert names == ['color_166.png', 'drive0_000.png', 'drive1_001.png']
