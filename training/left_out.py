@@ -62,7 +62,14 @@ def report(rows: Sequence[tuple[str, int, str, float, float]]) -> str:
             group have of it, each the mean of the group's sets.
     """
     lines = [
-        [name, str(pictures), figure, per_cent(other), per_cent(own), f'{100 * (own - other):+.1f}']
+        [
+            name,
+            str(pictures),
+            figure,
+            per_cent(other),
+            per_cent(own),
+            f'{100 * (own - other):+.1f}',
+        ]
         for name, pictures, figure, other, own in rows
     ]
     gains = [own - other for *_, other, own in rows]

@@ -6,7 +6,9 @@ from __future__ import annotations
 from training.left_out import figure_of, report
 
 
-def test_a_set_that_labels_lanes_alone_is_asked_for_its_recall_and_any_other_for_its_miou() -> None:
+def test_a_set_that_labels_lanes_alone_is_asked_for_its_recall_and_any_other_for_its_miou() -> (
+    None
+):
     of_lanes = {'iou': {'road': 0.9, 'lane_marking': 0.4}, 'miou': 0.9, 'lane_recall': 0.6}
     of_all = {**of_lanes, 'iou': {'road': 0.9, 'lane_marking': 0.4, 'sky': 0.8}}
     assert figure_of(of_lanes) == ('lane recall', 0.6)

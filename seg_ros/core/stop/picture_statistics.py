@@ -394,27 +394,26 @@ def _tear(grey: GreyImage) -> float:
 
 
 def _seams(grey: GreyImage) -> float:
-    down = cv2.absdiff(grey[SEAM_WIDE:], grey[:-SEAM_WIDE])
-    across = cv2.absdiff(grey[:, SEAM_WIDE:], grey[:, :-SEAM_WIDE])
-    beside, far = slice(SEAM_WIDE, -SEAM_WIDE), 2 * SEAM_WIDE
-    in_row = _is_seam(down[beside], down[:-far], down[far:])
-    in_column = _is_seam(across[:, beside], across[:, :-far], across[:, far:])
-    return min(_fullest(in_row, 1), _fullest(in_column, 0))
+    # One after the other, so that the second finds the memory of the first
+    return min(_fullest_seam(grey, 1), _fullest_seam(grey, 0))
 
 
-def _is_seam(
-    steps: NDArray[np.generic], before: NDArray[np.generic], behind: NDArray[np.generic]
-) -> NDArray[np.uint8]:
-    """255 where a step has more than twice what those before and behind it have."""
-    most = cv2.max(before, behind)
-    return _uint8(cv2.compare(cv2.subtract(steps, most), cv2.add(most, SEAM), cv2.CMP_GT))
+def _fullest_seam(grey: GreyImage, axis: int) -> float:
+    """How much of a row (``axis`` 1) or column (0) is a seam, where it is the most.
 
-
-def _fullest(mask: NDArray[np.uint8], axis: int) -> float:
-    """How much of the fullest row (``axis`` 1) or column (0) of a mask is set."""
-    return float(np.max(cv2.reduce(mask, axis, cv2.REDUCE_SUM, dtype=cv2.CV_32S))) / (
-        255 * mask.shape[axis]
-    )
+    A seam has more than twice the steps before and behind it.
+    """
+    wide, far = SEAM_WIDE, 2 * SEAM_WIDE
+    if axis == 1:
+        steps = cv2.absdiff(grey[wide:], grey[:-wide])
+        inner, most = steps[wide:-wide], cv2.max(steps[:-far], steps[far:])
+    else:
+        steps = cv2.absdiff(grey[:, wide:], grey[:, :-wide])
+        inner, most = steps[:, wide:-wide], cv2.max(steps[:, :-far], steps[:, far:])
+    over = cv2.subtract(inner, most)
+    seams = cv2.compare(over, cv2.add(most, SEAM, dst=most), cv2.CMP_GT, dst=over)
+    counts = cv2.reduce(seams, axis, cv2.REDUCE_SUM, dtype=cv2.CV_32S)
+    return float(counts.max()) / (255 * grey.shape[axis])
 
 
 def _sky_below(groups: LabelImage) -> float:
