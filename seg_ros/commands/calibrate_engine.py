@@ -60,7 +60,7 @@ LEAST_PICTURES = 2 * len(STATISTICS)
 ELSEWHERE = 'another place'
 SIMULATED = 'simulated'
 SIMULATED_STEPS, SIMULATED_STEP_S = 8, 0.25  # from picture to picture, so that no two are alike
-KNOWN_REFUSED = 0.2  # of the share that is refused of data sets left out, of those that are known
+KNOWN_REFUSED = 0.1  # of the share that is refused of data sets left out, of those that are known
 # Frames of a clip in stop.stale_timeout_s of 0.5 s before one
 BRIDGED = 500_000_000 // (HARD_NS[1] - HARD_NS[0])
 SEED = 14
@@ -148,7 +148,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--refused', type=float, default=0.01, metavar='SHARE',
         help='of the pictures of data sets that were left out (default: 0.01); of those that '
-        'were not, at most a fifth of it',
+        'were not, at most a tenth of it',
     )  # fmt: skip
     parser.add_argument('--backend', choices=['auto', *BACKENDS], default='auto')
     parser.add_argument('--threads', type=zero_or_more, default=0, help='0: one per free core')

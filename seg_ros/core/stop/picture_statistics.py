@@ -114,7 +114,8 @@ class PictureStatistics(NamedTuple):
         echo: How strongly the picture is there a second time, elsewhere in it: 0 not at all, 1 as
             strongly.
         seams: The share of the height and of the width through which a straight step goes, in the
-            row or column where it does most; the smaller one.
+            row or column where it does most; the smaller one. 0 of a picture that is smaller
+            than it is looked at: its pixels have straight borders themselves.
     """
 
     values: NDArray[np.float64]
@@ -185,7 +186,7 @@ class StatisticsOfPictures:
             _sky_below(seen.groups),
             _polarity(seen),
             echo(seen.greys[2]),
-            _seams(seen.greys[0]),
+            _seams(seen.greys[0]) if _is_whole(view.picture) else 0.0,
         )
 
     def glance(self, view: NetworkView) -> tuple[float, float]:
@@ -391,6 +392,11 @@ def _tear(grey: GreyImage) -> float:
     rows = _float32(grey[np.concatenate((worst, worst + TORN_APART)), ::2])
     straight, shifted = _alike(rows)
     return float((shifted * (shifted - straight)).mean())
+
+
+def _is_whole(picture: RgbImage) -> bool:
+    height, width = picture.shape[:2]
+    return width >= SIZE_WH[0] and height >= SIZE_WH[1]
 
 
 def _seams(grey: GreyImage) -> float:

@@ -254,3 +254,14 @@ def test_a_soft_edge_from_side_to_side_is_no_seam() -> None:
     soft = np.clip((np.arange(360) - 150) * 2, -40, 40)[:, None, None] + ramp
     picture = np.repeat(soft, 3, 2).clip(0, 255).astype(np.uint8)
     assert StatisticsOfPictures(LABEL_MAP).of(replace(drawn(), picture=picture)).seams == 0.0
+
+
+@pytest.mark.parametrize(('size_wh', 'is_asked'), [((320, 180), True), ((319, 180), False)])
+def test_the_pixels_of_a_picture_that_is_enlarged_are_no_seams(
+    size_wh: tuple[int, int], is_asked: bool
+) -> None:
+    picture = np.full((size_wh[1], size_wh[0], 3), 90, np.uint8)
+    picture[80:], picture[:, 200:] = 120, 150
+    labels = np.zeros(picture.shape[:2], np.uint8)
+    seams = StatisticsOfPictures(LABEL_MAP).of(NetworkView(picture, labels)).seams
+    assert (seams > 0.0) is is_asked

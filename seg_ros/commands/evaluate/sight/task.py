@@ -380,6 +380,7 @@ def _report(figures: dict[str, Any]) -> str:
         f'false clear {figures["false_clear_share"]}; families that the engine was measured with '
         f'{figures["false_clear_share_measured_with"]}, others '
         f'{figures["false_clear_share_others"]}; families that no check was made for '
-        f'{figures["false_clear_share_kept"]}'
+        f'{figures["false_clear_share_kept"]} (a forecast: a check that is made for one takes it '
+        'out of this figure)'
     )
     return '\n'.join(lines)
