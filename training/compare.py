@@ -225,9 +225,11 @@ def report(
     width, height = config['network_size']
     crop_w, crop_h = shared['augmentation'][shared['sources'][0]['name']]['crop_wh']
     images = architectures[0].scores[0]['images']
+    seeds = sorted({config_of(one.row, shared)['seed'] for one in architectures})
+    seed = f'seed{"s" * (len(seeds) > 1)} {", ".join(map(str, seeds))}'
     intro = (
         f'Each after {shared["steps"]} steps of {shared["batch"]} crops of {crop_w}x{crop_h} from '
-        f'{of_sources(shared["sources"])} (seed {shared["seed"]}): a few minutes a network, so '
+        f'{of_sources(shared["sources"])} ({seed}): a few minutes a network, so '
         f'that the figures compare networks and none is as good as it gets. IoU in % on '
         f'{validation["name"]} ({images} images, '
         f'{width}x{height}; nothing was selected on them) through ONNX Runtime; lane markings '

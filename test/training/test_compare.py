@@ -84,6 +84,10 @@ def test_the_tables_have_a_row_for_each_network_and_each_kind_of_labels(
     assert masks.startswith('| masks | 100.0, 100.0 | 100.0, 100.0 |')
     assert not boxes.startswith('| boxes | 100.0, 100.0')
     assert 'Not trained' not in text
+    seed = config['shared']['seed']
+    assert f'(seed {seed}):' in text
+    two = [plain, refined._replace(row={**refined.row, 'seed': seed + 1})]
+    assert f'(seeds {seed}, {seed + 1}):' in compare.report(config, two, [12.0, 34.0], [])
     partly = compare.report(config, found['architectures'][:1], [12.0], found['supervision'])
     assert 'Not trained to the end yet: with CRF.' in partly
 
