@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from training.classes import UNLABELLED, ClassTable
 from training.labelled_set import Image, LabelledSet
-from training.outside import fisheye, rain_on_glass, yellow_lines
+from training.outside import fisheye, put_beacons, rain_on_glass, yellow_lines
 
 __all__ = ['Augmentation', 'Sampler']
 
@@ -44,6 +44,8 @@ class Augmentation:
         fisheye_share: Share of the crops that a fisheye sees.
         rain_share: Share of the crops with drops on the glass.
         yellow_share: Share of the crops whose lines are yellow.
+        beacon_share: Share of the crops with boards, posts and cones of road works on the ground.
+        beacon: A class or a union: what these are.
     """
 
     crop_wh: tuple[int, int] = (448, 352)
@@ -69,6 +71,8 @@ class Augmentation:
     fisheye_share: float = 0.0
     rain_share: float = 0.0
     yellow_share: float = 0.0
+    beacon_share: float = 0.0
+    beacon: str = 'nobody'
 
     @staticmethod
     def from_config(row: dict[str, Any]) -> Augmentation:
@@ -108,7 +112,17 @@ class Sampler:
             if set(members) <= set(self.pasted_on)
         ]
         self.bonnet = classes.label(augmentation.bonnet) if augmentation.bonnet_share else 0
-        self.lanes = [i for i, row in enumerate(classes.rows) if 'lane' in row.roles]
+        lanes = [i for i, row in enumerate(classes.rows) if 'lane' in row.roles]
+        self.beacon = classes.label(augmentation.beacon) if augmentation.beacon_share else 0
+        self.ground = [
+            i for i, row in enumerate(classes.rows) if {*row.roles} & {'drivable', 'walkable'}
+        ]
+        self.ground += [
+            len(classes) + union
+            for union, members in enumerate(classes.members)
+            if set(members) <= {*self.ground, *lanes}
+        ]
+        self.lanes = lanes
         self.order: list[int] = []
 
     def draw(self, random: Generator) -> tuple[Image, Image]:
@@ -132,6 +146,8 @@ class Sampler:
             image, labels = fisheye(image, labels, random)
         if config.yellow_share and self.lanes and random.random() < config.yellow_share:
             image = yellow_lines(image, labels, self.lanes[0], random)
+        if config.beacon_share and random.random() < config.beacon_share:
+            put_beacons(image, labels, self.beacon, self.ground, random)
         if random.random() < config.bonnet_share:
             put_bonnet(image, labels, self.bonnet, random)
         if config.colour > 0:

@@ -31,7 +31,8 @@ def with_mixture(config: dict[str, Any]) -> dict[str, Any]:
     """The config with what it lacks of its sets, taken from another config, its `mixture`.
 
     `without` names sources that are left out, `changes` has other values of their rows by name.
-    `scaled` is a factor of all scales of its augmentation, for another network size.
+    `scaled` is a factor of all scales of its augmentation, for another network size; `beacons` are
+    values of its `beacon_share` by name.
     """
     if 'mixture' not in config:
         return config
@@ -48,4 +49,6 @@ def with_mixture(config: dict[str, Any]) -> dict[str, Any]:
             name: {**row, 'scale': [round(config['scaled'] * end, 3) for end in row['scale']]}
             for name, row in taken['augmentation'].items()
         }
+    for name, share in config.get('beacons', {}).items():
+        taken['augmentation'][name] = {**taken['augmentation'][name], 'beacon_share': share}
     return {**taken, **config}

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What real roads and cameras have and the synthetic road has not.
 
-Rain on the glass, a fisheye and yellow lines are done to any crop (`augmentation` in a config);
+Rain on the glass, a fisheye, yellow lines and beacons are done to any crop (`augmentation` in a config);
 cameras of every height and view, and arrows between the lines, to drives of the synthetic road
 (`of_the_world: true`), so that the drives that are evaluated stay as they are.
 """
@@ -9,6 +9,7 @@ cameras of every height and view, and arrows between the lines, to drives of the
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +25,14 @@ if TYPE_CHECKING:
     from seg_ros.core.geometry.camera import Camera
     from seg_ros.sim import SimFrame
 
-__all__ = ['any_camera', 'fisheye', 'paint_arrow', 'rain_on_glass', 'yellow_lines']
+__all__ = [
+    'any_camera',
+    'fisheye',
+    'paint_arrow',
+    'put_beacons',
+    'rain_on_glass',
+    'yellow_lines',
+]
 
 YELLOW = (1.0, 0.78, 0.3)  # share of red, green and blue that yellow paint sends back of white's
 
@@ -115,6 +123,82 @@ def yellow_lines(image: Image, labels: Image, lane: int, random: Generator) -> I
     cover = cv2.GaussianBlur(chosen[numbers].astype(np.float32), (0, 0), 0.8)[..., None]
     yellow = np.array(YELLOW, np.float32) * random.uniform(0.9, 1.1, 3).astype(np.float32)
     return np.clip(image * (1 + (yellow - 1) * cover), 0, 255).astype(np.uint8)
+
+
+def put_beacons(
+    image: Image, labels: Image, label: int, ground: Sequence[int], random: Generator
+) -> None:
+    """Boards, posts and cones of road works, which are as high and as narrow as somebody.
+
+    They stand on what is ground where they are put, in the light of that place.
+
+    Args:
+        image: uint8 [H,W,3], red first; painted on.
+        labels: uint8 [H,W]; painted on.
+        label: What a beacon is: a class, or a union such as "nobody".
+        ground: Labels on which one can stand.
+        random: Draws kinds, places and sizes.
+    """
+    rows, columns = np.nonzero(np.isin(labels, ground))
+    if len(rows) == 0:
+        return
+    for _ in range(int(random.integers(1, 5))):
+        pick = int(random.integers(len(rows)))
+        foot = np.array([columns[pick], rows[pick]], float)
+        high = math.exp(random.uniform(math.log(12.0), math.log(110.0)))
+        board, stripes = beacon(high, random)
+        place = image[max(0, rows[pick] - 4) : rows[pick] + 4, max(0, columns[pick] - 8) :][:, :16]
+        light = np.clip(place.mean() / 110.0, 0.3, 1.6) * random.uniform(0.8, 1.3)
+        size_wh = image.shape[1::-1]
+        mask = painted(np.zeros(labels.shape, np.uint8), [board + foot], 255)
+        colours = np.zeros(image.shape, np.uint8)
+        for points, colour in stripes:
+            painted(colours, [points + foot], np.clip(np.array(colour) * light, 0, 255).tolist())
+        soft = 0.3 + high / 150.0
+        cover = cv2.GaussianBlur(mask, (0, 0), soft).astype(np.float32)[..., None] / 255.0
+        colours = np.asarray(cv2.GaussianBlur(colours, (0, 0), soft))
+        mixed = image * (1.0 - cover) + colours * cover
+        image[:] = mixed.astype(np.uint8)
+        labels[np.asarray(cv2.resize(mask, size_wh)) > 127] = label
+
+
+def painted(picture: Image, polygons: Sequence[NDArray[np.float64]], colour: Any) -> Image:
+    """Polygons [n,2] of columns and rows with a sixteenth of a pixel."""
+    corners = [np.round(np.clip(points, -1e4, 1e4) * 16).astype(np.int32) for points in polygons]
+    cv2.fillPoly(picture, corners, colour, cv2.LINE_AA, shift=4)
+    return picture
+
+
+def beacon(
+    high: float, random: Generator
+) -> tuple[NDArray[np.float64], list[tuple[NDArray[np.float64], tuple[float, float, float]]]]:
+    """A beacon's outline and its stripes with their colours, in pixels from its foot.
+
+    Args:
+        high: In pixels.
+        random: Draws its kind: a board with slanted stripes or chevrons, a post or a cone with
+            bands across.
+    """
+    kind = random.choice(['board', 'chevrons', 'post', 'cone'], p=[0.45, 0.2, 0.25, 0.1])
+    wide = high * {'post': 0.1, 'cone': 0.55}.get(str(kind), random.uniform(0.22, 0.3))
+    top = wide * (0.15 if kind == 'cone' else 1.0)
+    lean = high * random.normal(0.0, 0.03)
+    outline = np.array([
+        [-wide / 2, 0.0], [wide / 2, 0.0], [top / 2 + lean, -high], [-top / 2 + lean, -high],
+    ])  # fmt: skip
+    red = (225.0, random.uniform(30.0, 110.0), random.uniform(20.0, 60.0))
+    white = (225.0, 225.0, 225.0)
+    bands = int(random.integers(3, 8))
+    step = high / bands
+    slant = {'board': 0.9, 'chevrons': 0.9}.get(str(kind), 0.0) * wide * random.choice([-1, 1])
+    middle = [0.0] if kind == 'chevrons' else []
+    across = np.array([-wide, *middle, wide])
+    rise = np.array([slant, -slant, slant]) if middle else np.array([slant, -slant])
+    stripes = [(outline * [1.3, 1.1], white)]  # beyond the outline, which cuts it
+    for band in range(-2, bands + 2, 2):
+        lower = np.stack([across, rise - band * step], 1)
+        stripes.append((np.concatenate([lower, lower[::-1] - [0.0, step]]), red))
+    return outline, stripes
 
 
 def paint_arrow(frame: SimFrame, camera: Camera, random: Generator) -> NDArray[np.uint8]:
