@@ -369,7 +369,7 @@ class PeopleFinder:
             lowest = v + CORNER_TIMES * height if at_side else blob.y0 + UPRIGHT * widest_px
         if ground is not None:
             width_px = _width_px(blob)
-            point = ground.at(u, v)
+            point = last = ground.at(u, v)
             is_unseen = feet == 'occluded' or point is None
             if is_unseen:
                 width_px = _shoulders_px(blob)
@@ -380,10 +380,11 @@ class PeopleFinder:
             if feet == 'occluded':
                 px_per_m = max(px_per_m, height / SEEN_OVER_M)
             bound = _by_scale(px_per_m, u, ground)
-            if feet == 'seen' and _is_nearer(bound, point) and self._is_hidden(blob, labels):
+            is_nearer = _is_nearer(bound, point)
+            if feet == 'seen' and is_nearer and self._is_hidden(blob, labels):
                 is_unseen, feet = True, 'occluded'
                 bound = _by_scale(_shoulders_px(blob) / PERSON.width_m, u, ground)
-            if is_unseen or (_is_nearer(bound, point) and not _has_legs(blob, width_px)):
+            if is_unseen or (is_nearer and not _has_legs(blob, width_px)):
                 point, feet = _nearer(point, bound), 'occluded' if feet == 'seen' else feet
             if feet == 'truncated':
                 most = CORNER_TIMES / point.across_m if at_side and point else 0.0
@@ -394,8 +395,8 @@ class PeopleFinder:
                 point, cut_way = _cut_places(
                     point, ground.below(u, width_px / PERSON.width_m), nearest
                 )
-            upright = ground.at(u, v + max(UPRIGHT * width_px - height, 0.0))
-            nearer_m = _nearer_by_m(upright, point)
+            legs_px = max(UPRIGHT * width_px - height, 0.0)
+            nearer_m = _nearer_by_m(ground.at(u, v + legs_px) if legs_px else last, point)
         sure = 1.0
         if confidence is not None and confidence.shape == labels.shape:
             part = confidence[blob.y0 : blob.y1, blob.x0 : blob.x1]

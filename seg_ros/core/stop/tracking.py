@@ -1,42 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
 """Kalman tracker of people on the ground: constant velocity, gated nearest neighbours, ids.
 
-The state of a track is ``(x, y, vx, vy)``. Positions are in the base frame and move with it;
-velocities are over ground where odometry is given, and against the vehicle where it is not. All
-tracks are one batch of small matrices.
+Positions are in the base frame and move with it; velocities are over ground where odometry is
+given, and against the vehicle where it is not.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import NamedTuple
-
-import numpy as np
-from numpy.typing import NDArray
 
 from seg_ros.core.stop.evidence import Evidence
 from seg_ros.core.stop.people import SeenPerson
+from seg_ros.core.stop.person_state import MeasuredPlace, PersonState, WalkNoise
 from seg_ros.core.units import NS_PER_S
 
 __all__ = ['LEAST_WALK_MPS', 'EgoStep', 'PeopleTracker', 'TrackedPerson', 'sure_velocity']
 
-Float64Array = NDArray[np.float64]
-
-# Standard deviation of a velocity that nobody has measured yet: people walk at 1.34 m/s
-# (Weidmann, Transporttechnik der Fussgaenger, 1993), in any direction.
-WALKING_SIGMA_MPS = 1.3
-# The same of who runs: 7 m/s are less than three. A second sighting further away than walking
-# explains is taken for a runner, with this.
-RUNNING_SIGMA_MPS = 3.0
-# Process noise: from standing to walking, 1.3 m/s, in about a second.
-ACCELERATION_MPS2 = 1.2
-# The same without odometry, where the vehicle's own braking (2.5 m/s^2) is in it.
-UNKNOWN_EGO_MPS2 = 3.0
-# The noise is a velocity's random walk: it has the variance of that acceleration over steps of
-# this length, whatever the frame rate.
-NOISE_STEP_S = 0.1
-LEAST_STEP_S = 0.01  # two frames closer than this are one as far as the noise goes
 GATE = 13.8  # squared Mahalanobis distance; chi-square, 2 degrees: refuses 1 right pair in 1000
 # The same across the line of sight, 1 degree, 3 sigma: the bearing alone must fit, however unsure
 # the range; see test_somebody_at_another_bearing_is_not_taken_for_who_was_lost_half_a_second_ago.
@@ -54,7 +36,6 @@ LEAST_WALK_MPS = 0.3  # a quarter of a walk; slower is swaying, or what noise le
 # them in 7 of 100 either way, and LEAST_WALK_MPS takes most of these. Tuned on the synthetic
 # crossings (evaluate --task stop); see test_range_noise_far_away_makes_neither_speed_nor_people.
 VELOCITY_DOUBT = 1.5
-SAME = np.eye(4)
 
 
 class EgoStep(NamedTuple):
@@ -69,17 +50,6 @@ class EgoStep(NamedTuple):
     x_m: float = 0.0
     y_m: float = 0.0
     yaw_rad: float = 0.0
-
-
-class _Pair(NamedTuple):
-    """A track and a person: how far apart, and the covariance of that with its determinant."""
-
-    dx_m: float
-    dy_m: float
-    xx: float
-    xy: float
-    yy: float
-    determinant: float
 
 
 class TrackedPerson(NamedTuple):
@@ -118,7 +88,85 @@ class TrackedPerson(NamedTuple):
     @property
     def distance_m(self) -> float:
         """From the base origin."""
-        return float(np.hypot(self.x_m, self.y_m))
+        return math.hypot(self.x_m, self.y_m)
+
+
+class _Sighting(NamedTuple):
+    """A person of the newest frame, and where that is."""
+
+    person: SeenPerson
+    place: MeasuredPlace
+
+
+class _Match(NamedTuple):
+    """Which sighting is taken for a track, by its number, and what is known with it."""
+
+    column: int
+    state: PersonState
+
+
+@dataclass
+class _Track:
+    """Somebody who is followed.
+
+    Attributes:
+        id: Of nobody else.
+        state: Where it is.
+        seen: How it looked when it was last seen.
+        seen_ns: When that was.
+        feet_ns: When its feet were seen last, None if never.
+        evidence: That it is there.
+        gone: Frames in which its place was plainly empty.
+        leaves: It walked at the side of the picture when it was last seen.
+    """
+
+    id: int
+    state: PersonState
+    seen: SeenPerson
+    seen_ns: int
+    feet_ns: int | None
+    evidence: Evidence = field(default_factory=Evidence)
+    gone: int = 0
+    leaves: bool = False
+
+    @property
+    def has_left(self) -> bool:
+        """Whether it has walked out of the picture."""
+        return self.leaves and self.evidence.misses > 0
+
+    def take(self, person: SeenPerson, state: PersonState, stamp_ns: int) -> None:
+        """Takes in how it looks now, and what is known of it with that."""
+        self.state, self.seen, self.seen_ns, self.gone = state, person, stamp_ns, 0
+        if person.feet != 'truncated':
+            self.feet_ns = stamp_ns
+        self.leaves = person.at_side and self._walks()
+
+    def told(self, stamp_ns: int) -> TrackedPerson:
+        """What others are told of it."""
+        state = self.state
+        sigma_m = _sigma(state.xx if abs(state.x) >= abs(state.y) else state.yy)
+        feet_age_s = math.inf if self.feet_ns is None else (stamp_ns - self.feet_ns) / NS_PER_S
+        return TrackedPerson(
+            id=self.id,
+            x_m=state.x,
+            y_m=state.y,
+            vx_mps=state.vx,
+            vy_mps=state.vy,
+            sigma_along_m=sigma_m,
+            sigma_vx_mps=_sigma(state.vx_vx),
+            sigma_vy_mps=_sigma(state.vy_vy),
+            is_confirmed=self.evidence.is_enough,
+            is_coasting=self.evidence.misses > 0,
+            seen=self.seen,
+            has_left=self.has_left,
+            feet_age_s=feet_age_s,
+        )
+
+    def _walks(self) -> bool:
+        """Whether somebody surely does not stand."""
+        state = self.state
+        sigmas = _sigma(state.vx_vx), _sigma(state.vy_vy)
+        return any(sure_velocity(state.vx, state.vy, *sigmas))
 
 
 class PeopleTracker:
@@ -144,15 +192,7 @@ class PeopleTracker:
     def reset(self) -> None:
         """Forgets everybody; ids are not used again."""
         self._stamp_ns: int | None = None
-        self._states: Float64Array = np.zeros((0, 4))
-        self._covariances: Float64Array = np.zeros((0, 4, 4))
-        self._ids: list[int] = []
-        self._evidence: list[Evidence] = []
-        self._gone: list[int] = []  # frames since it was last seen
-        self._leaves: list[bool] = []  # walked at the side of the picture when it was last seen
-        self._seen_ns: list[int] = []
-        self._seen: list[SeenPerson] = []
-        self._feet_ns: list[int | None] = []  # when its feet were seen last
+        self._tracks: list[_Track] = []
 
     def update(
         self,
@@ -172,273 +212,123 @@ class PeopleTracker:
         """
         dt_s = 0.0 if self._stamp_ns is None else (stamp_ns - self._stamp_ns) / NS_PER_S
         self._stamp_ns = stamp_ns
-        people = [person for person in people if math.isfinite(person.x_m + person.y_m)]
-        if self._ids:
-            self._predict(max(dt_s, 0.0), ego)
-        places, noises = _measurements(people)
-        pairs = self._associate(people, places, noises)
-        pairs += self._runners(pairs, people, places, noises)
-        self._correct(pairs, places, noises)
-        matched = dict(pairs)
-        for row in range(len(self._ids)):
-            if row in matched:
-                self._evidence[row].seen(dt_s, self.confirm_frames, people[matched[row]].weight)
-                self._gone[row] = 0
-                self._seen_ns[row] = stamp_ns
-                self._seen[row] = people[matched[row]]
-                if self._seen[row].feet != 'truncated':
-                    self._feet_ns[row] = stamp_ns
-                self._leaves[row] = people[matched[row]].at_side and self._walks(row)
+        sightings = [
+            _Sighting(person, _place_of(person))
+            for person in people
+            if math.isfinite(person.x_m + person.y_m)
+        ]
+        self._predict(max(dt_s, 0.0), ego)
+        matches = self._associate(
+            {row: track.state for row, track in enumerate(self._tracks)},
+            dict(enumerate(sightings)),
+        )
+        matches |= self._runners(matches, sightings, stamp_ns)
+        for row, track in enumerate(self._tracks):
+            if row in matches:
+                column, state = matches[row]
+                person = sightings[column].person
+                track.evidence.seen(dt_s, self.confirm_frames, person.weight)
+                track.take(person, state, stamp_ns)
             else:
-                self._evidence[row].missed(dt_s)
+                track.evidence.missed(dt_s)
                 # Nobody sees the place of who has left the picture
-                if is_gone is not None and not self._leaves[row]:
-                    self._gone[row] += is_gone(self._seen[row])
-        self._delete_lost(stamp_ns)
-        used = set(matched.values())
-        self._start([i for i in range(len(people)) if i not in used], people, places, noises)
-        return self._tracks()
+                if is_gone is not None and not track.leaves:
+                    track.gone += is_gone(track.seen)
+        self._tracks = [track for track in self._tracks if self._is_kept(track, stamp_ns)]
+        used = {match.column for match in matches.values()}
+        for column, sighting in enumerate(sightings):
+            if column not in used:
+                self._start(sighting, stamp_ns)
+        return tuple(track.told(stamp_ns) for track in self._tracks)
 
     def _predict(self, dt_s: float, ego: EgoStep | None) -> None:
-        """Moves every state and covariance to the time and the base frame of now."""
-        acceleration = ACCELERATION_MPS2 if ego is not None else UNKNOWN_EGO_MPS2
-        place, both, velocity = 0.25 * dt_s**4, 0.5 * dt_s**3, dt_s**2
-        noise = np.array(
-            (
-                (place, 0.0, both, 0.0),
-                (0.0, place, 0.0, both),
-                (both, 0.0, velocity, 0.0),
-                (0.0, both, 0.0, velocity),
-            )
-        )
-        noise *= acceleration**2 * NOISE_STEP_S / max(dt_s, LEAST_STEP_S)
-        cos, sin = (1.0, 0.0) if ego is None else (math.cos(ego.yaw_rad), math.sin(ego.yaw_rad))
-        # On at its velocity, and turned
-        step = np.array(
-            (
-                (cos, sin, cos * dt_s, sin * dt_s),
-                (-sin, cos, -sin * dt_s, cos * dt_s),
-                (0.0, 0.0, cos, sin),
-                (0.0, 0.0, -sin, cos),
-            )
-        )
-        self._states = self._states @ step.T
-        if ego is not None:
-            self._states[:, :2] -= step[:2, :2] @ (ego.x_m, ego.y_m)
-        self._covariances = step @ self._covariances @ step.T + noise
+        """Moves every track to the time and the base frame of now."""
+        noise = WalkNoise.of(dt_s, ego is not None)
+        for track in self._tracks:
+            track.state = track.state.after(dt_s, noise)
+            if ego is not None:
+                track.state = track.state.seen_from(*ego)
 
     def _associate(
-        self,
-        people: Sequence[SeenPerson],
-        places: Float64Array,
-        noises: Float64Array,
-        among: Collection[int] | None = None,
-    ) -> list[tuple[int, int]]:
-        """Rows of tracks and people that belong together, the surest first.
+        self, states: Mapping[int, PersonState], sightings: Mapping[int, _Sighting]
+    ) -> dict[int, _Match]:
+        """Which tracks and sightings belong together, the surest first.
 
         Args:
-            people: Of the frame.
-            places: Where they are.
-            noises: How surely.
-            among: Rows that are asked, None for all.
-        """
-        if not len(places) or not self._ids:
-            return []
-        innovation = places[None] - self._states[:, None, :2]
-        covariance = self._covariances[:, None, :2, :2] + noises[None]
-        a, b, d = covariance[..., 0, 0], covariance[..., 0, 1], covariance[..., 1, 1]
-        determinant = a * d - b * b
-        dx, dy = innovation[..., 0], innovation[..., 1]
-        # Squared Mahalanobis distance
-        distance = (d * dx * dx - 2.0 * b * dx * dy + a * dy * dy) / determinant
-        rows, columns = (distance < GATE).nonzero()
-        # A wide gate must not win against a narrow one, nor a newcomer against an old track
-        cost = distance[rows, columns] + np.log(determinant[rows, columns])
-        more = [0.0 if evidence.is_enough else UNCONFIRMED_COST for evidence in self._evidence]
-        cost += np.array(more)[rows]
-        order = cost.argsort(kind='stable')
-        pairs: list[tuple[int, int]] = []
-        taken_rows: set[int] = set()
-        taken_columns: set[int] = set()
-        for row, column in zip(rows[order].tolist(), columns[order].tolist(), strict=True):
-            if row in taken_rows or column in taken_columns:
-                continue
-            if among is not None and row not in among:
-                continue
-            # Few pairs get here, and numbers cost less than arrays of all pairs do
-            found = (dx, dy, a, b, d, determinant)
-            pair = _Pair(*(values.item(row, column) for values in found))
-            if self._may_be(row, people[column], pair):
-                taken_rows.add(row)
-                taken_columns.add(column)
-                pairs.append((row, column))
-        return pairs
+            states: Of the tracks that are asked, by their rows.
+            sightings: That are asked for, by their columns.
 
-    def _may_be(self, row: int, person: SeenPerson, pair: _Pair) -> bool:
-        """Whether a track whose place fits is that person by all else that is seen."""
-        # Who has left the picture comes back at its side
-        if self._has_left(row) and not person.at_side:
-            return False
-        was, looks = _height_px(self._seen[row]), _height_px(person)
-        if max(was, looks) >= GATE_HEIGHT * min(was, looks):
-            return False
-        dx, dy, a, b, d, determinant = pair
-        # Across the line of sight
-        bearing = math.atan2(person.y_m, person.x_m)
-        sin, cos = math.sin(bearing), math.cos(bearing)
-        variance = a * sin * sin - 2.0 * b * sin * cos + d * cos * cos
-        if (cos * dy - sin * dx) ** 2 >= GATE_ACROSS * variance:
-            return False
-        # Where a pair would put them: two lines of sight cross at the eye, where nobody stands
-        along_x, along_y = (d * dx - b * dy) / determinant, (a * dy - b * dx) / determinant
-        x, y = self._states[row, :2].tolist()
-        (xx, xy), (yx, yy) = self._covariances[row, :2, :2].tolist()
-        fused_m = math.hypot(x + xx * along_x + xy * along_y, y + yx * along_x + yy * along_y)
-        return fused_m > LEAST_FUSED * min(person.distance_m, math.hypot(x, y))
+        Returns:
+            By the rows of the tracks.
+        """
+        matches: dict[int, _Match] = {}
+        taken: set[int] = set()
+        for _, row, column in sorted(self._near(states, sightings)):
+            if row in matches or column in taken:
+                continue
+            corrected = states[row].corrected(sightings[column].place)
+            if _may_be(self._tracks[row], states[row], sightings[column], corrected):
+                matches[row] = _Match(column, corrected)
+                taken.add(column)
+        return matches
+
+    def _near(
+        self, states: Mapping[int, PersonState], sightings: Mapping[int, _Sighting]
+    ) -> Iterator[tuple[float, int, int]]:
+        """The pairs whose places fit, by row and column, with the cost of each."""
+        spots = [
+            (column, place.x, place.y, place.xx + place.yy)
+            for column, (_, place) in sightings.items()
+        ]
+        for row, state in states.items():
+            x, y, spread = state.x, state.y, state.xx + state.yy
+            more = 0.0 if self._tracks[row].evidence.is_enough else UNCONFIRMED_COST
+            for column, to_x, to_y, its_spread in spots:
+                dx, dy = to_x - x, to_y - y
+                # In no direction it is less sure than in all: of many most are too far away
+                if dx * dx + dy * dy > GATE * (spread + its_spread):
+                    continue
+                _, _, a, b, d = state.innovation(sightings[column].place)
+                determinant = a * d - b * b
+                # Squared Mahalanobis distance, times the determinant
+                distance = d * dx * dx - 2.0 * b * dx * dy + a * dy * dy
+                if 0.0 <= distance < GATE * determinant:
+                    # Neither a wide gate nor a newcomer may win against a narrow or an old one
+                    yield distance / determinant + math.log(determinant) + more, row, column
 
     def _runners(
-        self,
-        pairs: list[tuple[int, int]],
-        people: Sequence[SeenPerson],
-        places: Float64Array,
-        noises: Float64Array,
-    ) -> list[tuple[int, int]]:
-        """Pairs of who was seen once and people whom only a run could have brought there.
+        self, matches: Mapping[int, _Match], sightings: Sequence[_Sighting], stamp_ns: int
+    ) -> dict[int, _Match]:
+        """Matches of who was seen once with people whom only a run could have brought there."""
+        taken = {match.column for match in matches.values()}
+        left = {i: sighting for i, sighting in enumerate(sightings) if i not in taken}
+        if not left:
+            return {}
+        new = {
+            row: track.state.running((stamp_ns - track.seen_ns) / NS_PER_S)
+            for row, track in enumerate(self._tracks)
+            if track.evidence.sightings == 1 and row not in matches
+        }
+        return self._associate(new, left)
 
-        These tracks take the uncertainty of a runner's velocity; the rest stays as it is.
-        """
-        taken_rows, taken = {row for row, _ in pairs}, {column for _, column in pairs}
-        left = [column for column in range(len(people)) if column not in taken]
-        new = [
-            row
-            for row, evidence in enumerate(self._evidence)
-            if evidence.sightings == 1 and row not in taken_rows
-        ]
-        if not new or not left or self._stamp_ns is None:
-            return []
-        walking = self._covariances
-        self._covariances = walking.copy()
-        more = RUNNING_SIGMA_MPS**2 - WALKING_SIGMA_MPS**2
-        for row in new:
-            gap_s = (self._stamp_ns - self._seen_ns[row]) / NS_PER_S
-            step = np.array([[gap_s * gap_s, gap_s], [gap_s, 1.0]])
-            self._covariances[row] += more * np.kron(step, np.eye(2))
-        found = self._associate([people[i] for i in left], places[left], noises[left], new)
-        for row in set(new).difference(row for row, _ in found):
-            self._covariances[row] = walking[row]
-        return [(row, left[column]) for row, column in found]
+    def _is_kept(self, track: _Track, stamp_ns: int) -> bool:
+        """Whether somebody is followed on."""
+        if not track.evidence.is_enough:
+            return not track.evidence.is_over
+        coast_s = self.coast_s
+        if track.leaves:
+            coast_s = max(coast_s, self.coast_out_of_view_s)
+        out_of_sight_s = (stamp_ns - track.seen_ns) / NS_PER_S
+        return out_of_sight_s <= coast_s and track.gone < self.confirm_frames
 
-    def _correct(
-        self, pairs: list[tuple[int, int]], places: Float64Array, noises: Float64Array
-    ) -> None:
-        """Takes in what was measured, in the order of the pairs."""
-        if not pairs:
-            return
-        rows, columns = np.array(pairs).T
-        states, covariances = self._states[rows], self._covariances[rows]
-        innovation_covariances = covariances[:, :2, :2] + noises[columns]
-        gain = covariances[:, :, :2] @ np.linalg.inv(innovation_covariances)
-        innovations = places[columns] - states[:, :2]
-        step = gain[..., 0] * innovations[:, :1] + gain[..., 1] * innovations[:, 1:]
-        self._states[rows] = states + step
-        # The position is seen, the velocity is not
-        kept = np.empty_like(covariances)
-        kept[:] = SAME
-        kept[:, :, :2] -= gain
-        corrected = kept @ covariances
-        self._covariances[rows] = 0.5 * (corrected + corrected.transpose(0, 2, 1))
-
-    def _walks(self, row: int) -> bool:
-        """Whether somebody surely does not stand."""
-        variances = self._covariances[row].diagonal()[2:].tolist()
-        sigmas = [math.sqrt(max(variance, 0.0)) for variance in variances]
-        return any(sure_velocity(*self._states[row, 2:].tolist(), *sigmas))
-
-    def _has_left(self, row: int) -> bool:
-        return self._leaves[row] and self._evidence[row].misses > 0
-
-    def _feet_age_s(self, row: int) -> float:
-        feet_ns = self._feet_ns[row]
-        if feet_ns is None or self._stamp_ns is None:
-            return float('inf')
-        return (self._stamp_ns - feet_ns) / NS_PER_S
-
-    def _delete_lost(self, stamp_ns: int) -> None:
-        kept = []
-        for row, evidence in enumerate(self._evidence):
-            if evidence.is_enough:
-                out_of_sight_s = (stamp_ns - self._seen_ns[row]) / NS_PER_S
-                coast_s = self.coast_s
-                if self._leaves[row]:
-                    coast_s = max(coast_s, self.coast_out_of_view_s)
-                keep = out_of_sight_s <= coast_s and self._gone[row] < self.confirm_frames
-            else:
-                keep = not evidence.is_over
-            if keep:
-                kept.append(row)
-        if len(kept) == len(self._ids):
-            return
-        self._states, self._covariances = self._states[kept], self._covariances[kept]
-        self._ids = [self._ids[row] for row in kept]
-        self._evidence = [self._evidence[row] for row in kept]
-        self._gone = [self._gone[row] for row in kept]
-        self._leaves = [self._leaves[row] for row in kept]
-        self._seen_ns = [self._seen_ns[row] for row in kept]
-        self._seen = [self._seen[row] for row in kept]
-        self._feet_ns = [self._feet_ns[row] for row in kept]
-
-    def _start(
-        self,
-        new: list[int],
-        people: Sequence[SeenPerson],
-        places: Float64Array,
-        noises: Float64Array,
-    ) -> None:
-        if not new or self._stamp_ns is None:
-            return
-        states = np.zeros((len(new), 4))
-        states[:, :2] = places[new]
-        covariances = np.zeros((len(new), 4, 4))
-        covariances[:, :2, :2] = noises[new]
-        covariances[:, 2, 2] = covariances[:, 3, 3] = WALKING_SIGMA_MPS**2
-        self._states = np.concatenate([self._states, states])
-        self._covariances = np.concatenate([self._covariances, covariances])
-        for index in new:
-            self._ids.append(self._next_id)
-            self._next_id += 1
-            self._evidence.append(Evidence())
-            self._evidence[-1].seen(0.0, self.confirm_frames, people[index].weight)
-            self._gone.append(0)
-            self._leaves.append(False)
-            self._seen_ns.append(self._stamp_ns)
-            self._seen.append(people[index])
-            is_cut = people[index].feet == 'truncated'
-            self._feet_ns.append(None if is_cut else self._stamp_ns)
-
-    def _tracks(self) -> tuple[TrackedPerson, ...]:
-        variances = self._covariances.diagonal(axis1=1, axis2=2)
-        sigmas = np.sqrt(np.maximum(variances, 0.0)).tolist()
-        tracks = []
-        for row, (x, y, vx, vy) in enumerate(self._states.tolist()):
-            sigma_x, sigma_y, sigma_vx, sigma_vy = sigmas[row]
-            tracks.append(
-                TrackedPerson(
-                    id=self._ids[row],
-                    x_m=x,
-                    y_m=y,
-                    vx_mps=vx,
-                    vy_mps=vy,
-                    sigma_along_m=sigma_x if abs(x) >= abs(y) else sigma_y,
-                    sigma_vx_mps=sigma_vx,
-                    sigma_vy_mps=sigma_vy,
-                    is_confirmed=self._evidence[row].is_enough,
-                    is_coasting=self._evidence[row].misses > 0,
-                    seen=self._seen[row],
-                    has_left=self._has_left(row),
-                    feet_age_s=self._feet_age_s(row),
-                )
-            )
-        return tuple(tracks)
+    def _start(self, sighting: _Sighting, stamp_ns: int) -> None:
+        """Follows somebody from now on."""
+        person, state = sighting.person, PersonState.first(sighting.place)
+        feet_ns = None if person.feet == 'truncated' else stamp_ns
+        track = _Track(self._next_id, state, person, stamp_ns, feet_ns)
+        track.evidence.seen(0.0, self.confirm_frames, person.weight)
+        self._tracks.append(track)
+        self._next_id += 1
 
 
 def sure_velocity(vx: float, vy: float, sigma_x: float, sigma_y: float) -> tuple[float, float]:
@@ -448,17 +338,55 @@ def sure_velocity(vx: float, vy: float, sigma_x: float, sigma_y: float) -> tuple
     return (sure_x, sure_y) if math.hypot(sure_x, sure_y) >= LEAST_WALK_MPS else (0.0, 0.0)
 
 
+def _may_be(
+    track: _Track, state: PersonState, sighting: _Sighting, corrected: PersonState
+) -> bool:
+    """Whether a track whose place fits a sighting is that person by all else that is seen.
+
+    Args:
+        track: The track.
+        state: Where it is.
+        sighting: Of the person.
+        corrected: The state with that sighting taken in.
+    """
+    person = sighting.person
+    # Who has left the picture comes back at its side
+    if track.has_left and not person.at_side:
+        return False
+    was, looks = _height_px(track.seen), _height_px(person)
+    if max(was, looks) >= GATE_HEIGHT * min(was, looks):
+        return False
+    # Across the line of sight
+    dx, dy, a, b, d = state.innovation(sighting.place)
+    bearing = math.atan2(person.y_m, person.x_m)
+    sin, cos = math.sin(bearing), math.cos(bearing)
+    variance = a * sin * sin - 2.0 * b * sin * cos + d * cos * cos
+    if (cos * dy - sin * dx) ** 2 >= GATE_ACROSS * variance:
+        return False
+    # Where a pair would put them: two lines of sight cross at the eye, where nobody stands
+    nearer_m = min(person.distance_m, math.hypot(state.x, state.y))
+    return math.hypot(corrected.x, corrected.y) > LEAST_FUSED * nearer_m
+
+
 def _height_px(person: SeenPerson) -> int:
     return person.bbox[3] - person.bbox[1]
 
 
-def _measurements(people: Sequence[SeenPerson]) -> tuple[Float64Array, Float64Array]:
-    """``(N, 2)`` places and ``(N, 2, 2)`` covariances, long along the line of sight."""
-    rows = np.array(
-        [(p.x_m, p.y_m, p.sigma_along_m, p.sigma_across_m) for p in people], dtype=np.float64
-    ).reshape(-1, 4)
-    places = rows[:, :2]
-    sight = places / np.maximum(np.hypot(places[:, 0], places[:, 1]), 1e-6)[:, None]
-    along, across = rows[:, 2] ** 2, rows[:, 3] ** 2
-    noises = (along - across)[:, None, None] * sight[:, :, None] * sight[:, None, :]
-    return places, noises + across[:, None, None] * SAME[:2, :2]
+def _sigma(variance: float) -> float:
+    return math.sqrt(max(variance, 0.0))
+
+
+def _place_of(person: SeenPerson) -> MeasuredPlace:
+    """Where somebody is seen, less surely along the line of sight than across it."""
+    x, y = person.x_m, person.y_m
+    distance_m = max(person.distance_m, 1e-6)
+    sight_x, sight_y = x / distance_m, y / distance_m
+    across = person.sigma_across_m**2
+    more = person.sigma_along_m**2 - across
+    return MeasuredPlace(
+        x,
+        y,
+        more * sight_x * sight_x + across,
+        more * sight_x * sight_y,
+        more * sight_y * sight_y + across,
+    )

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -371,6 +372,20 @@ def test_cyclists_count_unless_they_are_left_out() -> None:
     assert people_in(labels, include_cyclists=False) == ()
 
 
+@pytest.mark.parametrize(('person', 'cyclist'), [(20, 22), (40, 22), (22, 23)])
+def test_people_are_found_whatever_numbers_their_classes_have(person: int, cyclist: int) -> None:
+    labels = add_person(empty_road(), 10.0, 2.0)
+    add_person(labels, 10.0, -2.0, label=CYCLIST)
+    add_person(labels, 10.0, 0.0, label=CAR)
+    numbers = {PERSON: person, CYCLIST: cyclist, CAR: 21}
+    classes = [replace(row, id=numbers.get(row.id, row.id)) for row in LABEL_MAP.classes]
+    lut = np.arange(256, dtype=np.uint8)
+    lut[list(numbers)] = list(numbers.values())
+    found = PeopleFinder(LabelMap(tuple(classes))).find(lut[labels], None, ground())
+    assert len(found) == 2
+    assert found == people_in(labels)
+
+
 @pytest.mark.parametrize(
     ('y', 'at_side'), [(0.0, False), (4.0, False), (5.2, True), (-4.0, False), (-5.2, True)]
 )
@@ -554,6 +569,9 @@ def test_whether_somebody_is_gone_can_be_asked_of_one_row_and_at_the_border() ->
         small = person._replace(bbox=bbox)
         assert PeopleFinder(LABEL_MAP).is_gone(small, box(0, 0, 0, 0))
         assert not PeopleFinder(LABEL_MAP).is_gone(small, box(0, 0, 0, 0, on=CAR))
+    above = box(0, 0, 0, 0)
+    above[238] = CAR
+    assert PeopleFinder(LABEL_MAP).is_gone(person._replace(bbox=(300, 238, 320, 240)), above)
 
 
 def test_a_bicycle_stands_in_the_middle_of_both_wheels_however_one_is_higher() -> None:
@@ -660,6 +678,7 @@ def test_a_leg_is_less_than_four_tenths_as_wide_as_most_of_it_in_the_lowest_eigh
     assert _has_legs(blob([30] * 88 + [width] * 12), 30.0) is has_legs
     assert not _has_legs(blob([30] * 90 + [width] * 3 + [30] * 7), 30.0)
     assert _has_legs(blob([30] * 4 + [width] * 2), 30.0) is has_legs  # two rows at least
+    assert _has_legs(blob([30] * 88 + [1] * 10 + [30] * 2), 30.0)  # on shoes as wide as it is
 
 
 @pytest.mark.parametrize(('height', 'is_hidden'), [(40, True), (39, False)])
@@ -672,6 +691,15 @@ def test_a_large_blob_most_of_which_ends_above_something_in_front_is_hidden(
     (whole,) = blobs_of(finder._mask(labels), 1)
     assert finder._is_hidden(whole, labels) is is_hidden
     labels[200:220, 310] = ROAD
+    assert not finder._is_hidden(whole, labels)
+    # It may end higher up than its lowest row does
+    labels = box(200 - height, 200, 300, 321)
+    labels[190:200, 300:311] = CAR
+    (whole,) = blobs_of(finder._mask(labels), 1)
+    assert finder._is_hidden(whole, labels) is is_hidden
+    labels = box(160, 200, 300, 320)
+    labels[200:220, 300:310] = CAR  # half of its columns are not most of them
+    (whole,) = blobs_of(finder._mask(labels), 1)
     assert not finder._is_hidden(whole, labels)
     (at_border,) = blobs_of(finder._mask(box(300, 360, 300, 320)), 1)
     assert not finder._is_hidden(at_border, box(300, 360, 300, 320))
@@ -691,6 +719,15 @@ def test_a_small_wide_blob_under_the_roof_of_a_vehicle_is_its_middle(
     finder = PeopleFinder(LABEL_MAP)
     (whole,) = blobs_of(finder._mask(labels), 1)
     assert finder._is_under_roof(whole, labels, height / 1.7) is is_car
+
+
+def test_a_roof_may_slant() -> None:
+    labels = box(200, 220, 300, 320)
+    labels[200:205, 300:308] = CAR
+    labels[199, 308:320] = CAR
+    finder = PeopleFinder(LABEL_MAP)
+    (whole,) = blobs_of(finder._mask(labels), 1)
+    assert finder._is_under_roof(whole, labels, 20 / 1.7)
 
 
 def test_at_the_upper_border_nothing_is_a_roof() -> None:

@@ -249,5 +249,7 @@ def test_whatever_comes_the_numbers_stay_finite(
 def test_who_stands_beside_somebody_who_walks_does_not_walk() -> None:
     tracker = PeopleTracker()
     frames = [[seen(10.0, 3.0), seen(10.0, -3.0 + 1.5 * FRAME_S * n)] for n in range(40)]
-    follow(tracker, *frames)
-    assert [tracker._walks(row) for row in (0, 1)] == [False, True]
+    # Both at the side of the picture, where who walks has left when it is seen no more
+    at_side = [[person._replace(at_side=True) for person in people] for people in frames]
+    tracks = follow(tracker, *at_side, [])
+    assert [track.has_left for track in tracks] == [False, True]
