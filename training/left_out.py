@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """How good a network is in a world that it has not seen: groups of sets left out in turn.
 
-    python -m training.left_out training/configs/roadseg-s-without-*.yaml --against ENGINE/model.onnx
-        [--unweighted 0.5 --but lane_marking] [--write]
+    python -m training.left_out training/configs/roadseg-s-without-*.yaml
+        --against ENGINE/model.onnx [--unweighted 0.5 --but lane_marking] [--write]
 
 Each config is a recipe without a group of sets, and its `evaluation` names the sets left out. Its
 run and another network are measured on the same pictures: mean IoU, or the recall of lane markings

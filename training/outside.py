@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What real roads and cameras have and the synthetic road has not.
 
-Rain on the glass, a fisheye, yellow lines and beacons are done to any crop (`augmentation` in a config);
-cameras of every height and view, and arrows between the lines, to drives of the synthetic road
-(`of_the_world: true`), so that the drives that are evaluated stay as they are.
+Rain on the glass, a fisheye, yellow lines and beacons are done to any crop (`augmentation` in a
+config); cameras of every height and view, and arrows between the lines, to drives of the synthetic
+road (`of_the_world: true`), so that the drives that are evaluated stay as they are.
 """
 
 from __future__ import annotations

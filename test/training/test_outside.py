@@ -4,6 +4,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 
@@ -19,6 +20,7 @@ from training.outside import (
     any_camera,
     fisheye,
     paint_arrow,
+    put_beacons,
     rain_on_glass,
     yellow_lines,
 )
@@ -71,6 +73,33 @@ def test_yellow_paint_takes_the_blue_of_lines_and_of_nothing_else() -> None:
     far = np.abs(np.arange(160) - 42) > 8
     far &= np.abs(np.arange(160) - 112) > 8
     np.testing.assert_array_equal(yellow[:, far], image[:, far])
+
+
+def test_a_beacon_stands_on_the_ground_and_where_it_is_the_label_says_that_nobody_is() -> None:
+    nobody = ROAD_SCENE.label('nobody')
+    labels = np.full((240, 320), class_id('building'), np.uint8)
+    labels[120:] = ROAD
+    image = np.full((240, 320, 3), 110, np.uint8)
+    stood = 0
+    for seed in range(12):
+        seen, told = image.copy(), labels.copy()
+        put_beacons(seen, told, nobody, [ROAD], np.random.default_rng(seed))
+        beacons = told == nobody
+        changed = np.abs(seen.astype(int) - image).max(2) > 40
+        assert beacons.any()
+        assert not changed[
+            ~cv2.dilate(beacons.astype(np.uint8), np.ones((9, 9))).astype(bool)
+        ].any()
+        assert set(np.unique(told[~beacons])) <= {ROAD, class_id('building')}
+        _, _, stats, _ = cv2.connectedComponentsWithStats(beacons.astype(np.uint8))
+        feet = stats[1:, cv2.CC_STAT_TOP] + stats[1:, cv2.CC_STAT_HEIGHT]
+        stood += int((feet >= 119).all())
+        red = seen[beacons][:, 0].astype(int) - seen[beacons][:, 2]
+        assert red.max() > 60, 'no red stripe'
+    assert stood == 12
+    untouched = image.copy()
+    put_beacons(untouched, labels.copy(), nobody, [class_id('sky')], np.random.default_rng(0))
+    assert (untouched == image).all()
 
 
 def test_an_arrow_lies_on_the_own_lane_and_its_label_stays_road() -> None:
@@ -135,7 +164,7 @@ def test_a_config_asks_for_them_by_shares() -> None:
     data = LabelledSet('street', ('a',), [image], [labels])
     plain = {'crop_wh': [160, 120], 'scale': [1, 1], 'aspect': [1, 1], 'rotation_deg': 0,
              'colour': 0.0, 'rare_share': 0.0, 'paste_share': 0.0}  # fmt: skip
-    for share in ('fisheye_share', 'rain_share', 'yellow_share'):
+    for share in ('fisheye_share', 'rain_share', 'yellow_share', 'beacon_share'):
         asked = Sampler(data, Augmentation.from_config({**plain, share: 1.0}), ROAD_SCENE)
         changed = [asked.draw(np.random.default_rng(seed))[0] for seed in range(6)]
         assert any(

@@ -310,13 +310,19 @@ def test_the_model_card_holds_what_was_measured(tmp_path: Path) -> None:
 def test_a_config_takes_the_sets_of_its_mixture_but_what_it_leaves_out(tmp_path: Path) -> None:
     mixture, own = tmp_path / 'mixture.yaml', tmp_path / 'own.yaml'
     rows = [{'name': name, 'share': 1.0} for name in ('street', 'lanes', 'other')]
-    mixture.write_text(yaml.safe_dump({'sources': rows, 'augmentation': {}, 'steps': 9}))
-    changes = {'without': ['other'], 'changes': {'lanes': {'share': 0.5}}}
+    augmentation = {'street': {'colour': 1.0}, 'lanes': {'colour': 1.0}}
+    mixture.write_text(yaml.safe_dump({'sources': rows, 'augmentation': augmentation, 'steps': 9}))
+    changes = {
+        'without': ['other'],
+        'changes': {'lanes': {'share': 0.5}},
+        'beacons': {'street': 0.4},
+    }
     own.write_text(yaml.safe_dump({'mixture': str(mixture), 'steps': 1, **changes}))
     config = read_config(str(own), ['rate=0.5'])
     shares = {row['name']: row['share'] for row in config['sources']}
     assert shares == {'street': 1.0, 'lanes': 0.5}
-    assert (config['augmentation'], config['steps'], config['rate']) == ({}, 1, 0.5)
+    asked = {'street': {'colour': 1.0, 'beacon_share': 0.4}, 'lanes': {'colour': 1.0}}
+    assert (config['augmentation'], config['steps'], config['rate']) == (asked, 1, 0.5)
 
 
 def test_a_student_learns_the_answers_of_its_teacher_where_no_label_is(
