@@ -176,7 +176,8 @@ class StopConfig:
     )
     walkable_is_ground: bool = option(
         False,
-        'Pavement in the zone is ground as well: for robots that drive on it.',
+        'Pavement in the zone is ground as well: for robots that drive on it. Then everybody '
+        'counts who is on it, as with pavement_counts.',
         live=True,
     )
     ego_mask: tuple[float, ...] = option(
@@ -206,7 +207,8 @@ class StopConfig:
     pavement_counts: bool = option(
         False,
         'A person who stands on the pavement also stops the vehicle where the corridor is a '
-        'guess, because there is no lane to follow; in the middle of it everybody does.',
+        'guess, because there is no lane to follow; in the middle of it, as wide as the vehicle, '
+        'everybody does.',
         live=True,
     )
     stale_timeout_s: float = option(

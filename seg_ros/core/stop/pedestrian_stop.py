@@ -370,10 +370,13 @@ class PedestrianStop:
             return []
         times_s = times_to_zone_s(people, zone, self._vehicle.front_m)
         is_guess = zone.name == STRAIGHT_ON
-        if isinstance(zone, CorridorZone) and is_guess and not self.config.pavement_counts:
+        # Pavement tells nothing of the way of who drives on it
+        counts = self.config.pavement_counts or self.config.walkable_is_ground
+        if isinstance(zone, CorridorZone) and is_guess and not counts:
             # The ground under the feet knows better
+            half_m = self._vehicle.half_width_m
             times_s = [
-                INF if time_s < INF and keeps_to_the_pavement(person, zone) else time_s
+                INF if time_s < INF and keeps_to_the_pavement(person, zone, half_m) else time_s
                 for person, time_s in zip(people, times_s, strict=True)
             ]
         return times_s
