@@ -478,12 +478,19 @@ class SegmentationNode(LifecycleNode):
             )
 
     def _watch_streams(self) -> None:
-        """Looks for a second camera on an image topic, and for another node's stop."""
+        """Looks for a second camera on an image topic, a second lens, and another node's stop."""
         for camera in self.inputs:
             self._streams.look(
                 camera.topic,
                 'They take turns, and each hides what the other sees: end all but one.',
                 camera.type_name,
+                turns=camera.turns,
+            )
+        for port in self._ports.values():
+            self._streams.listen(
+                port.geometry.topic,
+                'They take turns, and people are placed by the lens of either: end all but one.',
+                port.geometry.turns,
             )
         if self._heartbeat is not None:
             self._streams.look(
@@ -501,7 +508,11 @@ class SegmentationNode(LifecycleNode):
         self._log_backend(status)
         ros_now = self.get_clock().now()
         topics = {camera.name: camera.description for camera in self.inputs}
-        problems = {camera.name: self._streams.problem_of(camera.topic) for camera in self.inputs}
+        problems = {
+            camera.name: self._streams.problem_of(camera.topic)
+            or self._streams.problem_of(self._ports[camera.name].geometry.topic)
+            for camera in self.inputs
+        }
         stop_problem = self._streams.problem_of(self._heartbeat.topic) if self._heartbeat else ''
         message = DiagnosticArray(header=Header(stamp=ros_now.to_msg()))
         for camera, port in self._ports.items():
