@@ -62,6 +62,7 @@ from seg_ros.ros.scheduling import put_on_cores
 from seg_ros.ros.silence import SpeedWatch
 from seg_ros.ros.spinning import ended_by_signal, spin_while
 from seg_ros.ros.starting import start_ros
+from seg_ros.ros.steady_clock import steady_ns
 from seg_ros.ros.stop_heartbeat import ClockWatch, StopHeartbeat
 from seg_ros.ros.stream_watch import StreamWatch
 from seg_ros.ros.vehicle_geometry import (
@@ -373,10 +374,10 @@ class SegmentationNode(LifecycleNode):
             reason = 'the worker thread has ended; it is started again'
             failed = StopDecision.without_frame(StopKind.FAILED, now_ns, reason)
             return VehicleDecision(failed, '', {})
-        steady_ns = time.monotonic_ns()
+        now_steady_ns = steady_ns()
         is_sim_time = self.get_clock().ros_time_is_active  # which may go slower than any watch
-        decision = vehicle.check(now_ns, None if is_sim_time else steady_ns)
-        fault = self._graph_fault(now_ns, steady_ns)
+        decision = vehicle.check(now_ns, None if is_sim_time else now_steady_ns)
+        fault = self._graph_fault(now_ns, now_steady_ns)
         if decision.stop or fault is None:
             return self._explained(decision)
         kind, reason = fault
