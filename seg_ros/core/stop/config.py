@@ -140,7 +140,8 @@ class StopConfig:
         True,
         'Where lane markings show the horizon and the lane, the image zone is built by them: as '
         'wide as the corridor, as far as a lens of 120° would see the stopping distance. Without '
-        'them image_polygon goes on upwards so far where road is seen above it. False keeps '
+        'them image_polygon goes on upwards so far where road is seen above it, and is as wide as '
+        'the corridor of a lens 1.2 m high, unless another one was drawn. False keeps '
         'image_polygon.',
         live=True,
     )
