@@ -277,6 +277,7 @@ class CameraDecisions:
                 no_ground=disproven or ('' if self._camera is not None else self._no_camera),
                 lane=lane.points()[:, :2] if lane is not None and lane.valid else None,
                 own_vehicle=self._own_vehicle.polygon,
+                image_size_wh=view.image_size_wh,
             )
             return FrameDecisions(stop, self._stop.people, self._stop.zone, lane)
 

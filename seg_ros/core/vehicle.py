@@ -23,9 +23,13 @@ class VehicleConfig:
         high=20.0,
     )
     half_width_m: float = option(
-        0.95, 'Half the width of the vehicle, for lane_track/departure.', unit='m',
-        low=0.01, high=5.0,
-    )  # fmt: skip
+        0.95,
+        'Half the width of the vehicle, for lane_track/departure and for who stands in the middle '
+        'of a way that is a guess.',
+        unit='m',
+        low=0.01,
+        high=5.0,
+    )
     # 130 km/h, the limit on most motorways, and a tenth more
     max_speed_mps: float = option(
         40.0,

@@ -20,6 +20,7 @@ from seg_ros.core.parameters.node_config import NodeConfig
 from seg_ros.ros.message_info import MessageInfo, with_info
 from seg_ros.ros.middleware import FASTDDS_PROFILE, profile_variable
 from seg_ros.ros.silence import cameras_among, nobody_publishes
+from seg_ros.ros.stream_watch import SenderTurns
 
 __all__ = ['CameraInput']
 
@@ -66,6 +67,7 @@ class CameraInput:
         self._heard_ros_ns = self._ros_ns()
         self._warned_s: float | None = None
         self._had_publisher = False
+        self.turns = SenderTurns()
         self.problem = ''  # why nothing comes, in a sentence; empty while something may
         self._logged = ''
         self._adapt(self._publishers())
@@ -150,6 +152,7 @@ class CameraInput:
         self._heard_s = time.monotonic()
         self._heard_ros_ns = self._ros_ns()
         self._warned_s = None
+        self.turns.take(message.header.frame_id)
         self._on_message(self.name, message, missed)
 
     def _reliability_asked_for(self, config: NodeConfig) -> ReliabilityPolicy | None:

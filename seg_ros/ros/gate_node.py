@@ -8,6 +8,7 @@ silence of the planner is a zero.
 from __future__ import annotations
 
 import math
+import signal
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -15,19 +16,24 @@ from typing import Any
 import rclpy
 from geometry_msgs.msg import Twist, TwistStamped
 from rclpy.clock import Clock, ClockType
+from rclpy.duration import Duration
 from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
+from rclpy.signals import SignalHandlerOptions
 from std_msgs.msg import Bool
 
 from seg_ros.core.errors import ConfigurationError
 from seg_ros.core.parameters.gate_config import GateConfig
 from seg_ros.core.parameters.text import parameters_help
+from seg_ros.core.units import NS_PER_S
 from seg_ros.ros.message_info import MessageInfo, source_time_ns, with_info
 from seg_ros.ros.parameters import declare_parameters, given_overrides, read_config
 from seg_ros.ros.silence import nobody_publishes
 from seg_ros.ros.spinning import ended_by_signal
 from seg_ros.ros.starting import start_ros
+from seg_ros.ros.steady_clock import steady_ns
+from seg_ros.ros.stream_watch import StreamWatch
 
 __all__ = ['GateNode', 'main']
 
@@ -35,7 +41,7 @@ NODE_NAME = 'pedestrian_gate'
 HELP = """usage: seg_ros gate [--ros-args ROS_ARGUMENT ...]
 
 Subscribes to cmd_vel_in and pedestrian_stop, publishes cmd_vel_out. Its type, geometry_msgs/Twist
-or TwistStamped, is that of cmd_vel_in, which follows the publisher.
+or TwistStamped, is that of cmd_vel_in, which follows the publisher. Its last word is a zero.
 
   seg_ros gate --ros-args -r cmd_vel_in:=/plan/cmd_vel -r cmd_vel_out:=/base/cmd_vel \\
       -r pedestrian_stop:=/segmentation/pedestrian_stop
@@ -56,6 +62,7 @@ DRAIN_S = 0.1
 STOP_HOLDS = 0.75
 REPEAT_LOG_S = 5.0
 SILENCE_WARN_S = 2.0  # discovery takes as long on a loaded machine
+LAST_WORD_S = 0.3  # until a base has heard the last zero
 INPUTS = {
     'pedestrian_stop': ('stop', ('std_msgs/msg/Bool',)),
     'cmd_vel_in': ('velocity', tuple(KINDS)),
@@ -67,7 +74,7 @@ class GateNode(Node):
     """Publishes the planner's velocity, or zero.
 
     Raises:
-        ConfigurationError: A parameter that is out of its range.
+        ConfigurationError: A parameter that is out of its range; or what goes in comes out.
     """
 
     def __init__(self, **node_arguments: object) -> None:
@@ -75,20 +82,22 @@ class GateNode(Node):
         try:
             declare_parameters(self, GateConfig)
             config = read_config(self, GateConfig())
+            self._refuse_a_loop()
         except ConfigurationError:
             self.destroy_node()  # else it stays on the graph until Python collects it
             raise
         self._stop_timeout_s = config.stop_timeout_s
         self._command_timeout_s = config.command_timeout_s
-        self._go_s = NEVER  # when the newest go was sent, by the monotonic clock
+        self._go_s = NEVER  # when the newest go was sent, by the steady clock
         self._stop_s = NEVER  # when the newest stop came
         self._command_s = NEVER  # when the newest velocity was sent
-        self._awake_s = self._looked_s = time.monotonic()
+        self._awake_s = self._looked_s = _now_s()
         self._missed_s: dict[str, float] = {}  # since when an input has no publisher
         self._frame_id = 'base_link'  # of zeros, until the planner has named its own
         self._kind: type[Twist | TwistStamped] = TwistStamped if config.stamped else Twist
         self._output: Any = None
         self._input: Any = None
+        self._streams = StreamWatch(self)
         self._connect()
         self.create_subscription(
             Bool, 'pedestrian_stop', with_info(self._on_stop), QoSProfile(depth=1)
@@ -99,7 +108,7 @@ class GateNode(Node):
 
     def may_go(self) -> bool:
         """Returns whether the stop said go, and lately, and nobody said stop meanwhile."""
-        now_s = time.monotonic()
+        now_s = _now_s()
         if now_s - self._stop_s <= STOP_HOLDS * self._stop_timeout_s:
             return False
         return now_s - self._go_s <= self._stop_timeout_s
@@ -108,7 +117,7 @@ class GateNode(Node):
         sent_s = self._sent_s(info)
         self._go_s = NEVER if message.data else sent_s
         if message.data:
-            self._stop_s = time.monotonic()
+            self._stop_s = _now_s()
             self._publish_zero()
 
     def _on_command(self, message: Twist | TwistStamped, info: MessageInfo) -> None:
@@ -133,7 +142,7 @@ class GateNode(Node):
             self._publish_zero()
 
     def _is_planned(self) -> bool:
-        return time.monotonic() - self._command_s <= self._command_timeout_s
+        return _now_s() - self._command_s <= self._command_timeout_s
 
     def _publish_zero(self) -> None:
         if self._output is None:
@@ -147,7 +156,7 @@ class GateNode(Node):
     # When a message was sent
 
     def _sent_s(self, info: MessageInfo) -> float:
-        """Returns when a message was sent, by the monotonic clock, or that nobody can say so.
+        """Returns when a message was sent, by the steady clock, or that nobody can say so.
 
         Its arrival says nothing: what waited while this process was stopped arrives when it goes
         on, and would open the gate with the word of long ago.
@@ -170,7 +179,7 @@ class GateNode(Node):
 
     def _look(self) -> float:
         """Returns the time; notices that the process stood still since the last look."""
-        now_s = time.monotonic()
+        now_s = _now_s()
         if now_s - self._looked_s > self._stop_timeout_s:
             self._awake_s = now_s
         self._looked_s = now_s
@@ -181,6 +190,7 @@ class GateNode(Node):
     def _follow(self) -> None:
         """Takes the type that the planner publishes, for what comes out, too."""
         self._look_for_publishers()
+        self._look_for_bypasses()
         rows = self.get_publishers_info_by_topic(self.resolve_topic_name('cmd_vel_in'))
         kinds = [KINDS[row.topic_type] for row in rows if row.topic_type in KINDS]
         if kinds and self._kind not in kinds:
@@ -193,7 +203,7 @@ class GateNode(Node):
 
     def _look_for_publishers(self) -> None:
         """Says once that nobody publishes what the gate waits for, and who probably does."""
-        now_s = time.monotonic()
+        now_s = _now_s()
         for name, (what, kinds) in INPUTS.items():
             topic = self.resolve_topic_name(name)
             if self.count_publishers(topic):
@@ -215,6 +225,30 @@ class GateNode(Node):
                 f'Zero is all that comes out: {nobody_publishes(topic, others, name, what)}.'
             )
 
+    def _look_for_bypasses(self) -> None:
+        """Says who else moves the base: the stop does not reach it."""
+        self._streams.look(
+            self.resolve_topic_name('cmd_vel_out'),
+            'What does not come through the gate is not stopped: let all others publish '
+            f'{self.resolve_topic_name("cmd_vel_in")}, as with -r cmd_vel:=cmd_vel_in.',
+        )
+
+    def _refuse_a_loop(self) -> None:
+        """What comes out would come in as the planner's, and go on for ever."""
+        topics = {self.resolve_topic_name(f'cmd_vel_{way}') for way in ('in', 'out')}
+        if len(topics) == 1:
+            raise ConfigurationError(
+                f'cmd_vel_in and cmd_vel_out are both {topics.pop()}: what comes out would go in '
+                'again as a velocity of the planner. Give the planner a topic of its own, as with '
+                '-r cmd_vel_in:=/plan/cmd_vel.'
+            )
+
+    def end(self) -> None:
+        """Says zero for the last time, and waits until it was heard."""
+        self._publish_zero()
+        if self._output is not None:
+            self._output.wait_for_all_acked(Duration(seconds=LAST_WORD_S))
+
     def _connect(self) -> None:
         if self._input is not None and self._output is not None:
             return
@@ -231,12 +265,17 @@ class GateNode(Node):
             self.get_logger().info(f'Takes and gives geometry_msgs/{self._kind.__name__}.')
 
     def _disconnect(self) -> None:
+        self.end()  # what follows is silence, for a moment
         self._command_s = NEVER
         if self._input is not None:
             self.destroy_subscription(self._input)
         if self._output is not None:
             self.destroy_publisher(self._output)
         self._input = self._output = None
+
+
+def _now_s() -> float:
+    return steady_ns() / NS_PER_S
 
 
 def _is_finite(command: Twist) -> bool:
@@ -254,7 +293,9 @@ def main(argv: Sequence[str]) -> int:
         print(HELP + parameters_help(GateConfig), end='')
         return 0
     given = given_overrides(argv, NODE_NAME, GateConfig())
-    start_ros(argv)
+    # Not rclpy's, after which nothing can be published any more
+    start_ros(argv, signal_handler_options=SignalHandlerOptions.NO)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     node = None
     try:
         with ended_by_signal():
@@ -264,6 +305,8 @@ def main(argv: Sequence[str]) -> int:
             rclpy.spin(node)
     finally:
         if node is not None:
+            if rclpy.ok():
+                node.end()
             node.destroy_node()
         rclpy.try_shutdown()
     return 0

@@ -28,7 +28,7 @@ class HeartbeatVerdict(NamedTuple):
     """A verdict of the node.
 
     Attributes:
-        at_ns: When it was made, by the monotonic clock, which all processes share.
+        at_ns: When it was made, by the steady clock, which all processes share.
         stop: What it says.
         statuses: Why.
     """

@@ -25,6 +25,7 @@ from rclpy.signals import SignalHandlerOptions
 from std_msgs.msg import Bool
 
 from seg_ros.ros.heartbeat_link import HeartbeatLink, HeartbeatVerdict
+from seg_ros.ros.steady_clock import steady_ns
 
 __all__ = ['HEARTBEAT_QOS', 'Mouthpiece', 'main']
 
@@ -67,7 +68,7 @@ class Mouthpiece:
 
         Args:
             beat: The newest verdict, None without a new one.
-            now_ns: The monotonic clock.
+            now_ns: The steady clock, which goes on while the computer sleeps.
             is_over: Whether the node is gone.
         """
         self._newest = None if is_over else beat or self._newest
@@ -119,8 +120,8 @@ def main(argv: list[str]) -> int:
     mouthpiece = Mouthpiece(1.0 / settings['rate_hz'], say, silent)
     alone_since_s: float | None = None
     while not link.was_told:
-        beat = link.receive(mouthpiece.wait_s(time.monotonic_ns()))
-        mouthpiece.take(beat, time.monotonic_ns(), is_over=link.is_over)
+        beat = link.receive(mouthpiece.wait_s(steady_ns()))
+        mouthpiece.take(beat, steady_ns(), is_over=link.is_over)
         if link.is_over:
             alone_since_s = alone_since_s or time.monotonic()
             if time.monotonic() - alone_since_s > ORPHAN_S:

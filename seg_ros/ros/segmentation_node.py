@@ -62,6 +62,7 @@ from seg_ros.ros.scheduling import put_on_cores
 from seg_ros.ros.silence import SpeedWatch
 from seg_ros.ros.spinning import ended_by_signal, spin_while
 from seg_ros.ros.starting import start_ros
+from seg_ros.ros.steady_clock import steady_ns
 from seg_ros.ros.stop_heartbeat import ClockWatch, StopHeartbeat
 from seg_ros.ros.stream_watch import StreamWatch
 from seg_ros.ros.vehicle_geometry import (
@@ -373,10 +374,10 @@ class SegmentationNode(LifecycleNode):
             reason = 'the worker thread has ended; it is started again'
             failed = StopDecision.without_frame(StopKind.FAILED, now_ns, reason)
             return VehicleDecision(failed, '', {})
-        steady_ns = time.monotonic_ns()
+        now_steady_ns = steady_ns()
         is_sim_time = self.get_clock().ros_time_is_active  # which may go slower than any watch
-        decision = vehicle.check(now_ns, None if is_sim_time else steady_ns)
-        fault = self._graph_fault(now_ns, steady_ns)
+        decision = vehicle.check(now_ns, None if is_sim_time else now_steady_ns)
+        fault = self._graph_fault(now_ns, now_steady_ns)
         if decision.stop or fault is None:
             return self._explained(decision)
         kind, reason = fault
@@ -478,12 +479,19 @@ class SegmentationNode(LifecycleNode):
             )
 
     def _watch_streams(self) -> None:
-        """Looks for a second camera on an image topic, and for another node's stop."""
+        """Looks for a second camera on an image topic, a second lens, and another node's stop."""
         for camera in self.inputs:
             self._streams.look(
                 camera.topic,
                 'They take turns, and each hides what the other sees: end all but one.',
                 camera.type_name,
+                turns=camera.turns,
+            )
+        for port in self._ports.values():
+            self._streams.listen(
+                port.geometry.topic,
+                'They take turns, and people are placed by the lens of either: end all but one.',
+                port.geometry.turns,
             )
         if self._heartbeat is not None:
             self._streams.look(
@@ -501,7 +509,11 @@ class SegmentationNode(LifecycleNode):
         self._log_backend(status)
         ros_now = self.get_clock().now()
         topics = {camera.name: camera.description for camera in self.inputs}
-        problems = {camera.name: self._streams.problem_of(camera.topic) for camera in self.inputs}
+        problems = {
+            camera.name: self._streams.problem_of(camera.topic)
+            or self._streams.problem_of(self._ports[camera.name].geometry.topic)
+            for camera in self.inputs
+        }
         stop_problem = self._streams.problem_of(self._heartbeat.topic) if self._heartbeat else ''
         message = DiagnosticArray(header=Header(stamp=ros_now.to_msg()))
         for camera, port in self._ports.items():

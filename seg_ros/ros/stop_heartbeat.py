@@ -37,6 +37,7 @@ from seg_ros.ros.heartbeat_link import HeartbeatLink, HeartbeatVerdict, linked_p
 from seg_ros.ros.heartbeat_process import HEARTBEAT_QOS
 from seg_ros.ros.middleware import FASTDDS_PROFILE, PROFILE_VARIABLES
 from seg_ros.ros.scheduling import raise_priority
+from seg_ros.ros.steady_clock import steady_ns
 from seg_ros.ros.stream_watch import Gid, gid_of
 
 __all__ = ['ClockWatch', 'StopHeartbeat']
@@ -237,7 +238,7 @@ class ProcessVoice:
     def say(self, stop: bool, statuses: Statuses) -> None:
         self._topics |= statuses.keys()
         rows = tuple((topic, serialize_message(row)) for topic, row in statuses.items())
-        if not self._link.send(HeartbeatVerdict(time.monotonic_ns(), stop, rows)):
+        if not self._link.send(HeartbeatVerdict(steady_ns(), stop, rows)):
             self._restart()
 
     def is_wanted(self) -> bool:

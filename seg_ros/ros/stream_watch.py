@@ -2,17 +2,23 @@
 """Stream watch: notices a second publisher on a topic that must have one.
 
 Two cameras on one topic take turns, and each hides what the other sees. Two nodes that publish one
-stop, such as an old process that nobody has ended, say go in each other's name.
+stop, such as an old process that nobody has ended, say go in each other's name. A relay, a bridge
+or the player of a recording makes one publisher of several: then what the messages say tells.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Collection
 
 from rclpy.node import Node
 from rclpy.topic_endpoint_info import TopicEndpointInfo
 
-__all__ = ['Gid', 'StreamWatch', 'gid_of']
+__all__ = ['Gid', 'SenderTurns', 'StreamWatch', 'gid_of']
+
+LATEST = 30  # messages that are looked at: of a camera that sends 15 times as often one other
+# A camera that is started anew changes once, a zoom passes through many values and comes back once
+LEAST_RETURNS, MOST_SENDERS = 2, 4
 
 Gid = tuple[int, ...]
 """By which DDS tells an endpoint from every other one, also of the past."""
@@ -20,6 +26,28 @@ Gid = tuple[int, ...]
 
 def gid_of(endpoint: TopicEndpointInfo) -> Gid:
     return tuple(endpoint.endpoint_gid)
+
+
+class SenderTurns:
+    """Who sent the newest messages of a stream, by what every message says of its sender."""
+
+    def __init__(self) -> None:
+        self._senders: deque[str] = deque(maxlen=LATEST)
+
+    def take(self, sender: str) -> None:
+        """Takes what a message says of its sender."""
+        self._senders.append(sender)
+
+    def senders(self) -> list[str]:
+        """Those who take turns, sorted; none while all come from one, or changed over to it."""
+        senders = list(self._senders)
+        known: set[str] = set()
+        returns, last = 0, ''
+        for sender in senders:
+            returns += sender != last and sender in known
+            known.add(sender)
+            last = sender
+        return sorted(known) if returns >= LEAST_RETURNS and len(known) <= MOST_SENDERS else []
 
 
 class StreamWatch:
@@ -43,7 +71,12 @@ class StreamWatch:
         return self._problems.get(topic, '')
 
     def look(
-        self, topic: str, advice: str, type_name: str = '', dead: Collection[Gid] = ()
+        self,
+        topic: str,
+        advice: str,
+        type_name: str = '',
+        dead: Collection[Gid] = (),
+        turns: SenderTurns | None = None,
     ) -> None:
         """Counts the publishers of a topic now; logs an error when there come to be several.
 
@@ -52,6 +85,7 @@ class StreamWatch:
             advice: What to do about it, a sentence.
             type_name: Of the messages that count; empty counts all.
             dead: Publishers that are known to be dead, though DDS has them still.
+            turns: Who sends what arrives.
         """
         rows = self._node.get_publishers_info_by_topic(topic)
         names = [
@@ -59,10 +93,23 @@ class StreamWatch:
             for row in rows
             if type_name in ('', row.topic_type) and gid_of(row) not in dead
         ]
-        if len(names) < 2:
+        if len(names) > 1:
+            problem = f'{topic} has {len(names)} publishers, {", ".join(sorted(names))}. {advice}'
+            self._note(topic, problem)
+        else:
+            self.listen(topic, advice, turns)
+
+    def listen(self, topic: str, advice: str, turns: SenderTurns | None) -> None:
+        """Looks at what arrives alone, where publishers that say the same are none too many."""
+        senders = turns.senders() if turns is not None else []
+        if senders:
+            self._note(
+                topic, f'{topic} has {len(senders)} senders, {", ".join(senders)}. {advice}'
+            )
+        else:
             self._problems.pop(topic, None)
-            return
-        problem = f'{topic} has {len(names)} publishers, {", ".join(sorted(names))}. {advice}'
+
+    def _note(self, topic: str, problem: str) -> None:
         if topic not in self._problems:
             self._node.get_logger().error(problem)
         self._problems[topic] = problem

@@ -41,6 +41,8 @@ class Drive:
         speed_mps: What it says.
         yaw_rate_rps: The same.
         info: The calibration that comes with every image, if any.
+        other_info: Another one, with every second image.
+        frame_ids: The cameras whose pictures come in turn.
     """
 
     graph: Graph
@@ -54,6 +56,8 @@ class Drive:
     speed_mps: float = 3.0
     yaw_rate_rps: float = 0.0
     info: CameraInfo | None = None
+    other_info: CameraInfo | None = None
+    frame_ids: tuple[str, ...] = ('camera_optical',)
 
     def __post_init__(self) -> None:
         self._camera = self.graph.publisher()
@@ -70,15 +74,19 @@ class Drive:
         self._thread.join(10.0)
 
     def _publish(self) -> None:
+        count = 0
         while not self._over.wait(PERIOD_S):
+            count += 1
             now_ns = self.graph.peer.get_clock().now().nanoseconds
             if self.running:
                 stamp_ns = max(0, now_ns + int(self.offset_s * 1e9))
-                message = image_message(self._picture(), stamp_ns=stamp_ns)
+                frame_id = self.frame_ids[count % len(self.frame_ids)]
+                message = image_message(self._picture(), stamp_ns, frame_id)
                 self._camera.publish(message)
-                if self.info is not None:
-                    self.info.header = message.header
-                    self._infos.publish(self.info)
+                info = self.other_info if self.other_info and count % 2 else self.info
+                if info is not None:
+                    info.header = message.header
+                    self._infos.publish(info)
             if self.odometry:
                 if self._odometry is None:
                     self._odometry = self.graph.publisher(Odometry, '/odom')

@@ -359,6 +359,16 @@ TABLE = {
         ('two_publishers',), 0.5, add_publisher(Image, '/image'), end_newest_publisher,
         '/image has 2 publishers, /peer, /peer',
     ),
+    'a relay gives out the pictures of three cameras in turn': Row(
+        ('two_publishers',), 0.5, change(frame_ids=('camera_optical', 'left', 'right')),
+        change(frame_ids=('camera_optical',)), '/image has 3 senders, camera_optical, left',
+        by_frame=True,
+    ),
+    'two lenses are said of one camera': Row(
+        ('two_publishers',), 0.5,
+        change(info=camera_info(), other_info=camera_info(k=[50.0, 0, 64, 0, 50, 32, 0, 0, 1])),
+        change(other_info=None), '/camera_info has 2 senders, camera_optical', by_frame=True,
+    ),
     'another node publishes the stop': Row(
         ('two_publishers',), 0.5, add_publisher(Bool, STOP), end_newest_publisher,
         'pedestrian_stop has 2 publishers, /peer, /segmentation',

@@ -234,3 +234,78 @@ def test_the_shipped_lock_of_twist_mux_has_a_timeout() -> None:
     locks = yaml.safe_load(file.read_text())['twist_mux']['ros__parameters']['locks']
     assert locks['pedestrian_stop']['timeout'] > 3 / 20.0  # three heartbeats
     assert locks['pedestrian_stop']['topic'] == '/segmentation/pedestrian_stop'
+
+
+def gate_of(bench: Planner) -> GateNode:
+    nodes = bench.spinning.executor.get_nodes()
+    return next(node for node in nodes if isinstance(node, GateNode))
+
+
+def test_a_gate_whose_output_is_its_input_is_refused(domain_id: int) -> None:
+    spinning = Spinning(domain_id)
+    remapped = ['--ros-args', '-r', 'cmd_vel_in:=cmd_vel', '-r', 'cmd_vel_out:=/cmd_vel']
+    with pytest.raises(ConfigurationError, match=r'both /cmd_vel.* Give the planner a topic'):
+        GateNode(context=spinning.context, cli_args=remapped)
+    spinning.close([])
+
+
+def test_who_moves_the_base_beside_the_gate_is_named_once(
+    bench: Planner, capfd: pytest.CaptureFixture[str]
+) -> None:
+    said = ''
+
+    def errors() -> int:
+        nonlocal said
+        said += capfd.readouterr().err
+        return said.count('/cmd_vel_out has 2 publishers, /peddler, /pedestrian_gate. What does')
+
+    other = Node('peddler', context=bench.spinning.context)
+    other.create_publisher(bench.command.msg_type, 'cmd_vel_out', 1)
+    wait_for(errors, 'the error')
+    time.sleep(0.6)  # two looks and more
+    assert errors() == 1
+    other.destroy_node()
+
+
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
+def test_the_last_word_of_a_gate_is_a_zero(domain_id: int, number: signal.Signals) -> None:
+    planner = Planner(domain_id, Twist)
+    environment = {**os.environ, 'ROS_DOMAIN_ID': str(domain_id)}
+    words = [sys.executable, '-m', 'seg_ros.cli', 'gate']
+    gate = subprocess.Popen(words, env=environment)
+    try:
+        planner.connected()
+        wait_for(lambda: planner.drive(stop=False, seconds=0.2)[-1:] == [1.0], 'velocities pass')
+        gate.send_signal(number)
+        planner.drive(stop=False, seconds=1.0)
+        assert gate.wait(10.0) == 0
+        assert planner.speeds()[-1] == 0.0
+    finally:
+        gate.kill()
+        gate.wait()
+        planner.spinning.close([planner.peer])
+
+
+def test_before_a_gate_changes_the_type_it_says_zero(bench: Planner) -> None:
+    wait_for(lambda: bench.drive(stop=False, seconds=0.2)[-1:] == [1.0], 'velocities pass')
+    gate = gate_of(bench)
+    bench.spinning.executor.remove_node(gate)
+    bench.out.clear()
+    gate._disconnect()
+    wait_for(lambda: bench.speeds()[-1:] == [0.0], 'a zero')
+
+
+def test_no_go_of_before_a_sleep_of_the_computer_lets_a_velocity_through(
+    bench: Planner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a sleep the wall's clock goes on, and the monotonic one does not."""
+    gate = gate_of(bench)
+    wait_for(lambda: bench.drive(stop=False, seconds=0.2) and gate.may_go(), 'a go')
+    asked = time.clock_gettime_ns
+
+    def after_a_night(clock: int) -> int:
+        return asked(clock) + (8 * 3600 * 10**9 if clock == time.CLOCK_BOOTTIME else 0)
+
+    monkeypatch.setattr(time, 'clock_gettime_ns', after_a_night)
+    assert not gate.may_go()
+    assert not gate._is_planned()

@@ -5,10 +5,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rcl_interfaces.msg import Log
 from std_msgs.msg import Bool
 
+from seg_ros.ros.stream_watch import SenderTurns
 from test.ros.drive import Drive
 from test.ros.graph import Graph, latest_status, values_of, wait_for
 from test.ros.nodes import canned
@@ -59,3 +61,24 @@ def test_of_two_nodes_with_one_name_neither_says_go(graph: Graph, engine: Path) 
         wait_for(lambda: not stops[-1].data, 'the one that is left says go again')
     finally:
         drive.close()
+
+
+@pytest.mark.parametrize(
+    ('story', 'senders'),
+    [
+        ('aaaaabbbbb', ''),  # a camera that was started anew
+        ('aaaabaaaa', ''),
+        ('ababab', 'ab'),
+        ('abcabcabc', 'abc'),
+        ('aaaaaaaabaaaaaaaab' + 'a', 'ab'),
+        ('abcdefedcba', ''),  # a zoom, in and out
+        ('abab' + 30 * 'a', ''),  # long ago
+    ],
+)
+def test_who_takes_turns_on_a_stream_comes_back_and_is_one_of_few(
+    story: str, senders: str
+) -> None:
+    turns = SenderTurns()
+    for sender in story:
+        turns.take(sender)
+    assert ''.join(turns.senders()) == senders

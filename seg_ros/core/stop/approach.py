@@ -28,8 +28,8 @@ LEGS_SHARE = 0.15
 # the next frame. Tuned on recorded labels, see
 # test_who_seems_just_beyond_the_end_counts_as_inside.
 FRAME_DOUBT = 0.6
-# Of half the corridor's width: a car's half, 0.9 m, of 1.5 m. Ground that is taken for pavement
-# there is a wrong label or a way that robots share with people.
+# Of half the corridor's width: a car's half, 0.9 m, of 1.5 m, and the vehicle's where it is wider.
+# Ground that is taken for pavement there is a wrong label or a way that robots share with people.
 MIDDLE_SHARE = 0.6
 PAVEMENT_LOOK_S = 0.5  # a step: so far ahead somebody on the pavement must not come nearer
 CUT_STEPS = 17  # places that are looked at where feet are cut: every 0.3 m or closer
@@ -110,17 +110,24 @@ def _is_inside(zone: GroundZone, places: Float64Array) -> NDArray[np.bool_]:
     return np.asarray(inside.any(axis=0))
 
 
-def keeps_to_the_pavement(person: TrackedPerson, zone: CorridorZone) -> bool:
+def keeps_to_the_pavement(
+    person: TrackedPerson, zone: CorridorZone, half_width_m: float = 0.0
+) -> bool:
     """Whether a person stands on the pavement and does not walk towards the middle of the way.
 
     Who is in the middle of the way, as wide as the vehicle, keeps to no pavement.
+
+    Args:
+        person: Who.
+        zone: The way, as far as it can be guessed.
+        half_width_m: Of the vehicle.
     """
     if person.is_coasting or not person.seen.on_pavement:
         return False
     vx, vy = _sure_velocity(person)
     later = person.x_m + PAVEMENT_LOOK_S * vx, person.y_m + PAVEMENT_LOOK_S * vy
     _, offset_m = zone.locate(np.array([(person.x_m, person.y_m), later]))
-    if abs(offset_m[0]) < MIDDLE_SHARE * zone.half_width_m:
+    if abs(offset_m[0]) < max(MIDDLE_SHARE * zone.half_width_m, half_width_m):
         return False
     return bool(abs(offset_m[0]) - abs(offset_m[1]) < LEAST_WALK_MPS * PAVEMENT_LOOK_S)
 

@@ -140,7 +140,8 @@ class StopConfig:
         True,
         'Where lane markings show the horizon and the lane, the image zone is built by them: as '
         'wide as the corridor, as far as a lens of 120° would see the stopping distance. Without '
-        'them image_polygon goes on upwards so far where road is seen above it. False keeps '
+        'them image_polygon goes on upwards so far where road is seen above it, and is as wide as '
+        'the corridor of a lens 1.2 m high, unless another one was drawn. False keeps '
         'image_polygon.',
         live=True,
     )
@@ -176,7 +177,8 @@ class StopConfig:
     )
     walkable_is_ground: bool = option(
         False,
-        'Pavement in the zone is ground as well: for robots that drive on it.',
+        'Pavement in the zone is ground as well: for robots that drive on it. Then everybody '
+        'counts who is on it, as with pavement_counts.',
         live=True,
     )
     ego_mask: tuple[float, ...] = option(
@@ -206,7 +208,8 @@ class StopConfig:
     pavement_counts: bool = option(
         False,
         'A person who stands on the pavement also stops the vehicle where the corridor is a '
-        'guess, because there is no lane to follow; in the middle of it everybody does.',
+        'guess, because there is no lane to follow; in the middle of it, as wide as the vehicle, '
+        'everybody does.',
         live=True,
     )
     stale_timeout_s: float = option(

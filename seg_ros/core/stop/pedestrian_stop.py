@@ -149,6 +149,7 @@ class PedestrianStop:
             config.corridor_half_width_m,
             self._label_map.ids_with_role('drivable'),
             config.image_polygon,
+            is_drawn=config.image_polygon != StopConfig.image_polygon,
         )
         self._watch = ZoneWatch(config, self._label_map, self._vehicle)
         self._tracker.confirm_frames = config.confirm_frames
@@ -189,6 +190,7 @@ class PedestrianStop:
         no_ground: str = '',
         lane: ArrayLike | None = None,
         own_vehicle: tuple[float, ...] = (),
+        image_size_wh: tuple[int, int] | None = None,
     ) -> StopDecision:
         """Judges a frame.
 
@@ -203,6 +205,7 @@ class PedestrianStop:
             no_ground: Why there is none, in words.
             lane: ``(N, 2)`` middle of the lane in the base frame, None without one.
             own_vehicle: Where it was found in the picture, as ``ego_mask`` says it.
+            image_size_wh: Of the camera's image; None where it is that of the label image.
 
         Returns:
             The decision of now.
@@ -235,7 +238,7 @@ class PedestrianStop:
         people = self._finder.find(labels, confidence, ground)
         if config.zone == 'image' or ground is None or not ground.is_known:
             memory.guess = '' if config.zone == 'image' else no_ground or NO_GEOMETRY
-            picture_zone = self._picture_zone_at(labels, stamp_ns)
+            picture_zone = self._picture_zone_at(labels, stamp_ns, image_size_wh)
             self._judge_picture(people, labels, stamp_ns, picture_zone)
             self._take_sight(self._watch.look_at_picture(labels, picture_zone), stamp_ns)
         else:
@@ -370,10 +373,13 @@ class PedestrianStop:
             return []
         times_s = times_to_zone_s(people, zone, self._vehicle.front_m)
         is_guess = zone.name == STRAIGHT_ON
-        if isinstance(zone, CorridorZone) and is_guess and not self.config.pavement_counts:
+        # Pavement tells nothing of the way of who drives on it
+        counts = self.config.pavement_counts or self.config.walkable_is_ground
+        if isinstance(zone, CorridorZone) and is_guess and not counts:
             # The ground under the feet knows better
+            half_m = self._vehicle.half_width_m
             times_s = [
-                INF if time_s < INF and keeps_to_the_pavement(person, zone) else time_s
+                INF if time_s < INF and keeps_to_the_pavement(person, zone, half_m) else time_s
                 for person, time_s in zip(people, times_s, strict=True)
             ]
         return times_s
@@ -406,14 +412,17 @@ class PedestrianStop:
         seen_ns = self._memory.seen_ns
         return seen_ns is None or now_ns - seen_ns > self.config.stale_timeout_s * NS_PER_S
 
-    def _picture_zone_at(self, labels: LabelImage, stamp_ns: int) -> ImageZone:
+    def _picture_zone_at(
+        self, labels: LabelImage, stamp_ns: int, image_size_wh: tuple[int, int] | None
+    ) -> ImageZone:
         """The zone by the lane that is seen, or as it was given."""
         if not self.config.image_zone_adapts:
             return self._image_zone
         self._guessed_zone.look(labels, stamp_ns)
         size_wh = labels.shape[1], labels.shape[0]
         stopping_m = self._stopping_distance_m(stamp_ns)
-        return self._guessed_zone.zone(stopping_m, size_wh) or self._image_zone
+        zone = self._guessed_zone.zone(stopping_m, size_wh, image_size_wh)
+        return zone or self._image_zone
 
     def _judge_picture(
         self, people: Sequence[SeenPerson], labels: LabelImage, stamp_ns: int, zone: ImageZone

@@ -73,8 +73,8 @@ BICYCLE_SHARE = 0.5
 # windscreen and a child of 1 m from 3 m up. A horizon further up only keeps more.
 LEAST_M = 0.3
 LEAST_SHARE = 0.33
-# Of the same where the lower border cuts what crouches, lies, or is a child at the bumper. Of what
-# the network takes for people on foot in 303 pictures of five cameras none is so low at the border
+# Of the same where the lower border cuts what crouches or is a child at the bumper. Of what the
+# network takes for people on foot in 303 pictures of five cameras none is so low at the border
 UNCUT_SHARE = 0.6
 HORIZON_SHARE = 0.5  # of the height of the picture: a camera that looks straight ahead
 # What a sighting is worth as evidence, see SeenPerson.weight. Where the mean over a blob is half,
@@ -99,7 +99,9 @@ FAR_PX = 24
 ROOF_SHARE = 0.8
 
 # Who rides is 1.5 m high, half of which a network may lose: what the lower border cuts and is
-# lower is the own bonnet. Without a calibration the lens is at most 3 m high, as on a bus.
+# lower is a gleam on the own bonnet, unless it is as broad as a child. Without a calibration the
+# lens is at most 3 m high, as on a bus. Of 40 such specks that three networks saw there in 348
+# pictures of six data sets (on foot or riding), the broadest takes 0.06 of the picture's width
 LEAST_RIDER_M = 0.75
 LEAST_RIDER_SHARE = 0.5
 
@@ -467,19 +469,21 @@ def _foot_scale(blob: Blob, ground: GroundScale) -> float:
 def _is_too_small(blob: Blob, rows: int, ground: GroundScale | None) -> bool:
     """Whether it is smaller than anybody who stands, or lies, where it ends.
 
-    What the lower border cuts must be upright: flat, it is the vehicle's own bonnet.
+    What the lower border cuts may be the upper part of somebody, however flat where it is broad:
+    small, it is a gleam on the vehicle's own bonnet.
     """
     height, width = blob.y1 - blob.y0, blob.x1 - blob.x0
     least_px = _length_px(blob, rows, ground, LEAST_M, LEAST_SHARE)
-    if blob.y1 >= rows:
-        return height < UNCUT_SHARE * least_px
-    return max(height, width) < least_px
+    seen_share = UNCUT_SHARE if blob.y1 >= rows else 1.0
+    return height < seen_share * least_px and width < least_px
 
 
 def _is_bonnet(blob: Blob, rows: int, ground: GroundScale | None) -> bool:
-    """Whether what the lower border cuts is too low for somebody who rides."""
+    """Whether what the lower border cuts is too low, and too narrow, for somebody who rides."""
     least_px = _length_px(blob, rows, ground, LEAST_RIDER_M, LEAST_RIDER_SHARE)
-    return blob.y1 >= rows and blob.y1 - blob.y0 < least_px
+    if blob.y1 < rows or blob.y1 - blob.y0 >= least_px:
+        return False
+    return blob.x1 - blob.x0 < _length_px(blob, rows, ground, LEAST_M, LEAST_SHARE)
 
 
 def _length_px(

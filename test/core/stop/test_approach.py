@@ -263,6 +263,13 @@ def test_the_middle_of_the_way_is_as_wide_as_a_car_in_a_corridor_of_3_m(
     assert keeps_to_the_pavement(person(10.0, y, on_pavement=True), ZONE) is keeps
 
 
+def test_the_middle_of_the_way_is_as_wide_as_the_vehicle_where_that_is_wider() -> None:
+    for y, keeps in ((1.2, False), (-1.2, False), (1.3, True)):
+        subject = person(10.0, y, on_pavement=True)
+        assert keeps_to_the_pavement(subject, ZONE, 1.25) is keeps
+        assert keeps_to_the_pavement(subject, ZONE, 0.5)
+
+
 @pytest.mark.parametrize(
     ('vy', 'keeps'), [(-0.3, True), (-0.39, False), (-1.4, False), (0.5, True)]
 )

@@ -278,13 +278,24 @@ def road_from(row: int, size_wh: tuple[int, int] = SIZE_WH) -> NDArray[np.uint8]
 
 
 def by_ground(
-    tops: list[int], stopping_m: float = STOPPING_M, given: tuple[float, ...] = GIVEN
+    tops: list[int],
+    given: tuple[float, ...] = GIVEN,
+    *,
+    is_drawn: bool = True,
+    image_size_wh: tuple[int, int] | None = None,
 ) -> ImageZone | None:
     """The zone of a camera that sees no lane, and road from these rows of 360 on."""
-    guessed = GuessedZone((LANE,), 1.5, (ROAD,), given)
+    guessed = GuessedZone((LANE,), 1.5, (ROAD,), given, is_drawn=is_drawn)
     for index, row in enumerate(tops):
         guessed.look(road_from(row), index * 200 * MS)
-    return guessed.zone(stopping_m, SIZE_WH)
+    return guessed.zone(STOPPING_M, SIZE_WH, image_size_wh)
+
+
+def half_width_at(zone: ImageZone, row: float) -> float:
+    """In columns, on the right of the middle."""
+    columns = np.arange(320.0, 640.0, 0.1)
+    inside = zone.contains(np.stack([columns, np.full_like(columns, row)], 1), SIZE_WH)
+    return float(columns[inside].max()) - 320.0
 
 
 @pytest.mark.parametrize('pitch', [0.10, 0.15, 0.25])
@@ -313,9 +324,9 @@ def test_without_a_lane_the_way_of_a_camera_that_looks_down_is_in_the_zone(
     assert zone.contains(given_in_it, SIZE_WH).all()
 
 
-@pytest.mark.parametrize(('row', 'grows'), [(187, True), (188, False), (300, False)])
-def test_by_the_ground_the_zone_only_grows(row: int, grows: bool) -> None:
-    """Where a lens of 120 degrees, 1.5 m high, sees 20 m is 13.9 rows below; given are 201.6."""
+@pytest.mark.parametrize(('row', 'grows'), [(190, True), (191, False), (300, False)])
+def test_by_the_ground_a_zone_that_was_drawn_only_grows(row: int, grows: bool) -> None:
+    """Where a lens of 120 degrees, 1.2 m high, sees 20 m is 11.1 rows below; given are 201.6."""
     zone = by_ground([row] * LEAST_LOOKS)
     assert (zone is not None) is grows
 
@@ -323,14 +334,55 @@ def test_by_the_ground_the_zone_only_grows(row: int, grows: bool) -> None:
 def test_the_zone_by_the_ground_is_the_given_one_and_a_wedge_up_to_the_far_edge() -> None:
     zone = by_ground([72] * LEAST_LOOKS)
     assert zone is not None
-    # Row 72 is the horizon; sides are a column a row, 1.5 m to each side of a lens 1.5 m high
-    far = 72.0 + 320.0 / math.tan(math.radians(60.0)) * 1.5 / STOPPING_M
+    # Row 72 is the horizon; sides are 1.25 columns a row, 1.5 m beside a lens 1.2 m high
+    far = 72.0 + 320.0 / math.tan(math.radians(60.0)) * 1.2 / STOPPING_M
     outline = zone.outline() * SIZE_WH
     assert outline[:, 1].min() == pytest.approx(far, abs=0.01)
     top = outline[np.isclose(outline[:, 1], far, atol=0.01)]
-    assert sorted(top[:, 0]) == pytest.approx([320.0 - far + 72.0, 320.0 + far - 72.0], abs=0.01)
-    bottom = outline[np.isclose(outline[:, 1], 360.0)]
-    assert sorted(bottom[:, 0]) == pytest.approx([32.0, 608.0], abs=0.01)
+    side = 1.25 * (far - 72.0)
+    assert sorted(top[:, 0]) == pytest.approx([320.0 - side, 320.0 + side], abs=0.01)
+    assert half_width_at(zone, 300.0) == pytest.approx(1.25 * 228.0, abs=1.0)
+
+
+@pytest.mark.parametrize(('row', 'level_row'), [(185, 180.0), (150, 150.0), (300, 180.0)])
+def test_the_sides_of_a_zone_that_nobody_drew_are_those_of_a_lens_as_low_as_on_a_car(
+    row: int, level_row: float
+) -> None:
+    """Where the road is hidden further up, those of a camera that looks straight ahead."""
+    zone = by_ground([row] * LEAST_LOOKS, is_drawn=False)
+    assert zone is not None
+    side = 1.25 * (350.5 - level_row)
+    assert side - 1.0 < half_width_at(zone, 350.0) < side + 4.0
+
+
+def test_where_no_road_is_seen_the_zone_is_the_given_one() -> None:
+    assert by_ground([360] * LEAST_LOOKS, is_drawn=False) is None
+
+
+@pytest.mark.parametrize(
+    ('image_size_wh', 'columns'), [((1280, 720), 1.0), ((640, 480), 4 / 3), ((640, 640), 16 / 9)]
+)
+def test_sides_are_those_of_the_camera_s_picture_and_not_of_the_network_s(
+    image_size_wh: tuple[int, int], columns: float
+) -> None:
+    """The network's picture is stretched: a column of it is less than a row high."""
+    zone = by_ground([72] * LEAST_LOOKS, is_drawn=False, image_size_wh=image_size_wh)
+    assert zone is not None
+    side = min(1.25 * columns * (200.5 - 72.0), 319.4)
+    assert half_width_at(zone, 200.0) == pytest.approx(side, abs=1.0)
+
+
+@pytest.mark.parametrize(('image_size_wh', 'kind'), [(None, 'clear'), ((480, 360), 'person')])
+def test_who_is_in_the_way_of_a_camera_of_another_shape_stops(
+    image_size_wh: tuple[int, int] | None, kind: str
+) -> None:
+    """Without a calibration, 1.5 m beside the middle and 6 m ahead of a lens 1.4 m high."""
+    stop = PedestrianStop(replace(StopConfig(), image_zone_adapts=True), LABEL_MAP)
+    labels = road_from(160)
+    labels[140:280, 488:512] = PERSON
+    for index in range(30):
+        decision = stop.update(labels, index * 100 * MS, image_size_wh=image_size_wh)
+    assert decision.kind == kind
 
 
 def test_the_zone_by_the_ground_ends_where_the_given_one_does() -> None:

@@ -218,6 +218,17 @@ def test_without_a_lane_the_pavement_under_the_feet_decides() -> None:
     assert counting.frames(5, _on_pavement(1.2)).stop
 
 
+def test_everybody_counts_on_the_pavement_that_a_robot_drives_on() -> None:
+    robot = Drive(replace(CONFIG, walkable_is_ground=True)).clear()
+    assert robot.frames(5, _on_pavement(1.2)).kind == 'person'
+
+
+def test_a_vehicle_that_is_wider_than_a_car_has_a_wider_middle_of_the_way() -> None:
+    bus = Drive()
+    bus.stop = PedestrianStop(CONFIG, LABEL_MAP, VehicleConfig(half_width_m=1.25))
+    assert bus.clear().frames(5, _on_pavement(1.2)).kind == 'person'
+
+
 @pytest.mark.parametrize('y', [-0.8, 0.0, 0.6])
 def test_who_stands_in_the_middle_of_a_guessed_way_stops_on_any_ground(y: float) -> None:
     assert Drive().clear().frames(5, _on_pavement(y)).kind == 'person'

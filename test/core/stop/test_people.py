@@ -146,23 +146,42 @@ def test_what_is_smaller_than_anybody_where_it_stands_is_nobody(known: bool) -> 
 
 
 @pytest.mark.parametrize('scale', [ground(), None], ids=['calibrated', 'not'])
-@pytest.mark.parametrize(('height', 'count'), [(49, 0), (140, 1)])
-def test_a_low_piece_of_a_cyclist_at_the_lower_border_is_the_bonnet(
-    scale: GroundScale | None, height: int, count: int
+@pytest.mark.parametrize(
+    ('height', 'width', 'count'), [(49, 38, 0), (49, 63, 1), (86, 38, 0), (140, 38, 1)]
+)
+def test_a_low_piece_of_a_cyclist_at_the_lower_border_is_the_bonnet_unless_as_broad_as_a_child(
+    scale: GroundScale | None, height: int, width: int, count: int
 ) -> None:
     labels = empty_road()
-    labels[-height:, 366:429] = CYCLIST
+    labels[-height:, 366 : 366 + width] = CYCLIST
     assert len(PeopleFinder(LABEL_MAP).find(labels, None, scale)) == count
-    labels[-75:, 366:429] = CYCLIST  # the same on foot may be a child
+    labels[-75:, 366 : 366 + width] = CYCLIST  # the same on foot may be a child
     labels[labels == CYCLIST] = PERSON
     assert len(PeopleFinder(LABEL_MAP).find(labels, None, scale)) == 1
 
 
-def test_what_is_flat_at_the_lower_border_is_the_bonnet() -> None:
+@pytest.mark.parametrize('class_id', [PERSON, CYCLIST])
+@pytest.mark.parametrize('scale', [ground(), None], ids=['calibrated', 'not'])
+def test_a_flat_speck_at_the_lower_border_is_a_gleam_on_the_bonnet(
+    scale: GroundScale | None, class_id: int
+) -> None:
     bonnet = empty_road()
-    bonnet[-20:, 200:440] = PERSON
-    for scale in (ground(), None):
-        assert PeopleFinder(LABEL_MAP).find(bonnet, None, scale) == ()
+    for left in (100, 250, 500):
+        bonnet[-20:, left : left + 38] = class_id
+    assert PeopleFinder(LABEL_MAP).find(bonnet, None, scale) == ()
+
+
+@pytest.mark.parametrize('class_id', [PERSON, CYCLIST])
+@pytest.mark.parametrize('scale', [ground(), None], ids=['calibrated', 'not'])
+def test_of_who_lies_at_the_bumper_a_strip_at_the_lower_border_is_enough(
+    scale: GroundScale | None, class_id: int
+) -> None:
+    lying = add_box(empty_road(), 4.65, 0.0, class_id, width_m=1.7, to_m=0.25)
+    rows = np.flatnonzero((lying == class_id).any(axis=1))
+    assert (rows[-1], len(rows)) == (359, 7)
+    people = PeopleFinder(LABEL_MAP).find(lying, None, scale)
+    assert people
+    assert {person.feet for person in people} == {'truncated'}
 
 
 def test_feet_below_the_image_give_the_nearest_ground_that_is_seen() -> None:
