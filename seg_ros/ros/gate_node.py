@@ -17,6 +17,7 @@ import rclpy
 from geometry_msgs.msg import Twist, TwistStamped
 from rclpy.clock import Clock, ClockType
 from rclpy.duration import Duration
+from rclpy.executors import SingleThreadedExecutor
 from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
@@ -30,7 +31,7 @@ from seg_ros.core.units import NS_PER_S
 from seg_ros.ros.message_info import MessageInfo, source_time_ns, with_info
 from seg_ros.ros.parameters import declare_parameters, given_overrides, read_config
 from seg_ros.ros.silence import nobody_publishes
-from seg_ros.ros.spinning import ended_by_signal
+from seg_ros.ros.spinning import ended_by_signal, spin_while
 from seg_ros.ros.starting import start_ros
 from seg_ros.ros.steady_clock import steady_ns
 from seg_ros.ros.stream_watch import StreamWatch
@@ -63,6 +64,7 @@ STOP_HOLDS = 0.75
 REPEAT_LOG_S = 5.0
 SILENCE_WARN_S = 2.0  # discovery takes as long on a loaded machine
 LAST_WORD_S = 0.3  # until a base has heard the last zero
+LOOK_S = 0.1  # longest until a signal is noticed
 INPUTS = {
     'pedestrian_stop': ('stop', ('std_msgs/msg/Bool',)),
     'cmd_vel_in': ('velocity', tuple(KINDS)),
@@ -293,16 +295,21 @@ def main(argv: Sequence[str]) -> int:
         print(HELP + parameters_help(GateConfig), end='')
         return 0
     given = given_overrides(argv, NODE_NAME, GateConfig())
-    # Not rclpy's, after which nothing can be published any more
+    # Not rclpy's handlers, after which nothing can be published any more. A KeyboardInterrupt
+    # would come out wherever Python is, or nowhere where that swallows it
     start_ros(argv, signal_handler_options=SignalHandlerOptions.NO)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    told_to_end: list[int] = []
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda number, _: told_to_end.append(number))
     node = None
     try:
         with ended_by_signal():
             node = GateNode(parameter_overrides=given.parameters)
             for sentence in given.warnings:
                 node.get_logger().warning(sentence)
-            rclpy.spin(node)
+            executor = SingleThreadedExecutor()
+            executor.add_node(node)
+            spin_while(lambda: not told_to_end, executor, node.get_logger().warning, LOOK_S)
     finally:
         if node is not None:
             if rclpy.ok():

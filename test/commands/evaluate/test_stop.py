@@ -319,10 +319,10 @@ def test_the_command_prints_json(
     assert json.loads(capsys.readouterr().out) == {'events': 1, 'event_recall': 0.5, 'notes': []}
 
 
-def person_at(column: int) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+def person_at(column: int, feet: int = 300) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
     labels = np.full((360, 480), ROAD, np.uint8)
     labels[:140] = SKY
-    labels[150:300, column : column + 40] = PEDESTRIAN
+    labels[feet - 150 : feet, column : column + 40] = PEDESTRIAN
     return labels
 
 
@@ -374,10 +374,12 @@ def test_pictures_of_any_size_are_judged_at_the_size_of_the_network() -> None:
     assert tally.figures()['frame_recall'] == 1.0
 
 
-@pytest.mark.parametrize(('column', 'share'), [(220, 29 / 30), (10, 0.0)])
-def test_the_time_that_a_clip_of_a_still_is_stopped_is_told(column: int, share: float) -> None:
+@pytest.mark.parametrize(('column', 'feet', 'share'), [(220, 300, 29 / 30), (10, 250, 0.0)])
+def test_the_time_that_a_clip_of_a_still_is_stopped_is_told(
+    column: int, feet: int, share: float
+) -> None:
     engine = ExactLabels((480, 360), CAMVID_LABEL_MAP).engine
-    tally = ClipTally(StopConfig(), CannedBackend(engine, labels=[person_at(column)]))
+    tally = ClipTally(StopConfig(), CannedBackend(engine, labels=[person_at(column, feet)]))
     assert tally.figures() == {}
     tally.add(cv2.resize(street(), (480, 360)))
     figures = tally.figures()
@@ -448,8 +450,8 @@ def test_several_folders_are_measured_together(
 def test_what_is_chosen_on_one_folder_is_told_apart_from_what_judges_it() -> None:
     engine = ExactLabels((480, 360), CAMVID_LABEL_MAP).engine
     tallies = {}
-    for name, column in (('a', 220), ('b', 10)):
-        network = CannedBackend(engine, labels=[person_at(column)])
+    for name, column, feet in (('a', 220, 300), ('b', 10, 250)):
+        network = CannedBackend(engine, labels=[person_at(column, feet)])
         tallies[Path('data', name, 'train')] = ClipTally(StopConfig(), network)
         tallies[Path('data', name, 'train')].add(cv2.resize(street(), (480, 360)))
     figures = figures_of_clips(tallies)
