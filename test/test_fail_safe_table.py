@@ -123,6 +123,8 @@ TESTS: dict[str, dict[str, tuple[str, ...]]] = {
     'two publishers on an image topic': {
         TABLE: (
             'a second camera publishes on the image topic',
+            'a relay gives out the pictures of three cameras in turn',
+            'two lenses are said of one camera',
             'another node publishes the stop',
         )
     },
