@@ -25,6 +25,8 @@ from test.ros.nodes import canned
 
 STOP, STATUS = '/segmentation/pedestrian_stop', '/segmentation/pedestrian_stop/status'
 
+UNKNOWN = '_NODE_NAME_UNKNOWN_'  # of a publisher whose node is not discovered yet, as rmw has it
+
 
 class Listening:
     """A node with its camera, and what is heard of it."""
@@ -62,6 +64,7 @@ def test_it_is_the_only_publisher_and_says_what_the_node_says(
 ) -> None:
     node = graph.node(**canned(engine, heartbeat_process=True))
     wait_for(listening.goes, 'the way is clear')
+    wait_for(lambda: UNKNOWN not in listening.publishers(), 'the names of the publishers')
     assert listening.publishers() == ['segmentation_heartbeat']
     assert node._is_stop_wanted()
     node.trigger_deactivate()
