@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -75,3 +76,13 @@ def test_a_process_that_ends_early_is_reported_with_the_end_of_its_log(tmp_path:
         pytest.raises(SegRosError, match=r'(?s)peer has ended with code 3.*the reason'),
     ):
         peer.answer()
+
+
+def test_a_process_is_closed_while_its_output_is_still_read(tmp_path: Path) -> None:
+    """An error of the thread that reads is one of the test, by pytest's threadexception."""
+    script = 'import sys\nwhile True: print("x" * 4000)'
+    for _ in range(10):
+        with BenchProcess('peer', ['-c', script], bench_environment(tmp_path), tmp_path) as peer:
+            time.sleep(0.05)
+        assert not peer._reader.is_alive()
+        assert peer._process.returncode is not None

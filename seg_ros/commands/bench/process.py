@@ -7,6 +7,7 @@ it; its answers come on stdout, and everything else goes to stderr.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import queue
@@ -69,7 +70,8 @@ class BenchProcess:
             text=True,
         )
         self._lines: queue.Queue[str | None] = queue.Queue()
-        threading.Thread(target=self._read, daemon=True).start()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
 
     def __enter__(self) -> BenchProcess:
         return self
@@ -136,13 +138,21 @@ class BenchProcess:
 
     def close(self) -> None:
         """Ends the process as Ctrl-C would, and hard when that does not help."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGINT)
+        # Not communicate(), which closes the output under the thread that reads it
+        with contextlib.suppress(BrokenPipeError):
+            self._process.stdin.close()
         try:
-            self._process.communicate(timeout=END_TIMEOUT_S)
+            self._process.wait(timeout=END_TIMEOUT_S)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        self._reader.join(timeout=END_TIMEOUT_S)
+        if not self._reader.is_alive():
+            self._process.stdout.close()
         self._log.close()
 
     def _read(self) -> None:
