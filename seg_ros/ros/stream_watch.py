@@ -14,11 +14,12 @@ from collections.abc import Collection
 from rclpy.node import Node
 from rclpy.topic_endpoint_info import TopicEndpointInfo
 
-__all__ = ['Gid', 'SenderTurns', 'StreamWatch', 'gid_of']
+__all__ = ['Gid', 'LensNames', 'SenderTurns', 'StreamWatch', 'gid_of']
 
 LATEST = 30  # messages that are looked at: of a camera that sends 15 times as often one other
 # A camera that is started anew changes once, a zoom passes through many values and comes back once
 LEAST_RETURNS, MOST_SENDERS = 2, 4
+SAME_LENS_PX = 2.0
 
 Gid = tuple[int, ...]
 """By which DDS tells an endpoint from every other one, also of the past."""
@@ -48,6 +49,36 @@ class SenderTurns:
             known.add(sender)
             last = sender
         return sorted(known) if returns >= LEAST_RETURNS and len(known) <= MOST_SENDERS else []
+
+
+class LensNames:
+    """Calls every lens that is said of a stream by a name of its own.
+
+    Lenses of one kind differ by some pixels; one that focuses, or is stabilised, moves by less,
+    and keeps its name, also where that is a little more and a little less in turn.
+    """
+
+    def __init__(self) -> None:
+        self._named: list[tuple[str, float, float, str]] = []
+
+    def name(self, frame: str, fx_px: float, cx_px: float) -> str:
+        """Returns the name of a lens.
+
+        Args:
+            frame: What else tells one from others: its frame and size.
+            fx_px: Its focal length.
+            cx_px: Its middle.
+        """
+        for known, fx, cx, name in self._named:
+            if (
+                known == frame
+                and abs(fx_px - fx) < SAME_LENS_PX
+                and abs(cx_px - cx) < SAME_LENS_PX
+            ):
+                return name
+        name = f'{frame} (fx {fx_px:.1f}, cx {cx_px:.1f})'
+        self._named = [*self._named[-MOST_SENDERS:], (frame, fx_px, cx_px, name)]
+        return name
 
 
 class StreamWatch:

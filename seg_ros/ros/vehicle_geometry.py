@@ -33,7 +33,7 @@ from seg_ros.messages.camera_info import Calibration, camera_info_topic, is_rect
 from seg_ros.messages.conversions import motion_of
 from seg_ros.messages.lane import placed_lane
 from seg_ros.messages.mounting import Mounting, wants_transforms
-from seg_ros.ros.stream_watch import SenderTurns
+from seg_ros.ros.stream_watch import LensNames, SenderTurns
 
 __all__ = [
     'CameraGeometry',
@@ -83,6 +83,7 @@ class CameraGeometry:
         self._has_warned = False
         self._logged = ''  # why the calibration is refused
         self.turns = SenderTurns()
+        self._lenses = LensNames()
         self._is_latched = self._latched(is_latched=False)
         self._subscription = self._subscribe()
 
@@ -140,10 +141,8 @@ class CameraGeometry:
         return self._node.create_subscription(CameraInfo, self.topic, self._take, qos)
 
     def _take(self, message: CameraInfo) -> None:
-        # Lenses of one kind differ by a few pixels, one that focuses by less
-        frame_id, fx, cx = message.header.frame_id, float(message.k[0]), float(message.k[2])
-        size = f'{message.width}x{message.height}'
-        self.turns.take(f'{frame_id or "no frame"} ({size}, fx {fx:.0f}, cx {cx:.0f})')
+        frame = f'{message.header.frame_id or "no frame"}, {message.width}x{message.height}'
+        self.turns.take(self._lenses.name(frame, float(message.k[0]), float(message.k[2])))
         self._calibration.take(message)
 
     def _miss(self, image_frame_id: str) -> None:

@@ -10,7 +10,7 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rcl_interfaces.msg import Log
 from std_msgs.msg import Bool
 
-from seg_ros.ros.stream_watch import SenderTurns
+from seg_ros.ros.stream_watch import LensNames, SenderTurns
 from test.ros.drive import Drive
 from test.ros.graph import Graph, latest_status, values_of, wait_for
 from test.ros.nodes import canned
@@ -82,3 +82,22 @@ def test_who_takes_turns_on_a_stream_comes_back_and_is_one_of_few(
     for sender in story:
         turns.take(sender)
     assert ''.join(turns.senders()) == senders
+
+
+@pytest.mark.parametrize(
+    ('fx_px', 'count'),
+    [
+        ([1000.4, 1000.6] * 8, 0),  # it focuses, to and fro across a whole number
+        ([1000.0 + 0.3 * step for step in range(30)], 0),  # and changes over
+        ([1000.0, 1004.0] * 8, 2),  # another one of its kind
+        ([0.0, 1000.0] * 8, 2),  # an uncalibrated driver beside a calibrated one
+        ([float('nan'), 1000.0] * 8, 2),
+    ],
+)
+def test_a_lens_that_focuses_is_one_and_two_of_a_kind_are_two(
+    fx_px: list[float], count: int
+) -> None:
+    lenses, turns = LensNames(), SenderTurns()
+    for fx in fx_px:
+        turns.take(lenses.name('front, 1280x720', fx, 640.0))
+    assert len(turns.senders()) == count
