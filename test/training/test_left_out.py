@@ -3,6 +3,10 @@
 
 from __future__ import annotations
 
+import pytest
+
+pytest.importorskip('torch', reason='training needs torch: training/install.sh')
+
 from training.left_out import figure_of, report
 
 

@@ -9,7 +9,6 @@ import numpy as np
 import onnx
 import pytest
 import yaml
-from torch import nn
 
 torch = pytest.importorskip('torch', reason='training needs torch: training/install.sh')
 
@@ -343,9 +342,9 @@ def test_a_student_learns_the_answers_of_its_teacher_where_no_label_is(
 
 
 def test_several_teachers_answer_with_the_mean_of_their_probabilities() -> None:
-    def says(logit: float) -> nn.Module:
-        network = nn.Conv2d(3, 2, 4, 4)
-        nn.init.zeros_(network.weight)
+    def says(logit: float) -> torch.nn.Module:
+        network = torch.nn.Conv2d(3, 2, 4, 4)
+        torch.nn.init.zeros_(network.weight)
         network.bias.data = torch.tensor([logit, 0.0])
         return network
 
