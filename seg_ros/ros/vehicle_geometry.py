@@ -53,6 +53,7 @@ LATCHED = QoSProfile(
 IN_METRES = (
     'lane_track', 'obstacles', 'scan', 'drivable', 'costmap', 'pedestrians, ground zones',
 )  # fmt: skip
+MOST_WARNINGS = 4  # of a camera without geometry: a height may change for ever
 WAIT_S = 0.05  # for TF at a stamp: odometry of 20 Hz may come that much after the camera
 
 
@@ -80,7 +81,7 @@ class CameraGeometry:
         )
         self._config = config
         self._missed_since_s: float | None = None  # when the first image came without it
-        self._has_warned = False
+        self._warned: set[str] = set()  # of these reasons
         self._logged = ''  # why the calibration is refused
         self.turns = SenderTurns()
         self._lenses = LensNames()
@@ -146,14 +147,15 @@ class CameraGeometry:
         self._calibration.take(message)
 
     def _miss(self, image_frame_id: str) -> None:
-        """Warns once when images come and nobody knows where on the ground what they show is."""
+        """Warns when images come and nobody knows where on the ground they are, once a reason."""
         now_s = time.monotonic()
         if self._missed_since_s is None:
             self._missed_since_s = now_s
         waited_s = now_s - self._missed_since_s
-        if self._has_warned or waited_s < self._config.silence_warn_s:
+        is_told = self.reason in self._warned or len(self._warned) == MOST_WARNINGS
+        if is_told or waited_s < self._config.silence_warn_s:
             return
-        self._has_warned = True
+        self._warned.add(self.reason)
         config = self._config
         guesses = (
             f'the stop never says go (stop.require_geometry, zone {config.stop.zone})'

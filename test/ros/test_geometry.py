@@ -201,6 +201,27 @@ def test_that_nobody_says_what_the_lens_is_like_is_logged_once(
         drive.close()
 
 
+def test_another_reason_why_nothing_is_known_of_the_ground_is_logged_as_well(
+    graph: Graph, engine: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    graph.collect(DiagnosticStatus, '/segmentation/pedestrian_stop/status')  # someone asks
+    graph.node(**canned(engine, silence_warn_s=0.2))
+    drive = Drive(graph, info=None)
+    logged = ''
+
+    def warned_of(words: str) -> bool:
+        nonlocal logged
+        logged += capfd.readouterr().err
+        return re.search(rf'images come, but after [\d.]+ s .*{words}', logged) is not None
+
+    try:
+        wait_for(lambda: warned_of('no CameraInfo has come yet'), 'the first warning')
+        drive.info = camera_info(k=[0.0] * 9)
+        wait_for(lambda: warned_of('is not calibrated'), 'the second one')
+    finally:
+        drive.close()
+
+
 @pytest.mark.parametrize(
     ('info', 'words'),
     [
