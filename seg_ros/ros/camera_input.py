@@ -19,6 +19,7 @@ from seg_ros.core.errors import ConfigurationError
 from seg_ros.core.parameters.node_config import NodeConfig
 from seg_ros.ros.message_info import MessageInfo, with_info
 from seg_ros.ros.middleware import FASTDDS_PROFILE, profile_variable
+from seg_ros.ros.renewal import Renewal
 from seg_ros.ros.silence import cameras_among, nobody_publishes
 from seg_ros.ros.stream_watch import SenderTurns
 
@@ -62,6 +63,7 @@ class CameraInput:
         self._lock = threading.Lock()  # of the subscription
         self._is_over = False
         self._subscription: Any = None
+        self._renewal = Renewal()
         self.number: int | None = None  # of the newest message, by the publisher's count
         self._heard_s = time.monotonic()
         self._heard_ros_ns = self._ros_ns()
@@ -86,6 +88,7 @@ class CameraInput:
     def watch(self, silence_warn_s: float) -> None:
         """Adapts to what the publisher offers now; warns when it is silent for too long."""
         publishers = self._publishers()
+        now_s = time.monotonic()
         with self._lock:
             if self._is_over:
                 return
@@ -96,9 +99,13 @@ class CameraInput:
                     # DDS refuses a second type on the topic until the executor has let go of the
                     # subscription that was destroyed: subscribe at the next watch.
                     return
+            elif self._renewal.is_due(now_s, has_publisher=any(map(self._fits, publishers))):
+                self._node.get_logger().info(
+                    f'Camera {self.name}: nothing has come from {self.topic}; subscribes anew.'
+                )
+                self._unsubscribe()
             if self._subscription is None:
                 self._subscribe()
-        now_s = time.monotonic()
         if bool(publishers) != self._had_publisher:
             self._had_publisher = bool(publishers)
             self._heard_s = now_s
@@ -152,6 +159,7 @@ class CameraInput:
         self._heard_s = time.monotonic()
         self._heard_ros_ns = self._ros_ns()
         self._warned_s = None
+        self._renewal.heard()
         self.turns.take(message.header.frame_id)
         self._on_message(self.name, message, missed)
 
@@ -193,7 +201,13 @@ class CameraInput:
             )
         return before != (self._transport, self._reliability)
 
+    def _fits(self, publisher: TopicEndpointInfo) -> bool:
+        is_reliable = publisher.qos_profile.reliability == ReliabilityPolicy.RELIABLE
+        asks_for_less = self._reliability == ReliabilityPolicy.BEST_EFFORT
+        return publisher.topic_type == self.type_name and bool(is_reliable or asks_for_less)
+
     def _subscribe(self) -> None:
+        self._renewal.made()
         try:
             self._subscription = self._node.create_subscription(
                 TRANSPORTS[self._transport],

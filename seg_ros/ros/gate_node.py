@@ -30,6 +30,7 @@ from seg_ros.core.parameters.text import parameters_help
 from seg_ros.core.units import NS_PER_S
 from seg_ros.ros.message_info import MessageInfo, source_time_ns, with_info
 from seg_ros.ros.parameters import declare_parameters, given_overrides, read_config
+from seg_ros.ros.renewal import Renewal
 from seg_ros.ros.silence import nobody_publishes
 from seg_ros.ros.spinning import ended_by_signal, spin_while
 from seg_ros.ros.starting import start_ros
@@ -99,6 +100,7 @@ class GateNode(Node):
         self._kind: type[Twist | TwistStamped] = TwistStamped if config.stamped else Twist
         self._output: Any = None
         self._input: Any = None
+        self._renewal = Renewal()  # of the input
         self._streams = StreamWatch(self)
         self._connect()
         self.create_subscription(
@@ -123,6 +125,7 @@ class GateNode(Node):
             self._publish_zero()
 
     def _on_command(self, message: Twist | TwistStamped, info: MessageInfo) -> None:
+        self._renewal.heard()
         self._command_s = self._sent_s(info)
         command = message
         if isinstance(message, TwistStamped):
@@ -200,8 +203,11 @@ class GateNode(Node):
             self._kind = kinds[0]
             # DDS refuses a second type on a topic until the executor has let go of the first:
             # connect at the next look.
-        else:
-            self._connect()
+            return
+        if self._renewal.is_due(_now_s(), has_publisher=bool(kinds)) and self._input is not None:
+            self.destroy_subscription(self._input)
+            self._input = None
+        self._connect()
 
     def _look_for_publishers(self) -> None:
         """Says once that nobody publishes what the gate waits for, and who probably does."""
@@ -254,6 +260,8 @@ class GateNode(Node):
     def _connect(self) -> None:
         if self._input is not None and self._output is not None:
             return
+        self._renewal.made()
+        is_new = self._output is None
         try:
             self._output = self._output or self.create_publisher(
                 self._kind, 'cmd_vel_out', QoSProfile(depth=1)
@@ -263,7 +271,8 @@ class GateNode(Node):
             )
         except rclpy_implementation.RCLError as error:
             self.get_logger().debug(f'Tries again: {error}')
-        else:
+            return
+        if is_new:
             self.get_logger().info(f'Takes and gives geometry_msgs/{self._kind.__name__}.')
 
     def _disconnect(self) -> None:

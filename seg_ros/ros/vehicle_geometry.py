@@ -33,6 +33,7 @@ from seg_ros.messages.camera_info import Calibration, camera_info_topic, is_rect
 from seg_ros.messages.conversions import motion_of
 from seg_ros.messages.lane import placed_lane
 from seg_ros.messages.mounting import Mounting, wants_transforms
+from seg_ros.ros.renewal import Renewal
 from seg_ros.ros.stream_watch import LensNames, SenderTurns
 
 __all__ = [
@@ -85,7 +86,8 @@ class CameraGeometry:
         self._logged = ''  # why the calibration is refused
         self.turns = SenderTurns()
         self._lenses = LensNames()
-        self._is_latched = self._latched(is_latched=False)
+        self._renewal = Renewal()
+        self._is_latched = self._latched(was_latched=False)
         self._subscription = self._subscribe()
 
     @property
@@ -118,30 +120,37 @@ class CameraGeometry:
 
     def watch(self) -> None:
         """Follows what the publisher offers: one that sends once and keeps it must be asked."""
-        is_latched = self._latched(is_latched=self._is_latched)
-        if is_latched != self._is_latched:
-            self._is_latched = is_latched
+        was_latched, self._is_latched = (
+            self._is_latched,
+            self._latched(was_latched=self._is_latched),
+        )
+        has_publisher = self._node.count_publishers(self.topic) > 0
+        if was_latched != self._is_latched or self._renewal.is_due(
+            time.monotonic(), has_publisher=has_publisher
+        ):
             self._node.destroy_subscription(self._subscription)
             self._subscription = self._subscribe()
 
     def destroy(self) -> None:
         self._node.destroy_subscription(self._subscription)
 
-    def _latched(self, *, is_latched: bool) -> bool:
+    def _latched(self, *, was_latched: bool) -> bool:
         """Whether every publisher keeps its newest message; as it was while there is none."""
         offers = [row.qos_profile for row in self._node.get_publishers_info_by_topic(self.topic)]
         if not offers:
-            return is_latched
+            return was_latched
         return all(
             row.durability == LATCHED.durability and row.reliability == LATCHED.reliability
             for row in offers
         )
 
     def _subscribe(self) -> Any:
+        self._renewal.made()
         qos = LATCHED if self._is_latched else qos_profile_sensor_data
         return self._node.create_subscription(CameraInfo, self.topic, self._take, qos)
 
     def _take(self, message: CameraInfo) -> None:
+        self._renewal.heard()
         frame = f'{message.header.frame_id or "no frame"}, {message.width}x{message.height}'
         self.turns.take(self._lenses.name(frame, float(message.k[0]), float(message.k[2])))
         self._calibration.take(message)
