@@ -5,14 +5,17 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import onnx
 import pytest
 import yaml
-from onnx import helper
+from numpy.typing import NDArray
+from onnx import helper, numpy_helper
 
 pytest.importorskip('torch', reason='training needs torch: training/install.sh')
 
 from seg_ros.inference.base import InferenceResult
 from training import evaluate, quantize
+from training.classes import ROAD_SCENE, class_id
 from training.quantize import LEFT_OUT, Agreement, LeftOut
 
 
@@ -56,6 +59,66 @@ def test_pixels_that_fp32_is_unsure_of_do_not_count_as_sure() -> None:
     )
     said = InferenceResult(np.array([[[0, 1, 2, 2]]], np.uint8), None)
     assert quantize.agreement_of(said, reference) == Agreement(1.0, 0.75)
+
+
+def test_small_people_are_counted_whom_either_of_two_forms_sees_alone() -> None:
+    reference = np.full((2, 360, 640), class_id('road'), np.uint8)
+    reference[0, 100:130, 100:112] = reference[1, 100:130, 300:312] = class_id('pedestrian')
+    said = reference.copy()
+    assert quantize.agreement_on_people(said, reference, ROAD_SCENE) == 1.0
+    said[1, 100:130, 300:312] = class_id('road')
+    assert quantize.agreement_on_people(said, reference, ROAD_SCENE) == 0.5
+    assert quantize.agreement_on_people(reference, said, ROAD_SCENE) == 0.5
+    nobody = np.zeros_like(reference)
+    assert quantize.agreement_on_people(nobody, nobody, ROAD_SCENE) == 1.0
+
+
+def test_the_form_with_too_few_of_the_small_people_is_not_chosen() -> None:
+    agree = iter([Agreement(1.0, 1.0, 1.0, 0.97), Agreement(1.0, 1.0, 1.0, 0.99)])
+    assert quantize.choose(lambda _: None, lambda: next(agree))[0] == LEFT_OUT[1]
+
+
+def test_what_rounded_weights_shift_is_taken_back_by_the_biases() -> None:
+    """Two convolutions, one by channel and without a bias; weights were rounded to quarters."""
+    random = np.random.default_rng(5)
+    kernels = [random.normal(size=(6, 3, 3, 3)), random.normal(size=(6, 1, 3, 3))]
+    plain, rounded = (of_two_convolutions(kernels, quantised=flag) for flag in (False, True))
+    images = [random.integers(100, 256, (16, 16, 3)).astype(np.uint8) for _ in range(4)]
+    before, wanted = (quantize.channel_means(m, ['b'], images)[0] for m in (rounded, plain))
+    quantize.correct_biases(plain, rounded, images)
+    after = quantize.channel_means(rounded, ['b'], images)[0]
+    assert np.abs(before - wanted).max() > 10 * np.abs(after - wanted).max()
+
+
+def of_two_convolutions(kernels: list[NDArray[np.float64]], *, quantised: bool) -> onnx.ModelProto:
+    """Image -> 'a' -> 'b', without padding, so that means of inputs give those of outputs."""
+    nodes = [
+        helper.make_node('Cast', ['image'], ['float'], to=onnx.TensorProto.FLOAT),
+        helper.make_node('Transpose', ['float'], ['x'], perm=[0, 3, 1, 2]),
+    ]
+    parts = []
+    for kernel, before, name in zip(kernels, ('x', 'a'), ('a', 'b'), strict=True):
+        groups = 1 if kernel.shape[1] > 1 else len(kernel)
+        weights = f'w{name}'
+        bias = np.zeros(len(kernel), np.float32)
+        parts.append(numpy_helper.from_array(bias, f'bias{name}'))
+        if quantised:
+            whole = np.clip(np.round(kernel * 4), -127, 127).astype(np.int8)
+            scale = np.full(len(kernel), 0.25, np.float32)
+            parts += [
+                numpy_helper.from_array(whole, f'q{name}'),
+                numpy_helper.from_array(scale, f's{name}'),
+            ]
+            inputs = [f'q{name}', f's{name}']
+            nodes.append(helper.make_node('DequantizeLinear', inputs, [weights], axis=0))
+        else:
+            parts.append(numpy_helper.from_array(kernel.astype(np.float32), weights))
+        inputs = [before, weights, f'bias{name}'][: 3 if groups == 1 else 2]
+        nodes.append(helper.make_node('Conv', inputs, [name], name=name, group=groups))
+    image = helper.make_tensor_value_info('image', onnx.TensorProto.UINT8, [1, 16, 16, 3])
+    end = helper.make_tensor_value_info('b', onnx.TensorProto.FLOAT, None)
+    graph = helper.make_graph(nodes, 'two', [image], [end], parts)
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid('', 17)], ir_version=8)
 
 
 def test_every_source_calibrates_by_its_share_and_one_picture_at_least(
