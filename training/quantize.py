@@ -14,7 +14,8 @@ small people stay who they are, who are few pixels of many. The table is printed
 
 Weights of seven bits shift what a convolution gives in the mean; its bias takes that back (Nagel
 et al., Data-Free Quantization Through Weight Equalization and Bias Correction, ICCV 2019). With
-the eight of TensorRT's form roadseg gains a little by it, and roadseg-s loses as much: it has none.
+the eight of TensorRT's form roadseg gains a little by it and roadseg-s loses as much: no more is
+taken back there.
 """
 
 from __future__ import annotations
