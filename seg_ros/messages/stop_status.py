@@ -27,6 +27,8 @@ def stop_status(name: str, decision: StopDecision, now_ns: int) -> DiagnosticSta
         'geometry': f'guessed: {decision.guess}' if decision.guess else 'known',
         'for_s': f'{max(0, now_ns - decision.since_ns) / NS_PER_S:.2f}',
     }
+    if decision.zone_by:
+        values['zone_by'] = decision.zone_by
     if decision.frame_ns is not None:
         values['frame_stamp'] = stamp_text(decision.frame_ns)
     if decision.delay_s is not None:

@@ -140,9 +140,10 @@ class StopConfig:
         True,
         'Where lane markings show the horizon and the lane, the image zone is built by them: as '
         'wide as the corridor, as far as a lens of 120° would see the stopping distance. Without '
-        'them image_polygon goes on upwards so far where road is seen above it, and is as wide as '
-        'the corridor of a lens 1.2 m high, unless another one was drawn. False keeps '
-        'image_polygon.',
+        'them the borders of the road meet at the horizon, else it is where the road ends; '
+        'image_polygon goes on upwards so far, and is as wide as the corridor of a lens as high '
+        'as mount.z, 1.2 m where that is unknown, unless another one was drawn. Then whoever '
+        'stands in the way counts, too, by the own height. False keeps image_polygon.',
         live=True,
     )
     require_geometry: bool = option(

@@ -198,6 +198,7 @@ class StopDecision:
             rate of frames; None before the second frame.
         guess: Why the geometry is guessed, so that the zone is one in the picture; empty where it
             is known, and where a zone in the picture was asked for.
+        zone_by: What the zone in the picture was built by; empty for one on the ground.
     """
 
     stop: bool
@@ -209,6 +210,7 @@ class StopDecision:
     frame_ns: int | None = None
     delay_s: float | None = None
     guess: str = ''
+    zone_by: str = ''
 
     @classmethod
     def without_frame(cls, kind: StopKind, since_ns: int, reason: str = '') -> StopDecision:

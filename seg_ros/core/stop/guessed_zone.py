@@ -6,26 +6,33 @@ of the lens in widths of a lane. So the sides of the corridor are known without 
 How far away a row is, is not: the far edge is where the widest plausible lens would see the
 stopping distance, because any other lens sees it further down.
 
-Without a lane nobody knows the sides, but where ground is seen the horizon is further up. Of a
-camera that looks down, ground is seen far above the zone that was given; then that goes on
-upwards. The sides are at least those of a lens as low as on a car, whatever the shape of the
-picture, unless somebody has drawn them. It only grows so: what hides the ground may hide it from
-near by, and tells nothing.
+Without a lane the two borders of the ground (``ground_borders.py``) meet at the horizon. Where
+they do not, it is not below the ground that is seen furthest up; what hides the ground may hide it
+from near by, and tells nothing. The zone is the one that was given, what of the way is above it,
+and the sides of the way, unless somebody has drawn them: ahead in the middle of the picture and
+where the borders meet, for nobody knows which of the two is turned, camera or vehicle.
+
+How wide the way is in the picture is a matter of the lens' height. Somebody may say that alone
+(``mount.z``). Else it is the lowest on a car; and of a lower one, on a robot, whoever stands in
+the way is told by the own height (``UprightWay``), which needs neither lens nor horizon.
 """
 
 from __future__ import annotations
 
 import math
 from collections import deque
+from collections.abc import Iterable
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from seg_ros.core.stop.ground_borders import HORIZON_COLUMNS, HORIZON_ROWS, GroundBorders
 from seg_ros.core.stop.zones import ImageZone
 from seg_ros.core.units import NS_PER_S
 
-__all__ = ['WIDEST_LENS_RAD', 'GuessedZone']
+__all__ = ['LENS_M', 'WIDEST_LENS_RAD', 'GuessedZone', 'UprightWay']
 
 WIDEST_LENS_RAD = math.radians(120.0)
 LANE_M = 3.5  # wide; 2.75 in towns to 3.75 on motorways: a fifth off moves a side by 0.3 m
@@ -36,13 +43,8 @@ AGREE = 0.02  # of the height of the picture, the median deviation of the horizo
 LEAST_LINE = 0.08  # of the height of the picture: a line is longer, a dash far away shorter
 STRAIGHT_PX = 2.0  # off its line; more is a bend, an arrow or two lines in one
 LEAST_PARTING = 0.4  # in columns a row between two lines, so that it is known where they meet
-HORIZON_ROWS = 0.2, 0.7  # of the height: where a camera that looks at the road ahead has it
-HORIZON_COLUMNS = 0.25, 0.75
 LANE_IN_HEIGHTS = 0.8, 8.0  # of the lens: a bus, 2.4 m and more, to a small robot, 0.45 m
 ZONE_NAME = 'image zone by the lane markings'
-# Of the width, in a row of the largest piece of road: less is a wrong label. What is far from that
-# piece, such as a sky by night, is no road
-LEAST_ROAD = 0.02
 # Of the looks, in which the road goes up so far: what is wrong now and then is in fewer, and a
 # lorry hides the way for longer. In the true labels of camvid/val the road ends 0.52 down, with
 # a standard deviation of 0.01, in those of cityscapes/val at 0.43, where the horizon is at 0.42
@@ -52,8 +54,59 @@ SEEN_LOOKS = 0.25
 LENS_M = 1.2
 LEVEL = 0.5  # of the height: the horizon of a camera that looks straight ahead
 NAME_BY_GROUND = 'image zone by the ground'
+NAME_BY_BORDERS = 'image zone by the borders of the ground'
+MOST_MEETINGS = 50  # looks at borders: ten seconds of road; the camera stays where it is
+AGREE_COLUMN = 0.05  # of the width, the median deviation of where the borders meet
+# Nearly all grown people are taller. By this height somebody of 1.9 m counts to 1.9 m beside the
+# middle of a way that is 1.5 m wide to each side, and a child of 1.1 m to 1.1 m: who is in front
+# of a car or of a robot
+UPRIGHT_M = 1.5
+LOWEST_LENS_M, TALLEST_M = 0.25, 1.9  # whose feet are higher up is on a poster or a balcony
 
 Float64Array = NDArray[np.float64]
+
+
+class UprightWay(NamedTuple):
+    """The way ahead, for who stands upright in it: the own height is the yardstick.
+
+    As many columns as the feet are beside the middle of the way by as many rows as somebody is
+    high: so many heights somebody stands beside it, whatever the lens and its height.
+
+    Attributes:
+        middles: Columns where the way ends at the horizon, from the left.
+        horizon: Its row.
+        half_width_m: Of the way.
+        stopping_m: How far it goes.
+        size_wh: Of the camera's pictures.
+    """
+
+    middles: tuple[float, float]
+    horizon: float
+    half_width_m: float
+    stopping_m: float
+    size_wh: tuple[int, int]
+
+    def holds(self, feet: Iterable[tuple[float, float]], head: float) -> bool:
+        """Returns whether somebody stands in it.
+
+        Args:
+            feet: Column and row, wherever they may be.
+            head: Row of the highest point. All are shares of width and height.
+        """
+        width, height = self.size_wh
+        for u, v in feet:
+            tall_px = (v - head) * height
+            if head <= 0.0:  # as near as the lowest lens may be: nobody sees how tall
+                tall_px = max(tall_px, (v - self.horizon) * height * UPRIGHT_M / LOWEST_LENS_M)
+            beside_px = max(self.middles[0] - u, u - self.middles[1], 0.0) * width
+            on_ground = v - self.horizon + AGREE >= LOWEST_LENS_M / TALLEST_M * (v - head)
+            if (
+                on_ground
+                and beside_px * UPRIGHT_M <= self.half_width_m * tall_px
+                and tall_px * self.stopping_m >= _widest_px(width) * UPRIGHT_M
+            ):
+                return True
+        return False
 
 
 class GuessedZone:
@@ -66,6 +119,11 @@ class GuessedZone:
         given: Corners of the zone that is taken without a guess: u1, v1, … as shares; empty where
             there is none.
         is_drawn: Whether somebody has drawn it for this camera, so that its sides are right.
+
+    Attributes:
+        upright_way: Where whoever stands is in the way as well, while nobody knows how high the
+            lens is; None where the zone needs no help.
+        words: What the zone was built by, for people.
     """
 
     def __init__(
@@ -79,7 +137,7 @@ class GuessedZone:
     ) -> None:
         self._lane_ids = lane_ids
         self._half_width_m = half_width_m
-        self._road_ids = road_ids
+        self._borders = GroundBorders(road_ids)
         self._given = np.array(given, np.float64).reshape(-1, 2)
         self._is_drawn = is_drawn
         self.reset()
@@ -88,29 +146,41 @@ class GuessedZone:
         """Forgets what was seen."""
         self._looked_ns: int | None = None
         self._built: tuple[object, ImageZone | None] = None, None
-        self._looks: deque[tuple[float, float, float, float]] = deque(maxlen=MOST_LOOKS)
+        self._looks: deque[tuple[float, float, float, float] | None] = deque(maxlen=MOST_LOOKS)
         self._tops: deque[float] = deque(maxlen=MOST_LOOKS)
+        self._meetings: deque[tuple[float, float]] = deque(maxlen=MOST_MEETINGS)
+        self._why_no_borders = 'too few pictures yet'
+        self._horizon_seen: tuple[float, float, bool] | None = None  # since the last look
+        self.upright_way: UprightWay | None = None
+        self.words = ''
 
     def look(self, labels: NDArray[np.uint8], stamp_ns: int) -> None:
         """Takes a frame into account, now and then."""
         since_ns = None if self._looked_ns is None else stamp_ns - self._looked_ns
         if since_ns is not None and 0 <= since_ns < GUESS_EVERY_S * NS_PER_S:
             return
-        self._looked_ns = stamp_ns
+        self._looked_ns, self._horizon_seen = stamp_ns, None
         height, width = labels.shape
         if len(self._given):
-            self._tops.append(_top_of(labels, self._road_ids))
+            ground = self._borders.look(labels)
+            self._tops.append(ground.top)
+            if ground.meeting is not None:
+                self._meetings.append(ground.meeting)
+            else:
+                self._why_no_borders = ground.reason
         lines = _lines_of(labels, self._lane_ids)
         lane = _lane_of(lines, (width, height))
-        if lane is not None:
-            u, v, left, right = lane
-            self._looks.append((u / width, v / height, left, right))
+        # A lane that is seen no more tells nothing of the way: it is forgotten with its looks
+        self._looks.append(
+            None if lane is None else (lane[0] / width, lane[1] / height, *lane[2:])
+        )
 
     def zone(
         self,
         stopping_m: float,
         size_wh: tuple[int, int],
         image_size_wh: tuple[int, int] | None = None,
+        lens_m: float | None = None,
     ) -> ImageZone | None:
         """Returns the zone; None where too few frames agree on the lane, and ground says nothing.
 
@@ -119,26 +189,43 @@ class GuessedZone:
                 it is from the lens.
             size_wh: Of the label images.
             image_size_wh: Of the camera's, which they may stretch; None where it is the same.
+            lens_m: How high the lens is; None where nobody has said it.
         """
-        asked = self._looked_ns, stopping_m, size_wh, image_size_wh
+        asked = self._looked_ns, stopping_m, size_wh, image_size_wh, lens_m
         if asked != self._built[0]:
-            zone = self._build(stopping_m, size_wh)
-            zone = zone or self._build_by_ground(stopping_m, image_size_wh or size_wh)
+            self.upright_way = None
+            zone = self._build_by_lane(stopping_m, size_wh, image_size_wh or size_wh, lens_m)
+            zone = zone or self._build_by_ground(stopping_m, image_size_wh or size_wh, lens_m)
             self._built = asked, zone
         return self._built[1]
 
-    def _build(self, stopping_m: float, size_wh: tuple[int, int]) -> ImageZone | None:
-        if len(self._looks) < LEAST_LOOKS:
+    def _build_by_lane(
+        self,
+        stopping_m: float,
+        size_wh: tuple[int, int],
+        image_size_wh: tuple[int, int],
+        lens_m: float | None,
+    ) -> ImageZone | None:
+        looks = np.array([look for look in self._looks if look is not None])
+        if len(looks) < LEAST_LOOKS:
             return None
-        looks = np.array(self._looks)
         u, v, left, right = np.median(looks, axis=0).tolist()
         if np.median(np.abs(looks[:, 1] - v)) > AGREE:
             return None
         width, height = size_wh
-        lens_m = LANE_M / (right - left)
+        is_told = lens_m is not None
+        if lens_m is None:
+            lens_m, said = LANE_M / (right - left), 'by the width of the lane'
+        else:
+            said = f'of a lens {lens_m:.2f} m high, as was told'
+            # In columns of the label image, which may be less than a row high
+            lens_m *= image_size_wh[0] * height / (width * image_size_wh[1])
         far = _far_row(v, lens_m, stopping_m, size_wh)
         if far >= 1.0:
             return None
+        self.words = f'horizon by the lane markings, sides {said}'
+        if not is_told:  # a cycle track is no lane of 3.5 m
+            self.upright_way = UprightWay((u, u), v, self._half_width_m, stopping_m, image_size_wh)
         middle, half = 0.5 * (left + right), self._half_width_m / lens_m
         sides = (middle - half, middle + half)
         # Columns a row are the same everywhere: shares of the width by shares of the height
@@ -153,34 +240,74 @@ class GuessedZone:
         ]
         return ImageZone(corners, ZONE_NAME)
 
-    def _build_by_ground(self, stopping_m: float, size_wh: tuple[int, int]) -> ImageZone | None:
+    def _horizon(self) -> tuple[float, float, bool]:
+        """Column and row where the way ends, and whether the borders of the ground say so.
+
+        Else the column is the middle of the picture and the row where the ground ends.
+        """
+        top = sorted(self._tops)[int(SEEN_LOOKS * len(self._tops))]
+        if len(self._meetings) < LEAST_LOOKS:
+            return 0.5, top, False
+        meetings = np.array(self._meetings)
+        u, v = np.median(meetings, axis=0).tolist()
+        off_u, off_v = np.median(np.abs(meetings - (u, v)), axis=0).tolist()
+        if off_v > AGREE or off_u > AGREE_COLUMN or v > top + AGREE:
+            self._why_no_borders = 'the borders of the ground meet elsewhere in each picture'
+            return 0.5, top, False
+        return u, v, True
+
+    def _build_by_ground(
+        self, stopping_m: float, size_wh: tuple[int, int], lens_m: float | None
+    ) -> ImageZone | None:
         """The given zone, what is above it up to the far edge, and its sides; None for no more.
 
         Args:
             stopping_m: To the far edge.
             size_wh: Of the camera's pictures.
+            lens_m: As told.
         """
+        is_told, middles = lens_m is not None, (0.5, 0.5)
+        lens_m = lens_m or LENS_M
+        self.words = f'the zone as it was given: {self._why_no_borders}'
         if len(self._tops) < LEAST_LOOKS:
             return None
-        v = sorted(self._tops)[int(SEEN_LOOKS * len(self._tops))]
-        top, near = float(self._given[:, 1].min()), float(self._given[:, 1].max())
-        far = _far_row(v, LENS_M, stopping_m, size_wh)
-        if far >= top:
+        if self._horizon_seen is None:
+            self._horizon_seen = self._horizon()
+        u, v, by_borders = self._horizon_seen
+        given = self._given
+        top, near = float(given[:, 1].min()), float(given[:, 1].max())
+        far = _far_row(v, lens_m, stopping_m, size_wh)
+        if by_borders and not self._is_drawn:
+            if far >= near:
+                return None
+            middles = min(0.5, u), max(0.5, u)
+            given = np.column_stack([given[:, 0], np.maximum(given[:, 1], far)])
+        elif far >= top:
             if self._is_drawn or v >= near:
                 return None
             far = top
-        if not self._is_drawn:
+        if not (self._is_drawn or by_borders):
             v = min(v, LEVEL)  # what hides the ground far away moves no side
+        is_known = is_told and by_borders and not self._is_drawn  # but for the focal length
+        if not (self._is_drawn or is_known):
+            self.upright_way = UprightWay(middles, v, self._half_width_m, stopping_m, size_wh)
+        told = 'as was told' if is_told else 'as on a car: mount.z tells another'
+        horizon = 'where the borders of the ground meet' if by_borders else (
+            f'where the ground ends ({self._why_no_borders})'
+        )  # fmt: skip
+        self.words = f'horizon {horizon}, sides of a lens {lens_m:.2f} m high, {told}'
         width, height = size_wh
-        part = self._half_width_m / LENS_M * height / width
-        leaves = min(max(v + 0.5 / part, far), near)  # where the sides leave the picture
-        wedge = [
-            (0.5 + side * part * (row - v), row)
-            for side in (-1.0, 1.0)
-            for row in (far, leaves, near)
-        ]
-        corners = np.clip(np.concatenate([self._given, wedge]), 0.0, 1.0).astype(np.float32)
-        return ImageZone(cv2.convexHull(corners)[:, 0], NAME_BY_GROUND)
+        part = self._half_width_m / lens_m * height / width
+        wedge = []
+        for side, middle in zip((-1.0, 1.0), middles, strict=True):
+            room = middle if side < 0.0 else 1.0 - middle
+            leaves = min(max(v + room / part, far), near)  # where the side leaves the picture
+            wedge += [(middle + side * part * (row - v), row) for row in (far, leaves, near)]
+        if is_known:
+            given = given[:0]
+        corners = np.clip(np.concatenate([given, wedge]), 0.0, 1.0).astype(np.float32)
+        name = NAME_BY_BORDERS if by_borders else NAME_BY_GROUND
+        return ImageZone(cv2.convexHull(corners)[:, 0], name)
 
 
 def _far_row(v: float, lens_m: float, stopping_m: float, size_wh: tuple[int, int]) -> float:
@@ -193,23 +320,12 @@ def _far_row(v: float, lens_m: float, stopping_m: float, size_wh: tuple[int, int
         size_wh: Of the picture.
     """
     width, height = size_wh
-    widest_px = 0.5 * width / math.tan(0.5 * WIDEST_LENS_RAD)
-    return v + widest_px * lens_m / stopping_m / height
+    return v + _widest_px(width) * lens_m / stopping_m / height
 
 
-def _top_of(labels: NDArray[np.uint8], road_ids: tuple[int, ...]) -> float:
-    """The highest row of the largest piece of road, as a share of the height; 1 without road."""
-    height, width = labels.shape
-    lut = np.zeros(256, np.uint8)
-    lut[list(road_ids)] = 1
-    count, parts, stats, _ = cv2.connectedComponentsWithStats(
-        cv2.LUT(labels, lut), ltype=cv2.CV_16U
-    )
-    if count < 2:
-        return 1.0
-    largest = 1 + int(stats[1:, cv2.CC_STAT_AREA].argmax())
-    is_road = (parts == largest).sum(axis=1) >= LEAST_ROAD * width
-    return float(is_road.argmax()) / height if is_road.any() else 1.0
+def _widest_px(width: int) -> float:
+    """The focal length of the widest lens, for pictures of this width."""
+    return 0.5 * width / math.tan(0.5 * WIDEST_LENS_RAD)
 
 
 def _lines_of(labels: NDArray[np.uint8], lane_ids: tuple[int, ...]) -> Float64Array:

@@ -23,7 +23,7 @@ from seg_ros.core.stop.config import StopConfig
 from seg_ros.core.stop.decision import Fault, NearestPerson, StopDecision, StopKind
 from seg_ros.core.stop.evidence import Evidence, frames_to_believe
 from seg_ros.core.stop.frame_age import FrameAge
-from seg_ros.core.stop.guessed_zone import WIDEST_LENS_RAD, GuessedZone
+from seg_ros.core.stop.guessed_zone import WIDEST_LENS_RAD, GuessedZone, UprightWay
 from seg_ros.core.stop.odometry import OdometryMonitor
 from seg_ros.core.stop.people import PeopleFinder, SeenPerson
 from seg_ros.core.stop.sight import ZoneSight, ZoneWatch
@@ -76,6 +76,7 @@ class _Memory:
     zone: GroundZone | None = None
     zone_name: str = ''
     guess: str = ''  # why the geometry is guessed
+    zone_by: str = ''  # what the zone in the picture was built by
     since_ns: int | None = None
     was_stop: bool = True
 
@@ -144,10 +145,11 @@ class PedestrianStop:
             min_share=config.min_person_share,
         )
         self._image_zone = ImageZone(config.image_polygon)
+        ground = ('drivable', 'walkable') if config.walkable_is_ground else ('drivable',)
         self._guessed_zone = GuessedZone(
             self._label_map.ids_with_role('lane'),
             config.corridor_half_width_m,
-            self._label_map.ids_with_role('drivable'),
+            tuple({row for role in ground for row in self._label_map.ids_with_role(role)}),
             config.image_polygon,
             is_drawn=config.image_polygon != StopConfig.image_polygon,
         )
@@ -191,6 +193,7 @@ class PedestrianStop:
         lane: ArrayLike | None = None,
         own_vehicle: tuple[float, ...] = (),
         image_size_wh: tuple[int, int] | None = None,
+        lens_m: float | None = None,
     ) -> StopDecision:
         """Judges a frame.
 
@@ -206,6 +209,7 @@ class PedestrianStop:
             lane: ``(N, 2)`` middle of the lane in the base frame, None without one.
             own_vehicle: Where it was found in the picture, as ``ego_mask`` says it.
             image_size_wh: Of the camera's image; None where it is that of the label image.
+            lens_m: How high the lens is, where that alone is known.
 
         Returns:
             The decision of now.
@@ -238,11 +242,11 @@ class PedestrianStop:
         people = self._finder.find(labels, confidence, ground)
         if config.zone == 'image' or ground is None or not ground.is_known:
             memory.guess = '' if config.zone == 'image' else no_ground or NO_GEOMETRY
-            picture_zone = self._picture_zone_at(labels, stamp_ns, image_size_wh)
+            picture_zone = self._picture_zone_at(labels, stamp_ns, image_size_wh, lens_m)
             self._judge_picture(people, labels, stamp_ns, picture_zone)
             self._take_sight(self._watch.look_at_picture(labels, picture_zone), stamp_ns)
         else:
-            memory.guess = ''
+            memory.guess = memory.zone_by = ''
             zone = self._zone_at(stamp_ns, lane)
             # Nobody in the zone is left out for being far away
             reach_m = max(config.max_distance_m, zone.reach_m)
@@ -413,15 +417,21 @@ class PedestrianStop:
         return seen_ns is None or now_ns - seen_ns > self.config.stale_timeout_s * NS_PER_S
 
     def _picture_zone_at(
-        self, labels: LabelImage, stamp_ns: int, image_size_wh: tuple[int, int] | None
+        self,
+        labels: LabelImage,
+        stamp_ns: int,
+        image_size_wh: tuple[int, int] | None,
+        lens_m: float | None,
     ) -> ImageZone:
-        """The zone by the lane that is seen, or as it was given."""
+        """The zone by the lane or the ground that is seen, or as it was given."""
         if not self.config.image_zone_adapts:
+            self._memory.zone_by = 'stop.image_polygon, which does not adapt'
             return self._image_zone
         self._guessed_zone.look(labels, stamp_ns)
         size_wh = labels.shape[1], labels.shape[0]
         stopping_m = self._stopping_distance_m(stamp_ns)
-        zone = self._guessed_zone.zone(stopping_m, size_wh, image_size_wh)
+        zone = self._guessed_zone.zone(stopping_m, size_wh, image_size_wh, lens_m)
+        self._memory.zone_by = self._guessed_zone.words
         return zone or self._image_zone
 
     def _judge_picture(
@@ -432,7 +442,13 @@ class PedestrianStop:
         people = [p for p in people if p.extent_px >= least_px]
         self._tracker.reset()
         memory.people, memory.zone, memory.zone_name = (), None, zone.name
-        weights = [p.weight for p in people if is_evidence_in(zone, p, labels.shape)]
+        upright_way = self._guessed_zone.upright_way if self.config.image_zone_adapts else None
+        weights = [
+            p.weight
+            for p in people
+            if is_evidence_in(zone, p, labels.shape)
+            or (upright_way is not None and _stands_in(upright_way, p, labels.shape))
+        ]
         memory.person = None
         if people:
             memory.person = NearestPerson(0, math.nan, math.nan, 0.0 if weights else INF)
@@ -458,6 +474,7 @@ class PedestrianStop:
             memory.stamp_ns,
             self._expected_delay_s(),
             memory.guess,
+            memory.zone_by,
         )
 
     def _expected_delay_s(self) -> float | None:
@@ -528,6 +545,13 @@ def is_evidence_in(zone: ImageZone, person: SeenPerson, shape_hw: tuple[int, ...
         return False
     size_wh = shape_hw[1], shape_hw[0]
     return bool(zone.contains(np.array(_feet_px(person)), size_wh).any())
+
+
+def _stands_in(way: UprightWay, person: SeenPerson, shape_hw: tuple[int, ...]) -> bool:
+    """Whether somebody who is upright says something of the way."""
+    height, width = shape_hw
+    feet = [((u + 0.5) / width, (row + 1.0) / height) for u, row in _feet_px(person)]
+    return not person.under_roof and way.holds(feet, person.bbox[1] / height)
 
 
 def _feet_px(person: SeenPerson) -> list[tuple[float, float]]:

@@ -14,16 +14,18 @@ from seg_ros.core.geometry.camera import Camera, Mount
 from seg_ros.core.geometry.intrinsics import CameraIntrinsics
 from seg_ros.core.labels import LabelClass, LabelMap
 from seg_ros.core.stop.config import StopConfig
+from seg_ros.core.stop.ground_borders import GroundBorders
 from seg_ros.core.stop.guessed_zone import (
     LEAST_LOOKS,
+    UPRIGHT_M,
     GuessedZone,
+    UprightWay,
     _lane_of,
     _lines_of,
-    _top_of,
 )
 from seg_ros.core.stop.pedestrian_stop import PedestrianStop
 from seg_ros.core.stop.zones import ImageZone, Motion
-from test.people_scene import LABEL_MAP, MS, PERSON, ROAD, SIZE_WH, SKY
+from test.people_scene import LABEL_MAP, MS, PAVEMENT, PERSON, ROAD, SIZE_WH, SKY
 
 LANE = 11
 WITH_LANE = LabelMap(
@@ -411,18 +413,18 @@ def test_ground_counts_that_is_seen_in_a_quarter_of_three_seconds(
 def test_road_begins_where_a_fiftieth_of_the_width_is_road(columns: int, top: float) -> None:
     labels = road_from(180)
     labels[90:180, :columns] = ROAD
-    assert _top_of(labels, (ROAD, LANE)) == pytest.approx(top)
+    assert GroundBorders((ROAD, LANE)).look(labels).top == pytest.approx(top)
     labels[labels == ROAD] = LANE
-    assert _top_of(labels, (ROAD, LANE)) == pytest.approx(top)
-    assert _top_of(labels, (ROAD,)) == 1.0
+    assert GroundBorders((ROAD, LANE)).look(labels).top == pytest.approx(top)
+    assert GroundBorders((ROAD,)).look(labels).top == 1.0
 
 
 def test_road_in_the_sky_is_none() -> None:
     labels = road_from(180)
     labels[:60] = ROAD  # a black sky by night
-    assert _top_of(labels, (ROAD,)) == pytest.approx(0.5)
-    assert _top_of(road_from(36), (ROAD,)) == pytest.approx(0.1)
-    assert _top_of(road_from(360), (ROAD,)) == 1.0
+    assert GroundBorders((ROAD,)).look(labels).top == pytest.approx(0.5)
+    assert GroundBorders((ROAD,)).look(road_from(36)).top == pytest.approx(0.1)
+    assert GroundBorders((ROAD,)).look(road_from(360)).top == 1.0
 
 
 def test_a_lane_knows_better_than_the_ground_and_a_reset_forgets_both() -> None:
@@ -457,3 +459,263 @@ def test_a_camera_that_looks_down_on_a_road_without_lines_is_stopped_by_who_is_i
     assert decision.kind == kind
     assert decision.guess == 'the mounting is not known'
     assert decision.zone == ('image zone by the ground' if adapts else 'image zone')
+
+
+# A road without lines: its borders tell the horizon
+
+
+def road_labels(camera: Camera, left_m: float = 3.0, right_m: float = -4.0) -> NDArray[np.uint8]:
+    """A straight road between pavements, without painted lines."""
+    table = camera.ground_table(SIZE_WH)
+    labels = np.where(np.isfinite(table[..., 0]), PAVEMENT, SKY).astype(np.uint8)
+    with np.errstate(invalid='ignore'):
+        labels[(table[..., 1] < left_m) & (table[..., 1] > right_m)] = ROAD
+    return labels
+
+
+def robot(z: float = 0.4, yaw: float = 0.0, pitch: float = 0.03, fov_deg: float = 75.0) -> Camera:
+    lens = CameraIntrinsics.from_field_of_view(SIZE_WH, math.radians(fov_deg))
+    return Camera(lens, Mount(z=z, pitch=pitch, yaw=yaw))
+
+
+def by_borders(camera: Camera, looks: int = 8, *, is_drawn: bool = False) -> GuessedZone:
+    guessed = GuessedZone((LANE,), 1.5, (ROAD,), GIVEN, is_drawn=is_drawn)
+    for index in range(looks):
+        guessed.look(road_labels(camera), index * 200 * MS)
+    return guessed
+
+
+def way_px(camera: Camera, side_m: float) -> NDArray[np.float64]:
+    """What is seen of the two sides of the way, so far beside its middle, up to 20 m."""
+    places = [(x, side * side_m, 0.0) for x in np.arange(1.0, 20.0, 0.5) for side in (-1.0, 1.0)]
+    pixels = camera.project(np.array(places))[0]
+    is_seen = (pixels[:, 1] < SIZE_WH[1] - 1.0) & (np.abs(pixels[:, 0] - 320.0) < 319.0)
+    return np.asarray(pixels[is_seen])
+
+
+@pytest.mark.parametrize('z', [0.3, 0.6, 1.5, 2.5])
+@pytest.mark.parametrize('yaw', [-0.08, 0.0, 0.08])
+def test_with_the_height_of_the_lens_alone_all_of_the_way_is_in_the_zone(
+    z: float, yaw: float
+) -> None:
+    camera = robot(z, yaw)
+    guessed = by_borders(camera)
+    zone = guessed.zone(STOPPING_M, SIZE_WH, lens_m=z)
+    assert zone is not None
+    assert zone.name == 'image zone by the borders of the ground'
+    assert 'horizon where the borders of the ground meet' in guessed.words
+    assert f'{z:.2f} m high, as was told' in guessed.words
+    inside = way_px(camera, 1.35)
+    assert len(inside) > 5
+    assert zone.contains(inside, SIZE_WH).all()
+    if yaw == 0.0:
+        assert not zone.contains(way_px(camera, 1.75), SIZE_WH).any()
+    assert guessed.upright_way is None  # feet on a known way need no other yardstick
+
+
+def test_the_height_of_the_lens_counts_for_a_picture_of_another_shape_too() -> None:
+    """Labels of 640x360 of a square picture: a column of them is 9/16 as wide as a row is high."""
+    guessed = by_borders(robot(0.6, pitch=0.0))
+    zone = guessed.zone(STOPPING_M, SIZE_WH, (640, 640), lens_m=0.6)
+    assert zone is not None
+    side = 1.5 / 0.6 * 16.0 / 9.0 * (240.5 - 180.0)
+    assert half_width_at(zone, 240.0) == pytest.approx(side, rel=0.06)
+
+
+def test_a_lane_and_the_height_of_the_lens_make_the_sides_whatever_the_lane_s_width() -> None:
+    labels = lane_labels(camera_of('car'), offset_m=0.0, width_m=2.2)  # a cycle track
+    guessed = GuessedZone((LANE,), 1.5)
+    for index in range(LEAST_LOOKS):
+        guessed.look(labels, index * 200 * MS)
+    told, untold = guessed.zone(20.0, SIZE_WH, lens_m=1.45), guessed.zone(20.0, SIZE_WH)
+    assert told is not None
+    assert untold is not None
+    assert told.name == 'image zone by the lane markings'
+    assert told is not untold
+    ratio = half_width_at(untold, 340.0) / half_width_at(told, 340.0)
+    assert ratio == pytest.approx(2.2 / 3.5, rel=0.05)
+    squeezed = guessed.zone(20.0, SIZE_WH, (640, 640), lens_m=1.45)
+    assert squeezed is not None
+    # Rows of a square picture are 9/16 as many in its label image
+    ratio = half_width_at(squeezed, 300.0) / half_width_at(told, 300.0)
+    assert ratio == pytest.approx(16.0 / 9.0, rel=0.02)
+
+
+def test_a_camera_that_looks_up_has_no_zone_above_the_horizon_where_the_borders_meet() -> None:
+    camera = robot(1.3, pitch=-0.12, fov_deg=62.0)
+    zone = by_borders(camera).zone(STOPPING_M, SIZE_WH)
+    assert zone is not None
+    horizon = camera.project([[1e6, 0.0, 0.0]])[0][0, 1]
+    assert horizon > 0.6 * SIZE_WH[1]  # the given zone begins at 0.56
+    assert zone.outline()[:, 1].min() * SIZE_WH[1] > horizon
+
+
+def test_a_zone_that_was_drawn_stays_in_its_middle_and_who_is_beside_it_is_beside_it() -> None:
+    guessed = by_borders(robot(0.4, yaw=0.1), is_drawn=True)
+    zone = guessed.zone(STOPPING_M, SIZE_WH)
+    assert zone is not None
+    columns = zone.outline()[:, 0]
+    assert columns.min() == pytest.approx(1.0 - columns.max())
+    assert guessed.upright_way is None
+    by_borders_too = by_borders(robot(0.4, yaw=0.1))
+    assert by_borders_too.zone(STOPPING_M, SIZE_WH) is not None
+    assert by_borders_too.upright_way is not None
+    left, right = by_borders_too.upright_way.middles
+    assert left == 0.5
+    assert right == pytest.approx(
+        0.5 + math.tan(0.1) * 0.5 / math.tan(math.radians(37.5)), abs=0.01
+    )
+
+
+def test_without_borders_the_words_say_what_the_zone_was_built_by_and_why() -> None:
+    guessed = GuessedZone((LANE,), 1.5, (ROAD,), GIVEN)
+    assert guessed.zone(STOPPING_M, SIZE_WH) is None
+    assert guessed.words == 'the zone as it was given: too few pictures yet'
+    for index in range(LEAST_LOOKS):
+        guessed.look(road_from(150), index * 200 * MS)
+    assert guessed.zone(STOPPING_M, SIZE_WH) is not None
+    assert guessed.words == (
+        'horizon where the ground ends (the ground has no two straight borders), sides of a lens '
+        '1.20 m high, as on a car: mount.z tells another'
+    )
+
+
+def test_borders_that_meet_elsewhere_in_each_picture_tell_nothing() -> None:
+    guessed = GuessedZone((LANE,), 1.5, (ROAD,), GIVEN)
+    for index in range(10):
+        guessed.look(road_labels(robot(pitch=0.05 * (index % 4))), index * 200 * MS)
+    zone = guessed.zone(STOPPING_M, SIZE_WH)
+    assert zone is not None
+    assert zone.name == 'image zone by the ground'
+    assert 'the borders of the ground meet elsewhere in each picture' in guessed.words
+
+
+def test_borders_that_were_seen_are_remembered_for_the_camera_stays_where_it_is() -> None:
+    camera = robot()
+    guessed = by_borders(camera)
+    for index in range(8, 30):  # traffic hides them
+        guessed.look(road_from(170), index * 200 * MS)
+    zone = guessed.zone(STOPPING_M, SIZE_WH)
+    assert zone is not None
+    assert zone.name == 'image zone by the borders of the ground'
+    for index in range(30, 46):  # ground above that horizon: the camera was turned
+        guessed.look(road_from(100), index * 200 * MS)
+    zone = guessed.zone(STOPPING_M, SIZE_WH)
+    assert zone is not None
+    assert zone.name == 'image zone by the ground'
+
+
+def test_a_lane_that_was_left_is_forgotten_after_three_seconds() -> None:
+    guessed = GuessedZone((LANE,), 1.5, (ROAD, LANE), GIVEN)
+    for index in range(10):
+        guessed.look(lane_labels(camera_of('car')), index * 200 * MS)
+    for index in range(10, 25):
+        zone = guessed.zone(STOPPING_M, SIZE_WH)
+        assert zone is not None
+        if index < 20:  # paint may be seen now and then only
+            assert zone.name == 'image zone by the lane markings'
+        guessed.look(road_labels(camera_of('car')), index * 200 * MS)
+    zone = guessed.zone(STOPPING_M, SIZE_WH)
+    assert zone is not None
+    assert zone.name != 'image zone by the lane markings'
+
+
+# A lens that nobody knows: the own height is the yardstick
+
+WAY = UprightWay((0.5, 0.5), 0.4, 1.5, STOPPING_M, (640, 360))
+
+
+def stands(
+    beside_m: float, away_m: float, *, tall_m: float = 1.7, lens_m: float = 0.4,
+    focal_px: float = 320.0, way: UprightWay = WAY,
+) -> bool:  # fmt: skip
+    """Whether somebody is in the way; the horizon is in row 144 of 360."""
+    u = 0.5 + focal_px * beside_m / away_m / 640.0
+    feet = (144.0 + focal_px * lens_m / away_m) / 360.0
+    head = feet - focal_px * tall_m / away_m / 360.0
+    return way.holds([(u, feet)], max(head, 0.0))
+
+
+@pytest.mark.parametrize('lens_m', [0.3, 0.8, 1.5, 2.5])
+@pytest.mark.parametrize('focal_px', [190.0, 320.0, 800.0])
+@pytest.mark.parametrize('away_m', [7.0, 12.0, 19.0])
+def test_a_grown_person_in_the_way_is_in_it_through_any_lens_at_any_height(
+    lens_m: float, focal_px: float, away_m: float
+) -> None:
+    for beside_m in (0.0, -1.0, 1.4, -1.4):
+        assert stands(beside_m, away_m, lens_m=lens_m, focal_px=focal_px)
+    for beside_m in (2.0, -2.0):
+        assert not stands(beside_m, away_m, lens_m=lens_m, focal_px=focal_px)
+
+
+def test_a_child_counts_in_front_of_the_vehicle() -> None:
+    assert stands(0.95, 8.0, tall_m=1.1)
+    assert not stands(1.5, 8.0, tall_m=1.1)
+
+
+@pytest.mark.parametrize(('away_m', 'is_in'), [(19.0, True), (24.0, False)])
+def test_who_would_be_beyond_the_stopping_distance_through_the_widest_lens_is_not_in_the_way(
+    away_m: float, is_in: bool
+) -> None:
+    focal_px = 320.0 / math.tan(math.radians(60.0))
+    assert stands(0.0, away_m, tall_m=UPRIGHT_M, focal_px=focal_px) is is_in
+
+
+def test_who_is_above_the_ground_is_on_a_poster() -> None:
+    assert not WAY.holds([(0.5, 0.42)], 0.1)
+    assert WAY.holds([(0.5, 0.45)], 0.1)
+
+
+def test_whose_head_is_cut_is_near_and_may_be_tall() -> None:
+    """0.8 m from a lens 0.4 m high, of whom the lower 0.76 m are seen."""
+    assert stands(0.7, 0.8)
+    assert not WAY.holds([(0.95, 0.42)], 0.0)
+
+
+def test_between_two_ends_of_the_way_everybody_is_in_its_middle() -> None:
+    way = WAY._replace(middles=(0.45, 0.6))
+    assert way.holds([(0.6 + 0.9 * 1.5 * 0.2 * 360 / 640 / 1.5, 0.6)], 0.4)
+    assert not way.holds([(0.6 + 1.1 * 1.5 * 0.2 * 360 / 640 / 1.5, 0.6)], 0.4)
+    assert way.holds([(0.45 - 0.9 * 1.5 * 0.2 * 360 / 640 / 1.5, 0.6)], 0.4)
+    assert not way.holds([(0.45 - 1.1 * 1.5 * 0.2 * 360 / 640 / 1.5, 0.6)], 0.4)
+
+
+def decision_of(
+    camera: Camera, place: tuple[float, float], lens_m: float | None = None, *, adapts: bool = True
+) -> str:
+    """What is said of somebody there, ahead of a camera without a calibration."""
+    stop = PedestrianStop(replace(StopConfig(), image_zone_adapts=adapts), LABEL_MAP)
+    labels = road_labels(camera)
+    corners = camera.project([[*place, 0.0], [*place, 1.7]])[0]
+    someone = labels.copy()
+    (u, feet), (_, head) = corners
+    half = 0.15 * (feet - head)
+    someone[round(head) : round(feet), round(u - half) : round(u + half)] = PERSON
+    for index in range(40):
+        shown = someone if index > 30 else labels
+        stop.odometry(Motion(index * 50 * MS, 4.0))
+        decision = stop.update(shown, index * 50 * MS, lens_m=lens_m)
+    assert decision.zone_by
+    return str(decision.kind.value)
+
+
+@pytest.mark.parametrize('lens_m', [None, 0.4])
+def test_who_is_in_the_way_of_a_low_robot_without_a_calibration_stops_it(
+    lens_m: float | None,
+) -> None:
+    camera = robot(0.4)
+    assert decision_of(camera, (6.0, 1.2), lens_m) == 'person'
+    assert decision_of(camera, (6.0, 2.4), lens_m) == 'clear'
+    assert decision_of(camera, (6.0, 1.2), lens_m, adapts=False) == 'clear'
+
+
+@pytest.mark.parametrize('is_ground', [True, False])
+def test_a_robot_that_drives_on_pavement_looks_for_the_borders_of_that(*, is_ground: bool) -> None:
+    labels = road_labels(robot(0.6))
+    labels[labels == PAVEMENT] = SKY
+    labels[labels == ROAD] = PAVEMENT
+    stop = PedestrianStop(replace(StopConfig(), walkable_is_ground=is_ground), LABEL_MAP)
+    for index in range(20):
+        decision = stop.update(labels, index * 100 * MS)
+    by_borders = 'where the borders of the ground meet' in decision.zone_by
+    assert by_borders is is_ground
