@@ -13,7 +13,7 @@ from typing import Any
 
 from seg_ros.core.geometry.camera import Camera, GroundTable
 from seg_ros.core.geometry.ground_scale import GroundScale
-from seg_ros.core.geometry.plausible import implausible
+from seg_ros.core.geometry.plausible import implausible, implausible_height
 from seg_ros.core.image.health import health_of
 from seg_ros.core.labels import LabelMap
 from seg_ros.core.lane.mounting_check import MountingCheck
@@ -114,6 +114,8 @@ class CameraDecisions:
         self._scaled: Camera | None = None  # the same for label images
         self._camera_fault: Fault | None = None  # why it cannot be one on a vehicle
         self._no_camera = NO_GROUND
+        self._lens_m: float | None = None  # above the ground
+        self._height_fault: Fault | None = None  # why no lens can be so high
         self._geometry_fault: Fault | None = None  # of a calibration that cannot be
         self._table: GroundTable | None = None
         self._ground: GroundScale | None = None
@@ -141,7 +143,12 @@ class CameraDecisions:
         vars(self).update(state, _lock=threading.Lock())
 
     def calibrate(
-        self, camera: Camera | None, reason: str = '', *, is_refused: bool = False
+        self,
+        camera: Camera | None,
+        reason: str = '',
+        *,
+        is_refused: bool = False,
+        lens_m: float | None = None,
     ) -> None:
         """Takes the lens and the mounting.
 
@@ -149,6 +156,7 @@ class CameraDecisions:
             camera: None while they are unknown.
             reason: Why they are.
             is_refused: Whether something is said of them that cannot be: nothing is proven then.
+            lens_m: How high the lens is, where that is known, with a camera or without.
         """
         self._no_camera = reason or NO_GROUND
         self._geometry_fault = Fault(StopKind.NO_GEOMETRY, reason) if is_refused else None
@@ -159,6 +167,10 @@ class CameraDecisions:
             self._mounting.reset()
             words = '' if camera is None else implausible(camera)
             self._camera_fault = Fault(StopKind.NO_GEOMETRY, words) if words else None
+        if lens_m != self._lens_m:
+            self._lens_m = lens_m
+            words = '' if lens_m is None else implausible_height(lens_m)
+            self._height_fault = Fault(StopKind.NO_GEOMETRY, words) if words else None
 
     def configure(self, stop: StopConfig) -> None:
         """Takes other numbers for the stop; the way must be proven clear anew."""
@@ -271,13 +283,14 @@ class CameraDecisions:
                 stamp_ns,
                 now_ns=now_ns,
                 confidence=view.confidence,
-                picture=self._picture_fault or self._geometry_fault,
+                picture=self._picture_fault or self._geometry_fault or self._height_fault,
                 ground=None if disproven else self._ground_now(lane, stamp_ns),
                 camera=self._scaled,
                 no_ground=disproven or ('' if self._camera is not None else self._no_camera),
                 lane=lane.points()[:, :2] if lane is not None and lane.valid else None,
                 own_vehicle=self._own_vehicle.polygon,
                 image_size_wh=view.image_size_wh,
+                lens_m=None if disproven else self._lens_m,
             )
             return FrameDecisions(stop, self._stop.people, self._stop.zone, lane)
 

@@ -117,6 +117,27 @@ def test_one_broken_odometry_message_costs_the_lane_nothing(
     assert speeds == [(5.0, 0.0)] * 4
 
 
+@pytest.mark.parametrize('lens_m', [0.02, 13.0, 450.0])
+def test_a_height_alone_that_no_lens_on_a_vehicle_has_proves_nothing(lens_m: float) -> None:
+    """In millimetres it would make the zone as narrow as a hair."""
+    config = StopConfig(min_contrast=0.0, frozen_timeout_s=0.0)
+    decisions = CameraDecisions(NodeConfig(stop=config), people_scene.LABEL_MAP)
+    labels = people_scene.empty_road()
+    view = NetworkView(np.zeros((*labels.shape, 3), np.uint8), labels)
+    for index in range(20):
+        decisions.calibrate(None, lens_m=lens_m)
+        stop = decided(decisions, view, index * 50_000_000, {'stop'}).stop
+    assert stop is not None
+    assert stop.kind == 'no_geometry'
+    assert f'{lens_m:.2f} m above the ground' in stop.reason
+    for index in range(20, 40):
+        decisions.calibrate(None, lens_m=0.45)
+        stop = decided(decisions, view, index * 50_000_000, {'stop'}).stop
+    assert stop is not None
+    assert stop.kind != 'no_geometry'
+    assert '0.45 m high, as was told' in stop.zone_by
+
+
 @pytest.mark.parametrize(('limit_rad', 'x_m'), [(0.0, 15.0), (0.02, 17.1)])
 def test_people_are_placed_with_the_pitch_of_the_lane_where_that_is_wanted(
     limit_rad: float, x_m: float, monkeypatch: pytest.MonkeyPatch

@@ -65,6 +65,7 @@ class Calibration:
         reason: Why there is no camera; empty when there is one.
         is_refused: Whether what is said of the camera cannot be, so that nothing is proven until
             it is mended; else it is only not known.
+        lens_m: How high the lens is, as far as that is known by itself; None where it is not.
     """
 
     def __init__(self, mount_of: MountOf, *, is_rectified: bool = False) -> None:
@@ -75,6 +76,7 @@ class Calibration:
         self._intrinsics: CameraIntrinsics | None = None
         self._misfit = ''
         self._camera: Camera | None = None
+        self.lens_m: float | None = None
         self.reason = 'no CameraInfo has come yet'
         self.is_refused = False
 
@@ -120,18 +122,20 @@ class Calibration:
         self, now_ns: int, image_size_wh: tuple[int, int], image_frame_id: str
     ) -> tuple[Camera | None, str, bool]:
         """Returns the camera, else the reason and whether it is a refusal."""
+        said_frame_id = '' if self._said is None else self._said[1]
+        frame_id = said_frame_id or image_frame_id
+        mount, no_mount = self._mount_of(frame_id, now_ns)
+        self.lens_m = mount.z if mount is not None and mount.z > 0.0 else None
         if self._said is None:
             return None, self.reason, False
-        calibration, frame_id = self._said
-        frame_id = frame_id or image_frame_id
+        calibration, _ = self._said
         if not calibration.is_calibrated:
             return None, 'the camera is not calibrated, k and p of its CameraInfo are zero', False
         intrinsics = self._intrinsics_for(calibration, image_size_wh)
         if intrinsics is None:
             return None, self._misfit, True
-        mount, reason = self._mount_of(frame_id, now_ns)
         if mount is None:
-            return None, reason, False
+            return None, no_mount, False
         if mount.z <= 0.0:
             reason = f'the camera is {mount.z:.2f} m above the ground; it must be above it'
             return None, reason, False

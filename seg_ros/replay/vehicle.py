@@ -274,7 +274,12 @@ class ReplayedVehicle:
             calibration.know(self._lens, frame.frame_id)
         size_wh = frame.image.width, frame.image.height
         camera = calibration.camera(now_ns, size_wh, frame.frame_id)
-        state.decisions.calibrate(camera, calibration.reason, is_refused=calibration.is_refused)
+        state.decisions.calibrate(
+            camera,
+            calibration.reason,
+            is_refused=calibration.is_refused,
+            lens_m=calibration.lens_m,
+        )
         return state.decisions
 
     def refusal(self, camera: str) -> str:

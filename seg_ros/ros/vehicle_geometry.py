@@ -28,6 +28,7 @@ from seg_ros.core.errors import ConfigurationError
 from seg_ros.core.geometry.camera import Camera
 from seg_ros.core.lane.track import LaneTrack
 from seg_ros.core.parameters.node_config import NodeConfig
+from seg_ros.core.stop.guessed_zone import LENS_M
 from seg_ros.core.stop.zones import Motion
 from seg_ros.messages.camera_info import Calibration, camera_info_topic, is_rectified
 from seg_ros.messages.conversions import motion_of
@@ -94,6 +95,11 @@ class CameraGeometry:
     def reason(self) -> str:
         """Why there is no camera; empty when there is one."""
         return self._calibration.reason
+
+    @property
+    def lens_m(self) -> float | None:
+        """How high the lens is, as far as that is known by itself."""
+        return self._calibration.lens_m
 
     @property
     def is_refused(self) -> bool:
@@ -174,13 +180,24 @@ class CameraGeometry:
         )
         if config.stop.zone == 'image':
             guesses = 'the stop goes by its zone in the picture (image)'
+        remedies = [f'  lens: publish sensor_msgs/CameraInfo on {self.topic}']
+        if self.lens_m is None:
+            remedies.append(
+                '  place: -p mount.z:=[METRES] (the lens above the ground), or TF from '
+                f'{image_frame_id or "the frame of the images"} to {config.base_frame}'
+            )
+        if config.stop.image_zone_adapts and not config.stop.require_geometry:
+            guesses += (
+                f', as wide as through a lens {LENS_M} m above the ground: of a lower one, as on '
+                'a robot, give mount.z at the least'
+                if self.lens_m is None
+                else f', as wide as through a lens {self.lens_m:.2f} m above the ground'
+            )
+        mends = 'Two lines mend it' if len(remedies) > 1 else 'One line mends it'
         self._node.get_logger().warning(
             f'Camera {self._name}, {self.topic}: images come, but after {waited_s:.1f} s '
             f'{self.reason}, so that nothing is known in metres: {", ".join(IN_METRES)} stay '
-            f'silent, and {guesses}. Two lines mend it:\n'
-            f'  lens: publish sensor_msgs/CameraInfo on {self.topic}\n'
-            f'  place: -p mount.z:=[METRES] (the lens above the ground), or TF from '
-            f'{image_frame_id or "the frame of the images"} to {config.base_frame}'
+            f'silent, and {guesses}. {mends}:\n' + '\n'.join(remedies)
         )
 
 

@@ -308,7 +308,10 @@ class FrameWorker:
         if job.prepared.wanted.decisions:
             camera = port.geometry.camera((frame.image.width, frame.image.height), frame.frame_id)
             port.decisions.calibrate(
-                camera, port.geometry.reason, is_refused=port.geometry.is_refused
+                camera,
+                port.geometry.reason,
+                is_refused=port.geometry.is_refused,
+                lens_m=port.geometry.lens_m,
             )
         now_ns = clock.now().nanoseconds
         perceived = self._perception.finish(seen, port.decisions, now_ns, port.outputs.allocate)

@@ -121,3 +121,29 @@ def test_a_message_of_ros_1_says_the_same() -> None:
     old = SimpleNamespace(**{name.upper() if len(name) == 1 else name: value
                              for name, value in vars(new).items()})  # fmt: skip
     assert calibration_of(old) == calibration_of(new)
+
+
+@pytest.mark.parametrize(
+    ('mount', 'lens_m'), [(Mount(z=0.45), 0.45), (Mount(z=0.0), None), (None, None)]
+)
+def test_the_height_of_the_lens_is_known_without_a_camera_info(
+    mount: Mount | None, lens_m: float | None
+) -> None:
+    calibration = Calibration(lambda _frame_id, _now_ns: (mount, 'nobody has said it'))
+    assert calibration.lens_m is None
+    assert calibration.camera(0, SIZE_WH, 'image_optical') is None
+    assert calibration.lens_m == lens_m
+    assert calibration.reason == 'no CameraInfo has come yet'
+    calibration.take(info(k=[0.0] * 9))
+    assert calibration.camera(0, SIZE_WH) is None
+    assert calibration.lens_m == lens_m
+    assert 'not calibrated' in calibration.reason
+
+
+def test_a_place_that_is_lost_is_no_height_any_more() -> None:
+    places = [(Mount(z=0.45), ''), (None, 'the transform is 2.0 s old')]
+    calibration = Calibration(lambda _frame_id, _now_ns: places.pop(0))
+    calibration.camera(0, SIZE_WH, 'image_optical')
+    assert calibration.lens_m == 0.45
+    calibration.camera(0, SIZE_WH, 'image_optical')
+    assert calibration.lens_m is None

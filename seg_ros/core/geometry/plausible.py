@@ -12,7 +12,7 @@ import math
 from seg_ros.core.geometry.camera import Camera
 from seg_ros.core.geometry.intrinsics import CameraIntrinsics
 
-__all__ = ['implausible']
+__all__ = ['implausible', 'implausible_height']
 
 # Degrees across. Tele lenses of vehicles have 15 to 30, of trains 5; at 175 the rays at the two
 # sides of a pinhole's picture would be 23 times as far apart as the lens is from it. A fisheye may
@@ -30,7 +30,7 @@ LEAST_HEIGHT_M, GREATEST_HEIGHT_M = 0.03, 12.0
 
 def implausible(camera: Camera) -> str:
     """Returns why a camera cannot be one on a vehicle, in words; empty where it can."""
-    return _implausible_lens(camera.intrinsics) or _implausible_mount(camera)
+    return _implausible_lens(camera.intrinsics) or implausible_height(camera.mount.z)
 
 
 def _implausible_lens(lens: CameraIntrinsics) -> str:
@@ -60,8 +60,8 @@ def _implausible_lens(lens: CameraIntrinsics) -> str:
     return ''
 
 
-def _implausible_mount(camera: Camera) -> str:
-    height_m = camera.mount.z
+def implausible_height(height_m: float) -> str:
+    """Returns why a lens cannot be so high on a vehicle, in words; empty where it can."""
     if not LEAST_HEIGHT_M <= height_m <= GREATEST_HEIGHT_M:
         return (
             f'the mounting has the lens {height_m:.2f} m above the ground, no vehicle has it '
