@@ -19,6 +19,7 @@ import pytest
 from seg_ros.commands.evaluate.evaluated_camera import EvaluatedCamera
 from seg_ros.commands.evaluate.exact_labels import ExactLabels
 from seg_ros.commands.evaluate.labelled_folder import labelled_pictures
+from seg_ros.commands.evaluate.stop import guessed_way as evaluate_guessed_way
 from seg_ros.commands.evaluate.stop import near as evaluate_near
 from seg_ros.commands.evaluate.stop import task as evaluate_stop
 from seg_ros.commands.evaluate.stop.clips import ClipTally, clip_of, figures_of_clips
@@ -279,6 +280,23 @@ def test_near_the_bumper_whoever_is_hidden_in_part_is_seen(
     figures = evaluate_near.near_who_figures(StopConfig())
     assert {*figures} == {*evaluate_near.OTHERS}
     assert set(figures.values()) == {1.0}
+
+
+def test_without_a_calibration_whoever_is_in_the_way_of_a_low_lens_is_seen(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(evaluate_guessed_way, 'FIELDS_OF_VIEW_DEG', (75.0,))
+    monkeypatch.setattr(evaluate_guessed_way, 'HEIGHTS_M', (0.4, 1.3))
+    monkeypatch.setattr(evaluate_guessed_way, 'AHEAD_M', (3.0, 6.0, 20.0))  # the last is beyond
+    figures = evaluate_guessed_way.guessed_way_figures(StopConfig())
+    for height in ('0.4 m', '1.3 m'):
+        assert figures['way'][height] == figures['way'][f'{height}, told'] == 1.0
+        assert figures['beside_way'][f'{height}, told'] < 0.25
+    assert figures['way']['0.4 m, child'] > 0.6
+    assert figures['beside_way']['0.4 m'] < 0.25
+    blind = replace(StopConfig(), image_zone_adapts=False)
+    figures = evaluate_guessed_way.guessed_way_figures(blind)
+    assert figures['way']['0.4 m'] < 0.5
 
 
 def test_a_video_without_anybody_is_measured_by_its_own_stamps(

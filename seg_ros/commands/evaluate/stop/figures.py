@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from seg_ros.commands.evaluate.stop.drives import Moment
+from seg_ros.commands.evaluate.stop.guessed_way import HEIGHTS_M
 from seg_ros.commands.evaluate.stop.near import OTHERS
 from seg_ros.core.stop.decision import Cause, StopKind
 from seg_ros.core.units import NS_PER_S
@@ -83,6 +84,8 @@ def bars_for(labels: str, hold_s: float) -> dict[str, Bar]:
         'near.corridor': recall,
         'near.image': recall,
         **{f'near_who.{who}': recall for who in OTHERS},
+        **{f'way.{height_m:g} m': recall for height_m in HEIGHTS_M},
+        **{f'way.{height_m:g} m, told': recall for height_m in HEIGHTS_M},
         **dict.fromkeys(DRILL_SHARES, recall),
         'stopped_share': Bar(0.02, False),
     }

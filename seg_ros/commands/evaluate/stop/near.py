@@ -25,7 +25,15 @@ from seg_ros.core.vehicle import CAR
 from seg_ros.decisions import needs_of_stop
 from seg_ros.sim import classes
 
-__all__ = ['ADULT', 'OTHERS', 'near_figures', 'near_scenes', 'near_who_figures']
+__all__ = [
+    'ADULT',
+    'OTHERS',
+    'Part',
+    'near_figures',
+    'near_scenes',
+    'near_who_figures',
+    'paint_person',
+]
 
 SIZE_WH = (640, 360)
 # Field of view in degrees, and mounting
@@ -112,7 +120,7 @@ def near_scenes(
         for ahead_m in AHEAD_M:
             for offset_m in OFFSET_M:
                 labels = road.copy()
-                _paint(labels, camera, CAR.front_m + ahead_m, offset_m, body)
+                paint_person(labels, camera, CAR.front_m + ahead_m, offset_m, body)
                 is_person = labels == classes.PEDESTRIAN
                 is_asked = is_person[-1].any() or not cut
                 if is_asked and np.count_nonzero(is_person) >= LEAST_SEEN_PX:
@@ -135,7 +143,7 @@ def _stopped_share(config: StopConfig, scenes: Iterable[tuple[Camera, LabelImage
     return stopped / places
 
 
-def _paint(
+def paint_person(
     labels: LabelImage, camera: Camera, x_m: float, y_m: float, body: Sequence[Part]
 ) -> None:
     """Somebody upright; all of a part is as far away as its lower edge."""

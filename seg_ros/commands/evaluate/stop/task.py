@@ -26,6 +26,7 @@ from seg_ros.commands.evaluate.stop.drives import (
 )
 from seg_ros.commands.evaluate.stop.figures import Figures, Tally, bars_for, missed_bars, table_of
 from seg_ros.commands.evaluate.stop.folder import FolderTally, is_anybody_in, is_labelled
+from seg_ros.commands.evaluate.stop.guessed_way import guessed_way_figures
 from seg_ros.commands.evaluate.stop.near import near_figures, near_who_figures
 from seg_ros.commands.evaluate.stop.processes import Judge, judged_drives
 from seg_ros.commands.shared.children import check_jobs
@@ -203,6 +204,7 @@ def evaluate_drives(
     if drill_events and judge is None:
         figures['near'] = near_figures(config)
         figures['near_who'] = near_who_figures(config)
+        figures.update(guessed_way_figures(config))
     return figures
 
 
