@@ -25,7 +25,7 @@ from seg_ros.core.stop.evidence import Evidence, frames_to_believe
 from seg_ros.core.stop.frame_age import FrameAge
 from seg_ros.core.stop.guessed_zone import WIDEST_LENS_RAD, GuessedZone, UprightWay
 from seg_ros.core.stop.odometry import OdometryMonitor
-from seg_ros.core.stop.people import PeopleFinder, SeenPerson
+from seg_ros.core.stop.people import EVEN_CONFIDENCE, PeopleFinder, SeenPerson
 from seg_ros.core.stop.sight import ZoneSight, ZoneWatch
 from seg_ros.core.stop.tracking import EgoStep, PeopleTracker, TrackedPerson
 from seg_ros.core.stop.zones import (
@@ -548,10 +548,15 @@ def is_evidence_in(zone: ImageZone, person: SeenPerson, shape_hw: tuple[int, ...
 
 
 def _stands_in(way: UprightWay, person: SeenPerson, shape_hw: tuple[int, ...]) -> bool:
-    """Whether somebody who is upright says something of the way."""
+    """Whether somebody who is upright says something of the way.
+
+    What is nobody for sure has no height of a person: a gleam in the sky stands nowhere.
+    """
+    if person.under_roof or person.confidence < EVEN_CONFIDENCE:
+        return False
     height, width = shape_hw
     feet = [((u + 0.5) / width, (row + 1.0) / height) for u, row in _feet_px(person)]
-    return not person.under_roof and way.holds(feet, person.bbox[1] / height)
+    return way.holds(feet, person.bbox[1] / height)
 
 
 def _feet_px(person: SeenPerson) -> list[tuple[float, float]]:

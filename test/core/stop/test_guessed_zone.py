@@ -681,7 +681,12 @@ def test_between_two_ends_of_the_way_everybody_is_in_its_middle() -> None:
 
 
 def decision_of(
-    camera: Camera, place: tuple[float, float], lens_m: float | None = None, *, adapts: bool = True
+    camera: Camera,
+    place: tuple[float, float],
+    lens_m: float | None = None,
+    *,
+    adapts: bool = True,
+    confidence: float = 1.0,
 ) -> str:
     """What is said of somebody there, ahead of a camera without a calibration."""
     stop = PedestrianStop(replace(StopConfig(), image_zone_adapts=adapts), LABEL_MAP)
@@ -691,10 +696,11 @@ def decision_of(
     (u, feet), (_, head) = corners
     half = 0.15 * (feet - head)
     someone[round(head) : round(feet), round(u - half) : round(u + half)] = PERSON
-    for index in range(40):
+    for index in range(90):
         shown = someone if index > 30 else labels
         stop.odometry(Motion(index * 50 * MS, 4.0))
-        decision = stop.update(shown, index * 50 * MS, lens_m=lens_m)
+        sure = np.where(shown == PERSON, round(255 * confidence), 255).astype(np.uint8)
+        decision = stop.update(shown, index * 50 * MS, confidence=sure, lens_m=lens_m)
     assert decision.zone_by
     return str(decision.kind.value)
 
@@ -707,6 +713,12 @@ def test_who_is_in_the_way_of_a_low_robot_without_a_calibration_stops_it(
     assert decision_of(camera, (6.0, 1.2), lens_m) == 'person'
     assert decision_of(camera, (6.0, 2.4), lens_m) == 'clear'
     assert decision_of(camera, (6.0, 1.2), lens_m, adapts=False) == 'clear'
+
+
+def test_what_is_nobody_for_sure_has_no_height_of_a_person() -> None:
+    assert decision_of(robot(0.4), (6.0, 1.2), confidence=0.41) == 'person'
+    assert decision_of(robot(0.4), (6.0, 1.2), confidence=0.39) == 'clear'
+    assert decision_of(robot(0.4), (6.0, 0.2), confidence=0.39) == 'person'  # in the zone itself
 
 
 @pytest.mark.parametrize('is_ground', [True, False])
