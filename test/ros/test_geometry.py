@@ -279,6 +279,46 @@ def test_a_body_frame_instead_of_an_optical_one_is_a_stop(graph: Graph, engine: 
         drive.close()
 
 
+def test_the_height_of_the_lens_alone_makes_the_guessed_zone_and_the_warning_one_line(
+    graph: Graph, engine: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    status = graph.collect(DiagnosticStatus, '/segmentation/pedestrian_stop/status')
+    graph.node(**canned(engine, silence_warn_s=0.2, **{'mount.z': [0.45]}))
+    drive = Drive(graph)
+    said = ''
+
+    def logged(words: str) -> bool:
+        nonlocal said
+        said += capfd.readouterr().err
+        return words in said
+
+    try:
+        wait_for(lambda: logged('One line mends it:\n  lens: publish sensor'), 'the warning')
+        wait_for(
+            lambda: (
+                'of a lens 0.45 m high, as was told' in values_of(status[-1]).get('zone_by', '')
+            ),
+            'the zone',
+        )
+    finally:
+        drive.close()
+    assert 'as wide as through a lens 0.45 m above the ground' in said
+    assert 'mount.z' not in said
+
+
+def test_the_vehicle_stops_on_a_height_alone_that_is_in_millimetres(
+    graph: Graph, engine: Path
+) -> None:
+    status = graph.collect(DiagnosticStatus, '/segmentation/pedestrian_stop/status')
+    graph.node(**canned(engine, **{'mount.z': [450.0]}))
+    drive = Drive(graph)
+    try:
+        wait_for(lambda: status and '450.00 m above the ground' in status[-1].message, 'it')
+        assert values_of(status[-1])['kind'] == 'no_geometry'
+    finally:
+        drive.close()
+
+
 class Buffer:
     """The part of tf2_ros.Buffer that is used, with one transform in it."""
 
