@@ -69,6 +69,9 @@ TESTS: dict[str, dict[str, tuple[str, ...]]] = {
             'test_a_body_frame_instead_of_an_optical_one_is_a_stop',
         ),
     },
+    'no calibration, and a height of the lens': {
+        GEOMETRY: ('test_the_vehicle_stops_on_a_height_alone_that_is_in_millimetres',)
+    },
     'a calibration or mounting that no camera on a vehicle has': {
         GEOMETRY: (
             'test_the_vehicle_stops_when_by_its_calibration_the_camera_cannot_see_the_zone',

@@ -30,6 +30,8 @@ LEAST_PARTING = 0.4  # in columns a row between the two, so that it is known whe
 MOST_ABOVE, MOST_BELOW = 0.03, 0.12
 HORIZON_ROWS = 0.2, 0.7  # of the height: where a camera that looks at the road ahead has it
 HORIZON_COLUMNS = 0.25, 0.75
+# The same for borders, 11 degrees of a lens of 62: further beside they are those of a bend
+BORDER_COLUMNS = 1.0 / 3.0, 2.0 / 3.0
 FIRST, SECOND = np.triu_indices(POINTS, 1)
 
 Float64Array = NDArray[np.float64]
@@ -131,7 +133,7 @@ def _meeting(
     u, v = (left[0] + left[1] * row) / width, row / height
     is_ahead = (
         HORIZON_ROWS[0] <= v <= HORIZON_ROWS[1]
-        and HORIZON_COLUMNS[0] <= u <= HORIZON_COLUMNS[1]
+        and BORDER_COLUMNS[0] <= u <= BORDER_COLUMNS[1]
         and top - MOST_BELOW <= v <= top + MOST_ABOVE
     )
     return ((u, v), '') if is_ahead else (None, 'the borders of the ground meet at no horizon')

@@ -78,6 +78,8 @@ class UprightWay(NamedTuple):
         half_width_m: Of the way.
         stopping_m: How far it goes.
         size_wh: Of the camera's pictures.
+        lean: How far its middle goes to the right below the horizon, in widths a height: that of
+            a lane in whose middle the vehicle is not.
     """
 
     middles: tuple[float, float]
@@ -85,6 +87,7 @@ class UprightWay(NamedTuple):
     half_width_m: float
     stopping_m: float
     size_wh: tuple[int, int]
+    lean: float = 0.0
 
     def holds(self, feet: Iterable[tuple[float, float]], head: float) -> bool:
         """Returns whether somebody stands in it.
@@ -98,7 +101,8 @@ class UprightWay(NamedTuple):
             tall_px = (v - head) * height
             if head <= 0.0:  # as near as the lowest lens may be: nobody sees how tall
                 tall_px = max(tall_px, (v - self.horizon) * height * UPRIGHT_M / LOWEST_LENS_M)
-            beside_px = max(self.middles[0] - u, u - self.middles[1], 0.0) * width
+            across = u - self.lean * (v - self.horizon)
+            beside_px = max(self.middles[0] - across, across - self.middles[1], 0.0) * width
             on_ground = v - self.horizon + AGREE >= LOWEST_LENS_M / TALLEST_M * (v - head)
             if (
                 on_ground
@@ -224,9 +228,12 @@ class GuessedZone:
         if far >= 1.0:
             return None
         self.words = f'horizon by the lane markings, sides {said}'
-        if not is_told:  # a cycle track is no lane of 3.5 m
-            self.upright_way = UprightWay((u, u), v, self._half_width_m, stopping_m, image_size_wh)
         middle, half = 0.5 * (left + right), self._half_width_m / lens_m
+        if not is_told:  # a cycle track is no lane of 3.5 m
+            lean = middle * height / width
+            self.upright_way = UprightWay(
+                (u, u), v, self._half_width_m, stopping_m, image_size_wh, lean
+            )
         sides = (middle - half, middle + half)
         # Columns a row are the same everywhere: shares of the width by shares of the height
         corners = [

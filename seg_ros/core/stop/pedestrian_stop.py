@@ -51,6 +51,7 @@ INF = float('inf')
 # widest plausible lens, 120 degrees: who is smaller than that at the stopping distance is beyond.
 NEAR_CHILD_SHARE_M = 1.0 / (2.0 * math.tan(0.5 * WIDEST_LENS_RAD))
 NO_GEOMETRY = 'the camera has no calibration, or sees no ground'
+LEAST_YARDSTICK_PX = 16  # high, whose height is a yardstick: a row at either end is an eighth
 PERIOD_GAIN = 0.2  # of the newest frame: the rate that is told follows within some five frames
 
 
@@ -553,6 +554,8 @@ def _stands_in(way: UprightWay, person: SeenPerson, shape_hw: tuple[int, ...]) -
     What is nobody for sure has no height of a person: a gleam in the sky stands nowhere.
     """
     if person.under_roof or person.confidence < EVEN_CONFIDENCE:
+        return False
+    if person.bbox[3] - person.bbox[1] < LEAST_YARDSTICK_PX:
         return False
     height, width = shape_hw
     feet = [((u + 0.5) / width, (row + 1.0) / height) for u, row in _feet_px(person)]

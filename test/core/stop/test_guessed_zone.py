@@ -23,7 +23,8 @@ from seg_ros.core.stop.guessed_zone import (
     _lane_of,
     _lines_of,
 )
-from seg_ros.core.stop.pedestrian_stop import PedestrianStop
+from seg_ros.core.stop.pedestrian_stop import PedestrianStop, _stands_in
+from seg_ros.core.stop.people import SeenPerson
 from seg_ros.core.stop.zones import ImageZone, Motion
 from test.people_scene import LABEL_MAP, MS, PAVEMENT, PERSON, ROAD, SIZE_WH, SKY
 
@@ -678,6 +679,28 @@ def test_between_two_ends_of_the_way_everybody_is_in_its_middle() -> None:
     assert not way.holds([(0.6 + 1.1 * 1.5 * 0.2 * 360 / 640 / 1.5, 0.6)], 0.4)
     assert way.holds([(0.45 - 0.9 * 1.5 * 0.2 * 360 / 640 / 1.5, 0.6)], 0.4)
     assert not way.holds([(0.45 - 1.1 * 1.5 * 0.2 * 360 / 640 / 1.5, 0.6)], 0.4)
+
+
+@pytest.mark.parametrize(('rows', 'is_in'), [(16, True), (15, False)])
+def test_who_is_a_few_rows_high_is_no_yardstick(rows: int, *, is_in: bool) -> None:
+    nowhere = (math.nan,) * 4
+    box = (316, 151 - rows, 324, 151)
+    far = SeenPerson(*nowhere, (320.0, 150.0), box, 100, 1.0, 'seen', False)
+    way = WAY._replace(stopping_m=23.4)
+    assert _stands_in(way, far, (360, 640)) is is_in
+    assert not _stands_in(way, far._replace(under_roof=True), (360, 640))
+
+
+def test_in_a_lane_everybody_is_in_its_middle_and_not_in_the_vehicle_s() -> None:
+    camera, offset_m = camera_of('car'), 0.8
+    guessed = GuessedZone((LANE,), 1.5)
+    for index in range(LEAST_LOOKS):
+        guessed.look(lane_labels(camera, offset_m), index * 200 * MS)
+    assert guessed.zone(STOPPING_M, SIZE_WH) is not None
+    assert guessed.upright_way is not None
+    for y_m, is_in in ((0.6, True), (1.3, False), (-2.1, True), (-2.8, False)):
+        feet, head = camera.project([[10.0, y_m, 0.0], [10.0, y_m, 1.7]])[0] / SIZE_WH
+        assert guessed.upright_way.holds([(feet[0], feet[1])], head[1]) is is_in
 
 
 def decision_of(
