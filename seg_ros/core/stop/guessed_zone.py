@@ -281,7 +281,7 @@ class GuessedZone:
         if self._horizon_seen is None:
             self._horizon_seen = self._horizon()
         u, v, by_borders = self._horizon_seen
-        given = self._given
+        given: Float64Array = self._given
         top, near = float(given[:, 1].min()), float(given[:, 1].max())
         far = _far_row(v, lens_m, stopping_m, size_wh)
         if by_borders and not self._is_drawn:
