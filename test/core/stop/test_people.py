@@ -22,6 +22,7 @@ from seg_ros.core.stop.people import (
     SeenPerson,
     _foot_scale,
     _has_legs,
+    _is_nearer,
     _nearer,
     _nearer_by_m,
     _shoulders_px,
@@ -610,6 +611,19 @@ def test_who_is_a_cyclist_by_more_than_half_rides(riders: int, rides: bool) -> N
     assert person.rides is rides
 
 
+def test_who_is_a_cyclist_by_half_does_not_ride_whoever_else_is_in_its_box() -> None:
+    labels = box(150, 240, 300, 320)
+    labels[150:170, 310:320] = ROAD
+    labels[150:185, 300:310] = CYCLIST
+    labels[185:210, 300:320] = CYCLIST  # 850 of its 1600 pixels
+    labels[210 - 2 : 210, 300:320] = PERSON
+    labels[210 - 3, 300:310] = PERSON  # 800
+    labels[155:157, 314:317] = CYCLIST  # a speck that touches nobody
+    (person,) = found(labels)
+    assert person.pixels == 1600
+    assert not person.rides
+
+
 @pytest.mark.parametrize(('rows', 'feet'), [(1, 'seen'), (2, 'occluded')])
 def test_feet_are_hidden_where_more_than_half_of_what_is_below_them_is_in_front(
     rows: int, feet: str
@@ -621,6 +635,16 @@ def test_feet_are_hidden_where_more_than_half_of_what_is_below_them_is_in_front(
     (person,) = found(labels)
     assert person.feet == feet
     assert not person.on_pavement
+
+
+@pytest.mark.parametrize(('columns', 'feet'), [(0, 'seen'), (1, 'occluded')])
+def test_two_rows_below_the_feet_tell_what_somebody_of_62_rows_stands_on(
+    columns: int, feet: str
+) -> None:
+    labels = box(178, 240, 300, 310)
+    labels[240, 300:310] = CAR
+    labels[241, 300 : 300 + columns] = CAR
+    assert found(labels)[0].feet == feet
 
 
 @pytest.mark.parametrize(('columns', 'is_pavement'), [(11, True), (10, False), (9, False)])
@@ -653,6 +677,54 @@ def test_a_ground_of_another_size_says_nothing() -> None:
 def test_a_blob_of_so_many_pixels_is_somebody(min_pixels: int, count: int) -> None:
     finder = PeopleFinder(LABEL_MAP, min_pixels=min_pixels)
     assert len(finder.find(box(150, 200, 300, 302))) == count
+
+
+@pytest.mark.parametrize('below', [CAR, ROAD])
+def test_a_large_blob_is_split_by_the_height_that_may_be_seen_of_somebody(below: int) -> None:
+    """60 rows and columns: 1.1 m over a car, which is one wide person, or 1.7 m, a crowd."""
+    labels = box(120, 180, 300, 360)
+    labels[180:190, 300:360] = below
+    assert len(found(labels)) == (1 if below == CAR else 3)
+
+
+@pytest.mark.parametrize(('top', 'count'), [(0, 1), (1, 3)])
+def test_who_is_small_and_touches_the_upper_border_has_no_known_height(
+    top: int, count: int
+) -> None:
+    labels = box(top, top + 30, 300, 330)
+    labels[top + 30 : top + 40, 300:330] = CAR
+    assert len(found(labels)) == count
+
+
+def test_what_is_taller_than_anybody_is_split_by_the_scale_of_somebody_as_tall() -> None:
+    """Of 3 m, 2 m wide: 1.27 m if it were 1.9 m, which may be one person and a bag."""
+    ((u, v),) = camera().project([[12.0, 0.0, 0.0]])[0]
+    px_per_m = float(ground().px_per_m[int(v), int(u)])
+    high, wide = round(3.0 * px_per_m), round(2.0 * px_per_m)
+    labels = box(int(v) + 1 - high, int(v) + 1, int(u) - wide // 2, int(u) + wide - wide // 2)
+    assert len(found(labels, ground())) == 1
+
+
+def test_how_near_a_cyclist_is_its_width_does_not_tell() -> None:
+    (rider,) = people_in(add_box(empty_road(), 12.0, 0.0, CYCLIST, width_m=0.8))
+    assert rider.rides
+    assert (rider.x_m, rider.feet) == (pytest.approx(12.0, rel=0.08), 'seen')
+
+
+@pytest.mark.parametrize('x', [6.0, 9.0])
+def test_over_something_in_front_at_most_1_1_m_of_somebody_are_seen(x: float) -> None:
+    labels = add_box(empty_road(), x, 0.0, PERSON, width_m=0.3)
+    add_box(labels, x, 0.0, CAR, width_m=3.0, to_m=0.6)
+    (person,) = people_in(labels)
+    assert person.feet == 'occluded'
+    assert person.x_m == pytest.approx(x, rel=0.06)
+
+
+def test_nearer_by_a_foot_is_nearer() -> None:
+    near, far = GroundPoint(3.0, 4.0, 0.1, 0.1), GroundPoint(3.2, 4.2, 0.1, 0.1)
+    assert _is_nearer(near, far)
+    assert not _is_nearer(far, near)
+    assert not _is_nearer(near, near)
 
 
 def test_nearer_is_nearer_to_the_base_and_what_is_not_known_is_neither() -> None:
