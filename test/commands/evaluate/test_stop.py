@@ -33,6 +33,7 @@ from seg_ros.commands.evaluate.stop.task import (
     evaluate_folders,
     evaluate_videos,
 )
+from seg_ros.commands.evaluate.stop.unlabelled_people import UNLABELLED_PEOPLE
 from seg_ros.commands.shared.progress import Progress
 from seg_ros.core.errors import ConfigurationError, SegRosError
 from seg_ros.core.parameters.node_config import NodeConfig
@@ -463,6 +464,35 @@ def test_several_folders_are_measured_together(
     assert figures['clip_minutes'] == pytest.approx(0.05)
     assert 'recall_by_px' in figures
     assert notes == []
+
+
+def test_clips_of_pictures_that_show_somebody_whom_the_labels_leave_out_are_counted_apart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = ExactLabels((480, 360), CAMVID_LABEL_MAP).engine
+    rider = next(iter(UNLABELLED_PEOPLE))
+    for name in ('somewhere', rider):
+        cv2.imwrite(str(tmp_path / f'{name}.png'), cv2.resize(street(), (480, 360)))
+        cv2.imwrite(str(tmp_path / f'{name}.label.png'), np.full((360, 480), ROAD, np.uint8))
+    monkeypatch.setattr(evaluate_stop, 'load_engine', lambda _: engine)
+    # Of each picture one, of each clip 30: the network sees somebody in the rider's alone
+    nobody = [np.full((360, 480), ROAD, np.uint8)] * 31
+    backend = CannedBackend(engine, labels=[*nobody, *[person_at(220)] * 31])
+    monkeypatch.setattr(
+        evaluate_stop, 'create_backend', lambda *_, **__: argparse.Namespace(backend=backend)
+    )
+    notes: list[str] = []
+    progress = Progress(io.StringIO())
+    figures = evaluate_folders(StopConfig(), [tmp_path], Judge('exact'), progress, True, notes)
+    assert figures['stopped_share'] == 0.0
+    assert figures['clip_minutes'] == pytest.approx(0.05)
+    assert figures['unlabelled_people'] == {
+        'clips': 1.0,
+        'stopped_share': pytest.approx(29 / 30),
+        'stopped_share_with_them': pytest.approx(29 / 60),
+    }
+    assert any('29 of 30 frames' in note for note in notes)
+    assert UNLABELLED_PEOPLE[rider]
 
 
 def test_what_is_chosen_on_one_folder_is_told_apart_from_what_judges_it() -> None:

@@ -7,7 +7,7 @@ grey level of noise.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from seg_ros.core.units import NS_PER_S
 from seg_ros.decisions import needs_of_stop
 from seg_ros.inference.base import InferenceBackend
 
-__all__ = ['ClipTally', 'clip_of', 'figures_of_clips']
+__all__ = ['ClipTally', 'clip_of', 'figures_of_clips', 'figures_with_people']
 
 RATE_HZ = 10
 SECONDS = 3
@@ -58,6 +58,7 @@ class ClipTally:
     def __init__(self, stop: StopConfig, backend: InferenceBackend) -> None:
         self._camera = EvaluatedCamera(backend, NodeConfig(stop=replace(stop, zone='image')))
         self._wanted = needs_of_stop(stop)
+        self.clips = 0
         self.frames = 0
         self.stopped = 0
         self.stops = 0
@@ -73,6 +74,7 @@ class ClipTally:
     def add_frames(self, frames: Iterable[tuple[RgbImage, int]]) -> None:
         """Books a video in which nobody is in the way: its pictures and their stamps."""
         self._camera.reset()
+        self.clips += 1
         was_stopped, stamps_ns = False, []
         for frame, stamp_ns in frames:
             decision = self._camera.process(frame, stamp_ns, self._wanted).decisions.stop
@@ -103,6 +105,28 @@ def figures_of_clips(tallies: Mapping[Path, ClipTally]) -> dict[str, float | dic
         if tally.frames
     }
     return {**found, 'stopped_share_of': {**shares}} if len(shares) > 1 else found
+
+
+def figures_with_people(
+    apart: ClipTally, others: Collection[ClipTally]
+) -> dict[str, float | dict[str, float]]:
+    """Returns what is stopped of clips that show somebody all the same; none without such.
+
+    Args:
+        apart: Of these clips.
+        others: Of those without anybody: what the share would be if all were counted is told.
+    """
+    if not apart.frames:
+        return {}
+    everything = [apart, *others]
+    return {
+        'unlabelled_people': {
+            'clips': float(apart.clips),
+            'stopped_share': apart.stopped / apart.frames,
+            'stopped_share_with_them': sum(row.stopped for row in everything)
+            / sum(row.frames for row in everything),
+        }
+    }
 
 
 def _figures(tallies: list[ClipTally]) -> dict[str, float | dict[str, float]]:

@@ -14,7 +14,7 @@ from itertools import islice
 from pathlib import Path
 
 from seg_ros.commands.evaluate.labelled_folder import labelled_pictures
-from seg_ros.commands.evaluate.stop.clips import ClipTally, figures_of_clips
+from seg_ros.commands.evaluate.stop.clips import ClipTally, figures_of_clips, figures_with_people
 from seg_ros.commands.evaluate.stop.drills import drill_figures, drills_of
 from seg_ros.commands.evaluate.stop.drives import (
     RATE_HZ,
@@ -29,6 +29,7 @@ from seg_ros.commands.evaluate.stop.folder import FolderTally, is_anybody_in, is
 from seg_ros.commands.evaluate.stop.guessed_way import guessed_way_figures
 from seg_ros.commands.evaluate.stop.near import near_figures, near_who_figures
 from seg_ros.commands.evaluate.stop.processes import Judge, judged_drives
+from seg_ros.commands.evaluate.stop.unlabelled_people import UNLABELLED_PEOPLE
 from seg_ros.commands.shared.children import check_jobs
 from seg_ros.commands.shared.node_parameters import (
     add_parameter_arguments,
@@ -231,23 +232,38 @@ def evaluate_folders(
     with closing(create_backend(judge.backend, engine, threads=judge.threads).backend) as backend:
         tally = FolderTally(config, backend)
         clips = {folder: ClipTally(config, backend) for folder in folders}
+        with_people = ClipTally(config, backend)
         unlabelled = 0
         for count, (folder, picture) in enumerate(pictures, 1):
             image, labels = picture.rgb_and_labels()
             tally.add(image, labels)
-            if with_clips and not is_anybody_in(labels):
+            if with_clips and picture.name in UNLABELLED_PEOPLE:
+                with_people.add(image)
+            elif with_clips and not is_anybody_in(labels):
                 clips[folder].add(image)
                 unlabelled += not is_labelled(labels)
             progress.show(f'picture {count} of {len(pictures)}')
+    said = []
     if unlabelled:
-        note = (
+        said.append(
             f'{unlabelled} of the pictures of which clips were made have labels for less than '
             'half of their pixels: their labels do not say that nobody is in them.'
         )
+    if with_people.frames:
+        said.append(
+            'Clips of pictures that show somebody whom the labels leave out are counted apart '
+            f'(unlabelled_people): {with_people.stopped} of {with_people.frames} frames are '
+            'stopped.'
+        )
+    for note in said:
         progress.say(note)
-        if notes is not None:
-            notes.append(note)
-    return {**tally.figures(), **figures_of_clips(clips)}
+    if notes is not None:
+        notes += said
+    return {
+        **tally.figures(),
+        **figures_of_clips(clips),
+        **figures_with_people(with_people, clips.values()),
+    }
 
 
 def evaluate_videos(
