@@ -246,6 +246,24 @@ def test_a_night_a_white_sky_and_few_outlines_are_neither_a_cover_nor_out_of_foc
     assert np.isnan(halos.softness)
 
 
+def lit(picture: NDArray[np.uint8], light: float) -> NDArray[np.uint8]:
+    """With so much of its light left, and lamps that glow over a tenth of the picture each."""
+    rows, columns = np.mgrid[: picture.shape[0], : picture.shape[1]].astype(np.float32)
+    image = light * picture.astype(np.float32)
+    for column in range(60, 600, 90):
+        away = np.hypot(columns - column, rows - 170.0)
+        image += (400.0 * np.exp(-away / 16.0))[..., None]
+    return np.clip(image, 0, 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize('seed', range(3))
+def test_the_glow_of_lamps_by_night_is_not_taken_for_a_lens_out_of_focus(seed: int) -> None:
+    take = StatisticsOfPictures(LABEL_MAP)
+    assert take.of(view(lit(street(seed), 0.25))).softness < 0.8 * CONFIG.max_softness
+    blurred = np.asarray(cv2.GaussianBlur(street(seed), (0, 0), 7.0), np.uint8)
+    assert take.of(view(lit(blurred, 0.7))).softness > CONFIG.max_softness
+
+
 @pytest.mark.parametrize('turned', [lambda a: a[::-1], lambda a: np.roll(a, 160, 0)])
 def test_sky_that_is_not_above_the_ground_is_a_turned_picture(
     turned: Callable[[NDArray[np.uint8]], NDArray[np.uint8]],
