@@ -30,6 +30,7 @@ from numpy.typing import NDArray
 
 from seg_ros.core.stop.ground_borders import HORIZON_COLUMNS, HORIZON_ROWS, GroundBorders
 from seg_ros.core.stop.zones import ImageZone
+from seg_ros.core.types import ConfidenceImage
 from seg_ros.core.units import NS_PER_S
 
 __all__ = ['LENS_M', 'WIDEST_LENS_RAD', 'GuessedZone', 'UprightWay']
@@ -158,15 +159,26 @@ class GuessedZone:
         self.upright_way: UprightWay | None = None
         self.words = ''
 
-    def look(self, labels: NDArray[np.uint8], stamp_ns: int) -> None:
-        """Takes a frame into account, now and then."""
+    def look(
+        self,
+        labels: NDArray[np.uint8],
+        stamp_ns: int,
+        confidence: ConfidenceImage | None = None,
+    ) -> None:
+        """Takes a frame into account, now and then.
+
+        Args:
+            labels: ``(H, W)`` class ids.
+            stamp_ns: Of the frame.
+            confidence: ``(H, W)``, or None: then the network is taken to be sure.
+        """
         since_ns = None if self._looked_ns is None else stamp_ns - self._looked_ns
         if since_ns is not None and 0 <= since_ns < GUESS_EVERY_S * NS_PER_S:
             return
         self._looked_ns, self._horizon_seen = stamp_ns, None
         height, width = labels.shape
         if len(self._given):
-            ground = self._borders.look(labels)
+            ground = self._borders.look(labels, confidence)
             self._tops.append(ground.top)
             if ground.meeting is not None:
                 self._meetings.append(ground.meeting)

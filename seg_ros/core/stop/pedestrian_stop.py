@@ -243,7 +243,9 @@ class PedestrianStop:
         people = self._finder.find(labels, confidence, ground)
         if config.zone == 'image' or ground is None or not ground.is_known:
             memory.guess = '' if config.zone == 'image' else no_ground or NO_GEOMETRY
-            picture_zone = self._picture_zone_at(labels, stamp_ns, image_size_wh, lens_m)
+            picture_zone = self._picture_zone_at(
+                labels, confidence, stamp_ns, image_size_wh, lens_m
+            )
             self._judge_picture(people, labels, stamp_ns, picture_zone)
             self._take_sight(self._watch.look_at_picture(labels, picture_zone), stamp_ns)
         else:
@@ -420,6 +422,7 @@ class PedestrianStop:
     def _picture_zone_at(
         self,
         labels: LabelImage,
+        confidence: ConfidenceImage | None,
         stamp_ns: int,
         image_size_wh: tuple[int, int] | None,
         lens_m: float | None,
@@ -428,7 +431,7 @@ class PedestrianStop:
         if not self.config.image_zone_adapts:
             self._memory.zone_by = 'stop.image_polygon, which does not adapt'
             return self._image_zone
-        self._guessed_zone.look(labels, stamp_ns)
+        self._guessed_zone.look(labels, stamp_ns, confidence)
         size_wh = labels.shape[1], labels.shape[0]
         stopping_m = self._stopping_distance_m(stamp_ns)
         zone = self._guessed_zone.zone(stopping_m, size_wh, image_size_wh, lens_m)

@@ -428,6 +428,35 @@ def test_road_in_the_sky_is_none() -> None:
     assert GroundBorders((ROAD,)).look(road_from(360)).top == 1.0
 
 
+def black_sky(unsure: int) -> NDArray[np.uint8]:
+    """How sure a network is of road all over: of the upper half less so."""
+    confidence = np.full(SIZE_WH[::-1], 230, np.uint8)
+    confidence[:180] = unsure
+    return confidence
+
+
+@pytest.mark.parametrize(('unsure', 'top'), [(178, 0.5), (179, 0.0)])
+def test_road_of_which_the_network_is_not_sure_says_nothing_of_the_horizon(
+    unsure: int, top: float
+) -> None:
+    borders = GroundBorders((ROAD,))
+    assert borders.look(road_from(0), black_sky(unsure)).top == pytest.approx(top)
+    assert borders.look(road_from(0), black_sky(unsure)[:90]).top == 0.0  # of another picture
+    assert borders.look(road_from(0)).top == 0.0
+
+
+@pytest.mark.parametrize(('unsure', 'kind'), [(140, 'clear'), (210, 'person')])
+def test_by_night_nobody_who_is_seen_in_a_black_sky_is_in_the_way(unsure: int, kind: str) -> None:
+    stop = PedestrianStop(replace(StopConfig(), image_zone_adapts=True), LABEL_MAP)
+    labels = road_from(0)
+    labels[60:140, 300:330] = PERSON  # its feet are above the middle
+    confidence = black_sky(unsure)
+    confidence[labels == PERSON] = 200
+    for index in range(30):
+        decision = stop.update(labels, index * 100 * MS, confidence=confidence)
+    assert decision.kind == kind
+
+
 def test_a_lane_knows_better_than_the_ground_and_a_reset_forgets_both() -> None:
     lens = camera_of('car').intrinsics
     labels = lane_labels(Camera(lens, Mount(z=1.45, pitch=0.15)), offset_m=0.0)
