@@ -97,6 +97,7 @@ TESTS: dict[str, dict[str, tuple[str, ...]]] = {
     'rows go on as well when they are shifted': {TABLE: (UNKNOWN,)},
     'rows go on elsewhere': {TABLE: (UNKNOWN,)},
     'straight steps go through the height': {TABLE: (UNKNOWN,)},
+    'upright steps go through the height': {TABLE: (UNKNOWN,)},
     'most outlines are soft': {TABLE: (UNKNOWN,)},
     'much of the picture is of one smooth shade': {TABLE: (UNKNOWN,)},
     'the picture has no shades between': {TABLE: (UNKNOWN,)},

@@ -490,6 +490,17 @@ def in_broken_blocks(road: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.clip(road + light.repeat(16, 0).repeat(16, 1), 0, 255).astype(np.uint8)
 
 
+def in_wrong_order(road: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Light falls from the left, and parts of the picture have changed their places."""
+    light = np.linspace(1.3, 0.5, road.shape[1])[None, :, None]
+    lit = np.clip(road * light, 0, 255).astype(np.uint8)
+    # A horizon that is straight from side to side would be a seam
+    slope = np.array([[1.0, 0.0, 0.0], [-0.06, 1.0, 12.0]])
+    aslant = cv2.warpAffine(lit, slope, lit.shape[1::-1], borderMode=cv2.BORDER_REPLICATE)
+    parts = np.split(np.asarray(aslant), 4, axis=1)
+    return np.hstack([parts[place] for place in (2, 0, 3, 1)])
+
+
 def seen_twice(road: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """A pane mirrors a part of the light, from beside."""
     return np.asarray(0.55 * road + 0.45 * np.roll(road, 48, axis=1), np.uint8)
@@ -548,8 +559,9 @@ def engine_that_knows(
         ('partly_covered', splashed, 'is of one smooth shade', 1e6, {}),
         ('few_shades', of_two_levels, 'the picture stays the same or jumps', 1e6, FOR_JUMPS),
         ('picture_turned', with_sky_in_the_ground, 'of the sky has ground above', 1e6, {}),
-        ('picture_negative', with_dark_specks, 'more like a negative (-2.', 1e6, {}),
+        ('picture_negative', with_dark_specks, 'more like a negative (-1.', 1e6, {}),
         ('rows_shifted', in_broken_blocks, 'straight steps go through', 1e6, FOR_SEAMS),
+        ('rows_shifted', in_wrong_order, 'upright steps go through', 1e6, FOR_SEAMS),
         ('picture_doubled', seen_twice, 'is there a second time beside', 1e6, {}),
     ],
 )

@@ -4,7 +4,8 @@
 A negative has the outlines and the detail of the picture itself, and a network finds a road in it
 all the same. But what is said here of a picture changes its sign with it: lamps, paint and gaps
 between leaves are small, few and bright, and a negative has dark ones; the sky is bright and
-smooth; what is lit has more colour than what is not; there is green, and hardly any magenta.
+smooth, also where a network sees it by its place; what is lit has more colour than what is not;
+there is green, and hardly any magenta.
 
 Each of these is wrong here and there (a dark street before bright houses), all of them together
 are not. How much each counts, and the limit, were taken from clean pictures alone: a negative is
@@ -33,6 +34,7 @@ LIGHT, COLOUR, STEP = 5.0, 3.0, 0.5
 # Logarithms of contrast, and roots of peaks, that do the same
 CONTRAST, ROOT = 0.1, 0.2
 LOGARITHMS = np.log1p(np.arange(256, dtype=np.float32))
+LEAST_SKY, MOST_SKY = 0.02, 0.9  # of the picture, so that it and the rest say something
 MOST = 1.25  # times as large as usual: no term counts for more, however odd the picture
 
 
@@ -58,25 +60,31 @@ TERMS: Mapping[str, Term] = MappingProxyType({
     'smooth': Term(1.15, 0.2),
     'colour': Term(0.65, 0.32),
     'green': Term(0.45, 0.22),
+    'sky': Term(0.36, 1.2),
 })  # fmt: skip
 """By name."""
 
 
-def polarity(grey: GreyImage, opponents: tuple[FloatImage, FloatImage]) -> float:
+def polarity(
+    grey: GreyImage, opponents: tuple[FloatImage, FloatImage], sky: NDArray[np.uint8]
+) -> float:
     """Returns how much more a picture is like one than like a negative, in deviations from 0.
 
     Args:
         grey: ``(45, 80)``.
         opponents: ``(45, 80)`` each: red less green, and blue less green.
+        sky: ``(45, 80)``, 255 where the network sees it.
     """
-    terms = terms_of(grey, opponents)
+    terms = terms_of(grey, opponents, sky)
     return sum(
         weight * min(max(terms[name] / usual, -MOST), MOST)
         for name, (weight, usual) in TERMS.items()
     )
 
 
-def terms_of(grey: GreyImage, opponents: tuple[FloatImage, FloatImage]) -> dict[str, float]:
+def terms_of(
+    grey: GreyImage, opponents: tuple[FloatImage, FloatImage], sky: NDArray[np.uint8]
+) -> dict[str, float]:
     """Returns what changes its sign in a negative; see ``polarity``."""
     peaks = np.asarray(cv2.Laplacian(grey, cv2.CV_32F, scale=-1.0), np.float32)
     roots = np.sqrt(np.abs(peaks))
@@ -107,7 +115,15 @@ def terms_of(grey: GreyImage, opponents: tuple[FloatImage, FloatImage]) -> dict[
         'smooth': -_product(light[:-1, :-1], contrast) / (light_spread * contrast_spread),
         'colour': _product(light, colour) / (light_spread * colour_spread),
         'green': -float((green + magenta).mean()) / (saturation + COLOUR),
+        'sky': _rise(grey, sky) / light_spread,
     }
+
+
+def _rise(grey: GreyImage, sky: NDArray[np.uint8]) -> float:
+    """How much brighter the sky is than all else, in grey levels; 0 where there is none."""
+    if not LEAST_SKY < cv2.countNonZero(sky) / sky.size < MOST_SKY:
+        return 0.0
+    return float(cv2.mean(grey, sky)[0] - cv2.mean(grey, cv2.bitwise_not(sky))[0])
 
 
 def _skewness(values: FloatImage) -> float:

@@ -83,7 +83,7 @@ def nothing_shown(statistics: PictureStatistics, config: StopConfig) -> Fault | 
         statistics: Of the picture.
         config: ``min_detail``, ``max_colour_discord``, ``min_rise``, ``max_shear``, ``max_tear``,
             ``max_softness``, ``max_shade``, ``max_jumps``, ``max_sky_below``, ``min_polarity``,
-            ``max_echo`` and ``max_seams`` are asked.
+            ``max_echo``, ``max_seams`` and ``max_joins`` are asked.
     """
     if statistics.detail < config.min_detail:
         return Fault(
@@ -158,6 +158,12 @@ def nothing_shown(statistics: PictureStatistics, config: StopConfig) -> Fault | 
             f'straight steps go through {statistics.seams:.0%} of the height and of the width of '
             f'the picture, more than {config.max_seams:.0%}: broken into blocks, or begins in '
             'the middle',
+        )
+    if statistics.joins > config.max_joins:
+        return Fault(
+            StopKind.ROWS_SHIFTED,
+            f'upright steps go through {statistics.joins:.0%} of the height in two places, more '
+            f'than {config.max_joins:.0%}: parts of the picture are in wrong order',
         )
     return None
 

@@ -79,6 +79,8 @@ TORN_TOPS = TORN_HIGH * np.arange(TORN_ROWS)
 
 SEAM_WIDE = 2  # pixels over which a step is taken: a seam may lie within one
 SEAM = 2  # grey levels that it must have beyond twice the steps on both sides of it
+JOIN = 4  # grey levels that a step of a join must have beyond those on both sides of it
+JOINS_APART = 16  # pixels within which two joins are the sides of one pole
 
 SKY, GROUND, WALKABLE, STATIC, MOVING, OTHER = range(6)
 GROUP_NAMES = ('sky', 'ground', 'walkable', 'static', 'moving')
@@ -122,6 +124,8 @@ class PictureStatistics(NamedTuple):
         seams: The share of the height and of the width through which a straight step goes, in the
             row or column where it does most; the smaller one. 0 of a picture that is smaller
             than it is looked at: its pixels have straight borders themselves.
+        joins: The share of the height through which an upright step goes in a second place. Where
+            a way lies between them, upright things end at the ground. 0 where ``seams`` are.
     """
 
     values: NDArray[np.float64]
@@ -138,6 +142,7 @@ class PictureStatistics(NamedTuple):
     polarity: float
     echo: float
     seams: float
+    joins: float
 
     @property
     def shear(self) -> float:
@@ -192,7 +197,7 @@ class StatisticsOfPictures:
             _sky_below(seen.groups),
             _polarity(seen),
             echo(seen.greys[2]),
-            _seams(seen.greys[0]) if _is_whole(view.picture) else 0.0,
+            *(_seams(seen.greys[0]) if _is_whole(view.picture) else (0.0, 0.0)),
         )
 
     def glance(self, view: NetworkView) -> tuple[float, float]:
@@ -405,13 +410,16 @@ def _is_whole(picture: RgbImage) -> bool:
     return width >= SIZE_WH[0] and height >= SIZE_WH[1]
 
 
-def _seams(grey: GreyImage) -> float:
+def _seams(grey: GreyImage) -> tuple[float, float]:
+    """Seams and joins; see ``PictureStatistics``."""
     # One after the other, so that the second finds the memory of the first
-    return min(_fullest_seam(grey, 1), _fullest_seam(grey, 0))
+    level, _ = _fullest_seam(grey, 1)
+    upright, joins = _fullest_seam(grey, 0)
+    return min(level, upright), joins
 
 
-def _fullest_seam(grey: GreyImage, axis: int) -> float:
-    """How much of a row (``axis`` 1) or column (0) is a seam, where it is the most.
+def _fullest_seam(grey: GreyImage, axis: int) -> tuple[float, float]:
+    """How much of a row (``axis`` 1) or column (0) is a seam, where it is the most; and joins.
 
     A seam has more than twice the steps before and behind it.
     """
@@ -422,10 +430,20 @@ def _fullest_seam(grey: GreyImage, axis: int) -> float:
     else:
         steps = cv2.absdiff(grey[:, wide:], grey[:, :-wide])
         inner, most = steps[:, wide:-wide], cv2.max(steps[:, :-far], steps[:, far:])
-    over = cv2.subtract(inner, most)
+    over = _uint8(cv2.subtract(inner, most))
+    joins = _joins(over) if axis == 0 else 0.0
     seams = cv2.compare(over, cv2.add(most, SEAM, dst=most), cv2.CMP_GT, dst=over)
     counts = cv2.reduce(seams, axis, cv2.REDUCE_SUM, dtype=cv2.CV_32S)
-    return float(counts.max()) / (255 * grey.shape[axis])
+    return float(counts.max()) / (255 * grey.shape[axis]), joins
+
+
+def _joins(over: GreyImage) -> float:
+    """Of steps, in grey levels beyond those on both sides."""
+    steps = cv2.compare(over, JOIN, cv2.CMP_GT)
+    shares = _float32(cv2.reduce(steps, 0, cv2.REDUCE_AVG, dtype=cv2.CV_32F)).reshape(-1) / 255.0
+    fullest = int(shares.argmax())
+    shares[max(0, fullest - JOINS_APART) : fullest + JOINS_APART + 1] = 0.0
+    return float(shares.max())
 
 
 def _sky_below(groups: LabelImage) -> float:
@@ -470,7 +488,10 @@ def _polarity(seen: _Seen) -> float:
         _float32(cv2.resize(colour, QUARTER_WH, interpolation=cv2.INTER_AREA))
         for colour in seen.opponents[:2]
     )
-    return polarity(seen.greys[2], (red, blue))
+    sky = cv2.resize(
+        cv2.compare(seen.groups, SKY, cv2.CMP_EQ), QUARTER_WH, interpolation=cv2.INTER_NEAREST
+    )
+    return polarity(seen.greys[2], (red, blue), _uint8(sky))
 
 
 # Arithmetic

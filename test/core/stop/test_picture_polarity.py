@@ -15,11 +15,17 @@ Picture = NDArray[np.uint8]
 GREY = np.full((45, 80, 3), 100, np.uint8)
 
 
-def asked(picture: Picture) -> tuple[Picture, tuple[NDArray[np.float32], NDArray[np.float32]]]:
+SKY = np.zeros((45, 80), np.uint8)
+SKY[:15] = 255
+
+
+def asked(
+    picture: Picture, sky: Picture = SKY
+) -> tuple[Picture, tuple[NDArray[np.float32], NDArray[np.float32]], Picture]:
     red, green, blue = np.moveaxis(picture.astype(np.float32), 2, 0)
     # Without rounding: a grey picture of 255 - x is 255 less the grey picture of x
     grey = np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), np.uint8)
-    return grey, (red - green, blue - green)
+    return grey, (red - green, blue - green), sky
 
 
 def of(picture: Picture) -> dict[str, float]:
@@ -80,6 +86,17 @@ def test_what_is_lit_has_more_colour_than_what_is_not() -> None:
 )
 def test_there_is_green_and_hardly_any_magenta(colour: tuple[int, int, int], term: float) -> None:
     assert of(GREY // 100 * np.array(colour, np.uint8))['green'] == pytest.approx(term, abs=1e-3)
+
+
+@pytest.mark.parametrize(('brightness', 'is_picture'), [(200, True), (20, False)])
+def test_the_sky_is_brighter_than_what_is_below(brightness: int, is_picture: bool) -> None:
+    picture = GREY.copy()
+    picture[:15] = brightness
+    assert (of(picture)['sky'] > 0.5) is is_picture
+    assert (of(picture)['sky'] < -0.5) is not is_picture
+    for sky in (np.zeros_like(SKY), np.full_like(SKY, 255)):
+        # Nothing to compare: in a tunnel, or where the network sees nothing else
+        assert terms_of(*asked(picture, sky))['sky'] == 0.0
 
 
 def test_no_term_counts_for_more_than_a_quarter_above_what_is_usual() -> None:

@@ -256,6 +256,21 @@ def test_a_soft_edge_from_side_to_side_is_no_seam() -> None:
     assert StatisticsOfPictures(LABEL_MAP).of(replace(drawn(), picture=picture)).seams == 0.0
 
 
+def test_joins_are_what_goes_through_the_height_in_two_places_and_a_pole_is_one() -> None:
+    def joins(*boxes: tuple[slice, slice]) -> float:
+        picture = np.full_like(drawn().picture, 90)
+        for shade, box in enumerate(boxes):
+            picture[box] = 120 + 40 * shade
+        return StatisticsOfPictures(LABEL_MAP).of(replace(drawn(), picture=picture)).joins
+
+    all_rows, above = slice(0, 360), slice(0, 180)
+    assert joins((all_rows, slice(100, 300))) == pytest.approx(1.0)
+    assert joins((all_rows, slice(300, 640))) == 0.0  # one place alone: the frame of a windscreen
+    assert joins((all_rows, slice(300, 326))) == 0.0  # a pole at the bumper: its two sides
+    # House corners, and posts, end at the ground
+    assert joins((above, slice(100, 300)), (above, slice(400, 500))) == pytest.approx(0.5)
+
+
 @pytest.mark.parametrize(('size_wh', 'is_asked'), [((320, 180), True), ((319, 180), False)])
 def test_the_pixels_of_a_picture_that_is_enlarged_are_no_seams(
     size_wh: tuple[int, int], is_asked: bool
@@ -263,5 +278,7 @@ def test_the_pixels_of_a_picture_that_is_enlarged_are_no_seams(
     picture = np.full((size_wh[1], size_wh[0], 3), 90, np.uint8)
     picture[80:], picture[:, 200:] = 120, 150
     labels = np.zeros(picture.shape[:2], np.uint8)
-    seams = StatisticsOfPictures(LABEL_MAP).of(NetworkView(picture, labels)).seams
-    assert (seams > 0.0) is is_asked
+    picture[:, 300:] = 90
+    statistics = StatisticsOfPictures(LABEL_MAP).of(NetworkView(picture, labels))
+    assert (statistics.seams > 0.0) is is_asked
+    assert (statistics.joins > 0.0) is is_asked
