@@ -60,7 +60,8 @@ LEAST_PICTURES = 2 * len(STATISTICS)
 ELSEWHERE = 'another place'
 SIMULATED = 'simulated'
 SIMULATED_STEPS, SIMULATED_STEP_S = 8, 0.25  # from picture to picture, so that no two are alike
-KNOWN_REFUSED = 0.1  # of the share that is refused of data sets left out, of those that are known
+# Of what may be refused of data sets left out; the rest of it is for the other checks
+OF_DOMAIN = 0.8
 # Frames of a clip in stop.stale_timeout_s of 0.5 s before one
 BRIDGED = 500_000_000 // (HARD_NS[1] - HARD_NS[0])
 SEED = 14
@@ -148,7 +149,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--refused', type=float, default=0.01, metavar='SHARE',
         help='of the pictures of data sets that were left out (default: 0.01); of those that '
-        'were not, at most a tenth of it',
+        'were not, none is',
     )  # fmt: skip
     parser.add_argument('--backend', choices=['auto', *BACKENDS], default='auto')
     parser.add_argument('--threads', type=zero_or_more, default=0, help='0: one per free core')
@@ -396,17 +397,19 @@ def _limits(
     scores = left_out[np.array([not row.kind for row in rows])]
     kinds = scores.shape[1]
     share = _shares([row.camera for row in rows if not row.kind])
-    # No kind refuses much more than its part; then all of them together what was asked for
+    # No kind refuses much more than its part; then all of them together what was asked for, be it
+    # of cameras or of pictures
     limits = np.array([
         _quantile(column, share, 1.0 - 2.0 * refused / kinds) for column in scores.T
     ])  # fmt: skip
     limits = np.maximum(limits, 1e-6)
-    known = whole.scores(_values([row for row in rows if not row.kind]))
+    worst = (scores / limits).max(axis=1)
     limits *= max(
-        _quantile((scores / limits).max(axis=1), share, 1.0 - refused),
-        _quantile((known / limits).max(axis=1), None, 1.0 - KNOWN_REFUSED * refused),
+        _quantile(worst, share, 1.0 - refused), _quantile(worst, None, 1.0 - OF_DOMAIN * refused)
     )
-    return np.asarray(limits)
+    # A kind to which one clean picture is alike gives way, all others need not
+    known = whole.scores(_values([row for row in rows if not row.kind]))
+    return np.asarray(np.maximum(limits, known.max(axis=0)))
 
 
 def _scores_left_out(rows: Sequence[Measured], kinds: tuple[str, ...]) -> Float64Array:

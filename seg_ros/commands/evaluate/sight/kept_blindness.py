@@ -24,21 +24,6 @@ from seg_ros.commands.evaluate.sight.blindness import (
 __all__ = ['KEPT']
 
 
-def _flare(image: FloatImage, share: float, random: Random) -> FloatImage:
-    """A lamp shines into the lens from beside: a warm veil, and its ghosts in a line."""
-    height, width = image.shape[:2]
-    y, x = np.mgrid[0:height, 0:width].astype(np.float32)
-    side = random.choice([-0.1, 1.1]) * width
-    veil = 0.75 + 0.25 * np.exp(-np.hypot(x - side, y - 0.2 * height) / (0.6 * width))
-    ghosts = np.zeros((height, width), np.float32)
-    for step in (0.25, 0.5, 0.65, 0.8):
-        centre = (int(side + step * (width - 2.0 * side)), int((0.2 + 0.6 * step) * height))
-        cv2.circle(ghosts, centre, int(width * random.uniform(0.04, 0.15)), 35.0, -1)
-    ghosts = cv2.GaussianBlur(ghosts, (0, 0), width / 100.0)
-    light = (210.0 * veil + ghosts)[..., None] * np.array([1.05, 0.98, 0.85], np.float32)
-    return np.asarray(image * (1.0 - share) + share * light)
-
-
 def _without_chroma(image: FloatImage, share: float, random: Random) -> FloatImage:  # noqa: ARG001
     """A decoder that got this share of the rows; the rest of its buffer is still zero: green."""
     changed = image.copy()
@@ -64,20 +49,6 @@ def _infrared(image: FloatImage, peak: float, random: Random) -> FloatImage:  # 
     near = np.exp(-(((x / width - 0.5) / 0.35) ** 2) - ((y / height - 0.9) / 0.3) ** 2)
     grey = image.mean(axis=2) / 255.0
     return np.asarray((6.0 + 255.0 * peak * near * (0.5 + grey))[..., None] * np.ones(3))
-
-
-def _cobweb(image: FloatImage, threads: float, random: Random) -> FloatImage:
-    """Threads and scratches before the lens, in the light and out of focus."""
-    height, width = image.shape[:2]
-    mask = np.zeros((height, width), np.float32)
-    for _ in range(int(threads)):
-        ends = [
-            (int(random.integers(-width // 4, width * 5 // 4)), int(random.integers(height)))
-            for _ in range(2)
-        ]
-        cv2.line(mask, ends[0], ends[1], 1.0, max(1, width // 160))
-    mask = np.minimum(cv2.GaussianBlur(mask, (0, 0), width / 320.0), 1.0)[..., None]
-    return np.asarray(image * (1.0 - mask) + 205.0 * mask)
 
 
 def _doubled(image: FloatImage, share: float, random: Random) -> FloatImage:
@@ -125,33 +96,6 @@ def _cracked(image: FloatImage, bend_px: float, random: Random) -> FloatImage:
     )  # fmt: skip
 
 
-def _dewed(image: FloatImage, drops: float, random: Random) -> FloatImage:
-    """Dew: the glass is full of drops, and each shows the whole scene, upside down and small."""
-    height, width = image.shape[:2]
-    across = int(drops)
-    size = width / across
-    y, x = np.mgrid[0:height, 0:width].astype(np.float32)
-    down = int(np.ceil(height / size)) + 1
-    jitter = random.uniform(-0.3, 0.3, (down, across + 1, 2)).astype(np.float32)
-    row, column = (y / size).astype(np.intp), np.minimum((x / size).astype(np.intp), across)
-    off_x = (x / size - column - 0.5 + jitter[row, column, 0]).astype(np.float32)
-    off_y = (y / size - row - 0.5 + jitter[row, column, 1]).astype(np.float32)
-    bent = cv2.remap(
-        image, x - 3.0 * size * off_x, y - 3.0 * size * off_y, cv2.INTER_LINEAR,
-        borderMode=cv2.BORDER_REFLECT,
-    )  # fmt: skip
-    rim = np.clip(1.3 - np.hypot(off_x, off_y), 0.4, 1.0)[..., None]
-    return np.asarray(bent * rim)
-
-
-def _banded(image: FloatImage, dark: float, random: Random) -> FloatImage:
-    """Light that flickers faster than the rows are read: in this share of them it is off."""
-    rows = np.arange(image.shape[0]) / image.shape[0] * float(random.uniform(3.0, 9.0))
-    phase = (rows + float(random.random())) % 1.0
-    lit = np.clip((phase - dark) / 0.06, 0.0, 1.0) * np.clip((1.0 - phase) / 0.06, 0.0, 1.0)
-    return np.asarray(image * (0.03 + 0.97 * lit[:, None, None].astype(np.float32)))
-
-
 def _loose(image: FloatImage, degrees: float, random: Random) -> FloatImage:
     """A mount that came loose: the camera hangs on one side."""
     height, width = image.shape[:2]
@@ -160,30 +104,16 @@ def _loose(image: FloatImage, degrees: float, random: Random) -> FloatImage:
     return np.asarray(cv2.warpAffine(image, turn, (width, height), borderMode=cv2.BORDER_REFLECT))
 
 
-def _shuffled(image: FloatImage, parts: float, random: Random) -> FloatImage:
-    """A sensor that is read by several channels, whose parts are put together in wrong order."""
-    columns = np.array_split(np.arange(image.shape[1]), int(parts))
-    order = random.permutation(len(columns))
-    if (np.diff(order) == 1).all():
-        order = order[::-1]
-    return np.ascontiguousarray(image[:, np.concatenate([columns[part] for part in order])])
-
-
 KEPT: Mapping[str, Family] = {
-    'flare': Family(_flare, (0.9, 0.93, 0.96), 'share'),
     'half decoded': Family(_without_chroma, (0.6, 0.45, 0.3), 'share of the height'),
     'squashed': Family(_squashed, (2.0, 3.0, 4.0), KIND),
     'infrared': Family(_infrared, (2.0, 4.0, 8.0), 'times white'),
-    'cobweb': Family(_cobweb, (100.0, 150.0, 200.0), 'threads'),
     'doubled': Family(_doubled, (0.5, 0.6, 0.7), 'share'),
     'striped': Family(_striped, (50.0, 70.0, 100.0), 'grey levels'),
     'overflow': Family(_overflown, (2.0, 3.0, 6.0), 'times'),
     'crushed': Family(_crushed, (0.8, 0.9, 0.97), 'share of the picture'),
     'through a hole': Family(_through_a_hole, (0.2, 0.15, 0.1), 'radius of the width'),
     'cracked glass': Family(_cracked, (20.0, 30.0, 45.0), 'px'),
-    'dew': Family(_dewed, (16.0, 24.0, 40.0), 'drops across'),
-    'banded': Family(_banded, (0.6, 0.7, 0.8), 'share of the rows that is dark'),
     'loose': Family(_loose, (35.0, 45.0, 60.0), 'degrees'),
-    'shuffled': Family(_shuffled, (4.0, 6.0, 8.0), 'parts'),
 }
 """By name."""
