@@ -14,6 +14,7 @@ import yaml
 
 from seg_ros.cli import main
 from seg_ros.commands.calibrate_engine import (
+    KNOWN_SLACK,
     Measured,
     _Shown,
     figures_of,
@@ -48,7 +49,8 @@ def rows_of(*kinds: str, datasets: int = 4, count: int = 50) -> list[Measured]:
     return rows
 
 
-ROWS = rows_of('fog', 'frost')
+KINDS = ('fog', 'frost')
+ROWS = rows_of(*KINDS)
 
 
 def figures(rows: list[Measured], refused: float = 0.05) -> dict[str, Any]:
@@ -70,6 +72,34 @@ def test_as_many_pictures_of_data_sets_left_out_are_refused_as_was_asked() -> No
     assert np.mean([row['share'] for row in refused.values()]) == pytest.approx(0.05, abs=0.015)
     low, high = refused['set 0']['interval_95']
     assert low <= refused['set 0']['share'] <= high
+
+
+def test_no_clean_picture_that_was_measured_is_refused_and_a_little_more_is_none_either() -> None:
+    # One of them is half like fog
+    odd = next(index for index, row in enumerate(ROWS) if not row.kind)
+    values = ROWS[odd].values.copy()
+    values[::10] += 5.0
+    rows = [*ROWS[:odd], ROWS[odd]._replace(values=values), *ROWS[odd + 1 :]]
+    domain, _ = measured_domain(rows, 0.05)
+    clean = np.array([row.values for row in rows if not row.kind])
+    assert domain.scores(clean).max() == pytest.approx(1.0 / KNOWN_SLACK)
+    # For it fog gives way, and frost does not
+    before, _ = measured_domain(ROWS, 0.05)
+    fog, frost = (np.array([row.values for row in ROWS if row.kind == k]) for k in KINDS)
+    places = {kind: list(domain.weights).index(kind) for kind in KINDS}
+    loss = {
+        kind: float((domain.scores(blind) / before.scores(blind))[:, places[kind]].mean())
+        for kind, blind in zip(KINDS, (fog, frost), strict=True)
+    }
+    assert loss['fog'] < 0.9 * loss['frost']
+
+
+def test_refusals_of_left_out_pictures_are_counted_by_cameras_and_by_pictures() -> None:
+    # All of one camera's many pictures are odd: by the roots of their number they count for less
+    many = [row._replace(camera='one') if row.dataset == 'set 0' else row for row in ROWS]
+    _, left_out = measured_domain(many, 0.05)
+    is_clean = np.array([not row.kind for row in many])
+    assert (left_out[is_clean] > 1.0).mean() <= 0.05
 
 
 def test_blind_pictures_of_a_data_set_that_was_left_out_are_found() -> None:
