@@ -3,6 +3,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -216,3 +217,21 @@ def test_a_new_picture_with_a_stamp_a_little_older_counts_from_there() -> None:
     assert believes(monitor, 1, 40.0, 2 * S - S // 2)
     assert believes(monitor, 1, 40.0, 2 * S + S // 2 - 1)
     assert not believes(monitor, 1, 40.0, 2 * S + S // 2)
+
+
+@pytest.mark.parametrize('size_wh', [(512, 256), (320, 240), (640, 360)])
+def test_a_half_that_is_stuck_is_known_in_a_picture_that_was_enlarged(
+    size_wh: tuple[int, int],
+) -> None:
+    random = np.random.default_rng(2)
+    width, height = size_wh
+
+    def seen(picture: NDArray[np.uint8]) -> tuple[int, ...]:
+        enlarged = cv2.resize(picture, (640, 360), interpolation=cv2.INTER_LINEAR)
+        return health_of(np.asarray(enlarged, np.uint8)).regions
+
+    first = random.integers(0, 255, (height, width, 3), dtype=np.uint8)
+    second = random.integers(0, 255, (height, width, 3), dtype=np.uint8)
+    second[:, width // 2 :] = first[:, width // 2 :]
+    same = [one == other for one, other in zip(seen(first), seen(second), strict=True)]
+    assert same == GRID * [False, False, True, True]
