@@ -8,6 +8,7 @@ makes a check for one of them moves it to ``FAMILIES``, and writes another one h
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import cv2
@@ -104,6 +105,66 @@ def _loose(image: FloatImage, degrees: float, random: Random) -> FloatImage:
     return np.asarray(cv2.warpAffine(image, turn, (width, height), borderMode=cv2.BORDER_REFLECT))
 
 
+def _solarised(image: FloatImage, above: float, random: Random) -> FloatImage:  # noqa: ARG001
+    """What is brighter than a limit is inverted, as by a sign bit that is read wrong."""
+    return np.asarray(np.where(image > above, 255.0 - image, image) * min(255.0 / above, 2.0))
+
+
+def _smeared(image: FloatImage, length_px: float, random: Random) -> FloatImage:
+    """A wiper with oil on it: what it went over is drawn out in its direction."""
+    size = int(length_px) | 1
+    middle, angle = size // 2, random.uniform(-1.2, 1.2)
+    aside, down = round(middle * math.cos(angle)), round(middle * math.sin(angle))
+    kernel = np.zeros((size, size), np.float32)
+    cv2.line(kernel, (middle - aside, middle - down), (middle + aside, middle + down), 1.0)
+    drawn_out = cv2.filter2D(image, -1, kernel / kernel.sum())
+    mask = np.clip(2.0 * smooth_noise(image, random, 8) + 1.2, 0.0, 1.0)
+    return np.asarray(image * (1.0 - mask) + mask * (0.8 * drawn_out + 0.2 * drawn_out.mean()))
+
+
+def _in_shards(image: FloatImage, count: float, random: Random) -> FloatImage:
+    """Glass that is broken into straight pieces, each of which looks elsewhere."""
+    height, width = image.shape[:2]
+    y, x = np.mgrid[0:height, 0:width].astype(np.float32)
+    nearest, piece = np.full((height, width), np.inf, np.float32), np.zeros(image.shape[:2], int)
+    for index in range(int(count)):
+        away = np.hypot(x - random.uniform(0, width), y - random.uniform(0, height))
+        piece[away < nearest] = index
+        nearest = np.minimum(nearest, away)
+    off = (0.12 * width * random.uniform(-1.0, 1.0, (int(count), 2))).astype(np.float32)
+    return np.asarray(
+        cv2.remap(image, x + off[piece, 0], y + off[piece, 1], cv2.INTER_LINEAR,
+                  borderMode=cv2.BORDER_REFLECT)
+    )  # fmt: skip
+
+
+def _in_strips(image: FloatImage, parts: float, random: Random) -> FloatImage:
+    """Slices of a decoder that were put together in wrong order."""
+    rows = np.array_split(np.arange(image.shape[0]), int(parts))
+    order = random.permutation(len(rows))
+    if (np.diff(order) == 1).all():
+        order = order[::-1]
+    return np.ascontiguousarray(image[np.concatenate([rows[part] for part in order])])
+
+
+def _beaded(image: FloatImage, bend_px: float, random: Random) -> FloatImage:
+    """Fine drops all over the glass, each of which bends the light its own way."""
+    height, width = image.shape[:2]
+    y, x = np.mgrid[0:height, 0:width].astype(np.float32)
+    bent = [smooth_noise(image, random, 70)[..., 0] * bend_px * width / 640 for _ in range(2)]
+    return np.asarray(
+        cv2.remap(image, x + bent[0], y + bent[1], cv2.INTER_LINEAR,
+                  borderMode=cv2.BORDER_REFLECT)
+    )  # fmt: skip
+
+
+def _bleached_bands(image: FloatImage, share: float, random: Random) -> FloatImage:
+    """Light that flickers, too much of it: this share of the rows is bleached."""
+    rows = np.arange(image.shape[0]) / image.shape[0] * float(random.uniform(3.0, 8.0))
+    is_lit = (rows + float(random.random())) % 1.0 < share
+    return np.asarray(np.where(is_lit[:, None, None], 3.5 * image + 90.0, image))
+
+
 KEPT: Mapping[str, Family] = {
     'half decoded': Family(_without_chroma, (0.6, 0.45, 0.3), 'share of the height'),
     'squashed': Family(_squashed, (2.0, 3.0, 4.0), KIND),
@@ -115,5 +176,11 @@ KEPT: Mapping[str, Family] = {
     'through a hole': Family(_through_a_hole, (0.2, 0.15, 0.1), 'radius of the width'),
     'cracked glass': Family(_cracked, (20.0, 30.0, 45.0), 'px'),
     'loose': Family(_loose, (35.0, 45.0, 60.0), 'degrees'),
+    'solarised': Family(_solarised, (110.0, 90.0, 70.0), 'grey levels from which on'),
+    'smeared': Family(_smeared, (61.0, 91.0, 121.0), 'px'),
+    'in shards': Family(_in_shards, (12.0, 20.0, 30.0), 'pieces'),
+    'in strips': Family(_in_strips, (4.0, 6.0, 8.0), 'parts'),
+    'beads': Family(_beaded, (14.0, 20.0, 30.0), 'px'),
+    'bleached bands': Family(_bleached_bands, (0.4, 0.5, 0.6), 'share of the rows'),
 }
 """By name."""
