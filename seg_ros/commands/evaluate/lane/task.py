@@ -169,7 +169,9 @@ def evaluate_drives(
 def _network(arguments: argparse.Namespace, config: NodeConfig) -> InferenceBackend:
     threads = config.inference_threads if arguments.threads is None else arguments.threads
     engine = load_engine(arguments.engine or config.engine)
-    return create_backend(arguments.backend or config.backend, engine, threads=threads).backend
+    return create_backend(
+        arguments.backend or config.backend, engine, threads=threads, precision=config.precision
+    ).backend
 
 
 def _writer(folder: Path | None, name: str) -> OnPicture | None:

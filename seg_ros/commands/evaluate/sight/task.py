@@ -130,7 +130,9 @@ def main(arguments: argparse.Namespace) -> int:
             sets.setdefault(picture.dataset, []).append(picture)
     engine = load_engine(arguments.engine or config.engine)
     threads = config.inference_threads if arguments.threads is None else arguments.threads
-    backend = create_backend(arguments.backend or config.backend, engine, threads=threads).backend
+    backend = create_backend(
+        arguments.backend or config.backend, engine, threads=threads, precision=config.precision
+    ).backend
     with contextlib.closing(backend), Progress(sys.stderr) as progress:
         judge = _Judge(EvaluatedCamera(backend, config))
         clean = _clean_figures(judge, sets, config.stop, progress)

@@ -20,7 +20,7 @@ from seg_ros.commands.shared.children import end_with_parent
 from seg_ros.core.errors import SegRosError
 from seg_ros.core.stop.config import StopConfig
 from seg_ros.inference.base import InferenceBackend
-from seg_ros.inference.engine import load_engine
+from seg_ros.inference.engine import Engine, load_engine
 from seg_ros.inference.registry import create_backend
 from seg_ros.sim import World
 from seg_ros.sim.labels.renderer import LabelWorld
@@ -35,11 +35,19 @@ class Judge(NamedTuple):
         engine: Name or folder.
         backend: What runs it.
         threads: Of inference, in each process; 0: one per free core.
+        precision: Of the backend.
     """
 
     engine: str
     backend: str = 'auto'
     threads: int = 0
+    precision: str = 'auto'
+
+    def backend_of(self, engine: Engine) -> InferenceBackend:
+        """Returns what runs the engine."""
+        return create_backend(
+            self.backend, engine, threads=self.threads, precision=self.precision
+        ).backend
 
 
 def judged_drives(
@@ -84,5 +92,4 @@ def _moments(config: StopConfig, judge: Judge | None, drive: PlannedDrive) -> li
 @functools.cache
 def _backend(judge: Judge) -> InferenceBackend:
     """Made once in each process."""
-    engine = load_engine(judge.engine)
-    return create_backend(judge.backend, engine, threads=judge.threads).backend
+    return judge.backend_of(load_engine(judge.engine))

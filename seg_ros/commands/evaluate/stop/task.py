@@ -42,7 +42,6 @@ from seg_ros.core.parameters.node_config import NodeConfig
 from seg_ros.core.stop.config import StopConfig
 from seg_ros.core.types import RgbImage
 from seg_ros.inference.engine import load_engine
-from seg_ros.inference.registry import create_backend
 from seg_ros.recordings.opening import open_recording
 from seg_ros.recordings.recording import IMAGES, Recording
 
@@ -169,7 +168,12 @@ def main(arguments: argparse.Namespace) -> int:
 def judge_of(arguments: argparse.Namespace, given: NodeConfig) -> Judge:
     """Returns the network that is asked for, by an option or else by the parameters."""
     threads = given.inference_threads if arguments.threads is None else arguments.threads
-    return Judge(arguments.engine or given.engine, arguments.backend or given.backend, threads)
+    return Judge(
+        arguments.engine or given.engine,
+        arguments.backend or given.backend,
+        threads,
+        given.precision,
+    )
 
 
 def evaluate_drives(
@@ -229,7 +233,7 @@ def evaluate_folders(
     """
     engine = load_engine(judge.engine)
     pictures = [(folder, picture) for folder in folders for picture in labelled_pictures(folder)]
-    with closing(create_backend(judge.backend, engine, threads=judge.threads).backend) as backend:
+    with closing(judge.backend_of(engine)) as backend:
         tally = FolderTally(config, backend)
         clips = {folder: ClipTally(config, backend) for folder in folders}
         with_people = ClipTally(config, backend)
@@ -278,7 +282,7 @@ def evaluate_videos(
     What could not be read of them is said, and added to the notes.
     """
     engine = load_engine(judge.engine)
-    with closing(create_backend(judge.backend, engine, threads=judge.threads).backend) as backend:
+    with closing(judge.backend_of(engine)) as backend:
         tally = ClipTally(config, backend)
         for path in paths:
             recording = open_recording(path)
