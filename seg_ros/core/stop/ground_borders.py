@@ -81,7 +81,7 @@ class GroundBorders:
         is_ground = cv2.LUT(np.ascontiguousarray(labels[::FINER, ::FINER]), self._lut)
         if confidence is not None and confidence.shape == labels.shape:
             is_ground &= confidence[::FINER, ::FINER] >= SURE * 255.0
-        count, parts, stats, _ = cv2.connectedComponentsWithStats(is_ground, ltype=cv2.CV_16U)
+        count, parts, stats, _ = cv2.connectedComponentsWithStats(is_ground, ltype=cv2.CV_32S)
         if count < 2:
             return GroundAhead(1.0, None, 'no ground is seen')
         largest = 1 + int(stats[1:, cv2.CC_STAT_AREA].argmax())

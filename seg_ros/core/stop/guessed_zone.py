@@ -352,14 +352,12 @@ def _lines_of(labels: NDArray[np.uint8], lane_ids: tuple[int, ...]) -> Float64Ar
     mask = np.zeros(labels.shape, np.bool_)
     for lane_id in lane_ids:
         mask |= labels == lane_id
-    count, parts, stats, _ = cv2.connectedComponentsWithStats(
-        mask.view(np.uint8), ltype=cv2.CV_16U
-    )
+    # As many may be parts as are pixels of a network's noise: 16 bits do not number them
+    _, parts, stats, _ = cv2.connectedComponentsWithStats(mask.view(np.uint8), ltype=cv2.CV_32S)
+    least = max(LEAST_LINE * labels.shape[0], 2.0)
     lines = []
-    for number in range(1, count):
+    for number in (np.flatnonzero(stats[1:, cv2.CC_STAT_HEIGHT] >= least) + 1).tolist():
         x, y, w, h, _ = stats[number].tolist()
-        if h < LEAST_LINE * labels.shape[0]:
-            continue
         part = parts[y : y + h, x : x + w] == number
         on_row = part.sum(axis=1)
         rows = np.flatnonzero(on_row).astype(np.float64)

@@ -218,6 +218,19 @@ def test_a_line_is_as_long_as_a_twelfth_of_the_picture(rows: int, count: int) ->
     assert len(_lines_of(labels, ())) == 0
 
 
+def test_a_speckled_picture_of_more_parts_than_16_bits_number_keeps_its_line() -> None:
+    labels = np.full((514, 1026), ROAD, np.uint8)
+    labels[::2, ::2] = LANE  # 257 by 513 parts
+    labels[100:200, 501:504] = LANE
+    assert len(_lines_of(labels, (LANE,))) == 1
+
+
+def test_what_is_one_row_high_is_no_line_in_a_tiny_picture_either() -> None:
+    labels = np.full((12, 12), ROAD, np.uint8)
+    labels[4, 3:6] = LANE
+    assert len(_lines_of(labels, (LANE,))) == 0
+
+
 @pytest.mark.parametrize(('bend_px', 'count'), [(6.0, 1), (20.0, 0)])
 def test_what_is_off_a_line_by_more_than_two_pixels_is_none(bend_px: float, count: int) -> None:
     labels = np.full((200, 300), ROAD, np.uint8)
