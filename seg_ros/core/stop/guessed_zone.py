@@ -175,6 +175,9 @@ class GuessedZone:
         since_ns = None if self._looked_ns is None else stamp_ns - self._looked_ns
         if since_ns is not None and 0 <= since_ns < GUESS_EVERY_S * NS_PER_S:
             return
+        if since_ns is not None and since_ns > MOST_LOOKS * GUESS_EVERY_S * NS_PER_S:
+            self._looks.clear()  # nobody knows what way that was
+            self._tops.clear()
         self._looked_ns, self._horizon_seen = stamp_ns, None
         height, width = labels.shape
         if len(self._given):

@@ -663,6 +663,18 @@ def test_a_lane_that_was_left_is_forgotten_after_three_seconds() -> None:
     assert zone.name != 'image zone by the lane markings'
 
 
+def test_a_lane_of_before_a_pause_in_which_the_geometry_was_known_is_forgotten() -> None:
+    """While TF and CameraInfo are there nobody looks; the way is another one afterwards."""
+    guessed = GuessedZone((LANE,), 1.5, (ROAD, LANE), GIVEN)
+    labels = lane_labels(camera_of('car'))
+    for index in range(10):
+        guessed.look(labels, index * 200 * MS)
+    guessed.look(labels, 4_000 * MS)
+    assert guessed.zone(STOPPING_M, SIZE_WH) is not None  # 2.2 s: as by paint that is worn
+    guessed.look(labels, 60_000 * MS)
+    assert guessed.zone(STOPPING_M, SIZE_WH) is None
+
+
 # A lens that nobody knows: the own height is the yardstick
 
 WAY = UprightWay((0.5, 0.5), 0.4, 1.5, STOPPING_M, (640, 360))
