@@ -100,6 +100,16 @@ def test_whose_feet_are_hidden_is_looked_for_nearer_along_the_line_of_sight(
     assert times_to_zone_s([surer], ZONE) == [math.inf]
 
 
+@pytest.mark.parametrize(('side_m', 'time_s'), [(1.75, 0.0), (1.85, math.inf)])
+def test_whose_feet_are_hidden_is_no_more_beside_its_bearing_than_it_can_be(
+    side_m: float, time_s: float
+) -> None:
+    """The way is 1.5 m wide to each side; the bearing is good to 0.3 m, however far the feet."""
+    hidden = person(4.0, side_m, sigma_along_m=2.0)
+    hidden = hidden._replace(seen=hidden.seen._replace(feet='occluded'))
+    assert times_to_zone_s([hidden], ZONE) == [time_s]
+
+
 def test_whose_feet_are_hidden_beside_the_base_origin_stays_where_it_is() -> None:
     hidden = person(0.0, 2.0, sigma_along_m=3.0)
     hidden = hidden._replace(seen=hidden.seen._replace(feet='occluded'))
