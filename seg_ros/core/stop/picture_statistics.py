@@ -66,6 +66,7 @@ SOFT = 0.75
 # hard clips) 49 were too soft without this, 5 are; of 747 defocused, smeared by motion and behind
 # water 407 were, 411 are
 GLOW = np.ones((5, 5), np.uint8)
+MOST_GLOW = 0.5  # of the picture: white specks all over it are no lamps
 STEP, JUMP = 3, 30  # grey levels from which on something is there, and from which on it is much
 LEAST_STEPS = 0.02  # of the picture: below, no share of them says anything
 SMOOTH = 4  # grey levels from neighbour to neighbour: noise, no outline
@@ -465,6 +466,27 @@ def _outlines(grey: GreyImage, quarter: GreyImage) -> tuple[float, float, float]
     steepest = np.ascontiguousarray(cv2.dilate(steps, CELL)[2::4, 2::4])
     brightest = np.ascontiguousarray(cv2.dilate(grey, CELL)[2::4, 2::4])
     glow = cv2.dilate(cv2.compare(brightest, WHITE, cv2.CMP_GE), GLOW)
+    softness = _softness(quarter, steepest, glow)
+    if math.isnan(softness) and _share(glow) > MOST_GLOW:
+        softness = _softness(quarter, steepest, np.zeros_like(glow))
+    is_smooth = cv2.compare(steepest, SMOOTH, cv2.CMP_LE)
+    shades = _counts(quarter, mask=is_smooth)[slice(*ENDS)]
+    below = shades.cumsum()
+    return (
+        softness,
+        float((below[SHADE:] - below[:-SHADE]).max()) / quarter.size,
+        (1.0 - there) * far / max(there, LEAST_STEPS),
+    )
+
+
+def _softness(quarter: GreyImage, steepest: GreyImage, glow: NDArray[np.uint8]) -> float:
+    """What share of the outlines is soft; nan of too few.
+
+    Args:
+        quarter: The picture, coarse.
+        steepest: The most of the steps between pixels within each of its cells.
+        glow: 255 where no outline is asked for.
+    """
     outlines = soft = 0
     for one, other in ((np.s_[:, 1:], np.s_[:, :-1]), (np.s_[1:], np.s_[:-1])):
         coarse = cv2.absdiff(quarter[one], quarter[other])
@@ -473,14 +495,7 @@ def _outlines(grey: GreyImage, quarter: GreyImage) -> tuple[float, float, float]
         is_outline = coarse > OUTLINE
         outlines += np.count_nonzero(is_outline)
         soft += np.count_nonzero(is_outline & (fine < cv2.convertScaleAbs(coarse, alpha=SOFT)))
-    is_smooth = cv2.compare(steepest, SMOOTH, cv2.CMP_LE)
-    shades = _counts(quarter, mask=is_smooth)[slice(*ENDS)]
-    below = shades.cumsum()
-    return (
-        soft / outlines if outlines >= LEAST_OUTLINES else math.nan,
-        float((below[SHADE:] - below[:-SHADE]).max()) / quarter.size,
-        (1.0 - there) * far / max(there, LEAST_STEPS),
-    )
+    return soft / outlines if outlines >= LEAST_OUTLINES else math.nan
 
 
 def _polarity(seen: _Seen) -> float:

@@ -274,6 +274,13 @@ def test_the_glow_of_lamps_by_night_is_not_taken_for_a_lens_out_of_focus(seed: i
     assert take.of(view(lit(blurred, 0.7))).softness > CONFIG.max_softness
 
 
+def test_white_specks_all_over_the_picture_do_not_hide_that_it_is_out_of_focus() -> None:
+    blurred = np.asarray(cv2.GaussianBlur(street(1), (0, 0), 7.0), np.uint8)
+    blurred[8::32, 8::32] = blurred[9::32, 9::32] = blurred[8::32, 9::32] = 255
+    blurred[9::32, 8::32] = 255
+    assert StatisticsOfPictures(LABEL_MAP).of(view(blurred)).softness > CONFIG.max_softness
+
+
 @pytest.mark.parametrize('turned', [lambda a: a[::-1], lambda a: np.roll(a, 160, 0)])
 def test_sky_that_is_not_above_the_ground_is_a_turned_picture(
     turned: Callable[[NDArray[np.uint8]], NDArray[np.uint8]],
