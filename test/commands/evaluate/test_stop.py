@@ -21,6 +21,7 @@ from seg_ros.commands.evaluate.exact_labels import ExactLabels
 from seg_ros.commands.evaluate.labelled_folder import labelled_pictures
 from seg_ros.commands.evaluate.stop import guessed_way as evaluate_guessed_way
 from seg_ros.commands.evaluate.stop import near as evaluate_near
+from seg_ros.commands.evaluate.stop import processes
 from seg_ros.commands.evaluate.stop import task as evaluate_stop
 from seg_ros.commands.evaluate.stop.clips import ClipTally, clip_of, figures_of_clips
 from seg_ros.commands.evaluate.stop.drills import drill_figures, drills_of
@@ -309,7 +310,7 @@ def test_a_video_without_anybody_is_measured_by_its_own_stamps(
         ExactLabels((480, 360), CAMVID_LABEL_MAP).engine, labels=[person_at(220)]
     )
     monkeypatch.setattr(
-        evaluate_stop, 'create_backend', lambda *_, **__: argparse.Namespace(backend=backend)
+        processes, 'create_backend', lambda *_, **__: argparse.Namespace(backend=backend)
     )
     out = io.StringIO()
     (tmp_path / '020.png').write_bytes((tmp_path / '000.png').read_bytes()[:600])
@@ -454,7 +455,7 @@ def test_several_folders_are_measured_together(
     monkeypatch.setattr(evaluate_stop, 'load_engine', lambda _: engine)
     backend = CannedBackend(engine, labels=[person_at(220), nobody])
     monkeypatch.setattr(
-        evaluate_stop, 'create_backend', lambda *_, **__: argparse.Namespace(backend=backend)
+        processes, 'create_backend', lambda *_, **__: argparse.Namespace(backend=backend)
     )
     folders = [tmp_path / 'one', tmp_path / 'two']
     progress = Progress(io.StringIO())
@@ -479,7 +480,7 @@ def test_clips_of_pictures_that_show_somebody_whom_the_labels_leave_out_are_coun
     nobody = [np.full((360, 480), ROAD, np.uint8)] * 31
     backend = CannedBackend(engine, labels=[*nobody, *[person_at(220)] * 31])
     monkeypatch.setattr(
-        evaluate_stop, 'create_backend', lambda *_, **__: argparse.Namespace(backend=backend)
+        processes, 'create_backend', lambda *_, **__: argparse.Namespace(backend=backend)
     )
     notes: list[str] = []
     progress = Progress(io.StringIO())
