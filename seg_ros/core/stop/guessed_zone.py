@@ -13,8 +13,9 @@ and the sides of the way, unless somebody has drawn them: ahead in the middle of
 where the borders meet, for nobody knows which of the two is turned, camera or vehicle.
 
 How wide the way is in the picture is a matter of the lens' height. Somebody may say that alone
-(``mount.z``). Else it is the lowest on a car; and of a lower one, on a robot, whoever stands in
-the way is told by the own height (``UprightWay``), which needs neither lens nor horizon.
+(``mount.z``). Else it is the lowest on a car. Whoever stands in the way of a lower one, on a
+robot, or where what met was not the horizon, is told by the own height (``UprightWay``), which
+needs neither lens nor horizon.
 """
 
 from __future__ import annotations
@@ -126,8 +127,8 @@ class GuessedZone:
         is_drawn: Whether somebody has drawn it for this camera, so that its sides are right.
 
     Attributes:
-        upright_way: Where whoever stands is in the way as well, while nobody knows how high the
-            lens is; None where the zone needs no help.
+        upright_way: Where whoever stands is in the way as well; None where the zone needs no help:
+            somebody has drawn it, or lane markings and the height of the lens are known.
         words: What the zone was built by, for people.
     """
 
@@ -311,7 +312,8 @@ class GuessedZone:
         if not (self._is_drawn or by_borders):
             v = min(v, LEVEL)  # what hides the ground far away moves no side
         is_known = is_told and by_borders and not self._is_drawn  # but for the focal length
-        if not (self._is_drawn or is_known):
+        # Also where the height is told: the borders of a way that narrows meet below the horizon
+        if not self._is_drawn:
             self.upright_way = UprightWay(middles, v, self._half_width_m, stopping_m, size_wh)
         told = 'as was told' if is_told else 'as on a car: mount.z tells another'
         horizon = 'where the borders of the ground meet' if by_borders else (

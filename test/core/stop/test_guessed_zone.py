@@ -553,7 +553,31 @@ def test_with_the_height_of_the_lens_alone_all_of_the_way_is_in_the_zone(
     assert zone.contains(inside, SIZE_WH).all()
     if yaw == 0.0:
         assert not zone.contains(way_px(camera, 1.75), SIZE_WH).any()
-    assert guessed.upright_way is None  # feet on a known way need no other yardstick
+    assert guessed.upright_way is not None  # what met may not have been the horizon
+
+
+@pytest.mark.parametrize('lens_m', [None, 1.2])
+def test_where_a_way_narrows_who_stands_in_it_stops_also_with_a_height_that_was_told(
+    lens_m: float | None,
+) -> None:
+    """Its borders meet at 0.58 of the height, the horizon is at 0.45; somebody is 8 m ahead."""
+    width, height = SIZE_WH
+    rows, columns = np.mgrid[:height, :width]
+    is_way = (np.abs(columns - 320) <= 1.6 * (rows - 0.58 * height)) & (rows >= 0.6 * height)
+    labels = np.where(is_way, ROAD, SKY).astype(np.uint8)
+    focal_px = 320.0 / math.tan(math.radians(37.5))
+    feet = 0.45 * height + focal_px * 1.2 / 8.0
+    head, column = feet - focal_px * 1.7 / 8.0, 320.0 + focal_px * 1.2 / 8.0
+    half = 0.15 * (feet - head)
+    stop = PedestrianStop(StopConfig(), LABEL_MAP)
+    for index in range(60):
+        seen = labels.copy()
+        if index > 30:
+            rows_of = slice(round(head), round(feet))
+            seen[rows_of, round(column - half) : round(column + half)] = PERSON
+        stop.odometry(Motion(index * 50 * MS, 4.0))
+        decision = stop.update(seen, index * 50 * MS, lens_m=lens_m)
+    assert decision.kind == 'person'
 
 
 def test_the_height_of_the_lens_counts_for_a_picture_of_another_shape_too() -> None:
