@@ -78,9 +78,14 @@ def test_evaluate_takes_the_network_of_the_parameters_unless_an_option_says_anot
 ) -> None:
     words = ['--params', file, '--node', 'robot1/segmentation', '-p', 'inference_threads:=3']
     arguments = parsed(stop_arguments, *words)
-    assert judge_of(arguments, config_from_arguments(arguments)) == ('on', 'auto', 3)
+    assert judge_of(arguments, config_from_arguments(arguments)) == ('on', 'auto', 3, 'auto')
     arguments = parsed(stop_arguments, *words, '--engine', 'roadsynth', '--threads', '1')
-    assert judge_of(arguments, config_from_arguments(arguments)) == ('roadsynth', 'auto', 1)
+    assert judge_of(arguments, config_from_arguments(arguments)) == (
+        'roadsynth',
+        'auto',
+        1,
+        'auto',
+    )
 
 
 @pytest.mark.parametrize(
