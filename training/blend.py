@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from training import models
 from training.classes import classes_of
@@ -29,7 +29,7 @@ from training.config import read_config
 from training.from_onnx import load_onnx
 from training.train import START_BATCHES, Mixture, normalised_crops
 
-__all__ = ['blended', 'blended_runs', 'engine_weights']
+__all__ = ['blended', 'blended_runs', 'engine_network', 'engine_weights']
 
 
 def blended(
@@ -71,14 +71,19 @@ def blended_runs(
     return {**kept, 'config': config, 'average': average}
 
 
-def engine_weights(config: dict[str, Any]) -> dict[str, Tensor]:
-    """The weights that a run of this config began with, but those of new heads."""
+def engine_network(config: dict[str, Any], graph: Path) -> tuple[nn.Module, list[str]]:
+    """A deployment graph as the network of a config, and the heads that the graph lacks."""
     network = models.create(
         {'classes': len(classes_of(config)), **config['model'], 'pretrained': False}
     )
     mixture = Mixture(config, classes_of(config))
     crops = itertools.islice(normalised_crops(mixture, config, 'cpu'), START_BATCHES)
-    new = load_onnx(network, Path(config['start_from']) / 'model.onnx', crops)
+    return network, load_onnx(network, graph, crops)
+
+
+def engine_weights(config: dict[str, Any]) -> dict[str, Tensor]:
+    """The weights that a run of this config began with, but those of new heads."""
+    network, new = engine_network(config, Path(config['start_from']) / 'model.onnx')
     heads = tuple(f'{name}.' for name in new)
     return {k: v for k, v in network.state_dict().items() if not k.startswith(heads)}
 

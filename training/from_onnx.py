@@ -1,6 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Train on from a shipped engine: the weights of model.onnx back in the torch network.
 
+    python -m training.from_onnx engines/NAME/model.onnx CONFIG RESULT
+
+writes a checkpoint of it, to teach others by, to blend or to export again; CONFIG's `model` is what
+was exported, and its sets give the crops. What a spec.yaml beside the graph says of steps and of
+the classes' offsets, which are in the weights, is kept.
+
 A deployment graph has no batch norms: export folded each into its convolution. Here the
 convolution gets the folded weights, and its norm the statistics of training crops with the gain
 and offset that undo them. So the network gives the labels of the graph, and goes on nearly so
@@ -10,16 +16,19 @@ and begin anew.
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 import onnx
 import torch
+import yaml
 from numpy.typing import NDArray
 from onnx import numpy_helper
 from torch import Tensor, nn
 
+from training.config import read_config
 from training.quantize import unpack_half
 
 __all__ = ['load_onnx']
@@ -138,3 +147,27 @@ def measure(
         norm.running_var.copy_(variance * scale**2)
         norm.weight.copy_((norm.running_var + norm.eps).sqrt() / scale)
         norm.bias.add_(mean)
+
+
+def main() -> None:
+    from training.blend import engine_network
+
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('graph', type=Path)
+    parser.add_argument('config')
+    parser.add_argument('result', type=Path)
+    arguments = parser.parse_args()
+    config = read_config(arguments.config)
+    arguments.result.parent.mkdir(parents=True, exist_ok=True)
+    network, _ = engine_network(config, arguments.graph)
+    told = {'step': 0}
+    spec = arguments.graph.parent / 'spec.yaml'
+    if spec.exists():
+        training = yaml.safe_load(spec.read_text())['training']
+        told = {'step': training['steps']}
+        told |= {key: training[key] for key in ('offsets',) if key in training}
+    torch.save({**told, 'config': config, 'average': network.state_dict()}, arguments.result)
+
+
+if __name__ == '__main__':
+    main()

@@ -147,10 +147,13 @@ def phantoms(logits: Tensor, target: Tensor, rules: LabelRules) -> Tensor:
     return rules.people[logits.detach().argmax(1)] & ~may_be_people[target]
 
 
-def distillation_loss(logits: Tensor, answers: Tensor) -> Tensor:
-    """Cross entropy with a teacher's probabilities, of every cell: it says something everywhere.
+def distillation_loss(
+    logits: Tensor, answers: Tensor, labels: Tensor, rules: LabelRules
+) -> Tensor:
+    """Cross entropy with a teacher's probabilities: it says something where no label does.
 
-    Less the teacher's own entropy, so that 0 is perfect (Hinton et al., arXiv 1503.02531).
+    Less the teacher's own entropy, so that 0 is perfect (Hinton et al., arXiv 1503.02531). Where
+    it sees people whom the label excludes it is not believed.
     """
     if answers.shape[-2:] != logits.shape[-2:]:
         answers = functional.interpolate(
@@ -158,7 +161,8 @@ def distillation_loss(logits: Tensor, answers: Tensor) -> Tensor:
         )
     shares = functional.log_softmax(logits.float(), 1)
     cells = functional.kl_div(shares, answers.log_softmax(1), reduction='none', log_target=True)
-    return cells.sum(1).mean()
+    wrong = phantoms(answers, sampled(labels, answers.shape[-2:]), rules)
+    return cells.sum(1).masked_fill(wrong, 0.0).mean()
 
 
 @torch.no_grad()
@@ -458,7 +462,7 @@ def train(
         loss = segmentation_loss(outputs, labels, rules, hard_share)
         if teachers:
             answers = answers_of(teachers, images, device, teacher_scale)
-            loss = loss + distillation_loss(outputs[0], answers)
+            loss = loss + distillation_loss(outputs[0], answers, labels, rules)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), MAX_GRADIENT_NORM)

@@ -341,6 +341,18 @@ def test_a_student_learns_the_answers_of_its_teacher_where_no_label_is(
     assert train.evaluate(network, unseen, CLASSES, SIZE_WH, 'cpu')['iou']['crate'] > 0.5
 
 
+def test_a_teacher_is_not_believed_where_it_sees_people_whom_the_label_excludes() -> None:
+    person, road = ROAD_SCENE.id('pedestrian'), ROAD_SCENE.id('road')
+    rules = train.LabelRules.of(ROAD_SCENE, torch.ones(len(ROAD_SCENE)))
+    answers = torch.full((1, len(ROAD_SCENE), 1, 2), -9.0)
+    answers[0, person] = 0.0
+    pupil = torch.zeros(1, len(ROAD_SCENE), 1, 2, requires_grad=True)
+    labels = torch.tensor([[[road, UNLABELLED]]], dtype=torch.uint8)
+    train.distillation_loss(pupil, answers.log_softmax(1), labels, rules).backward()
+    assert not pupil.grad[..., 0].any()
+    assert pupil.grad[0, person, 0, 1] < 0.0
+
+
 def test_several_teachers_answer_with_the_mean_of_their_probabilities() -> None:
     def says(logit: float) -> torch.nn.Module:
         network = torch.nn.Conv2d(3, 2, 4, 4)
