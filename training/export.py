@@ -2,7 +2,7 @@
 """Export a checkpoint as an engine.
 
     python -m training.export out/train/RUN/last.pt engines/NAME [--size 640x360] [--half-weights]
-        [--unweighted SHARE [--but CLASS ...]]
+        [--unweighted SHARE [--but CLASS ...]] [--sure-of-people SHARE]
 
 Writes model.onnx and spec.yaml by the contract of the deployment graph (uint8 NHWC image in;
 logits, label and confidence out), and checks that ONNX Runtime gives the labels that torch gives.
@@ -29,24 +29,67 @@ from training import models
 from training.classes import UNLABELLED, classes_of
 from training.normalise import MEAN, STD
 
-__all__ = ['INSTANCES', 'Deployment', 'export_onnx', 'load_checkpoint', 'write_spec']
+__all__ = [
+    'INSTANCES',
+    'Deployment',
+    'SureOfPeople',
+    'export_onnx',
+    'load_checkpoint',
+    'write_spec',
+]
 
 OPSET = 17  # TensorRT 10 and every supported ONNX Runtime and OpenVINO read it
 OUTPUTS = ['logits', 'label', 'confidence']
 INSTANCES = 'instances'  # optional: centres and offsets (training.instances), [N,3,h,w]
 MIN_AGREEMENT = 0.999  # of the pixels; the others lie where two scores are equal but for rounding
 MIN_HALF_ELEMENTS = 256  # smaller tensors stay float: nothing to save
+SURE_WITHIN = 7  # cells to each side: of 4 pixels, somebody 40 pixels high is 10 of them high
+SURE_RAMP = 0.025  # of probability, from none to all of it: a step has no place in half precision
+NEVER = 8.0  # nats, that take what is not sure from any other class
+
+
+class SureOfPeople(nn.Module):
+    """People are seen only where one cell in the neighbourhood is surely theirs.
+
+    The two thresholds of hysteresis (Canny, 1986): a cell is people's when nothing else is more
+    likely, and somebody is there when pedestrian and cyclist together have a certain probability
+    in a cell around. What is seen where nobody is seldom has such a cell, whoever is there has,
+    be it at the chest alone.
+
+    Args:
+        people: bool [classes].
+        least: The probability.
+    """
+
+    def __init__(self, people: Sequence[bool], least: float) -> None:
+        super().__init__()
+        self.ids = [i for i, is_people in enumerate(people) if is_people]
+        self.least = least
+        self.register_buffer('mask', torch.tensor(people).float().view(1, -1, 1, 1))
+
+    def forward(self, logits: Tensor) -> Tensor:
+        share = logits.softmax(1)[:, self.ids].sum(1, keepdim=True)
+        size = 2 * SURE_WITHIN + 1
+        down = functional.max_pool2d(share, (size, 1), 1, (SURE_WITHIN, 0))
+        surest = functional.max_pool2d(down, (1, size), 1, (0, SURE_WITHIN))
+        lacks = ((self.least - surest) / SURE_RAMP).clamp(0.0, 1.0)
+        return logits - NEVER * lacks * self.mask
 
 
 class Deployment(nn.Module):
     """uint8 [N,H,W,3] RGB to logits, label and confidence: all that a robot needs.
 
     Of a network that gives more than logits, the rest follows as it is (`INSTANCES`).
+
+    Args:
+        network: That gives logits of normalised pictures.
+        sure: What is done to these, if anything.
     """
 
-    def __init__(self, network: nn.Module) -> None:
+    def __init__(self, network: nn.Module, sure: SureOfPeople | None = None) -> None:
         super().__init__()
         self.network = network
+        self.sure = sure or nn.Identity()
         self.register_buffer('mean', torch.tensor(MEAN).view(1, 3, 1, 1))
         self.register_buffer('scale', 1 / torch.tensor(STD).view(1, 3, 1, 1))
 
@@ -55,6 +98,7 @@ class Deployment(nn.Module):
         x = (image.float().permute(0, 3, 1, 2) - self.mean) * self.scale
         told = self.network(x)
         logits, *more = told if isinstance(told, tuple) else (told,)
+        logits = self.sure(logits)
         factor = float(int(image.shape[1]) // int(logits.shape[2]))
         label = enlarged(logits, factor).argmax(1).to(torch.uint8)
         winner = logits.softmax(1).amax(1, keepdim=True)
@@ -86,7 +130,7 @@ def load_checkpoint(
         }
     )
     network.load_state_dict(state['average'])
-    told = {key: state[key] for key in ('step', 'class_weights') if key in state}
+    told = {key: state[key] for key in ('step', 'class_weights', 'offsets') if key in state}
     return network.eval(), {**config, **told}
 
 
@@ -111,11 +155,15 @@ def unweight(
 
 
 def export_onnx(
-    network: nn.Module, path: Path, size_wh: tuple[int, int], half_weights: bool = False
+    network: nn.Module,
+    path: Path,
+    size_wh: tuple[int, int],
+    half_weights: bool = False,
+    sure: SureOfPeople | None = None,
 ) -> None:
     """Write the deployment graph for one network size; the batch stays free."""
     width, height = size_wh
-    module = Deployment(network).eval()
+    module = Deployment(network, sure).eval()
     example = torch.zeros(1, height, width, 3, dtype=torch.uint8)
     with torch.no_grad():
         shapes = [tuple(output.shape[1:]) for output in module(example)]
@@ -174,7 +222,13 @@ def store_half(model: onnx.ModelProto) -> None:
     model.graph.node.extend(casts + nodes)
 
 
-def write_spec(folder: Path, name: str, size_wh: tuple[int, int], config: dict[str, Any]) -> None:
+def write_spec(
+    folder: Path,
+    name: str,
+    size_wh: tuple[int, int],
+    config: dict[str, Any],
+    sure_of_people: float = 0.0,
+) -> None:
     """spec.yaml without metrics: those of an earlier evaluation are dropped."""
     spec = {
         'name': name,
@@ -192,6 +246,8 @@ def write_spec(folder: Path, name: str, size_wh: tuple[int, int], config: dict[s
             'pretraining': config.get('pretraining', 'none'),
             'config': config.get('config_path', ''),
             'steps': config['step'],
+            **({'sure_of_people': sure_of_people} if sure_of_people else {}),
+            **({'offsets': config['offsets']} if 'offsets' in config else {}),
         },
         'metrics': {},
     }
@@ -207,14 +263,16 @@ def training_data(config: dict[str, Any]) -> str:
     return f'{names}; pretraining: {config.get("pretraining", "none")}'
 
 
-def agreement(network: nn.Module, path: Path, images: NDArray[np.uint8]) -> float:
+def agreement(
+    network: nn.Module, path: Path, images: NDArray[np.uint8], sure: SureOfPeople | None = None
+) -> float:
     """Share of pixels on which ONNX Runtime and torch give the same label."""
     import onnxruntime
 
     session = onnxruntime.InferenceSession(str(path), providers=['CPUExecutionProvider'])
     (found,) = session.run(['label'], {'image': images})
     with torch.no_grad():
-        _, expected, *_ = Deployment(network).eval()(torch.from_numpy(images))
+        _, expected, *_ = Deployment(network, sure).eval()(torch.from_numpy(images))
     return float((found == expected.numpy()).mean())
 
 
@@ -234,6 +292,13 @@ def main() -> None:
     parser.add_argument(
         '--but', nargs='*', default=[], metavar='CLASS', help='these keep their weight'
     )
+    parser.add_argument(
+        '--sure-of-people',
+        type=float,
+        default=0.0,
+        metavar='SHARE',
+        help='somebody is there only where people have this probability in a cell around',
+    )
     arguments = parser.parse_args()
     width, height = (int(v) for v in arguments.size.split('x'))
     network, config = load_checkpoint(arguments.checkpoint)
@@ -245,11 +310,14 @@ def main() -> None:
             )
         kept = [classes_of(config).id(name) for name in arguments.but]
         unweight(network, config['class_weights'], arguments.unweighted, kept)
+    least = arguments.sure_of_people
+    people = [bool({'pedestrian', 'cyclist'} & {*row.roles}) for row in classes_of(config).rows]
+    sure = SureOfPeople(people, least) if least else None
     path = arguments.engine / 'model.onnx'
-    export_onnx(network, path, (width, height), arguments.half_weights)
-    write_spec(arguments.engine, arguments.engine.name, (width, height), config)
+    export_onnx(network, path, (width, height), arguments.half_weights, sure)
+    write_spec(arguments.engine, arguments.engine.name, (width, height), config, least)
     images = sample_images(config, (width, height))
-    same = agreement(network, path, images)
+    same = agreement(network, path, images, sure)
     print(
         f'{path}: {path.stat().st_size / 1e6:.2f} MB, '
         f'torch and ONNX Runtime agree on {same:.4%} of pixels'

@@ -3,9 +3,9 @@
 
     python -m training.from_onnx engines/NAME/model.onnx CONFIG RESULT
 
-writes a checkpoint of it, to teach others by, to blend or to export again; CONFIG's `model` is what
-was exported, and its sets give the crops. What a spec.yaml beside the graph says of steps and of
-the classes' offsets, which are in the weights, is kept.
+writes a checkpoint of it, to teach others by, to blend or to export again. CONFIG's `model` is
+what was exported, and its sets give the crops. What a spec.yaml beside the graph says of steps and
+of the classes' offsets, which are in the weights, is kept.
 
 A deployment graph has no batch norms: export folded each into its convolution. Here the
 convolution gets the folded weights, and its norm the statistics of training crops with the gain

@@ -22,6 +22,7 @@ spec.yaml.
 from __future__ import annotations
 
 import argparse
+import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -239,17 +240,27 @@ def add_to_bias(model: onnx.ModelProto, offsets: Offsets) -> None:
     """Add the offsets to the bias of the convolution that makes the logits.
 
     Raises:
-        ValueError: Between it and the logits is more than a change of size.
+        ValueError: Between it and the logits is more than a change of size, or what is taken off
+            where nobody surely is (`training.export --sure-of-people`).
     """
     made_by = {output: node for node in model.graph.node for output in node.output}
     node = made_by['logits']
-    while node.op_type in ('Resize', 'Identity', 'Slice', 'Cast'):
+    while node.op_type in ('Resize', 'Identity', 'Slice', 'Cast', 'Sub'):
         node = made_by[node.input[0]]
     if node.op_type != 'Conv' or len(node.input) < 3:
         raise ValueError(f'The logits come out of {node.op_type}, not of a convolution with bias.')
     (bias,) = (t for t in model.graph.initializer if t.name == node.input[2])
     moved = numpy_helper.to_array(bias) + offsets
     bias.CopyFrom(numpy_helper.from_array(moved.astype(np.float32), bias.name))
+
+
+def moved(path: Path, offsets: Offsets, threads: int) -> OnnxLabels:
+    """The network with the offsets, which may come before something else in its graph."""
+    model = onnx.load(path)
+    add_to_bias(model, offsets)
+    with tempfile.TemporaryDirectory() as folder:
+        onnx.save(model, Path(folder) / 'model.onnx')
+        return OnnxLabels(Path(folder) / 'model.onnx', threads)
 
 
 def write(engine: Path, offsets: Offsets, names: Sequence[str], found_on: Sequence[str]) -> None:
@@ -331,9 +342,11 @@ def main() -> None:
         ]
         goodness = Goodness(sets, classes, slice(None))
         offsets = find_offsets(goodness, goodness.groups, guard(sets, seen, classes))
+    after = moved(arguments.engine / 'model.onnx', offsets, arguments.threads)
     for answers, than in zip(sets, before, strict=True):
         print(f'{answers.data.name} before: {told(than)}')
-        print(f'{answers.data.name} after:  {told(answers.figures(offsets, classes))}')
+        figures = Answers.of(after, answers.data).figures(zero, classes)
+        print(f'{answers.data.name} after:  {told(figures)}')
     pairs = zip(classes.names, offsets, strict=True)
     print('offsets', {name: round(float(offset), 2) for name, offset in pairs if offset})
     if arguments.write:

@@ -3,15 +3,22 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
+import yaml
 
 torch = pytest.importorskip('torch', reason='training needs torch: training/install.sh')
 
 from test.paths import REPOSITORY  # noqa: E402
-from test.training.zoo import SIZE_WH, row_of  # noqa: E402
-from training.export import agreement, export_onnx  # noqa: E402
-from training.from_onnx import load_onnx  # noqa: E402
+from test.training.zoo import CLASSES, SIZE_WH, row_of  # noqa: E402
+from training.export import (  # noqa: E402
+    agreement,
+    export_onnx,
+    load_checkpoint,
+    write_spec,
+)
+from training.from_onnx import load_onnx, main  # noqa: E402
 from training.models import create  # noqa: E402
 from training.normalise import normalise  # noqa: E402
 
@@ -57,3 +64,33 @@ def test_a_graph_of_another_architecture_is_refused(tmp_path: Path) -> None:
     export_onnx(create(row_of('fast_scnn')).eval(), tmp_path / 'model.onnx', SIZE_WH)
     with pytest.raises(ValueError, match='must be the one that was exported'):
         load_onnx(create(row_of('unet')), tmp_path / 'model.onnx', [crops(SIZE_WH)])
+
+
+def test_an_engine_as_a_checkpoint_keeps_its_steps_and_offsets_and_is_exported_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for folder, pixels in (('images', (*SIZE_WH[::-1], 3)), ('masks', SIZE_WH[::-1])):
+        Path(folder).mkdir()
+        cv2.imwrite(f'{folder}/a.png', np.ones(pixels, np.uint8))
+    network = create(row_of('fast_scnn')).eval()
+    export_onnx(network, tmp_path / 'model.onnx', SIZE_WH)
+    offsets = {'nats': {'crate': 0.4}, 'found_on': ['halls']}
+    Path('spec.yaml').write_text(yaml.safe_dump({'training': {'steps': 70, 'offsets': offsets}}))
+    config = {
+        'seed': 1, 'batch': 2, 'model': row_of('fast_scnn'),
+        'classes': [{'name': name, 'colour': [0, 0, 0]} for name in CLASSES],
+        'sources': [{'name': 'halls', 'kind': 'folder', 'images': 'images', 'masks': 'masks',
+                     'size_wh': list(SIZE_WH), 'share': 1.0}],
+        'augmentation': {'halls': {'crop_wh': list(SIZE_WH)}},
+    }  # fmt: skip
+    Path('config.yaml').write_text(yaml.safe_dump(config))
+    monkeypatch.setattr('sys.argv', ['from_onnx', 'model.onnx', 'config.yaml', 'run/last.pt'])
+    main()
+    again, told = load_checkpoint('run/last.pt')
+    assert (told['step'], told['offsets']) == (70, offsets)
+    noise = np.random.default_rng(2).integers(0, 255, (1, *SIZE_WH[::-1], 3), np.uint8)
+    assert agreement(again, tmp_path / 'model.onnx', noise) >= 0.999
+    Path('engine').mkdir()
+    write_spec(Path('engine'), 'again', SIZE_WH, told)
+    assert yaml.safe_load(Path('engine/spec.yaml').read_text())['training']['offsets'] == offsets

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ torch = pytest.importorskip('torch', reason='training needs torch: training/inst
 
 from test.training.zoo import CLASSES, KINDS, SIZE_WH, images, row_of  # noqa: E402
 from training.classes import ClassRow, ClassTable  # noqa: E402
-from training.export import Deployment, agreement, export_onnx  # noqa: E402
+from training.export import Deployment, SureOfPeople, agreement, export_onnx  # noqa: E402
 from training.models import MODELS, create  # noqa: E402
 from training.train import LabelRules, segmentation_loss  # noqa: E402
 
@@ -97,6 +98,24 @@ def test_confidence_is_the_share_of_the_winner() -> None:
     assert label.shape == (2, 8, 16)
     assert label.unique().tolist() == [2]
     assert confidence.unique().tolist() == [128]  # one half of 255, rounded
+
+
+def test_somebody_is_seen_only_where_a_cell_around_is_surely_theirs() -> None:
+    lead = np.full((24, 48), -9.0, np.float32)
+    lead[2:12, 4:8] = 0.4  # 60 of 100: likelier than the rest, and surely theirs nowhere
+    lead[2:12, 30:34] = 0.4
+    lead[4, 31] = 1.2  # but 77 here
+    scores = np.zeros((1, 3, 24, 48), np.float32)
+    scores[0, 1] = lead - math.log(2.0)  # pedestrian and cyclist have the half of it each
+    scores[0, 2] = lead - math.log(2.0)
+    logits = SureOfPeople([False, True, True], 0.7)(torch.from_numpy(scores))[0].numpy()
+    people = logits[1:].max(0) > logits[0]
+    before = np.logaddexp(*scores[0, 1:]) > scores[0, 0]
+    assert before.sum() == 80
+    assert not people[:, :20].any()
+    unchanged = logits[:, 2:12, 28:36], scores[0, :, 2:12, 28:36]
+    assert np.array_equal(*unchanged)
+    assert np.array_equal(logits[0], scores[0, 0])
 
 
 def test_a_size_that_the_logits_cannot_cover_is_refused(tmp_path: Path) -> None:
