@@ -104,3 +104,16 @@ def test_a_road_that_bends_away_has_no_straight_borders() -> None:
         half = 1.2 * (row - 150.0)
         labels[row, max(0, round(middle - half)) : max(0, round(middle + half))] = ROAD
     assert look(labels).meeting is None
+
+
+def test_a_line_or_specks_that_go_on_into_the_sky_are_no_ground() -> None:
+    """By night the paint of a line and specks of a black sky are called road, and are joined."""
+    labels = wedge(320.0, 150.0, -1.6, 1.6)
+    empty = look(labels)
+    labels[:200, 314:326] = ROAD  # 12 of 640 columns
+    labels[20:24, 200:400] = ROAD  # two rows of every second pixel
+    assert look(labels).top == empty.top
+    labels[20:26, 200:400] = ROAD
+    assert look(labels).top == empty.top  # three, and far from the road
+    labels[:200, 312:327] = ROAD
+    assert look(labels).top == 0.0
