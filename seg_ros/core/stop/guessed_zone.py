@@ -15,7 +15,8 @@ where the borders meet, for nobody knows which of the two is turned, camera or v
 How wide the way is in the picture is a matter of the lens' height. Somebody may say that alone
 (``mount.z``). Else it is the lowest on a car. Whoever stands in the way of a lower one, on a
 robot, or where what met was not the horizon, is told by the own height (``UprightWay``), which
-needs neither lens nor horizon.
+needs neither lens nor horizon. So it is asked from the first frame on, while all else needs a
+second of looks.
 """
 
 from __future__ import annotations
@@ -289,32 +290,36 @@ class GuessedZone:
             size_wh: Of the camera's pictures.
             lens_m: As told.
         """
-        is_told, middles = lens_m is not None, (0.5, 0.5)
+        is_told = lens_m is not None
         lens_m = lens_m or LENS_M
         self.words = f'the zone as it was given: {self._why_no_borders}'
-        if len(self._tops) < LEAST_LOOKS:
+        if not self._tops:
             return None
         if self._horizon_seen is None:
             self._horizon_seen = self._horizon()
         u, v, by_borders = self._horizon_seen
+        is_turned = by_borders and not self._is_drawn  # whichever it is, camera or vehicle
+        middles = (min(0.5, u), max(0.5, u)) if is_turned else (0.5, 0.5)
+        # What hides the ground far away moves no side
+        level = v if by_borders or self._is_drawn else min(v, LEVEL)
+        # From the first look on: the own height needs no horizon that is sure. Also where the
+        # height is told: the borders of a way that narrows meet below the horizon
+        if not self._is_drawn:
+            self.upright_way = UprightWay(middles, level, self._half_width_m, stopping_m, size_wh)
+        if len(self._tops) < LEAST_LOOKS:
+            return None
         given: Float64Array = self._given
         top, near = float(given[:, 1].min()), float(given[:, 1].max())
         far = _far_row(v, lens_m, stopping_m, size_wh)
         if by_borders and not self._is_drawn:
             if far >= near:
                 return None
-            middles = min(0.5, u), max(0.5, u)
             given = np.column_stack([given[:, 0], np.maximum(given[:, 1], far)])
         elif far >= top:
             if self._is_drawn or v >= near:
                 return None
             far = top
-        if not (self._is_drawn or by_borders):
-            v = min(v, LEVEL)  # what hides the ground far away moves no side
         is_known = is_told and by_borders and not self._is_drawn  # but for the focal length
-        # Also where the height is told: the borders of a way that narrows meet below the horizon
-        if not self._is_drawn:
-            self.upright_way = UprightWay(middles, v, self._half_width_m, stopping_m, size_wh)
         told = 'as was told' if is_told else 'as on a car: mount.z tells another'
         horizon = 'where the borders of the ground meet' if by_borders else (
             f'where the ground ends ({self._why_no_borders})'
@@ -325,8 +330,8 @@ class GuessedZone:
         wedge = []
         for side, middle in zip((-1.0, 1.0), middles, strict=True):
             room = middle if side < 0.0 else 1.0 - middle
-            leaves = min(max(v + room / part, far), near)  # where the side leaves the picture
-            wedge += [(middle + side * part * (row - v), row) for row in (far, leaves, near)]
+            leaves = min(max(level + room / part, far), near)  # where it leaves the picture
+            wedge += [(middle + side * part * (row - level), row) for row in (far, leaves, near)]
         if is_known:
             given = given[:0]
         corners = np.clip(np.concatenate([given, wedge]), 0.0, 1.0).astype(np.float32)

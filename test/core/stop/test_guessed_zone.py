@@ -831,6 +831,47 @@ def test_who_is_in_the_way_of_a_low_robot_without_a_calibration_stops_it(
     assert decision_of(camera, (6.0, 1.2), lens_m, adapts=False) == 'clear'
 
 
+def first_second(camera: Camera, place: tuple[float, float], config: StopConfig) -> list[str]:
+    """What is said of somebody who stands there from the first frame on, frame by frame."""
+    stop = PedestrianStop(config, LABEL_MAP)
+    labels = road_labels(camera)
+    (u, feet), (_, head) = camera.project([[*place, 0.0], [*place, 1.7]])[0]
+    half = 0.15 * (feet - head)
+    labels[round(max(head, 0.0)) : round(feet), round(u - half) : round(u + half)] = PERSON
+    said = []
+    for index in range(20):
+        stop.odometry(Motion(index * 50 * MS, 4.0))
+        said.append(str(stop.update(labels, index * 50 * MS).kind.value))
+    return said
+
+
+@pytest.mark.parametrize('place', [(3.0, 0.0), (6.0, 1.2), (6.0, -1.2)])
+def test_nobody_in_the_way_of_a_low_robot_is_clear_in_the_first_second(
+    place: tuple[float, float],
+) -> None:
+    said = first_second(robot(0.4), place, StopConfig())
+    assert 'clear' not in said
+    assert said[-1] == 'person'
+
+
+@pytest.mark.parametrize(
+    'config',
+    [
+        StopConfig(image_zone_adapts=False),
+        StopConfig(image_polygon=(0.3, 0.99, 0.45, 0.7, 0.55, 0.7, 0.7, 0.99)),
+    ],
+    ids=['as given', 'drawn'],
+)
+def test_a_zone_that_is_drawn_or_does_not_adapt_is_taken_alone_from_the_first_frame(
+    config: StopConfig,
+) -> None:
+    assert first_second(robot(0.4), (6.0, 1.2), config)[-1] == 'clear'
+
+
+def test_who_is_well_beside_the_way_does_not_stop_the_first_second() -> None:
+    assert first_second(robot(0.4), (6.0, 2.4), StopConfig())[-1] == 'clear'
+
+
 def test_what_is_nobody_for_sure_has_no_height_of_a_person() -> None:
     assert decision_of(robot(0.4), (6.0, 1.2), confidence=0.41) == 'person'
     assert decision_of(robot(0.4), (6.0, 1.2), confidence=0.39) == 'clear'

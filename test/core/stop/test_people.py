@@ -829,7 +829,7 @@ def test_at_the_upper_border_nothing_is_a_roof() -> None:
     assert not finder._is_under_roof(whole, labels, 12.0)
 
 
-def in_the_dark(rows: int = 60, sure: int = 140, around: int = 140) -> tuple[SeenPerson, ...]:
+def in_the_dark(rows: int = 60, sure: int = 140, around: int = 152) -> tuple[SeenPerson, ...]:
     """Somebody in a black sky above a road in the headlights; shares are of 255."""
     labels = box(40, 40 + rows, 300, 316)
     confidence = np.full(labels.shape, around, np.uint8)
@@ -844,7 +844,7 @@ def test_who_is_unsure_where_the_network_knows_nothing_is_nobody() -> None:
 
 
 @pytest.mark.parametrize(
-    'surer', [{'sure': 141}, {'around': 141}, {'rows': 23}], ids=lambda row: next(iter(row))
+    'surer', [{'sure': 141}, {'around': 153}, {'rows': 23}], ids=lambda row: next(iter(row))
 )
 def test_who_is_sure_or_small_or_stands_before_what_is_sure_is_somebody(
     surer: dict[str, int],

@@ -68,7 +68,13 @@ class FolderTally:
 
     def __init__(self, stop: StopConfig, backend: InferenceBackend) -> None:
         # One picture is all that there is: it needs no second one to confirm it
-        alone = replace(stop, zone='image', confirm_frames=1, min_frame_confidence=0.0)
+        alone = replace(
+            stop,
+            zone='image',
+            image_zone_adapts=False,  # and too little to guess anything of the camera
+            confirm_frames=1,
+            min_frame_confidence=0.0,
+        )
         config = without_pictures(NodeConfig(stop=alone))
         self._size_wh = backend.engine.network_size_wh
         self._wanted = needs_of_stop(alone)
