@@ -83,7 +83,7 @@ def nothing_shown(statistics: PictureStatistics, config: StopConfig) -> Fault | 
         statistics: Of the picture.
         config: ``min_detail``, ``max_colour_discord``, ``min_rise``, ``max_shear``, ``max_tear``,
             ``max_softness``, ``max_shade``, ``max_jumps``, ``max_sky_below``, ``min_polarity``,
-            ``max_echo``, ``max_seams`` and ``max_joins`` are asked.
+            ``max_echo``, ``max_seams``, ``max_joins``, ``max_astray`` and ``max_wrap`` are asked.
     """
     if statistics.detail < config.min_detail:
         return Fault(
@@ -164,6 +164,18 @@ def nothing_shown(statistics: PictureStatistics, config: StopConfig) -> Fault | 
             StopKind.ROWS_SHIFTED,
             f'upright steps go through {statistics.joins:.0%} of the height in two places, more '
             f'than {config.max_joins:.0%}: parts of the picture are in wrong order',
+        )
+    if statistics.astray > config.max_astray:
+        return Fault(
+            StopKind.ROWS_SHIFTED,
+            f'the edge of a part of the picture goes on elsewhere ({statistics.astray:.2f}, more '
+            f'than {config.max_astray:.2f}): its parts are in wrong order',
+        )
+    if statistics.wrap > config.max_wrap:
+        return Fault(
+            StopKind.ROWS_SHIFTED,
+            f'the picture goes on at its other end ({statistics.wrap:.2f}, more than '
+            f'{config.max_wrap:.2f}): it begins in the middle',
         )
     return None
 

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from seg_ros.core.labels import LabelMap
 from seg_ros.core.stop.picture_echo import echo
+from seg_ros.core.stop.picture_order import astray, wrap
 from seg_ros.core.stop.picture_polarity import polarity
 from seg_ros.core.types import ConfidenceImage, LabelImage, NetworkView, RgbImage
 
@@ -127,6 +128,10 @@ class PictureStatistics(NamedTuple):
             than it is looked at: its pixels have straight borders themselves.
         joins: The share of the height through which an upright step goes in a second place. Where
             a way lies between them, upright things end at the ground. 0 where ``seams`` are.
+        astray: How much better the edge of a part goes on elsewhere in the picture than where it
+            lies: 0 nowhere, 1 as if it had been there, and not at all here. 0 where ``seams`` are.
+        wrap: How well the picture goes on at its other end, across and down: 0 not at all, 1 one
+            of them as if it had been there, 2 both. 0 where ``seams`` are.
     """
 
     values: NDArray[np.float64]
@@ -144,6 +149,8 @@ class PictureStatistics(NamedTuple):
     echo: float
     seams: float
     joins: float
+    astray: float
+    wrap: float
 
     @property
     def shear(self) -> float:
@@ -198,7 +205,7 @@ class StatisticsOfPictures:
             _sky_below(seen.groups),
             _polarity(seen),
             echo(seen.greys[2]),
-            *(_seams(seen.greys[0]) if _is_whole(view.picture) else (0.0, 0.0)),
+            *(_seams(seen.greys[0]) if _is_whole(view.picture) else (0.0, 0.0, 0.0, 0.0)),
         )
 
     def glance(self, view: NetworkView) -> tuple[float, float]:
@@ -411,18 +418,20 @@ def _is_whole(picture: RgbImage) -> bool:
     return width >= SIZE_WH[0] and height >= SIZE_WH[1]
 
 
-def _seams(grey: GreyImage) -> tuple[float, float]:
-    """Seams and joins; see ``PictureStatistics``."""
+def _seams(grey: GreyImage) -> tuple[float, float, float, float]:
+    """Seams, joins, astray and wrap; see ``PictureStatistics``."""
     # One after the other, so that the second finds the memory of the first
     level, _ = _fullest_seam(grey, 1)
-    upright, joins = _fullest_seam(grey, 0)
-    return min(level, upright), joins
+    upright, over = _fullest_seam(grey, 0)
+    shares = _steps_in_columns(over)
+    return min(level, upright), _joins(shares), astray(grey, shares), wrap(grey)
 
 
-def _fullest_seam(grey: GreyImage, axis: int) -> tuple[float, float]:
-    """How much of a row (``axis`` 1) or column (0) is a seam, where it is the most; and joins.
+def _fullest_seam(grey: GreyImage, axis: int) -> tuple[float, GreyImage]:
+    """How much of a row (``axis`` 1) or column (0) is a seam, where it is the most; and steps.
 
-    A seam has more than twice the steps before and behind it.
+    A seam has more than twice the steps before and behind it. The steps are in grey levels beyond
+    those on both sides.
     """
     wide, far = SEAM_WIDE, 2 * SEAM_WIDE
     if axis == 1:
@@ -432,19 +441,22 @@ def _fullest_seam(grey: GreyImage, axis: int) -> tuple[float, float]:
         steps = cv2.absdiff(grey[:, wide:], grey[:, :-wide])
         inner, most = steps[:, wide:-wide], cv2.max(steps[:, :-far], steps[:, far:])
     over = _uint8(cv2.subtract(inner, most))
-    joins = _joins(over) if axis == 0 else 0.0
-    seams = cv2.compare(over, cv2.add(most, SEAM, dst=most), cv2.CMP_GT, dst=over)
+    seams = cv2.compare(over, cv2.add(most, SEAM, dst=most), cv2.CMP_GT, dst=most)
     counts = cv2.reduce(seams, axis, cv2.REDUCE_SUM, dtype=cv2.CV_32S)
-    return float(counts.max()) / (255 * grey.shape[axis]), joins
+    return float(counts.max()) / (255 * grey.shape[axis]), over
 
 
-def _joins(over: GreyImage) -> float:
-    """Of steps, in grey levels beyond those on both sides."""
+def _steps_in_columns(over: GreyImage) -> FloatImage:
+    """``(W,)`` the share of each column that is a step: grey levels beyond both sides."""
     steps = cv2.compare(over, JOIN, cv2.CMP_GT)
-    shares = _float32(cv2.reduce(steps, 0, cv2.REDUCE_AVG, dtype=cv2.CV_32F)).reshape(-1) / 255.0
+    return _float32(cv2.reduce(steps, 0, cv2.REDUCE_AVG, dtype=cv2.CV_32F)).reshape(-1) / 255.0
+
+
+def _joins(shares: FloatImage) -> float:
+    """Of the shares of columns that are a step."""
     fullest = int(shares.argmax())
-    shares[max(0, fullest - JOINS_APART) : fullest + JOINS_APART + 1] = 0.0
-    return float(shares.max())
+    beside = max(0, fullest - JOINS_APART), fullest + JOINS_APART + 1
+    return float(max(shares[: beside[0]].max(initial=0.0), shares[beside[1] :].max(initial=0.0)))
 
 
 def _sky_below(groups: LabelImage) -> float:

@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Order of a picture: whether its parts lie where they belong.
+
+What is read in wrong order, or begins in the middle of its buffer, is whole, sharp and bright; only
+its parts lie elsewhere. Each edge of a part then goes on at the edge of another one, or at the end
+of the picture, as a jigsaw puzzle does (Gallagher 2012, "Jigsaw puzzles with pieces of unknown
+orientation"), and not in its neighbour. The edge of a house or of a lorry goes on nowhere, and
+what a pole hides goes on beside the pole.
+
+Lines of pixels go on in each other where both step up and down at the same places.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ['astray', 'wrap']
+
+GreyImage = NDArray[np.uint8]
+FloatImage = NDArray[np.float32]
+
+# Of the root of a step, which is in root grey levels: steps of half a level are rounding and noise
+FLOOR = 0.5
+FLOOR_OF_ENDS = 1.0
+EDGES = 16  # that are looked at: 8 parts have 7, houses and trees have some as well
+EDGE_APART = 6  # pixels: nearer, two edges are one
+# Pixels between the edges of a part: what a pole or a post hides goes on beside it. Of 8 parts
+# each is 40 wide
+NEAREST = 24
+
+
+class _Lines(NamedTuple):
+    """Edges, as places across the picture.
+
+    Attributes:
+        before: Index of the line of pixels before each edge.
+        behind: Index of the line behind it.
+    """
+
+    before: NDArray[np.intp]
+    behind: NDArray[np.intp]
+
+
+def wrap(grey: GreyImage) -> float:
+    """Returns how well a picture goes on at its other end: 0 not at all, 2 both across and down.
+
+    Args:
+        grey: ``(180, 320)``.
+    """
+    return sum(
+        max(0.0, float(first @ last))
+        for first, last in (
+            _steps(grey[:, [0, -1]].T, 1, FLOOR_OF_ENDS),
+            _steps(grey[[0, -1]], 1, FLOOR_OF_ENDS),
+        )
+    )
+
+
+def astray(grey: GreyImage, shares: FloatImage) -> float:
+    """Returns how much better the edge of a part goes on elsewhere than where it lies.
+
+    From 0, nowhere better, to 1, elsewhere as if it had never been apart and here not at all.
+
+    Args:
+        grey: ``(H, W)``, upright edges of which are looked for.
+        shares: ``(W - margins,)`` of the height that is a step, for each column but for as many on
+            both sides.
+    """
+    width = grey.shape[1]
+    edges = _fullest(shares) + (width - len(shares)) // 2
+    # The ends of the picture are the edges of a part as well
+    lines = _Lines(np.append(edges - 1, width - 1), np.append(edges + 1, 0))
+    steps = _steps(grey[:, np.concatenate(lines)].T, 3, FLOOR)
+    count = len(lines.before)
+    alike = np.maximum(steps[:count] @ steps[count:].T, 0.0)
+    here = alike.diagonal().copy()
+    here[-1] = 0.0
+    np.fill_diagonal(alike, 0.0)
+    alike[np.abs(lines.before[:, None] - lines.behind) < NEAREST] = 0.0
+    # Each edge goes on in one other, and that one goes on in none better
+    place, there = np.arange(count), alike.argmax(axis=1)
+    is_mutual = alike.argmax(axis=0)[there] == place
+    gain = alike[place, there] - np.maximum(here, here[there])
+    return max(0.0, float((gain * is_mutual).max()))
+
+
+def _fullest(shares: FloatImage) -> NDArray[np.intp]:
+    """Returns where the most is a step, apart from each other."""
+    left = shares.copy()
+    found = np.empty(EDGES, np.intp)
+    for number in range(EDGES):
+        place = int(left.argmax())
+        found[number] = place
+        left[max(0, place - EDGE_APART) : place + EDGE_APART + 1] = -1.0
+    return found
+
+
+def _steps(lines: GreyImage, smooth: int, floor: float) -> FloatImage:
+    """``(N, K)`` the roots of the steps along each line, with their signs, all of length 1.
+
+    Roots, so that one outline is not all that there is. A line without steps is of length 0.
+
+    Args:
+        lines: ``(N, L)`` of pixels.
+        smooth: Over how many of them the mean is taken; a step is as far as fits in.
+        floor: Steps, in root grey levels, of a line half of which counts.
+    """
+    levels = np.asarray(cv2.blur(lines.astype(np.float32), (smooth, 1)))
+    apart = max(1, smooth - 1)
+    steps = levels[:, apart:] - levels[:, :-apart]
+    roots = np.copysign(np.sqrt(np.abs(steps)), steps)
+    roots -= roots.mean(axis=1, keepdims=True)
+    energy = np.einsum('ij,ij->i', roots, roots) + floor * roots.shape[1]
+    return np.asarray(roots / np.sqrt(energy)[:, None], np.float32)

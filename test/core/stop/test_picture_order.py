@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Parts in wrong order go on elsewhere; poles, houses and frames do not."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+
+from seg_ros.core.stop.config import StopConfig
+from seg_ros.core.stop.picture_order import EDGES, NEAREST, _fullest, _steps, astray
+from seg_ros.core.stop.picture_statistics import PictureStatistics, StatisticsOfPictures
+from seg_ros.core.types import NetworkView
+from test.core.stop.street_pictures import Picture, street, with_noise
+from test.people_scene import LABEL_MAP, empty_road
+
+MOST_ASTRAY, MOST_WRAP = StopConfig().max_astray, StopConfig().max_wrap
+
+
+def of(picture: Picture) -> PictureStatistics:
+    return StatisticsOfPictures(LABEL_MAP).of(NetworkView(picture, empty_road()))
+
+
+def in_order(picture: Picture, order: tuple[int, ...], cuts: tuple[int, ...] = ()) -> Picture:
+    """Upright parts, of the same width or as they are cut."""
+    parts = np.split(picture, cuts or len(order), axis=1)
+    return with_noise(np.hstack([parts[place] for place in order]), 1.5)
+
+
+@pytest.mark.parametrize('seed', range(6))
+def test_a_street_is_in_order_and_ends_at_its_ends(seed: int) -> None:
+    statistics = of(street(seed))
+    assert statistics.astray < 0.8 * MOST_ASTRAY
+    assert statistics.wrap < MOST_WRAP
+
+
+@pytest.mark.parametrize('order', [(2, 0, 3, 1), (3, 1, 0, 2), (0, 2, 1, 3), (5, 1, 4, 2, 3, 0)])
+@pytest.mark.parametrize('seed', range(3))
+def test_parts_in_wrong_order_go_on_elsewhere(order: tuple[int, ...], seed: int) -> None:
+    if len(order) == 6:
+        assert of(in_order(street(seed)[:, :636].repeat(1, 1), order)).astray > MOST_ASTRAY
+    else:
+        assert of(in_order(street(seed), order)).astray > MOST_ASTRAY
+
+
+def test_parts_may_have_any_width_but_that_of_a_pole() -> None:
+    assert of(in_order(street(1), (0, 2, 1, 3), (130, 270, 500))).astray > MOST_ASTRAY
+    narrow = 2 * NEAREST - 8  # of 640
+    swapped = of(in_order(street(1), (0, 2, 1, 3), (300, 300 + narrow, 300 + 2 * narrow)))
+    assert swapped.astray < of(in_order(street(1), (0, 2, 1, 3), (200, 300, 400))).astray
+
+
+def test_what_a_pole_hides_goes_on_beside_it_and_a_house_goes_on_nowhere() -> None:
+    pole, house = street(2), street(3)
+    pole[:, 300:330] = 40
+    house[:, :200] = with_noise(np.full((360, 200, 3), 150), 2.0)
+    for picture in (pole, house):
+        assert of(picture).astray < 0.8 * MOST_ASTRAY
+
+
+@pytest.mark.parametrize(
+    ('off_px', 'most'), [((0, 250), 1.3), ((150, 0), 1.3), ((150, 250), 2.0)]
+)
+def test_a_picture_that_begins_in_its_middle_goes_on_at_its_other_end(
+    off_px: tuple[int, int], most: float
+) -> None:
+    rolled = of(with_noise(np.roll(street(4), off_px, axis=(0, 1)), 1.5))
+    assert MOST_WRAP < rolled.wrap < most
+
+
+def test_two_halves_that_have_changed_places_go_on_at_the_ends_alone() -> None:
+    swapped = of(in_order(street(5), (1, 0)))
+    assert swapped.astray < MOST_ASTRAY < swapped.wrap
+
+
+@pytest.mark.parametrize('grey', [0, 128, 255])
+def test_a_flat_picture_goes_on_nowhere(grey: int) -> None:
+    statistics = of(np.full((360, 640, 3), grey, np.uint8))
+    assert (statistics.astray, statistics.wrap) == (0.0, 0.0)
+
+
+def test_pixels_of_a_picture_that_is_enlarged_are_in_no_order() -> None:
+    small = np.roll(cv2.resize(street(4), (319, 180)), (75, 125), axis=(0, 1))
+    statistics = StatisticsOfPictures(LABEL_MAP).of(
+        NetworkView(np.asarray(small, np.uint8), np.zeros((180, 319), np.uint8))
+    )
+    assert (statistics.astray, statistics.wrap) == (0.0, 0.0)
+
+
+def test_the_fullest_columns_are_as_many_as_are_asked_for_and_apart() -> None:
+    shares = np.zeros(314, np.float32)
+    shares[[0, 100, 103, 110, 313]] = (0.5, 0.9, 0.8, 0.7, 0.6)
+    found = _fullest(shares)
+    assert len(found) == EDGES
+    assert found[:4].tolist() == [100, 110, 313, 0]
+    assert np.diff(np.sort(found)).min() > 6
+
+
+def test_steps_are_alike_however_large_they_are_and_a_line_without_any_is_like_none() -> None:
+    random = np.random.default_rng(1)
+    line = random.integers(0, 100, 180)
+    lines = np.stack([line, 2 * line + 20, 220 - line, np.full(180, 90)]).astype(np.uint8)
+    steps = _steps(lines, 1, 0.5)
+    alike = steps @ steps.T
+    assert alike[0, 1] > 0.9
+    assert alike[0, 2] < -0.9
+    assert alike[3] == pytest.approx(0.0)
+
+
+def test_an_edge_that_goes_on_where_it_lies_gains_nothing() -> None:
+    grey = np.tile(np.random.default_rng(2).integers(0, 255, (180, 1), np.uint8), (1, 320))
+    # All columns are the same: each goes on as well in its neighbour as anywhere. But the ends
+    ends = astray(grey, np.zeros(314, np.float32))
+    assert ends == 0.0
