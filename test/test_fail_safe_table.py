@@ -98,6 +98,8 @@ TESTS: dict[str, dict[str, tuple[str, ...]]] = {
     'rows go on elsewhere': {TABLE: (UNKNOWN,)},
     'straight steps go through the height': {TABLE: (UNKNOWN,)},
     'upright steps go through the height': {TABLE: (UNKNOWN,)},
+    'the edge of an upright part of the picture goes on': {TABLE: (UNKNOWN,)},
+    'the picture goes on at its other end': {TABLE: (UNKNOWN,)},
     'most outlines are soft': {TABLE: (UNKNOWN,)},
     'much of the picture is of one smooth shade': {TABLE: (UNKNOWN,)},
     'the picture has no shades between': {TABLE: (UNKNOWN,)},

@@ -501,6 +501,19 @@ def in_wrong_order(road: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.hstack([parts[place] for place in (2, 0, 3, 1)])
 
 
+def with_two_parts_swapped(road: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Two upright parts have changed their places; there is no light by which a step is seen."""
+    parts = np.split(road, 4, axis=1)
+    return np.hstack([parts[place] for place in (0, 2, 1, 3)])
+
+
+def rolled(road: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Light falls from the left on noise, and the picture begins in the middle of a row."""
+    rough = road + np.random.default_rng(6).integers(-40, 41, (*road.shape[:2], 1))
+    soft = cv2.blur(np.clip(rough, 0, 255).astype(np.uint8), (9, 1))
+    return np.roll(np.asarray(soft), 5 * road.shape[1] // 16, axis=1)
+
+
 def seen_twice(road: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """A pane mirrors a part of the light, from beside."""
     return np.asarray(0.55 * road + 0.45 * np.roll(road, 48, axis=1), np.uint8)
@@ -514,7 +527,18 @@ FOR_SMALL_PICTURES = {
 }
 FOR_JUMPS = {'network_size': '256x128'}
 # In what is smaller than 320x180 nobody looks for them
-FOR_SEAMS = {'network_size': '384x192'}
+# Both ends of this street have the same shades
+FOR_SEAMS = {'network_size': '384x192', 'stop.max_wrap': 2.0}
+# Each of these shows in the other checks of order as well
+FOR_PARTS = {**FOR_SEAMS, 'stop.max_seams': 1.0, 'stop.max_joins': 1.0}
+FOR_ENDS = {
+    **FOR_PARTS,
+    'stop.max_astray': 1.0,
+    'stop.max_wrap': 0.55,
+    'stop.max_shear': 10.0,
+    'stop.max_softness': 1.0,
+    'stop.max_tear': 2.0,
+}
 # What is smaller has no soft outlines. Bars go on as well when they are shifted
 FOR_SOFT_PICTURES = {
     **FOR_SMALL_PICTURES,
@@ -562,6 +586,8 @@ def engine_that_knows(
         ('picture_negative', with_dark_specks, 'more like a negative (-1.', 1e6, {}),
         ('rows_shifted', in_broken_blocks, 'straight steps go through', 1e6, FOR_SEAMS),
         ('rows_shifted', in_wrong_order, 'upright steps go through', 1e6, FOR_SEAMS),
+        ('rows_shifted', with_two_parts_swapped, 'a part of the picture goes on', 1e6, FOR_PARTS),
+        ('rows_shifted', rolled, 'the picture goes on at its other end', 1e6, FOR_ENDS),
         ('picture_doubled', seen_twice, 'is there a second time beside', 1e6, {}),
     ],
 )

@@ -34,20 +34,24 @@ def test_a_street_is_in_order_and_ends_at_its_ends(seed: int) -> None:
     assert statistics.wrap < MOST_WRAP
 
 
-@pytest.mark.parametrize('order', [(2, 0, 3, 1), (3, 1, 0, 2), (0, 2, 1, 3), (5, 1, 4, 2, 3, 0)])
-@pytest.mark.parametrize('seed', range(3))
+@pytest.mark.parametrize('order', [(2, 0, 3, 1), (0, 2, 1, 3), (2, 1, 3, 0), (3, 0, 2, 1)])
+@pytest.mark.parametrize('seed', range(1, 4))
 def test_parts_in_wrong_order_go_on_elsewhere(order: tuple[int, ...], seed: int) -> None:
-    if len(order) == 6:
-        assert of(in_order(street(seed)[:, :636].repeat(1, 1), order)).astray > MOST_ASTRAY
-    else:
-        assert of(in_order(street(seed), order)).astray > MOST_ASTRAY
+    assert of(in_order(street(seed), order)).astray > MOST_ASTRAY
 
 
 def test_parts_may_have_any_width_but_that_of_a_pole() -> None:
     assert of(in_order(street(1), (0, 2, 1, 3), (130, 270, 500))).astray > MOST_ASTRAY
-    narrow = 2 * NEAREST - 8  # of 640
-    swapped = of(in_order(street(1), (0, 2, 1, 3), (300, 300 + narrow, 300 + 2 * narrow)))
-    assert swapped.astray < of(in_order(street(1), (0, 2, 1, 3), (200, 300, 400))).astray
+    # The hidden side of the pole goes on beside it, nearer than any part is wide
+    grey = np.tile(np.arange(320, dtype=np.int64) // 40, (180, 1))
+    unlike = np.random.default_rng(1).integers(40, 200, (180, 9))
+    for apart, is_found in ((NEAREST, True), (NEAREST - 8, False)):
+        bars = unlike[np.arange(180)[:, None], grey]
+        bars[:, 100 : 100 + apart] = unlike[:, [8]]
+        bars[:, 80:100] = bars[:, 100 + apart : 120 + apart] = unlike[:, [2]]
+        shares = np.zeros(314, np.float32)
+        shares[[100 - 3, 100 + apart - 3]] = 1.0
+        assert (astray(bars.astype(np.uint8), shares) > MOST_ASTRAY) is is_found
 
 
 def test_what_a_pole_hides_goes_on_beside_it_and_a_house_goes_on_nowhere() -> None:
@@ -58,9 +62,7 @@ def test_what_a_pole_hides_goes_on_beside_it_and_a_house_goes_on_nowhere() -> No
         assert of(picture).astray < 0.8 * MOST_ASTRAY
 
 
-@pytest.mark.parametrize(
-    ('off_px', 'most'), [((0, 250), 1.3), ((150, 0), 1.3), ((150, 250), 2.0)]
-)
+@pytest.mark.parametrize(('off_px', 'most'), [((0, 250), 1.3), ((150, 0), 1.3), ((150, 250), 2.0)])
 def test_a_picture_that_begins_in_its_middle_goes_on_at_its_other_end(
     off_px: tuple[int, int], most: float
 ) -> None:
