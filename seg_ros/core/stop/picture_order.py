@@ -2,10 +2,10 @@
 """Order of a picture: whether its parts lie where they belong.
 
 What is read in wrong order, or begins in the middle of its buffer, is whole, sharp and bright;
-only its parts lie elsewhere. Each edge of a part then goes on at the edge of another one, or at the end
-of the picture, as a jigsaw puzzle does (Gallagher 2012, "Jigsaw puzzles with pieces of unknown
-orientation"), and not in its neighbour. The edge of a house or of a lorry goes on nowhere, and
-what a pole hides goes on beside the pole.
+only its parts lie elsewhere. Each edge of a part then goes on at the edge of another one, or at
+the end of the picture, as a jigsaw puzzle does (Gallagher 2012, "Jigsaw puzzles with pieces of
+unknown orientation"), and not in its neighbour. The edge of a house or of a lorry goes on nowhere,
+and what a pole hides goes on beside the pole.
 
 Lines of pixels go on in each other where both step up and down at the same places.
 """
