@@ -443,7 +443,7 @@ class PedestrianStop:
     ) -> None:
         memory = self._memory
         least_px = labels.shape[1] * NEAR_CHILD_SHARE_M / self._stopping_distance_m(stamp_ns)
-        people = [p for p in people if p.extent_px >= least_px and not p.among_unsure]
+        people = [p for p in people if p.extent_px >= least_px]
         self._tracker.reset()
         memory.people, memory.zone, memory.zone_name = (), None, zone.name
         upright_way = self._guessed_zone.upright_way if self.config.image_zone_adapts else None

@@ -98,14 +98,6 @@ LARGE_WEIGHT = 0.25
 FAR_PX = 24
 ROOF_SHARE = 0.8
 
-# Where the network knows nothing, as of a black sky by night, it takes anything for people now and
-# then: who is no surer than UNSURE, and has around head and shoulders what is less sure than
-# UNSURE_AROUND, proves nobody (not the ground below: headlights light it). Of 1876 people of 24 px
-# and more in daylight (camvid train and val, cityscapes, bdd100k, mapillary, a2d2, streetpeople;
-# roadseg) it costs 18, of those of 40 px 1 of 1452; of what roadseg takes for people in a night
-# without anybody (six pictures of lanes, as clips) 23 % are left. Smaller ones are half border
-UNSURE, UNSURE_AROUND = 0.55, 0.60
-
 # Who rides is 1.5 m high, half of which a network may lose: what the lower border cuts and is
 # lower is a gleam on the own bonnet, unless it is as broad as a child. Without a calibration the
 # lens is at most 3 m high, as on a bus. Of 40 such specks that three networks saw there in 348
@@ -156,8 +148,6 @@ class SeenPerson(NamedTuple):
         nearer_m: How much nearer it would be if it stood upright on legs that are not seen.
         rides: Most of it is of a cyclist.
         under_roof: It is likelier the middle of a far vehicle; never where the ground is known.
-        among_unsure: The network is sure neither of it nor of what is around it, so that it proves
-            nobody; never where the ground is known.
         at_side: Less than its own width from the left or right border of the image.
         lowest_px: Row where its feet are at the lowest: networks lose feet; below the image where
             they are cut.
@@ -179,7 +169,6 @@ class SeenPerson(NamedTuple):
     nearer_m: float = 0.0
     rides: bool = False
     under_roof: bool = False
-    among_unsure: bool = False
     at_side: bool = False
     lowest_px: float = math.nan
     cut_way: tuple[float, float, float, float] | None = None
@@ -241,9 +230,6 @@ class PeopleFinder:
         self._rider_ids = sorted(riders)
         self._static_lut = label_map.role_mask_lut('static')
         self._surface_lut = _surface_lut(label_map)
-        people = [*label_map.ids_with_role('pedestrian'), *label_map.ids_with_role('cyclist')]
-        self._not_people_lut = np.ones(256, np.uint8)
-        self._not_people_lut[people] = 0
         self._is_vehicle_lut = np.isin(np.arange(256), label_map.ids_with_role('vehicle'))
         self._in_range: Mask | None = None
         self._min_pixels = min_pixels
@@ -432,28 +418,10 @@ class PeopleFinder:
             nearer_m=nearer_m,
             rides=rides,
             under_roof=under_roof,
-            among_unsure=ground is None
-            and sure < UNSURE
-            and self._is_unsure_around(blob, labels, confidence),
             at_side=at_side,
             lowest_px=max(lowest, v + LOST_FEET * height),
             cut_way=cut_way,
         )
-
-    def _is_unsure_around(
-        self, blob: Blob, labels: LabelImage, confidence: ConfidenceImage | None
-    ) -> bool:
-        """Whether the network is unsure of what is around head and shoulders, but for people."""
-        margin = blob.x1 - blob.x0
-        is_small = max(margin, blob.y1 - blob.y0) < FAR_PX
-        if confidence is None or confidence.shape != labels.shape or is_small:
-            return False
-        rows = slice(max(blob.y0 - margin, 0), max((blob.y0 + blob.y1) // 2, blob.y0 + 1))
-        columns = slice(max(blob.x0 - margin, 0), blob.x1 + margin)
-        is_other = self._not_people_lut[labels[rows, columns]]
-        if not is_other.any():
-            return False
-        return cv2.mean(confidence[rows, columns], mask=is_other)[0] < UNSURE_AROUND * 255.0
 
     def _below(self, blob: Blob, foot: NDArray[np.intp], labels: LabelImage) -> tuple[str, bool]:
         """Whether the feet are seen, and whether they stand on the pavement."""

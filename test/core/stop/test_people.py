@@ -829,53 +829,6 @@ def test_at_the_upper_border_nothing_is_a_roof() -> None:
     assert not finder._is_under_roof(whole, labels, 12.0)
 
 
-def in_the_dark(rows: int = 60, sure: int = 140, around: int = 152) -> tuple[SeenPerson, ...]:
-    """Somebody in a black sky above a road in the headlights; shares are of 255."""
-    labels = box(40, 40 + rows, 300, 316)
-    confidence = np.full(labels.shape, around, np.uint8)
-    confidence[40 + (rows + 1) // 2 :] = 255
-    confidence[40 : 40 + rows, 300:316] = sure
-    return PeopleFinder(LABEL_MAP).find(labels, confidence)
-
-
-def test_who_is_unsure_where_the_network_knows_nothing_is_nobody() -> None:
-    (person,) = in_the_dark()
-    assert person.among_unsure
-
-
-@pytest.mark.parametrize(
-    'surer', [{'sure': 141}, {'around': 153}, {'rows': 23}], ids=lambda row: next(iter(row))
-)
-def test_who_is_sure_or_small_or_stands_before_what_is_sure_is_somebody(
-    surer: dict[str, int],
-) -> None:
-    (person,) = in_the_dark(**surer)
-    assert not person.among_unsure
-
-
-def test_where_the_ground_is_known_or_nobody_says_how_sure_it_is_nobody_is_unsure() -> None:
-    labels = frame_with((10.0, 0.0))
-    dark = np.full(labels.shape, 100, np.uint8)
-    finder = PeopleFinder(LABEL_MAP)
-    assert [row.among_unsure for row in finder.find(labels, dark)] == [True]
-    assert [row.among_unsure for row in finder.find(labels, dark, ground())] == [False]
-    assert [row.among_unsure for row in finder.find(labels)] == [False]
-    assert [row.among_unsure for row in finder.find(labels, dark[:100])] == [False]
-
-
-def test_other_people_tell_nothing_of_what_is_around_somebody() -> None:
-    """Nor does a picture that is somebody from border to border."""
-    labels = box(40, 100, 300, 316)
-    labels[40:100, 320:336] = CYCLIST
-    confidence = np.full(labels.shape, 100, np.uint8)
-    confidence[40:100, 320:336] = 255
-    first, second = PeopleFinder(LABEL_MAP).find(labels, confidence)
-    assert {first.among_unsure, second.among_unsure} == {True, False}
-    full = np.full((60, 30), PERSON, np.uint8)
-    for person in PeopleFinder(LABEL_MAP).find(full, np.full(full.shape, 100, np.uint8)):
-        assert not person.among_unsure
-
-
 @pytest.mark.parametrize(('columns', 'is_of_rider'), [(11, True), (10, False)])
 def test_legs_are_of_a_cyclist_of_whom_more_than_half_of_what_is_above_is(
     columns: int, is_of_rider: bool
