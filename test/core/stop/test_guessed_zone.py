@@ -769,21 +769,6 @@ def test_who_is_a_few_rows_high_is_no_yardstick(rows: int, *, is_in: bool) -> No
     assert not _stands_in(way, far._replace(under_roof=True), (360, 640))
 
 
-@pytest.mark.parametrize(('around', 'kind'), [(1.0, 'person'), (0.5, 'clear')])
-def test_what_is_taken_for_somebody_where_the_network_knows_nothing_stops_nobody(
-    around: float, kind: str
-) -> None:
-    stop = PedestrianStop(replace(StopConfig(), image_zone_adapts=False), LABEL_MAP)
-    labels = road_from(150)
-    labels[140:260, 300:340] = PERSON
-    confidence = np.full(labels.shape, around * 255.0, np.uint8)
-    confidence[200:] = 255
-    confidence[labels == PERSON] = 140
-    for index in range(30):
-        decision = stop.update(labels, index * 100 * MS, confidence=confidence)
-    assert decision.kind == kind
-
-
 def test_in_a_lane_everybody_is_in_its_middle_and_not_in_the_vehicle_s() -> None:
     camera, offset_m = camera_of('car'), 0.8
     guessed = GuessedZone((LANE,), 1.5)
