@@ -7,7 +7,8 @@ the end of the picture, as a jigsaw puzzle does (Gallagher 2012, "Jigsaw puzzles
 unknown orientation"), and not in its neighbour. The edge of a house or of a lorry goes on nowhere,
 and what a pole hides goes on beside the pole.
 
-Lines of pixels go on in each other where both step up and down at the same places.
+Lines of pixels go on in each other where both step up and down at the same places. Where either
+side of a step is black nothing is seen.
 """
 
 from __future__ import annotations
@@ -26,6 +27,11 @@ FloatImage = NDArray[np.float32]
 # Of the root of a step, which is in root grey levels: steps of half a level are rounding and noise
 FLOOR = 0.5
 FLOOR_OF_ENDS = 1.0
+# Grey levels. Around the round picture of a fisheye, and beside bars, nothing is seen: where it
+# begins is at the same rows on both sides. Of 196 clean pictures of eight sets in such a disc
+# (0.6 of the height in radius) 31 % went on elsewhere without this, 2.6 % do. Of parts in wrong
+# order 98.5 % are found, as before; at a fifth of the light 92 % (95 % before, 73 % with 12)
+BLACK = 4
 EDGES = 16  # that are looked at: 8 parts have 7, houses and trees have some as well
 EDGE_APART = 6  # pixels: nearer, two edges are one
 # Pixels between the edges of a part: what a pole or a post hides goes on beside it. Of 8 parts
@@ -114,6 +120,8 @@ def _steps(lines: GreyImage, smooth: int, floor: float) -> FloatImage:
     levels = np.asarray(cv2.blur(lines.astype(np.float32), (smooth, 1)))
     apart = max(1, smooth - 1)
     steps = levels[:, apart:] - levels[:, :-apart]
+    is_lit = np.asarray(cv2.erode(lines, np.ones((1, smooth), np.uint8))) > BLACK
+    steps *= is_lit[:, apart:] & is_lit[:, :-apart]
     roots = np.copysign(np.sqrt(np.abs(steps)), steps)
     roots -= roots.mean(axis=1, keepdims=True)
     energy = np.einsum('ij,ij->i', roots, roots) + floor * roots.shape[1]

@@ -62,6 +62,18 @@ def test_what_a_pole_hides_goes_on_beside_it_and_a_house_goes_on_nowhere() -> No
         assert of(picture).astray < 0.8 * MOST_ASTRAY
 
 
+def test_the_black_around_a_round_picture_goes_on_nowhere() -> None:
+    down, right = np.mgrid[:180, :320]
+    is_seen = np.hypot(right - 159.5, down - 89.5) < 108
+    # No two columns are alike, but where the picture begins is at the same rows left and right
+    grey = np.random.default_rng(3).integers(100, 110, (180, 320)) * is_seen
+    shares = np.zeros(314, np.float32)
+    shares[[77 - 3, 242 - 3]] = 0.4
+    assert astray(grey.astype(np.uint8), shares) < 0.5 * MOST_ASTRAY
+    fisheye = np.hypot(*np.mgrid[-0.5:0.5:360j, -8 / 9 : 8 / 9 : 640j]) < 0.55
+    assert of(street(4) * fisheye[..., None].astype(np.uint8)).wrap < MOST_WRAP
+
+
 @pytest.mark.parametrize(('off_px', 'most'), [((0, 250), 1.3), ((150, 0), 1.3), ((150, 250), 2.0)])
 def test_a_picture_that_begins_in_its_middle_goes_on_at_its_other_end(
     off_px: tuple[int, int], most: float
@@ -100,7 +112,7 @@ def test_the_fullest_columns_are_as_many_as_are_asked_for_and_apart() -> None:
 
 def test_steps_are_alike_however_large_they_are_and_a_line_without_any_is_like_none() -> None:
     random = np.random.default_rng(1)
-    line = random.integers(0, 100, 180)
+    line = random.integers(10, 100, 180)  # black is not seen
     lines = np.stack([line, 2 * line + 20, 220 - line, np.full(180, 90)]).astype(np.uint8)
     steps = _steps(lines, 1, 0.5)
     alike = steps @ steps.T
