@@ -420,7 +420,7 @@ class StopConfig:
         live=True,
     )
     # Most in 1219 clean pictures of eleven sets: 0.29, and in 442 of other kinds of places 0.36
-    # (a frame), the next 0.25. Of pictures whose columns are put together in wrong order, in 4 to
+    # (a street between pillars), the next 0.25. A mirrored picture has more. Of pictures whose columns are put together in wrong order, in 4 to
     # 8 parts, 19 of 20 have more; the others mostly begin in the middle
     max_astray: float = option(
         0.33,
