@@ -45,7 +45,8 @@ PARAMETERS = {
     'stop.hold_s': HOLD_S,
     # By default 1.0 s, which is the bar itself
     'stop.max_shear': 10.0,  # a painted road with noise has nothing that rows could go on with
-    'stop.max_jumps': 1.0,  # nor any shade but those of the classes
+    'stop.max_astray': 1.0,  # and the edges of its shapes are alike
+    'stop.max_jumps': 1.0,  # nor has it any shade but those of the classes
     'stop.frozen_timeout_s': 0.8,
     'stop.clock_timeout_s': 0.8,
     'mount.x': f'[{CAMERA.mount.x}]',

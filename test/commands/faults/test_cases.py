@@ -76,7 +76,7 @@ def test_the_engine_of_the_faults_knows_its_own_road_and_no_fog(tmp_path: Path) 
     fog = FAMILIES['fog']
     camera = EvaluatedCamera(backend, NodeConfig())
     sight = PictureSight(label_map, backend.engine.domain)
-    config = StopConfig(max_shear=10.0, max_jumps=1.0)  # as stage
+    config = StopConfig(max_shear=10.0, max_astray=1.0, max_jumps=1.0)  # as stage
     faults = [
         sight.judge(camera.see(picture, 1, {'stop'}).view, config)
         for picture in (noisy(road, random), fog.spoil(road, fog.strengths[0], random))

@@ -93,6 +93,12 @@ def test_a_flat_picture_goes_on_nowhere(grey: int) -> None:
     assert (statistics.astray, statistics.wrap) == (0.0, 0.0)
 
 
+def test_a_world_of_a_few_flat_colours_goes_on_everywhere_alike_and_so_nowhere() -> None:
+    field = np.full((360, 640, 3), (150, 190, 230), np.uint8)
+    field[180:] = 90, 90, 90  # a simulation without anything: sky above the ground
+    assert of(field).wrap == 0.0
+
+
 def test_pixels_of_a_picture_that_is_enlarged_are_in_no_order() -> None:
     small = np.roll(cv2.resize(street(4), (319, 180)), (75, 125), axis=(0, 1))
     statistics = StatisticsOfPictures(LABEL_MAP).of(
