@@ -29,6 +29,9 @@ def test_the_gain_is_the_mean_of_the_groups_however_many_pictures_they_have() ->
     assert lines[2] == '| towns | 100 | mIoU | 50.0 | 56.0 | +6.0 |'
     assert lines[3] == '| lanes | 10 | lane recall | 70.0 | 68.0 | -2.0 |'
     assert lines[-1].endswith('| +2.0 |')
+    beside = report(rows, [0.62, 0.9]).splitlines()
+    assert beside[2] == '| towns | 100 | mIoU | 50.0 | 56.0 | +6.0 | 62.0 |'
+    assert beside[-1].endswith('| +2.0 | +16.0 |')
 
 
 def test_lane_markings_are_raised_until_one_of_the_sets_would_have_too_much_paint(
