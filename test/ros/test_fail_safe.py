@@ -534,7 +534,7 @@ FOR_PARTS = {**FOR_SEAMS, 'stop.max_seams': 1.0, 'stop.max_joins': 1.0}
 FOR_ENDS = {
     **FOR_PARTS,
     'stop.max_astray': 1.0,
-    'stop.max_wrap': 0.28,
+    'stop.max_wrap': 0.55,
     'stop.max_shear': 10.0,
     'stop.max_softness': 1.0,
     'stop.max_tear': 2.0,
