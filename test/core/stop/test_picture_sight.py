@@ -91,7 +91,7 @@ def kind(picture: Picture, domain: Domain | None, config: StopConfig = CONFIG) -
 
 @pytest.mark.parametrize('domain', [None, DOMAIN], ids=['picture alone', 'engine'])
 def test_a_street_is_seen(domain: Domain | None) -> None:
-    assert {kind(street(seed), domain) for seed in range(198, 208)} == {''}
+    assert {kind(street(seed), domain) for seed in range(200, 210)} == {''}
 
 
 @pytest.mark.parametrize('picture', [NOISE, DARK_NOISE, WHITE], ids=['noise', 'dark', 'white'])
@@ -423,7 +423,7 @@ def clean(*, shear: float = -1.0, **changes: float) -> PictureStatistics:
         ({'seams': 0.55}, {'seams': 0.56}, 'rows_shifted'),
         ({'joins': 0.65}, {'joins': 0.66}, 'rows_shifted'),
         ({'astray': 0.33}, {'astray': 0.34}, 'rows_shifted'),
-        ({'wrap': 0.28}, {'wrap': 0.29}, 'rows_shifted'),
+        ({'wrap': 0.24}, {'wrap': 0.25}, 'rows_shifted'),
     ],
 )
 def test_up_to_each_limit_itself_a_picture_shows_something(
