@@ -433,7 +433,7 @@ class StopConfig:
         live=True,
     )
     # Most in 280 clean pictures of eleven sets: 0.12. Of 720 that begin in the middle both ways,
-    # at three heights, six have less than this
+    # at three heights, two have less than this
     max_wrap: float = option(
         0.24,
         'How well the picture may go on at its other end, as where it begins in the middle of the '

@@ -71,7 +71,8 @@ def wrap(grey: GreyImage) -> float:
 def _joined(steps: FloatImage) -> float:
     """How much better the first two of these lines go on in each other than in most others."""
     alike = steps[:2] @ steps.T
-    between = float(np.sort(alike[:, 2:], axis=1)[:, -2].max())  # one may be alike by chance
+    # The mean of the second and the third best: one may be alike by chance
+    between = float(np.sort(alike[:, 2:], axis=1)[:, -3:-1].mean(axis=1).max())
     return max(0.0, float(alike[0, 1]) - max(0.0, between))
 
 
