@@ -527,14 +527,12 @@ FOR_SMALL_PICTURES = {
 }
 FOR_JUMPS = {'network_size': '256x128'}
 # In what is smaller than 320x180 nobody looks for them
-# Both ends of this street have the same shades
-FOR_SEAMS = {'network_size': '384x192', 'stop.max_wrap': 2.0}
+FOR_SEAMS = {'network_size': '384x192'}
 # Each of these shows in the other checks of order as well
 FOR_PARTS = {**FOR_SEAMS, 'stop.max_seams': 1.0, 'stop.max_joins': 1.0}
 FOR_ENDS = {
     **FOR_PARTS,
     'stop.max_astray': 1.0,
-    'stop.max_wrap': 0.55,
     'stop.max_shear': 10.0,
     'stop.max_softness': 1.0,
     'stop.max_tear': 2.0,

@@ -19,10 +19,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ['astray', 'wrap']
+__all__ = ['Seam', 'astray', 'wrap']
 
 GreyImage = NDArray[np.uint8]
 FloatImage = NDArray[np.float32]
+Seam = tuple[int, int]
 
 # Of the root of a step, which is in root grey levels: steps of half a level are rounding and noise
 FLOOR = 0.5
@@ -32,9 +33,6 @@ FLOOR_OF_ENDS = 1.0
 # (0.6 of the height in radius) 31 % went on elsewhere without this, 2.6 % do. Of parts in wrong
 # order 98.5 % are found, as before; at a fifth of the light 92 % (95 % before, 73 % with 12)
 BLACK = 4
-# Both ends of a picture, and lines between them that tell how alike its lines are anyway
-COLUMNS = np.array([0, 319, 40, 80, 120, 160, 200, 240, 280])
-ROWS = np.array([0, 179, 30, 60, 90, 120, 150])
 EDGES = 16  # that are looked at: 8 parts have 7, houses and trees have some as well
 EDGE_APART = 6  # pixels: nearer, two edges are one
 # Pixels between the edges of a part: what a pole or a post hides goes on beside it. Of 8 parts
@@ -54,26 +52,27 @@ class _Lines(NamedTuple):
     behind: NDArray[np.intp]
 
 
-def wrap(grey: GreyImage) -> float:
+def wrap(grey: GreyImage, row_seam: Seam, column_seam: Seam) -> float:
     """Returns how well a picture goes on at its other end: 0 not at all, 2 both across and down.
 
-    Where its ends go on in each other no better than in what lies between, as in a world of a few
-    flat colours, that is 0.
+    Less how well it goes on at its fullest seam: one that begins in its middle does not go on
+    where its ends meet, and a world of a few flat colours, whose ends are alike, goes on there.
 
     Args:
-        grey: ``(180, 320)``.
+        grey: ``(H, W)``.
+        row_seam: The row before and the row behind the fullest seam across the picture.
+        column_seam: The column before and the one behind the fullest that is upright.
     """
-    return sum(
-        _joined(_steps(lines, 1, FLOOR_OF_ENDS)) for lines in (grey[:, COLUMNS].T, grey[ROWS])
-    )
+    height, width = grey.shape
+    columns = grey[:, (0, width - 1, *column_seam)].T
+    rows = grey[(0, height - 1, *row_seam), :]
+    return sum(_joined(_steps(lines, 1, FLOOR_OF_ENDS)) for lines in (columns, rows))
 
 
 def _joined(steps: FloatImage) -> float:
-    """How much better the first two of these lines go on in each other than in most others."""
-    alike = steps[:2] @ steps.T
-    # The mean of the second and the third best: one may be alike by chance
-    between = float(np.sort(alike[:, 2:], axis=1)[:, -3:-1].mean(axis=1).max())
-    return max(0.0, float(alike[0, 1]) - max(0.0, between))
+    """How much better the first two of four lines go on in each other than the last two."""
+    first_end, other_end, before, behind = steps
+    return max(0.0, float(first_end @ other_end) - max(0.0, float(before @ behind)))
 
 
 def astray(grey: GreyImage, shares: FloatImage) -> float:

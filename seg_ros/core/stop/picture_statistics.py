@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from seg_ros.core.labels import LabelMap
 from seg_ros.core.stop.picture_echo import echo
-from seg_ros.core.stop.picture_order import astray, wrap
+from seg_ros.core.stop.picture_order import Seam, astray, wrap
 from seg_ros.core.stop.picture_polarity import polarity
 from seg_ros.core.types import ConfidenceImage, LabelImage, NetworkView, RgbImage
 
@@ -130,8 +130,9 @@ class PictureStatistics(NamedTuple):
             a way lies between them, upright things end at the ground. 0 where ``seams`` are.
         astray: How much better the edge of a part goes on elsewhere in the picture than where it
             lies: 0 nowhere, 1 as if it had been there, and not at all here. 0 where ``seams`` are.
-        wrap: How well the picture goes on at its other end, across and down: 0 not at all, 1 one
-            of them as if it had been there, 2 both. 0 where ``seams`` are.
+        wrap: How much better the picture goes on at its other end than at its fullest seam,
+            across and down: 0 no better, 1 one of them as if it had been there, 2 both. 0 where
+            ``seams`` are.
     """
 
     values: NDArray[np.float64]
@@ -421,17 +422,18 @@ def _is_whole(picture: RgbImage) -> bool:
 def _seams(grey: GreyImage) -> tuple[float, float, float, float]:
     """Seams, joins, astray and wrap; see ``PictureStatistics``."""
     # One after the other, so that the second finds the memory of the first
-    level, _ = _fullest_seam(grey, 1)
-    upright, over = _fullest_seam(grey, 0)
+    level, row_seam, _ = _fullest_seam(grey, 1)
+    upright, column_seam, over = _fullest_seam(grey, 0)
     shares = _steps_in_columns(over)
-    return min(level, upright), _joins(shares), astray(grey, shares), wrap(grey)
+    wrapped = wrap(grey, row_seam, column_seam)
+    return min(level, upright), _joins(shares), astray(grey, shares), wrapped
 
 
-def _fullest_seam(grey: GreyImage, axis: int) -> tuple[float, GreyImage]:
+def _fullest_seam(grey: GreyImage, axis: int) -> tuple[float, Seam, GreyImage]:
     """How much of a row (``axis`` 1) or column (0) is a seam, where it is the most; and steps.
 
-    A seam has more than twice the steps before and behind it. The steps are in grey levels beyond
-    those on both sides.
+    A seam has more than twice the steps before and behind it. It lies between two rows or columns,
+    which come with it. The steps are in grey levels beyond those on both sides.
     """
     wide, far = SEAM_WIDE, 2 * SEAM_WIDE
     if axis == 1:
@@ -443,7 +445,9 @@ def _fullest_seam(grey: GreyImage, axis: int) -> tuple[float, GreyImage]:
     over = _uint8(cv2.subtract(inner, most))
     seams = cv2.compare(over, cv2.add(most, SEAM, dst=most), cv2.CMP_GT, dst=most)
     counts = cv2.reduce(seams, axis, cv2.REDUCE_SUM, dtype=cv2.CV_32S)
-    return float(counts.max()) / (255 * grey.shape[axis]), over
+    fullest = int(counts.argmax())
+    share = float(counts.reshape(-1)[fullest]) / (255 * grey.shape[axis])
+    return share, (fullest + wide - 1, fullest + far), over
 
 
 def _steps_in_columns(over: GreyImage) -> FloatImage:

@@ -99,6 +99,18 @@ def test_a_world_of_a_few_flat_colours_goes_on_everywhere_alike_and_so_nowhere()
     assert of(field).wrap == 0.0
 
 
+def test_a_panorama_goes_on_at_its_other_end_and_everywhere_else() -> None:
+    random = np.random.default_rng(6)
+    down, right = np.mgrid[:360, :640]
+    light = sum(
+        random.uniform(5, 15)
+        * np.sin(down / tall + right * turns * np.pi / 320 + random.uniform(0, 6))
+        for tall, turns in ((7, 1), (11, 2), (17, 3), (29, 5))
+    )
+    panorama = with_noise(np.repeat(128 + light[..., None], 3, axis=2), 1.5)
+    assert of(panorama).wrap < 0.5 * MOST_WRAP
+
+
 def test_pixels_of_a_picture_that_is_enlarged_are_in_no_order() -> None:
     small = np.roll(cv2.resize(street(4), (319, 180)), (75, 125), axis=(0, 1))
     statistics = StatisticsOfPictures(LABEL_MAP).of(
