@@ -450,8 +450,7 @@ class PedestrianStop:
         weights = [
             p.weight
             for p in people
-            if is_evidence_in(zone, p, labels.shape)
-            or (upright_way is not None and _stands_in(upright_way, p, labels.shape))
+            if _is_in_way(zone, upright_way, p, labels.shape)
         ]
         memory.person = None
         if people:
@@ -549,6 +548,31 @@ def is_evidence_in(zone: ImageZone, person: SeenPerson, shape_hw: tuple[int, ...
         return False
     size_wh = shape_hw[1], shape_hw[0]
     return bool(zone.contains(np.array(_feet_px(person)), size_wh).any())
+
+
+def _is_in_way(
+    zone: ImageZone, way: UprightWay | None, person: SeenPerson, shape_hw: tuple[int, ...]
+) -> bool:
+    """Whether a sighting says something of the zone, or of the way by the own height."""
+    if way is None:
+        return is_evidence_in(zone, person, shape_hw)
+    if _stands_in(way, person, shape_hw):
+        return True
+    return is_evidence_in(zone, person, shape_hw) and not _is_beyond(way, person, shape_hw)
+
+
+def _is_beyond(way: UprightWay, person: SeenPerson, shape_hw: tuple[int, ...]) -> bool:
+    """Whether somebody who is seen whole is too small to stand in the way where it is."""
+    height, width = shape_hw
+    if person.feet != 'seen' or person.at_side or person.bbox[1] == 0:
+        return False
+    u, row = person.foot_px[0], person.bbox[3]
+    # The label image may stretch the camera's, whose columns the way counts
+    extent_px = max(
+        (person.bbox[2] - person.bbox[0]) * way.size_wh[0] / width,
+        (person.bbox[3] - person.bbox[1]) * way.size_wh[1] / height,
+    )
+    return way.is_beyond(((u + 0.5) / width, row / height), extent_px)
 
 
 def _stands_in(way: UprightWay, person: SeenPerson, shape_hw: tuple[int, ...]) -> bool:

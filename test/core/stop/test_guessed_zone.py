@@ -873,3 +873,12 @@ def test_a_robot_that_drives_on_pavement_looks_for_the_borders_of_that(*, is_gro
         decision = stop.update(labels, index * 100 * MS)
     by_borders = 'where the borders of the ground meet' in decision.zone_by
     assert by_borders is is_ground
+
+
+def test_who_is_so_small_that_nobody_is_in_the_way_there_is_beyond_it() -> None:
+    way = UprightWay((0.5, 0.5), 0.5, 1.5, 23.4, (640, 360))
+    # 159 columns beside the middle: 2.5 m by somebody of 0.5 m who is 32 px long, 1.5 m by 53 px
+    foot = (0.5 - 159.0 / 640.0, 0.73)
+    assert way.is_beyond(foot, 32)
+    assert not way.is_beyond(foot, 54)
+    assert not way.is_beyond((0.5, 0.73), 1)
