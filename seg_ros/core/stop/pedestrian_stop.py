@@ -447,11 +447,7 @@ class PedestrianStop:
         self._tracker.reset()
         memory.people, memory.zone, memory.zone_name = (), None, zone.name
         upright_way = self._guessed_zone.upright_way if self.config.image_zone_adapts else None
-        weights = [
-            p.weight
-            for p in people
-            if _is_in_way(zone, upright_way, p, labels.shape)
-        ]
+        weights = [p.weight for p in people if _is_in_way(zone, upright_way, p, labels.shape)]
         memory.person = None
         if people:
             memory.person = NearestPerson(0, math.nan, math.nan, 0.0 if weights else INF)
