@@ -23,7 +23,7 @@ from seg_ros.core.stop.guessed_zone import (
     _lane_of,
     _lines_of,
 )
-from seg_ros.core.stop.pedestrian_stop import PedestrianStop, _stands_in
+from seg_ros.core.stop.pedestrian_stop import PedestrianStop, _is_in_way, _stands_in
 from seg_ros.core.stop.people import SeenPerson
 from seg_ros.core.stop.zones import ImageZone, Motion
 from test.people_scene import LABEL_MAP, MS, PAVEMENT, PERSON, ROAD, SIZE_WH, SKY
@@ -882,3 +882,19 @@ def test_who_is_so_small_that_nobody_is_in_the_way_there_is_beyond_it() -> None:
     assert way.is_beyond(foot, 32)
     assert not way.is_beyond(foot, 54)
     assert not way.is_beyond((0.5, 0.73), 1)
+
+
+def test_who_is_cut_or_in_the_way_by_its_own_height_is_not_too_small() -> None:
+    zone = ImageZone((0.1, 1.0, 0.1, 0.5, 0.9, 0.5, 0.9, 1.0))
+    way = UprightWay((0.5, 0.5), 0.5, 1.5, 23.4, (640, 360))
+    nowhere = (math.nan,) * 4
+    speck = SeenPerson(*nowhere, (160.0, 262.0), (155, 243, 166, 263), 150, 1.0, 'seen', False)
+    shape = 360, 640
+    assert not _is_in_way(zone, way, speck, shape)
+    assert _is_in_way(zone, None, speck, shape)  # of a zone that was drawn nobody knows the sides
+    cut_above = speck._replace(bbox=(155, 0, 166, 263))
+    hidden, beside = speck._replace(feet='occluded'), speck._replace(at_side=True)
+    lying = speck._replace(bbox=(120, 243, 200, 263))
+    ahead = speck._replace(foot_px=(320.0, 262.0), bbox=(315, 243, 326, 263))
+    for person in (cut_above, hidden, beside, lying, ahead):
+        assert _is_in_way(zone, way, person, shape)
