@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 
 from seg_ros.core.timing import LatencyWindow
-from seg_ros.core.units import NS_PER_S
+from seg_ros.core.units import NS_PER_MS, NS_PER_S
 
 __all__ = ['CameraStatistics', 'camera_status']
 
@@ -28,6 +28,7 @@ class CameraStatistics:
         published: Frames of which something was published.
         idle: Frames that were not processed because nobody subscribed to a result.
         broken: Frames that could not be read, by kind.
+        unreadable: Why the latest frame could not be read; empty when it could.
         failures: Frames on which inference failed.
         backward_stamps: Frames with an older stamp than the one before (a bag that loops).
         failing: What went wrong with the latest frame; empty when it went well.
@@ -40,6 +41,7 @@ class CameraStatistics:
     published: int = 0
     idle: int = 0
     broken: Counter[str] = field(default_factory=Counter)
+    unreadable: str = ''
     failures: int = 0
     backward_stamps: int = 0
     failing: str = ''
@@ -55,12 +57,18 @@ class CameraStatistics:
     def processed(self, stamp_ns: int, latencies_ms: dict[str, float]) -> None:
         """Counts a frame of which something was published."""
         self.published += 1
-        self.failing = ''
+        self.failing = self.unreadable = ''
         if self.newest_stamp_ns is not None and stamp_ns < self.newest_stamp_ns:
             self.backward_stamps += 1
         self.newest_stamp_ns = stamp_ns
         for name, sample_ms in latencies_ms.items():
             self.latency.add(name, sample_ms)
+
+    def late_s(self) -> float:
+        """Returns how old the newest frame was by its stamp when it arrived; 0 before one."""
+        newest_ms = self.latency.newest_ms
+        late_ms = newest_ms('stamp_to_published') - newest_ms('received_to_published')
+        return late_ms * NS_PER_MS / NS_PER_S
 
     def rate_hz(self, now_ns: int) -> float:
         """Returns the rate of arrival over the latest frames, sinking once they cease."""

@@ -59,7 +59,7 @@ from seg_ros.ros.parameters import (
     read_config,
 )
 from seg_ros.ros.scheduling import put_on_cores
-from seg_ros.ros.silence import SpeedWatch
+from seg_ros.ros.silence import SpeedWatch, wrong_stamps
 from seg_ros.ros.spinning import ended_by_signal, spin_while
 from seg_ros.ros.starting import start_ros
 from seg_ros.ros.steady_clock import steady_ns
@@ -79,6 +79,8 @@ __all__ = ['SegmentationNode', 'main']
 NODE_NAME = 'segmentation'
 WATCH_PERIOD_S = 0.25  # how soon the node follows a publisher's QoS and type
 LAST_WORDS_S = 0.25  # some heartbeats that say why, before there is none
+# Stops for which it may be known why no frame came, or not in time
+UNTIMELY = (StopKind.NO_FRAME, StopKind.STALE, StopKind.UNPROVEN, StopKind.FUTURE_STAMP)
 SWITCH_INTERVAL_S = 0.0005  # a due heartbeat or image waits this long for another thread, not 5 ms
 
 NodeT = TypeVar('NodeT', bound='SegmentationNode')
@@ -151,6 +153,7 @@ class SegmentationNode(LifecycleNode):
         self._clock_watch = ClockWatch()
         self._streams = StreamWatch(self)
         self._speeds: dict[str, SpeedWatch] = {}  # by camera
+        self._told_of_stamps: set[str] = set()  # cameras of which the log has it
         self._silences: dict[str, str] = {}  # why nothing comes in time, by camera
         self._unwanted_s: dict[str, float] = {}  # since when, by camera; -inf once it was told
         self._vehicle: VehicleStop | None = None  # while the node is active
@@ -287,6 +290,7 @@ class SegmentationNode(LifecycleNode):
         self.inputs.clear()
         self._streams.reset()
         self._speeds, self._silences = {}, {}
+        self._told_of_stamps = set()
         self._unwanted_s = {}
         if self._worker is not None and not self._worker.stop():
             self.get_logger().error(
@@ -387,7 +391,7 @@ class SegmentationNode(LifecycleNode):
     def _explained(self, vehicle: VehicleDecision) -> VehicleDecision:
         """Adds why no frame came, or not in time, where that is known."""
         decision = vehicle.decision
-        if decision.kind not in (StopKind.NO_FRAME, StopKind.STALE):
+        if decision.kind not in UNTIMELY:
             return vehicle
         why = self._silences.get(vehicle.camera, '')
         if not why:
@@ -437,7 +441,8 @@ class SegmentationNode(LifecycleNode):
         for camera in self.inputs:
             camera.watch(self.config.silence_warn_s)
             slow = self._watch_speed(camera.name)
-            self._silences[camera.name] = camera.problem or slow
+            untimely = self._watch_readability(camera.name) or self._watch_stamps(camera.name)
+            self._silences[camera.name] = camera.problem or untimely or slow
             self._watch_wishes(camera.name)
         self._watch_streams()
         for port in self._ports.values():
@@ -448,6 +453,25 @@ class SegmentationNode(LifecycleNode):
             if newest_ns is None or newest_ns < oldest_ns:
                 port.decision_outputs.publish_silence()
 
+    def _watch_readability(self, camera: str) -> str:
+        """Returns why images come and none is looked at; the worker logs it."""
+        unreadable = self._ports[camera].statistics.unreadable
+        return f'images come, but cannot be read. {unreadable.rstrip(".")}' if unreadable else ''
+
+    def _watch_stamps(self, camera: str) -> str:
+        """Returns what is wrong with the stamps of a camera, logged once."""
+        stop = self.config.stop
+        problem = wrong_stamps(
+            self._ports[camera].statistics.late_s(),
+            stop.stale_timeout_s,
+            stop.future_tolerance_s,
+            is_sim_time=self.get_clock().ros_time_is_active,
+        )
+        if problem and camera not in self._told_of_stamps:
+            self._told_of_stamps.add(camera)
+            self.get_logger().warning(f'Camera {camera}: {problem}.')
+        return problem
+
     def _watch_speed(self, camera: str) -> str:
         """Returns why frames of a camera get too old, logged once; empty where they do not."""
         if self.get_clock().ros_time_is_active:  # which may go slower than any watch
@@ -457,9 +481,10 @@ class SegmentationNode(LifecycleNode):
         news = watch.look(
             time.monotonic(),
             statistics.received + statistics.missed,
-            statistics.published,
+            statistics.published + statistics.broken.total(),
             statistics.latency.newest_ms('received_to_published') * NS_PER_MS / NS_PER_S,
             self.config.stop.stale_timeout_s,
+            statistics.late_s(),
         )
         if news:
             self.get_logger().warning(f'Camera {camera}: {news}.')

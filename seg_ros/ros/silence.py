@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
-__all__ = ['IMAGE_TYPES', 'SpeedWatch', 'cameras_among', 'nobody_publishes']
+__all__ = ['IMAGE_TYPES', 'SpeedWatch', 'cameras_among', 'nobody_publishes', 'wrong_stamps']
 
 IMAGE_TYPES = ('sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage')
 STOP, STOP_TYPE = 'pedestrian_stop', 'std_msgs/msg/Bool'
@@ -62,6 +62,27 @@ def nobody_publishes(
     return f'{said}. To read it: -r {name}:={likely[0]}' if likely else said
 
 
+def wrong_stamps(late_s: float, limit_s: float, tolerance_s: float, *, is_sim_time: bool) -> str:
+    """Says that the stamps of images that arrive are of another clock; empty where they fit.
+
+    Args:
+        late_s: How old an image is by its stamp when it arrives; negative is ahead.
+        limit_s: Age at which the newest frame is too old.
+        tolerance_s: How far ahead a stamp may be.
+        is_sim_time: Whether the clock is that of /clock.
+    """
+    if -tolerance_s <= late_s <= limit_s:
+        return ''
+    said = f'{late_s:.2f} s old' if late_s > 0.0 else f'{-late_s:.2f} s ahead'
+    advice = (
+        'use_sim_time is true, so let whoever stamps them follow /clock, too, or set it to false'
+        if is_sim_time
+        else 'let the driver stamp them by the time of this computer, and synchronise the clocks '
+        '(chrony, PTP); of a recording or simulation: use_sim_time, and its /clock'
+    )
+    return f'images come, but are {said} by their stamps when they arrive: {advice}'
+
+
 class FrameCounts(NamedTuple):
     """Counts at a time."""
 
@@ -78,7 +99,13 @@ class SpeedWatch:
         self.problem = ''  # in a sentence; empty while it is fast enough
 
     def look(
-        self, now_s: float, arrived: int, processed: int, latency_s: float, limit_s: float
+        self,
+        now_s: float,
+        arrived: int,
+        processed: int,
+        latency_s: float,
+        limit_s: float,
+        late_s: float = 0.0,
     ) -> str:
         """Looks at the counts; returns a new problem to be logged, else nothing.
 
@@ -88,6 +115,7 @@ class SpeedWatch:
             processed: Frames of which something was published.
             latency_s: From the arrival of a frame until then.
             limit_s: Age at which the newest frame is too old.
+            late_s: How old an image is by its stamp when it arrives.
         """
         if not processed:  # a camera that has not begun says nothing of the machine
             return ''
@@ -100,16 +128,25 @@ class SpeedWatch:
         if window_s < WINDOW_S or count < 1:
             return ''
         rate_hz, sent_hz = count / window_s, (arrived - first.arrived) / window_s
-        oldest_s = 1.0 / rate_hz + latency_s
+        late_s = max(late_s, 0.0)
+        oldest_s = 1.0 / rate_hz + latency_s + late_s
         if oldest_s <= limit_s * (CALM if self.problem else 1.0):
             self.problem = ''
             return ''
-        was, self.problem = self.problem, _too_slow(rate_hz, sent_hz, oldest_s, limit_s)
+        was, self.problem = self.problem, _too_slow(rate_hz, sent_hz, oldest_s, limit_s, late_s)
         return '' if was else self.problem
 
 
-def _too_slow(rate_hz: float, sent_hz: float, oldest_s: float, limit_s: float) -> str:
-    if rate_hz < KEEPS_UP * sent_hz:
+def _too_slow(
+    rate_hz: float, sent_hz: float, oldest_s: float, limit_s: float, late_s: float
+) -> str:
+    if late_s > 0.5 * oldest_s:  # most of the age is there before anything is done
+        what = f'images are {late_s:.2f} s old by their stamps when they arrive'
+        advice = (
+            'shorten their way from the camera (a driver that buffers, a slow network), or '
+            'synchronise the clocks (chrony, PTP)'
+        )
+    elif rate_hz < KEEPS_UP * sent_hz:
         what = f'this machine infers at {rate_hz:.1f} Hz while the camera sends {sent_hz:.1f}'
         advice = 'take a smaller network_size, another engine or backend'
     else:

@@ -257,7 +257,9 @@ class FrameWorker:
     def _report(self, camera: str, received: Received, error: Exception) -> None:
         """Counts and logs what went wrong; inference that fails stops the vehicle."""
         if isinstance(error, FrameError):
-            self._ports[camera].statistics.broken[error.kind] += 1
+            statistics = self._ports[camera].statistics
+            statistics.broken[error.kind] += 1
+            statistics.unreadable = str(error)
             self._log(camera, error.kind, f'frame left out: {error}', received)
         elif isinstance(error, BackendError):
             self._fail(camera, f'Inference failed: {error}', received)

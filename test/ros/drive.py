@@ -42,6 +42,7 @@ class Drive:
         yaw_rate_rps: The same.
         info: The calibration that comes with every image, if any.
         other_info: Another one, with every second image.
+        encoding: What the images are said to be.
         frame_ids: The cameras whose pictures come in turn.
     """
 
@@ -57,6 +58,7 @@ class Drive:
     yaw_rate_rps: float = 0.0
     info: CameraInfo | None = None
     other_info: CameraInfo | None = None
+    encoding: str = 'rgb8'
     frame_ids: tuple[str, ...] = ('camera_optical',)
 
     def __post_init__(self) -> None:
@@ -82,6 +84,7 @@ class Drive:
                 stamp_ns = max(0, now_ns + int(self.offset_s * 1e9))
                 frame_id = self.frame_ids[count % len(self.frame_ids)]
                 message = image_message(self._picture(), stamp_ns, frame_id)
+                message.encoding = self.encoding
                 self._camera.publish(message)
                 info = self.other_info if self.other_info and count % 2 else self.info
                 if info is not None:

@@ -13,10 +13,10 @@ from sensor_msgs.msg import Image
 
 from seg_ros.core.stop.decision import StopDecision, StopKind
 from seg_ros.core.stop.vehicle_stop import VehicleDecision
-from seg_ros.ros.silence import SpeedWatch, cameras_among, nobody_publishes
+from seg_ros.ros.silence import SpeedWatch, cameras_among, nobody_publishes, wrong_stamps
 from seg_ros.ros.stop_heartbeat import StopHeartbeat
 from test.ros.drive import Drive
-from test.ros.graph import Graph, latest_status, wait_for
+from test.ros.graph import Graph, latest_status, values_of, wait_for
 from test.ros.mounted_camera import camera_info
 from test.ros.nodes import canned
 
@@ -88,6 +88,32 @@ def test_a_camera_that_is_too_slow_for_the_stop_is_told_so_and_a_fast_one_is_not
     assert not watch.problem
 
 
+def test_images_that_arrive_old_are_no_slow_machine_and_no_slow_camera() -> None:
+    watch = SpeedWatch()
+    looks = [watch.look(0.25 * at, 5 * at, 5 * at, 0.02, 0.5, late_s=0.45) for at in range(40)]
+    (said,) = filter(None, looks)
+    assert said.startswith('images are 0.45 s old by their stamps when they arrive, so that')
+    assert 'shorten their way from the camera' in said
+
+
+@pytest.mark.parametrize(
+    ('late_s', 'is_sim_time', 'words'),
+    [
+        (0.45, False, ''),
+        (-0.05, False, ''),
+        (7200.0, False, '7200.00 s old by their stamps when they arrive: let the driver stamp'),
+        (-3600.0, False, '3600.00 s ahead by their stamps when they arrive: let the driver'),
+        (-1.7e9, True, 'use_sim_time is true, so let whoever stamps them follow /clock, too'),
+    ],
+)
+def test_stamps_of_another_clock_are_told_with_what_to_do(
+    late_s: float, is_sim_time: bool, words: str
+) -> None:
+    said = wrong_stamps(late_s, 0.5, 0.1, is_sim_time=is_sim_time)
+    assert words in said
+    assert bool(said) == bool(words)
+
+
 def test_a_camera_that_begins_late_is_no_slow_machine() -> None:
     watch = SpeedWatch()
     for at_s in range(12):  # nothing comes, as while a driver starts
@@ -125,6 +151,44 @@ def test_that_nobody_publishes_the_images_is_the_same_sentence_everywhere(
     count = len(status)
     wait_for(lambda: len(status) > count + 20, 'a second more')
     assert logged() == 1
+
+
+@pytest.mark.parametrize(
+    ('offset_s', 'kind'), [(-7200.0, 'stale'), (3600.0, 'future_stamp')], ids=['old', 'ahead']
+)
+def test_a_stop_by_stamps_of_another_clock_says_what_to_do_and_is_logged_once(
+    offset_s: float, kind: str, graph: Graph, engine: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    status = graph.collect(DiagnosticStatus, '/segmentation/pedestrian_stop/status')
+    graph.node(**canned(engine))
+    drive = Drive(graph, offset_s=offset_s)
+    words = 'by their stamps when they arrive: let the driver stamp them by the time of this'
+    try:
+        wait_for(lambda: status and words in status[-1].message, 'the sentence')
+        assert values_of(status[-1])['kind'] == kind
+        count = len(status)
+        wait_for(lambda: len(status) > count + 20, 'a second more')
+    finally:
+        drive.close()
+    assert len(re.findall(rf'Camera camera: .*{words}', capfd.readouterr().err)) == 1
+
+
+def test_images_that_cannot_be_read_are_no_slow_machine(graph: Graph, engine: Path) -> None:
+    status = graph.collect(DiagnosticStatus, '/segmentation/pedestrian_stop/status')
+    diagnostics = graph.collect(DiagnosticArray, '/diagnostics')
+    graph.node(**canned(engine))
+    drive = Drive(graph)
+    words = "images come, but cannot be read. The encoding 'h264' is not known"
+    try:
+        wait_for(lambda: status and values_of(status[-1])['kind'] == 'clear', 'go')
+        drive.encoding = 'h264'
+        wait_for(lambda: words in status[-1].message, 'the sentence')
+        assert values_of(status[-1])['kind'] == 'stale'
+        wait_for(lambda: words[1:] in latest_status(diagnostics).message, 'the diagnostics')
+        drive.encoding = 'rgb8'
+        wait_for(lambda: values_of(status[-1])['kind'] == 'clear', 'go again')
+    finally:
+        drive.close()
 
 
 def test_images_that_nobody_wants_looked_at_are_told_once(
