@@ -11,6 +11,15 @@ from seg_ros.core.parameters.option import option
 
 __all__ = ['MountConfig']
 
+TURN_RAD = 3.15  # half a turn, written with two digits
+LIMITS = (
+    ('z', 0.0, float('inf'), 'It is the height of the lens above the ground; 0 is unknown.'),
+    ('roll', -TURN_RAD, TURN_RAD, 'It is in radians, no more than 3.14 to either side.'),
+    ('pitch', -1.58, 1.58, 'It is in radians, no more than 1.57 up (negative) or down.'),
+    ('yaw', -TURN_RAD, TURN_RAD, 'It is in radians, no more than 3.14 to either side.'),
+)
+"""What a number of the mounting may be, and how it is meant."""
+
 
 @dataclass(frozen=True)
 class MountConfig:
@@ -51,6 +60,14 @@ class MountConfig:
                     f'mount.{row.name} has {len(values)} numbers for {count} cameras. Give one '
                     'for all, or one per camera in the order of camera_names.'
                 )
+        self._check_numbers()
+
+    def _check_numbers(self) -> None:
+        """Refuses what stands for nothing, instead of taking it for another angle or none."""
+        for name, least, most, words in LIMITS:
+            values = getattr(self, name)
+            if not all(least <= value <= most for value in values):
+                raise ConfigurationError(f'mount.{name} is {list(values)}. {words}')
 
     def mount(self, index: int) -> Mount | None:
         """Returns the mounting of a camera, None while its height is unknown."""

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from seg_ros.core.geometry.camera import Camera
 from seg_ros.core.geometry.intrinsics import CameraIntrinsics
 
@@ -26,11 +28,24 @@ GREATEST_PIXEL_RATIO = 2.2
 GREATEST_OFF_CENTRE = 1.0  # of the width or height, from the middle
 # Metres of the lens above the ground: a robot under a shelf 0.05, a bus 3, a mining truck 7.
 LEAST_HEIGHT_M, GREATEST_HEIGHT_M = 0.03, 12.0
+# Metres from the base origin to the lens: the longest bus has 25.
+GREATEST_OFFSET_M = 30.0
+# Degrees, beyond which a side of the picture is further up than its top. Nobody can say how a
+# picture is rolled whose lens looks down within 17 degrees: there the vertical is a point.
+GREATEST_ROLL_DEG, LEAST_VERTICAL = 45.0, 0.3
+# Share of the pixels in the middle row and the middle column that must have a ray: a circle as
+# high as a picture of 2:1 has 0.67 of them. Of a fisheye nobody asks, whose circle may be smaller.
+LEAST_RAYS = 0.6
+RAYS = 33  # pixels of either that are asked
 
 
 def implausible(camera: Camera) -> str:
     """Returns why a camera cannot be one on a vehicle, in words; empty where it can."""
-    return _implausible_lens(camera.intrinsics) or implausible_height(camera.mount.z)
+    return (
+        _implausible_lens(camera.intrinsics)
+        or implausible_height(camera.mount.z)
+        or _implausible_place(camera)
+    )
 
 
 def _implausible_lens(lens: CameraIntrinsics) -> str:
@@ -57,7 +72,28 @@ def _implausible_lens(lens: CameraIntrinsics) -> str:
                 f'the principal point of the calibration has {name} {at:.0f} px in a picture of '
                 f'{length}, far outside: check k, width and height in its CameraInfo'
             )
+    share = 1.0 if is_fisheye else _share_with_rays(lens)
+    if share < LEAST_RAYS:
+        return (
+            f'the distortion {lens.d.tolist()} ({lens.distortion_model}) folds back inside of '
+            f'the picture: {1.0 - share:.0%} of its middle lines see nothing: check d and '
+            'distortion_model in its CameraInfo'
+        )
     return ''
+
+
+def _share_with_rays(lens: CameraIntrinsics) -> float:
+    """Of the middle row and the middle column: how much the distortion leaves of a picture."""
+    across, down = (
+        np.linspace(0.0, lens.width - 1.0, RAYS),
+        np.linspace(0.0, lens.height - 1.0, RAYS),
+    )
+    row = np.column_stack([across, np.full(RAYS, 0.5 * (lens.height - 1.0))])
+    column = np.column_stack([np.full(RAYS, 0.5 * (lens.width - 1.0)), down])
+    in_row, in_column = (
+        float(np.isfinite(lens.undistort(line)).all(axis=1).mean()) for line in (row, column)
+    )
+    return (in_row * lens.width + in_column * lens.height) / (lens.width + lens.height)
 
 
 def implausible_height(height_m: float) -> str:
@@ -66,5 +102,25 @@ def implausible_height(height_m: float) -> str:
         return (
             f'the mounting has the lens {height_m:.2f} m above the ground, no vehicle has it '
             f'below {LEAST_HEIGHT_M} or above {GREATEST_HEIGHT_M:.0f} m: check mount.z or TF'
+        )
+    return ''
+
+
+def _implausible_place(camera: Camera) -> str:
+    mount = camera.mount
+    offset_m = math.hypot(mount.x, mount.y)
+    if offset_m > GREATEST_OFFSET_M:
+        return (
+            f'the mounting has the lens {offset_m:.0f} m beside the base origin, no vehicle has '
+            f'it more than {GREATEST_OFFSET_M:.0f} m away: check mount.x and mount.y, in metres, '
+            'or TF'
+        )
+    right, down = (float(value) for value in camera.optical_from_base[:2, 2])  # of what is up
+    roll_deg = math.degrees(math.atan2(right, -down))
+    if math.hypot(right, down) > LEAST_VERTICAL and abs(roll_deg) > GREATEST_ROLL_DEG:
+        return (
+            f'the mounting has the picture rolled by {abs(roll_deg):.0f} degrees, and engines '
+            'know upright pictures: turn the images, and the mounting with them, or check '
+            'mount.roll and mount.pitch, in radians, or TF'
         )
     return ''
