@@ -283,13 +283,14 @@ class StopConfig:
         live=True,
     )
     # The first four below were taken from 1219 clean pictures of eleven sets: the least detail in
-    # them was 3.7, the most discord 0.36, the least rise 0.34, the most shear -0.025. The noise of
-    # a sensor alone has a detail of 1 to 2, a discord of 1 and a shear of 0.
+    # them was 3.0, the most discord 0.36, the least rise 0.34, the most shear -0.025. The noise of
+    # a sensor alone has a detail of 1 to 2, a discord of 1 and a shear of 0. Mud on the way alone,
+    # out of focus, has 2.0 to 2.9.
     min_detail: float = option(
         2.7,
-        'How much finer detail the richest tenth of the ground ahead must have (kerbs, lines, '
-        'patches of the road; mean second difference at 160x90), asked of engines whose domain '
-        'was measured; 0 takes any.',
+        'How much finer detail the richest tenth of the ground ahead must have, and of its middle '
+        '(kerbs, lines, patches of the road; mean second difference at 160x90), asked of engines '
+        'whose domain was measured; 0 takes any.',
         unit='grey levels',
         low=0.0,
         high=255.0,

@@ -85,11 +85,11 @@ def nothing_shown(statistics: PictureStatistics, config: StopConfig) -> Fault | 
             ``max_softness``, ``max_shade``, ``max_jumps``, ``max_sky_below``, ``min_polarity``,
             ``max_echo``, ``max_seams``, ``max_joins``, ``max_astray`` and ``max_wrap`` are asked.
     """
-    if statistics.detail < config.min_detail:
+    if statistics.least_detail < config.min_detail:
         return Fault(
             StopKind.NO_DETAIL,
-            f'the ground ahead has a detail of {statistics.detail:.1f} grey levels, less than '
-            f'{config.min_detail:.1f}: covered, or out of focus',
+            f'the ground ahead has a detail of {statistics.least_detail:.1f} grey levels, less '
+            f'than {config.min_detail:.1f}: covered, or out of focus',
         )
     if statistics.discord > config.max_colour_discord:
         return Fault(

@@ -53,6 +53,9 @@ OPPONENTS = np.array([[1, -1, 0], [0, -1, 1], [0, 1, 0]], np.float32)  # R - G, 
 NEAR = 0.7  # of the height: below, the ground is before the vehicle
 PARTS_WH = 16, 3  # in which the detail of that is looked for
 RICHEST = 5  # of these 48, a tenth: a kerb, a line or a patch of the road is in one of them
+# The same of what lies ahead in the middle, where dirt or a leaf may lie on the lens between kerbs
+MIDDLE = slice(56, 104)  # of the columns of HALF_WH: 0.35 to 0.65 of the width
+MIDDLE_WH, MIDDLE_RICHEST = (6, 3), 2
 LEAST_ENERGY = 0.5  # grey levels squared: rounding; where there is no detail nothing disagrees
 LEAST_OF_BOTH = 0.03  # of the picture, so that what is above and the ground have a place
 
@@ -104,8 +107,8 @@ class PictureStatistics(NamedTuple):
         noise: Mean difference of neighbouring pixels of the zone in grey levels if they differ as
             noise does and not as things with outlines, else 0.
         saturated: Share of the zone that is white.
-        detail: How much finer detail the richest tenth of the ground before the vehicle has, in
-            grey levels.
+        least_detail: How much finer detail the richest tenth of the ground before the vehicle has,
+            or of the middle of it if that has less, in grey levels.
         discord: How unlike the detail of two colours is: 0 the same, 1 unrelated, 2 opposite.
         rise: How far the middle of sky and buildings is above that of the ground, as a share of
             the height; NaN where there is next to none of either.
@@ -138,7 +141,7 @@ class PictureStatistics(NamedTuple):
     values: NDArray[np.float64]
     noise: float
     saturated: float
-    detail: float
+    least_detail: float
     discord: float
     rise: float
     tear: float
@@ -198,7 +201,7 @@ class StatisticsOfPictures:
             values,
             _noise(view.picture),
             _white_share(seen),
-            _detail(seen.greys[1]),
+            _least_detail(seen.greys[1]),
             _discord(seen.opponents),
             _rise(seen.groups),
             _tear(seen.greys[0]),
@@ -373,11 +376,17 @@ def _white_share(seen: _Seen) -> float:
     return _share(cv2.compare(_part(seen.greys[0], REGIONS['zone']), WHITE, cv2.CMP_GE))
 
 
-def _detail(half: GreyImage) -> float:
+def _least_detail(half: GreyImage) -> float:
     near = half[int(NEAR * half.shape[0]) :]
     bends = np.abs(cv2.Laplacian(near, cv2.CV_32F))
-    parts = cv2.resize(bends, PARTS_WH, interpolation=cv2.INTER_AREA).reshape(-1)
-    return float(np.partition(parts, -RICHEST)[-RICHEST])
+    return min(
+        _richest(bends, PARTS_WH, RICHEST), _richest(bends[:, MIDDLE], MIDDLE_WH, MIDDLE_RICHEST)
+    )
+
+
+def _richest(bends: NDArray[np.generic], parts_wh: tuple[int, int], place: int) -> float:
+    parts = cv2.resize(bends, parts_wh, interpolation=cv2.INTER_AREA).reshape(-1)
+    return float(np.partition(parts, -place)[-place])
 
 
 def _discord(opponents: tuple[FloatImage, FloatImage, FloatImage]) -> float:

@@ -165,6 +165,59 @@ def _bleached_bands(image: FloatImage, share: float, random: Random) -> FloatIma
     return np.asarray(np.where(is_lit[:, None, None], 3.5 * image + 90.0, image))
 
 
+def _exchanged(image: FloatImage, kind: float, random: Random) -> FloatImage:  # noqa: ARG001
+    """An encoding that has the colours in another order. 0: BGR, 1: GBR, 2: BRG."""
+    order = ([2, 1, 0], [1, 2, 0], [2, 0, 1])[int(kind)]
+    return np.ascontiguousarray(image[..., order])
+
+
+def _read_as_grey(image: FloatImage, kind: float, random: Random) -> FloatImage:  # noqa: ARG001
+    """0: Bayer's mosaic, 1: I420 with its colours below it, 2: the same, each plane by itself."""
+    height, width = image.shape[:2]
+    if kind == 0.0:
+        # Linear, and before any white balance
+        grey = 255.0 * (image[..., 1] / 255.0) ** 1.6
+        grey[::2, ::2] = 140.0 * (image[::2, ::2, 0] / 255.0) ** 1.6
+        grey[1::2, 1::2] = 165.0 * (image[1::2, 1::2, 2] / 255.0) ** 1.6
+    else:
+        even = np.clip(image[: height // 2 * 2, : width // 2 * 2], 0.0, 255.0).astype(np.uint8)
+        planes = cv2.cvtColor(even, cv2.COLOR_RGB2YUV_I420)
+        if kind == 2.0:
+            below = planes[even.shape[0] :].reshape(2, -1, even.shape[1] // 2)
+            planes = np.vstack((planes[: even.shape[0]], np.hstack(list(below))))
+        grey = np.asarray(cv2.resize(planes, (width, height), interpolation=cv2.INTER_AREA))
+    return np.asarray(np.repeat(grey[..., None], 3, axis=2), np.float32)
+
+
+def _dropping(image: FloatImage, radius: float, random: Random) -> FloatImage:
+    """A bird's dropping on the lens, where the way ahead is."""
+    height, width = image.shape[:2]
+    y, x = np.mgrid[0:height, 0:width].astype(np.float32)
+    away = np.hypot(1.15 * (x / width - 0.5), 1.25 * (y / height - 0.8))
+    inside = radius + 0.08 * smooth_noise(image, random, 10)[..., 0] - away
+    mask = np.clip(inside / 0.03 + 0.5, 0.0, 1.0)
+    mask = cv2.GaussianBlur(mask, (0, 0), 0.008 * width)[..., None]
+    shade = 0.9 + 0.1 * smooth_noise(image, random, 40)
+    white = np.array([222.0, 220.0, 208.0], np.float32)
+    return np.asarray(image * (1.0 - mask) + shade * white * mask)
+
+
+def _leaf(image: FloatImage, length: float, random: Random) -> FloatImage:
+    """A leaf sticks to the pane before the lens, where the way ahead is; its rib can be seen."""
+    height, width = image.shape[:2]
+    y, x = np.mgrid[0:height, 0:width].astype(np.float32)
+    angle = random.uniform(-0.5, 0.5)
+    off_x, off_y = (x - 0.5 * width) / height, y / height - 0.78
+    along = off_x * math.cos(angle) + off_y * math.sin(angle)
+    across = off_y * math.cos(angle) - off_x * math.sin(angle)
+    half_wide = 0.47 * length * np.sqrt(np.clip(1.0 - (along / length) ** 2, 0.0, 1.0))
+    mask = np.clip((half_wide - np.abs(across)) / 0.03 + 0.5, 0.0, 1.0)
+    mask = cv2.GaussianBlur(mask, (0, 0), 0.008 * width)[..., None]
+    rib = np.exp(-((across / 0.01) ** 2))[..., None]
+    shade = 0.9 + 0.15 * smooth_noise(image, random, 40) - 0.4 * rib
+    return np.asarray(image * (1.0 - mask) + shade * np.array([120.0, 96.0, 30.0]) * mask)
+
+
 KEPT: Mapping[str, Family] = {
     'half decoded': Family(_without_chroma, (0.6, 0.45, 0.3), 'share of the height'),
     'squashed': Family(_squashed, (2.0, 3.0, 4.0), KIND),
@@ -182,5 +235,9 @@ KEPT: Mapping[str, Family] = {
     'in strips': Family(_in_strips, (4.0, 6.0, 8.0), 'parts'),
     'beads': Family(_beaded, (14.0, 20.0, 30.0), 'px'),
     'bleached bands': Family(_bleached_bands, (0.4, 0.5, 0.6), 'share of the rows'),
+    'exchanged colours': Family(_exchanged, (0.0, 1.0, 2.0), KIND),
+    'read as grey': Family(_read_as_grey, (0.0, 1.0, 2.0), KIND),
+    'dropping': Family(_dropping, (0.3, 0.36, 0.42), 'radius of the picture'),
+    'leaf': Family(_leaf, (0.45, 0.55, 0.65), 'half its length, of the height'),
 }
 """By name."""
