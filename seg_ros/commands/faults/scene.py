@@ -38,6 +38,7 @@ CAMERA = Camera(
 PERSON_M = (8.0, 0.0)
 PERSON_SIZE_M = (0.6, 1.75)
 LINES_M = (1.75, -1.75)
+STOP_LINE_M = 6.5, 6.8  # across the lane: without it nothing in its middle could be covered
 NOISE = 2  # grey levels to either side, as a sensor has: no two pictures are the same
 MEASURED = 40  # pictures that the engine is measured on
 SPOILT = 4  # of each kind of blindness and strength
@@ -58,6 +59,9 @@ def painted_road(label_map: LabelMap, *, person: bool = False) -> RgbImage:
         labels[np.abs(table[..., 1]) > 5.0] = ids['pavement']
         for line_m in LINES_M:
             labels[np.abs(table[..., 1] - line_m) < 0.08] = ids['lane_marking']
+        near_m, far_m = STOP_LINE_M
+        is_ahead = (table[..., 0] > near_m) & (table[..., 0] < far_m)
+        labels[is_ahead & (np.abs(table[..., 1]) < 1.75)] = ids['lane_marking']
     if person:
         (x, y), (width, height) = PERSON_M, PERSON_SIZE_M
         corners = [[x, y + 0.5 * width, 0.0], [x, y - 0.5 * width, height]]
